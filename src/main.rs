@@ -1,0 +1,7 @@
+//! The `cute-shm` command: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cute_shm::run(std::env::args_os())
+}

@@ -1,0 +1,3 @@
+//! The command line, tested from outside.
+
+fn main() {}
