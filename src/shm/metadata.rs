@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use toml_writer::TomlWrite as _;
 
@@ -16,7 +17,7 @@ pub const ARRAY_KEY: &str = "shm_name";
 pub type Group = IndexMap<String, Node>;
 
 /// What a name in a group stands for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Node {
     /// A nested group, or the fields of a compound dataset.
     Group(Group),
@@ -25,7 +26,7 @@ pub enum Node {
 }
 
 /// One array: where it lies and what its bytes mean.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Array {
     /// The segment's file name in the shm directory, as written: not checked here.
     pub segment: String,
@@ -100,7 +101,7 @@ impl Metadata {
 
 impl Mark {
     /// Reads the first line of a metadata file.
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let line = text.lines().next()?.strip_prefix("# cute-shm load ")?;
         let words: Vec<&str> = line.split(' ').collect();
         let [token, "boot", boot, "host", host, "shm", shm] = words[..] else { return None };

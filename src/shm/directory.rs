@@ -1,0 +1,394 @@
+//! An open directory: every file operation of ours is relative to one, never follows a link, and
+//! refuses what is not an ordinary file with one name.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
+use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
+
+use crate::{Error, Kind, Result};
+
+/// `st_dev` and `st_ino`: the same file, whatever its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The file system.
+    pub dev: u64,
+    /// The file on it.
+    pub ino: u64,
+}
+
+impl FileId {
+    /// The identity of the file that `stat` describes.
+    pub fn of(stat: &FileStat) -> Self {
+        Self { dev: stat.st_dev, ino: stat.st_ino }
+    }
+}
+
+impl std::fmt::Display for FileId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.dev, self.ino)
+    }
+}
+
+/// An open directory with its path.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+    stat: FileStat,
+}
+
+impl Directory {
+    /// Opens the directory at `path`; its last component may not be a link.
+    ///
+    /// # Errors
+    /// As the system says; [`Kind::Permission`] for a link and for what is no directory.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let shown = path.display();
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| {
+            let error = Error::io(format!("cannot open the directory '{shown}'"), errno);
+            match errno {
+                Errno::ENOTDIR | Errno::ELOOP => error.with_kind(Kind::Permission),
+                _ => error,
+            }
+        })?;
+        let stat = fstat(&fd).map_err(|e| Error::io(format!("cannot stat '{shown}'"), e))?;
+        Ok(Self { fd, path: path.to_owned(), stat })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which directory this is.
+    pub fn id(&self) -> FileId {
+        FileId::of(&self.stat)
+    }
+
+    /// What the system said of it when it was opened.
+    pub fn stat(&self) -> &FileStat {
+        &self.stat
+    }
+
+    /// The path of a file in it, for people.
+    pub fn join(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The names in it, unsorted.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn names(&self) -> Result<Vec<OsString>> {
+        let failed = |e| Error::io(format!("cannot read the directory '{}'", self.path.display()), e);
+        let mut dir =
+            nix::dir::Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+                .map_err(failed)?;
+        let mut names = Vec::new();
+        for entry in dir.iter() {
+            let entry = entry.map_err(failed)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// What `name` is; `None` when nothing of that name is there. A link is not followed.
+    ///
+    /// # Errors
+    /// As the system says: "cannot look" is not "not there".
+    pub fn stat_of(&self, name: &OsStr) -> Result<Option<FileStat>> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(self.failed("stat", name, errno)),
+        }
+    }
+
+    /// Opens an existing regular file; `None` when nothing of that name is there.
+    ///
+    /// # Errors
+    /// As the system says; [`Kind::Permission`] for links, FIFOs and files with several names.
+    pub fn open_file(&self, name: &OsStr, flags: OFlag) -> Result<Option<(File, FileStat)>> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno @ (Errno::ELOOP | Errno::ENXIO)) => {
+                return Err(self.failed("open", name, errno).with_kind(Kind::Permission));
+            }
+            Err(errno) => return Err(self.failed("open", name, errno)),
+        };
+        let stat = fstat(&fd).map_err(|errno| self.failed("stat", name, errno))?;
+        let refused = |why: &str| {
+            let path = self.join(name);
+            Err(Error::new(Kind::Permission, format!("'{}' is refused: {why}", path.display())))
+        };
+        if !is_regular(&stat) {
+            return refused("it is not a regular file");
+        }
+        if stat.st_nlink > 1 {
+            return refused("it has more than one name (a hard link)");
+        }
+        Ok(Some((File::from(fd), stat)))
+    }
+
+    /// The text of a file of at most `limit` bytes, and what the file is; `None` when it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::open_file`]; [`Kind::Corrupt`] when it is too large or not UTF-8.
+    pub fn read_text(&self, name: &OsStr, limit: u64) -> Result<Option<(String, FileStat)>> {
+        let Some((file, stat)) = self.open_file(name, OFlag::O_RDONLY)? else { return Ok(None) };
+        let path = self.join(name);
+        let mut text = String::new();
+        let corrupt = |why| Error::new(Kind::Corrupt, format!("'{}' {why}", path.display()));
+        let read = file.take(limit + 1).read_to_string(&mut text);
+        match read {
+            Ok(n) if n as u64 > limit => Err(corrupt("is too large for what it should be")),
+            Ok(_) => Ok(Some((text, stat))),
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Err(corrupt("is not UTF-8")),
+            Err(e) => Err(Error::io(format!("cannot read '{}'", path.display()), e)),
+        }
+    }
+
+    /// Creates a file that must not be there yet. The umask does not weaken `mode`.
+    ///
+    /// # Errors
+    /// As the system says; [`Kind::Exists`] when the name is taken.
+    pub fn create(&self, name: &OsStr, mode: u32) -> Result<File> {
+        let flags = OFlag::O_RDWR
+            | OFlag::O_CREAT
+            | OFlag::O_EXCL
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::from_bits_truncate(0o600))
+            .map_err(|errno| self.failed("create", name, errno))?;
+        if mode != 0o600 {
+            fchmod(&fd, Mode::from_bits_truncate(mode))
+                .map_err(|errno| self.failed("set the mode of", name, errno))?;
+        }
+        Ok(File::from(fd))
+    }
+
+    /// A file without a name, mode 0600; [`Self::link`] gives it one.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn create_unnamed(&self) -> Result<File> {
+        let flags = OFlag::O_RDWR | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
+        openat(&self.fd, ".", flags, Mode::from_bits_truncate(0o600))
+            .map(File::from)
+            .map_err(|errno| self.failed("create a file in", OsStr::new("."), errno))
+    }
+
+    /// Gives an unnamed file a name; false when the name is taken.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn link(&self, file: &File, name: &OsStr) -> Result<bool> {
+        let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let linked = linkat(
+            nix::fcntl::AT_FDCWD,
+            from.as_str(),
+            &self.fd,
+            name,
+            AtFlags::AT_SYMLINK_FOLLOW,
+        );
+        match linked {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(self.failed("link", name, errno)),
+        }
+    }
+
+    /// Writes `text` to the temporary name and syncs it; whatever lay there before is gone.
+    ///
+    /// # Errors
+    /// As the system says; the temporary file is removed then.
+    pub fn write_temporary(&self, name: &OsStr, text: &str, access: &Access) -> Result<()> {
+        self.remove(name)?;
+        let mut file = self.create(name, 0o600)?;
+        let written = file
+            .write_all(text.as_bytes())
+            .map_err(|e| Error::io(format!("cannot write '{}'", self.join(name).display()), e))
+            .and_then(|()| access.apply(&file, &self.join(name)))
+            .and_then(|()| {
+                file.sync_data().map_err(|e| {
+                    Error::io(format!("cannot sync '{}'", self.join(name).display()), e)
+                })
+            });
+        if written.is_err() {
+            let _ = self.remove(name);
+        }
+        written
+    }
+
+    /// Renames within the directory, replacing what is there.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> Result<()> {
+        renameat(&self.fd, from, &self.fd, to).map_err(|errno| self.failed("rename", from, errno))
+    }
+
+    /// Renames within the directory unless the new name is taken: then false.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> Result<bool> {
+        match renameat2(&self.fd, from, &self.fd, to, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            // Network file systems know no such flag: a second name, then the first one away.
+            Err(Errno::EINVAL | Errno::ENOSYS) => {
+                match linkat(&self.fd, from, &self.fd, to, LinkatFlags::empty()) {
+                    Ok(()) => self.remove(from),
+                    Err(Errno::EEXIST) => Ok(false),
+                    Err(errno) => Err(self.failed("link", to, errno)),
+                }
+            }
+            Err(errno) => Err(self.failed("rename", from, errno)),
+        }
+    }
+
+    /// Removes a file; false when it was not there.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn remove(&self, name: &OsStr) -> Result<bool> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(self.failed("remove", name, errno)),
+        }
+    }
+
+    fn failed(&self, what: &str, name: &OsStr, errno: Errno) -> Error {
+        let path = if name == "." { self.path.clone() } else { self.join(name) };
+        let error = Error::io(format!("cannot {what} '{}'", path.display()), errno);
+        match errno {
+            Errno::EEXIST => error.with_kind(Kind::Exists),
+            _ => error,
+        }
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Whether `stat` is of a regular file.
+pub fn is_regular(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
+}
+
+/// Who may read and write a segment and its metadata: `--mode` and `--group`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits; the umask does not weaken them.
+    pub mode: u32,
+    /// The group to give it to.
+    pub group: Option<u32>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { mode: 0o600, group: None }
+    }
+}
+
+impl Access {
+    /// Gives `file` this group and mode.
+    ///
+    /// # Errors
+    /// As the system says: a group that one does not belong to is [`Kind::Permission`].
+    pub fn apply(&self, file: &File, path: &Path) -> Result<()> {
+        let shown = path.display();
+        if let Some(group) = self.group {
+            nix::unistd::fchown(file, None, Some(nix::unistd::Gid::from_raw(group)))
+                .map_err(|e| Error::io(format!("cannot give '{shown}' to group {group}"), e))?;
+        }
+        fchmod(file, Mode::from_bits_truncate(self.mode))
+            .map_err(|e| Error::io(format!("cannot set the mode of '{shown}'"), e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temp.path()).unwrap();
+        (temp, directory)
+    }
+
+    #[test]
+    fn links_fifos_and_hard_links_are_refused() {
+        let (temp, directory) = directory();
+        std::fs::write(temp.path().join("a"), "x").unwrap();
+        std::os::unix::fs::symlink("a", temp.path().join("link")).unwrap();
+        nix::unistd::mkfifo(&temp.path().join("fifo"), Mode::S_IRWXU).unwrap();
+        for name in ["link", "fifo"] {
+            let error = directory.read_text(OsStr::new(name), 10).unwrap_err();
+            assert_eq!(error.kind(), Kind::Permission, "{name}: {error}");
+        }
+        std::fs::hard_link(temp.path().join("a"), temp.path().join("b")).unwrap();
+        assert_eq!(directory.read_text(OsStr::new("a"), 10).unwrap_err().kind(), Kind::Permission);
+    }
+
+    #[test]
+    fn a_large_file_is_not_read() {
+        let (temp, directory) = directory();
+        std::fs::write(temp.path().join("a"), "12345").unwrap();
+        assert_eq!(directory.read_text(OsStr::new("a"), 4).unwrap_err().kind(), Kind::Corrupt);
+        assert_eq!(directory.read_text(OsStr::new("a"), 5).unwrap().unwrap().0, "12345");
+        assert!(directory.read_text(OsStr::new("none"), 5).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_taken_name_is_not_replaced() {
+        let (temp, directory) = directory();
+        std::fs::write(temp.path().join("a"), "old").unwrap();
+        let [a, b] = ["a", "b"].map(OsStr::new);
+        directory.write_temporary(b, "new", &Access::default()).unwrap();
+        assert!(!directory.rename_new(b, a).unwrap());
+        directory.rename(b, a).unwrap();
+        assert_eq!(std::fs::read_to_string(temp.path().join("a")).unwrap(), "new");
+        let unnamed = directory.create_unnamed().unwrap();
+        assert!(!directory.link(&unnamed, a).unwrap());
+        assert!(directory.link(&unnamed, b).unwrap());
+    }
+
+    #[test]
+    fn the_umask_does_not_weaken_a_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (temp, directory) = directory();
+        let access = Access { mode: 0o666, group: None };
+        directory.write_temporary(OsStr::new("a"), "", &access).unwrap();
+        let mode = std::fs::metadata(temp.path().join("a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o666);
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_refused() {
+        let (temp, _directory) = directory();
+        let link = temp.path().join("link");
+        std::os::unix::fs::symlink(temp.path(), &link).unwrap();
+        assert_eq!(Directory::open(&link).unwrap_err().kind(), Kind::Permission);
+        assert_eq!(Directory::open(&temp.path().join("no")).unwrap_err().kind(), Kind::NotFound);
+    }
+}

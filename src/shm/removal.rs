@@ -1,0 +1,167 @@
+//! The one way in which a project is removed: ledger, metadata, segments, ledger, lock file. A kill
+//! between any two steps leaves what the next holder of the change lock, or gc, finishes.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+
+use super::directory::{Directory, FileId};
+use super::ledger::{File, Key, Ledger};
+use super::lock::ChangeLock;
+use super::metadata::Metadata;
+use super::name::{ProjectName, SegmentName};
+use super::place::Place;
+use super::state::{METADATA_LIMIT, Project, SegmentStat, State};
+use crate::{Error, Kind, Result};
+
+/// A segment that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Its name.
+    pub name: SegmentName,
+    /// Which file it was, to find who still has it mapped.
+    pub file: FileId,
+    /// Memory that it took.
+    pub bytes: u64,
+}
+
+/// What a removal takes with it.
+pub fn segments_of(project: &Project, shm: &Directory) -> Vec<Removed> {
+    let removed = |(name, stat): (&SegmentName, &SegmentStat)| Removed {
+        name: name.clone(),
+        file: FileId { dev: shm.id().dev, ino: stat.ino },
+        bytes: stat.resident,
+    };
+    project.present.iter().chain(&project.leftovers).map(removed).collect()
+}
+
+/// Removes `project`, which the holder of `lock` has judged.
+///
+/// # Errors
+/// [`Kind::Permission`] for what is not ours to remove, [`Kind::Busy`] when the metadata was replaced
+/// meanwhile; else as the system says.
+pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<Removed>> {
+    refuse(project)?;
+    let removed = segments_of(project, &place.shm);
+    let names = project.all_segments();
+    let mut ledger = match (&project.ledger, &place.root) {
+        (Some(ledger), _) => ledger.clone(),
+        (None, Some(root)) => Ledger::new(root),
+        (None, None) => Ledger::new(&place.shm),
+    };
+    ledger.removing = Some(names.iter().map(SegmentName::to_text).collect());
+    ledger.write(&place.shm, lock.key())?;
+    if let (Some(file), Some(root)) = (&project.file, &place.root)
+        && !take_metadata(root, lock.key(), |text| text == file.text)?
+    {
+        ledger.removing = None;
+        restore(place, lock.key(), &project.ledger)?;
+        let name = project.name();
+        return Err(Error::new(Kind::Busy, format!("project '{name}' was replaced meanwhile"))
+            .about(name.to_text()));
+    }
+    remove_files(place, lock, &names)?;
+    Ok(removed)
+}
+
+/// Removes orphans: segments only, there is nothing else. The caller has proved that nobody has them.
+///
+/// # Errors
+/// As the system says.
+pub fn remove_segment(shm: &Directory, name: &SegmentName) -> Result<bool> {
+    shm.remove(name.as_os_str())
+}
+
+/// Finishes an interrupted removal.
+///
+/// # Errors
+/// As the system says.
+pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
+    let project = lock.key().project.clone();
+    let removing: HashSet<&str> = ledger.removing.iter().flatten().map(String::as_str).collect();
+    let ours = |text: &str| {
+        let Ok(metadata) = Metadata::parse(text) else { return false };
+        metadata.arrays().iter().all(|(_, array)| removing.contains(array.segment.as_str()))
+    };
+    if let Some(root) = &place.root {
+        put_back_unless(root, lock.key(), ours)?;
+        take_metadata(root, lock.key(), ours)?;
+    }
+    let names: Vec<_> = removing
+        .iter()
+        .filter_map(|name| SegmentName::parse_for(&project, OsStr::new(name)))
+        .collect();
+    remove_files(place, lock, &names)
+}
+
+/// Not everything that bears a project's name may be removed.
+fn refuse(project: &Project) -> Result<()> {
+    let name = project.name();
+    let because = project.why.as_deref().unwrap_or("it is not ours");
+    let refused = match project.state {
+        State::Foreign => "is another user's and cannot be judged",
+        State::Elsewhere => "is not of this node",
+        // A link, a FIFO or a file with two names was not read: nobody knows what it is.
+        State::Corrupt if project.file.as_ref().is_some_and(|file| file.text.is_empty()) => {
+            "has metadata that cannot be trusted"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(Kind::Permission, format!("project '{name}' {refused}: {because}"))
+        .about(name.to_text())
+        .with_hint("its owner, on its own node, can remove it; root can with --all-users"))
+}
+
+/// Takes the metadata file away if it is what `expected` says; false when it is another by now.
+fn take_metadata(root: &Directory, key: &Key, expected: impl Fn(&str) -> bool) -> Result<bool> {
+    let (name, aside) = (key.project.metadata_file(), aside(key));
+    // A name that Python's pattern for metadata does not match, so that nobody reads it meanwhile.
+    match root.rename(&name, &aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == Kind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    }
+    let as_judged = matches!(root.read_text(&aside, METADATA_LIMIT), Ok(Some((text, _))) if expected(&text));
+    if as_judged {
+        return root.remove(&aside).map(|_| true);
+    }
+    root.rename_new(&aside, &name)?;
+    Ok(false)
+}
+
+/// A removal that was killed may have left the metadata aside.
+fn put_back_unless(root: &Directory, key: &Key, ours: impl Fn(&str) -> bool) -> Result<()> {
+    let aside = aside(key);
+    match root.read_text(&aside, METADATA_LIMIT) {
+        Ok(None) => Ok(()),
+        Ok(Some((text, _))) if ours(&text) => root.remove(&aside).map(drop),
+        _ => root.rename_new(&aside, &key.project.metadata_file()).map(drop),
+    }
+}
+
+fn aside(key: &Key) -> OsString {
+    hidden(&key.project, &key.hash, "aside")
+}
+
+/// A name in the root that neither Python nor we take for metadata.
+pub(super) fn hidden(project: &ProjectName, middle: &str, end: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(project.file(&format!(".{middle}.{end}")));
+    name
+}
+
+fn restore(place: &Place, key: &Key, ledger: &Option<Ledger>) -> Result<()> {
+    match ledger {
+        Some(ledger) => ledger.write(&place.shm, key),
+        None => place.shm.remove(&key.file(File::Ledger)).map(drop),
+    }
+}
+
+/// Segments, ledger, lock file: in this order, so that the ledger tells what is left until nothing is.
+fn remove_files(place: &Place, lock: ChangeLock, names: &[SegmentName]) -> Result<()> {
+    for name in names {
+        remove_segment(&place.shm, name)?;
+    }
+    place.shm.remove(&lock.key().file(File::LedgerTemporary))?;
+    place.shm.remove(&lock.key().file(File::Ledger))?;
+    lock.remove_file(&place.shm)
+}

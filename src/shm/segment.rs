@@ -1,0 +1,169 @@
+//! Segments: created exclusively, reserved before anything is written, removed unless they are kept.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+
+use super::directory::{Access, Directory};
+use super::name::SegmentName;
+use crate::{Error, Kind, Result};
+
+/// Memory is reserved in pieces of this many bytes, so that a cancelled load ends soon.
+const PIECE: u64 = 64 << 20;
+
+/// A segment of a load that is not published yet; dropping it removes it.
+#[derive(Debug)]
+pub struct NewSegment<'a> {
+    shm: &'a Directory,
+    name: SegmentName,
+    file: File,
+    kept: bool,
+}
+
+impl<'a> NewSegment<'a> {
+    /// Creates the segment; it must not be there yet.
+    ///
+    /// # Errors
+    /// As the system says; [`Kind::NoMemory`] when the file system has no inode left.
+    pub fn create(shm: &'a Directory, name: SegmentName) -> Result<Self> {
+        let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
+        Ok(Self { shm, name, file, kept: false })
+    }
+
+    /// Reserves `bytes` of memory (one at least: nobody can map an empty segment). From then on writing
+    /// cannot fail for lack of space.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full; [`Kind::Busy`] when `cancelled` became true.
+    pub fn reserve(&self, bytes: u64, cancelled: &AtomicBool) -> Result<()> {
+        let bytes = bytes.max(1);
+        let mut done = 0;
+        while done < bytes {
+            let piece = PIECE.min(bytes - done);
+            match fallocate(&self.file, FallocateFlags::empty(), signed(done)?, signed(piece)?) {
+                Ok(()) => done += piece,
+                Err(Errno::EINTR) if !cancelled.load(Ordering::Relaxed) => {}
+                Err(errno) => return Err(self.cannot_reserve(bytes, errno)),
+            }
+            if cancelled.load(Ordering::Relaxed) {
+                return Err(Error::new(Kind::Busy, "the load was cancelled"));
+            }
+        }
+        Ok(())
+    }
+
+    fn cannot_reserve(&self, bytes: u64, errno: Errno) -> Error {
+        full(Error::io(format!("cannot reserve {bytes} bytes for segment '{}'", self.name), errno), self.shm)
+    }
+
+    /// Lets others in, as `--mode` and `--group` say.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn allow(&self, access: &Access) -> Result<()> {
+        if *access == Access::default() {
+            return Ok(());
+        }
+        access.apply(&self.file, &self.shm.join(self.name.as_os_str()))
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The segment's name.
+    pub fn name(&self) -> &SegmentName {
+        &self.name
+    }
+
+    /// Keeps the segment: from now on the project's removal is what ends it.
+    pub fn persist(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewSegment<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing more can be done here; gc finds what is left by the ledger's token.
+            let _ = self.shm.remove(self.name.as_os_str());
+        }
+    }
+}
+
+fn signed(bytes: u64) -> Result<i64> {
+    i64::try_from(bytes).map_err(|_| Error::new(Kind::NoMemory, format!("{bytes} bytes are too many")))
+}
+
+/// "No space" and "file too large" mean that the memory does not suffice.
+fn full(error: Error, shm: &Directory) -> Error {
+    match error.errno() {
+        Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM) => {
+            let shown = shm.path().display();
+            error.with_kind(Kind::NoMemory).with_hint(format!(
+                "free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=BYTES '{shown}' \
+                 (containers: --shm-size)"
+            ))
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::name::{ProjectName, Token};
+    use std::ffi::OsStr;
+
+    fn name() -> SegmentName {
+        let project = ProjectName::new(OsStr::new("p")).unwrap();
+        SegmentName::new(&project, &Token::random().unwrap(), 0)
+    }
+
+    fn shm() -> (tempfile::TempDir, Directory) {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = Directory::open(temp.path()).unwrap();
+        (temp, shm)
+    }
+
+    #[test]
+    fn a_segment_that_is_not_kept_vanishes() {
+        let (_temp, shm) = shm();
+        let segment = NewSegment::create(&shm, name()).unwrap();
+        segment.reserve(5000, &AtomicBool::new(false)).unwrap();
+        assert_eq!(segment.file().metadata().unwrap().len(), 5000);
+        assert_eq!(shm.names().unwrap().len(), 1);
+        drop(segment);
+        assert_eq!(shm.names().unwrap().len(), 0);
+        NewSegment::create(&shm, name()).unwrap().persist();
+        assert_eq!(shm.names().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_array_gets_one_byte() {
+        let (_temp, shm) = shm();
+        let segment = NewSegment::create(&shm, name()).unwrap();
+        segment.reserve(0, &AtomicBool::new(false)).unwrap();
+        assert_eq!(segment.file().metadata().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn too_much_is_an_error_and_not_a_bus_error() {
+        let (_temp, shm) = shm();
+        let segment = NewSegment::create(&shm, name()).unwrap();
+        let error = segment.reserve(1 << 62, &AtomicBool::new(true)).unwrap_err();
+        assert!(matches!(error.kind(), Kind::Busy | Kind::NoMemory), "{error}");
+        assert_eq!(segment.reserve(u64::MAX, &AtomicBool::new(true)).unwrap_err().kind(), Kind::Busy);
+    }
+
+    #[test]
+    fn a_name_is_used_once() {
+        let (_temp, shm) = shm();
+        let name = name();
+        let _first = NewSegment::create(&shm, name.clone()).unwrap();
+        assert_eq!(NewSegment::create(&shm, name).unwrap_err().kind(), Kind::Exists);
+    }
+}
