@@ -3,14 +3,94 @@
 //! The library behind the command `cute-shm`. It speaks the on-disk format of the Python package
 //! `cute-shm` 1.2: what it loads, `cute_shm.shm_to_arrays` reads; what Python shares, it lists and removes.
 
+pub mod cli;
+pub mod commands;
+pub mod context;
 pub mod error;
+pub mod h5;
+pub mod load;
+pub mod output;
 pub mod shm;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
+
+use clap::Parser as _;
 
 pub use error::{Error, Kind, Result};
 
+use cli::{Cli, Command};
+use commands::{completions, gc, list, load_hdf5, man, show, unlink, wait};
+use context::Context;
+use output::{Output, json};
+
 /// Runs the command line `args` (the program's name first) and gives the exit code.
-pub fn run(_args: std::env::ArgsOs) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    ignore_file_size_signal();
+    match Cli::try_parse_from(&args) {
+        Ok(cli) => ExitCode::from(dispatch(&cli)),
+        Err(error) => ExitCode::from(refuse(&error, &args)),
+    }
+}
+
+fn dispatch(cli: &Cli) -> u8 {
+    let context = &Context::resolve(&cli.global);
+    macro_rules! command {
+        ($name:literal, $module:ident, $body:ty, $args:expr) => {{
+            let mut output = Output::new(context, $name, <$body>::default());
+            let result = $module::run($args, &mut output);
+            output.finish(result)
+        }};
+    }
+    match &cli.command {
+        Command::LoadHdf5(args) => command!("load-hdf5", load_hdf5, load_hdf5::Body, args),
+        Command::List(args) => command!("list", list, list::Body, args),
+        Command::Show(args) => command!("show", show, show::Body, args),
+        Command::Unlink(args) => command!("unlink", unlink, unlink::Body, args),
+        Command::Gc(args) => command!("gc", gc, gc::Body, args),
+        Command::Wait(args) => command!("wait", wait, wait::Body, args),
+        Command::Completions(args) => command!("completions", completions, commands::Nothing, args),
+        Command::Man(args) => command!("man", man, commands::Nothing, args),
+    }
+}
+
+/// A command line that was not understood, or one that asks for help.
+fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
+    if !error.use_stderr() {
+        // Whoever closed the pipe has read enough.
+        let _ = error.print();
+        return 0;
+    }
+    let _ = error.print();
+    let wants_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    if wants_json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = json::Failure::from(
+            &Error::new(Kind::Usage, message).with_hint("'cute-shm --help' shows what there is"),
+        );
+        let body = commands::Nothing {};
+        let envelope = json::Envelope {
+            schema: json::SCHEMA,
+            command: None,
+            ok: false,
+            body: &body,
+            warnings: &[],
+            errors: &[failure],
+        };
+        if let Ok(text) = serde_json::to_string(&envelope) {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+    Kind::Usage.exit_code()
+}
+
+/// A file that grows over its limit is an error to report, not a signal to die of.
+#[allow(unsafe_code)]
+fn ignore_file_size_signal() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: ignoring a signal installs no handler.
+    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
 }

@@ -148,14 +148,14 @@ impl<'a> Change<'a> {
         self.save()
     }
 
-    /// Publishes the announced load: the commit point. The old load's segments go after `grace` ends.
+    /// Publishes `text` as the metadata of the announced load: the commit point. The old load's segments go after `grace` ends.
     ///
     /// # Errors
     /// [`Kind::Exists`] when another program made the project meanwhile; the announced load is still
     /// to be given up then.
     pub fn publish(
         &mut self,
-        metadata: &Metadata,
+        text: String,
         access: &Access,
         replace: bool,
         amend: impl FnOnce(&mut Record),
@@ -167,7 +167,6 @@ impl<'a> Change<'a> {
         let root = self.place.root()?;
         let name = self.lock.key().project.clone();
         let (temporary, file) = (temporary(&name, &next.token), name.metadata_file());
-        let text = metadata.to_toml();
         root.write_temporary(&temporary, &text, access)?;
         let published = match replace {
             true => root.rename(&temporary, &file).map(|()| true),

@@ -1,15 +1,20 @@
 //! What lies on the node: names, segments, metadata, ledgers, locks, and what state they are in.
 
+pub mod attached;
 pub mod budget;
 pub mod change;
 pub mod directory;
 pub mod dtype;
 pub mod host;
+pub mod lease;
 pub mod ledger;
 pub mod lock;
+pub mod map;
 pub mod metadata;
 pub mod name;
+pub mod owner;
 pub mod place;
+pub mod reap;
 pub mod removal;
 pub mod segment;
 pub mod state;

@@ -40,7 +40,7 @@ pub fn segments_of(project: &Project, shm: &Directory) -> Vec<Removed> {
 /// [`Kind::Permission`] for what is not ours to remove, [`Kind::Busy`] when the metadata was replaced
 /// meanwhile; else as the system says.
 pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<Removed>> {
-    refuse(project)?;
+    allowed(project)?;
     let removed = segments_of(project, &place.shm);
     let names = project.all_segments();
     let mut ledger = match (&project.ledger, &place.root) {
@@ -53,8 +53,7 @@ pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<
     if let (Some(file), Some(root)) = (&project.file, &place.root)
         && !take_metadata(root, lock.key(), |text| text == file.text)?
     {
-        ledger.removing = None;
-        restore(place, lock.key(), &project.ledger)?;
+        restore(place, lock.key(), project.ledger.as_ref())?;
         let name = project.name();
         return Err(Error::new(Kind::Busy, format!("project '{name}' was replaced meanwhile"))
             .about(name.to_text()));
@@ -93,8 +92,11 @@ pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
     remove_files(place, lock, &names)
 }
 
-/// Not everything that bears a project's name may be removed.
-fn refuse(project: &Project) -> Result<()> {
+/// Whether a project may be removed at all.
+///
+/// # Errors
+/// [`Kind::Permission`] for what is not ours, or cannot be trusted.
+pub fn allowed(project: &Project) -> Result<()> {
     let name = project.name();
     let because = project.why.as_deref().unwrap_or("it is not ours");
     let refused = match project.state {
@@ -149,7 +151,7 @@ pub(super) fn hidden(project: &ProjectName, middle: &str, end: &str) -> OsString
     name
 }
 
-fn restore(place: &Place, key: &Key, ledger: &Option<Ledger>) -> Result<()> {
+fn restore(place: &Place, key: &Key, ledger: Option<&Ledger>) -> Result<()> {
     match ledger {
         Some(ledger) => ledger.write(&place.shm, key),
         None => place.shm.remove(&key.file(File::Ledger)).map(drop),

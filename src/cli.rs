@@ -1,0 +1,89 @@
+//! The command line's definition: global options and the list of subcommands. No I/O happens here.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+/// Load HDF5 files into POSIX shared memory once per node, and take care of what lies there.
+///
+/// Many processes then attach to the arrays without copying: Python programs with
+/// cute_shm.shm_to_arrays(PROJECT), others by the metadata file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cute-shm",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_long_help = EXIT_CODES
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub root: Option<PathBuf>,
+    /// Print exactly one JSON object on standard output, also on failure
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print no status and no warnings
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Tell more on standard error; twice: every segment created and removed, with times
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour; NO_COLOR counts too
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load HDF5 files into shared memory
+    LoadHdf5(commands::load_hdf5::Args),
+    /// List the projects of this node
+    List(commands::list::Args),
+    /// Show one project, or one of its arrays
+    Show(commands::show::Args),
+    /// Remove projects: metadata and shared memory
+    Unlink(commands::unlink::Args),
+    /// Remove what is provably dead: stale and abandoned projects
+    Gc(commands::gc::Args),
+    /// Wait until a project can be read
+    Wait(commands::wait::Args),
+    /// Print the completion script of a shell
+    Completions(commands::completions::Args),
+    /// Print the man page, or write all man pages into a directory
+    Man(commands::man::Args),
+}
+
+/// The table of exit codes, for help and man pages.
+pub const EXIT_CODES: &str = "\
+Exit codes: 0 done, also nothing to do; 1 unexpected or I/O; 2 usage; 3 not found; 4 exists; \
+5 not enough memory; 6 permission or unsafe directory; 7 busy or waited too long; 8 input corrupt; \
+9 unsupported, with --strict; 10 some of several failed; 11 findings, only with --check; \
+128+n ended by signal n.";

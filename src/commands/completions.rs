@@ -1,0 +1,38 @@
+//! `completions`: the completion script of a shell.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::Nothing;
+use crate::Result;
+use crate::cli::Cli;
+use crate::output::Output;
+
+/// Arguments of `completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cute-shm completions bash > ~/.local/share/bash-completion/completions/cute-shm
+  cute-shm completions zsh > ~/.zfunc/_cute-shm
+  cute-shm completions fish > ~/.config/fish/completions/cute-shm.fish")]
+pub struct Args {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// Runs `completions`.
+///
+/// # Errors
+/// None: the signature is that of every command.
+#[expect(clippy::unnecessary_wraps, reason = "every command has this signature")]
+pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
+    output.print(&script(args.shell));
+    Ok(())
+}
+
+/// The completion script of `shell`.
+pub fn script(shell: Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cute-shm", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}

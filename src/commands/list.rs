@@ -1,0 +1,181 @@
+//! `list`: the projects of this node.
+
+use serde::Serialize;
+
+use super::{describe, open};
+use crate::output::json::{self, Warning};
+use crate::output::table::Columns;
+use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, YELLOW, paint, text};
+use crate::shm::attached::Attached;
+use crate::shm::ledger::Lifetime;
+use crate::shm::place::Place;
+use crate::shm::state::{self, Project, State};
+use crate::shm::survey::Survey;
+use crate::{Error, Kind, Result};
+
+/// Arguments of `list`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cute-shm list                    every array of every project
+  cute-shm list -s                 one row a project
+  cute-shm list 'run-*' --json     for scripts
+  cute-shm list --check            exit 11 when something is not live")]
+pub struct Args {
+    /// Only projects whose name matches this glob
+    pub pattern: Option<String>,
+    /// One row a project
+    #[arg(short, long)]
+    pub short: bool,
+    /// Exit 11 when a project is not live (foreign, elsewhere and loading ones aside)
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// The JSON fields of `list`.
+#[derive(Debug, Default, Serialize)]
+pub struct Body {
+    /// The projects, by name.
+    pub projects: Vec<json::Project>,
+}
+
+/// Runs `list`.
+///
+/// # Errors
+/// [`Kind::Findings`] with `--check`; else as the system says.
+pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    let place = open(output)?;
+    let survey = Survey::take(&place)?;
+    let projects = select(&place, &survey, args.pattern.as_deref())?;
+    let attached = args.short.then(|| Attached::look(&place));
+    output.body.projects = projects
+        .iter()
+        .map(|project| describe(&place, project, !args.short, attached.as_ref()))
+        .collect();
+    let colour = output.context.colour;
+    if output.body.projects.is_empty() {
+        output.status("no projects");
+    } else if args.short {
+        let table = short_table(&output.body.projects, colour, output.context.width);
+        output.print(&table);
+    } else {
+        for number in 0..output.body.projects.len() {
+            let text = full(&output.body.projects[number], colour, output.context.width);
+            output.print(&text);
+        }
+    }
+    for project in &projects {
+        warn_of(project, output);
+    }
+    if args.check { check(&projects) } else { Ok(()) }
+}
+
+fn select(place: &Place, survey: &Survey, pattern: Option<&str>) -> Result<Vec<Project>> {
+    let mut projects = state::judge_all(place, survey)?;
+    let orphans = state::orphans(place, survey, &projects)?;
+    projects.extend(orphans);
+    if let Some(pattern) = pattern {
+        let glob = globset::Glob::new(pattern)
+            .map_err(|e| Error::new(Kind::Usage, format!("bad glob: {e}")))?
+            .compile_matcher();
+        projects.retain(|project| glob.is_match(project.name().as_os_str()));
+    }
+    projects.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(projects)
+}
+
+fn warn_of(project: &Project, output: &mut Output<'_, Body>) {
+    let what = match project.state {
+        State::Live | State::Foreign | State::Elsewhere | State::Loading | State::Removing => return,
+        state => state.word(),
+    };
+    let why = project.why.as_deref().unwrap_or("");
+    let name = Some(project.name().to_text());
+    output.warn(Warning { code: "state", message: format!("{what}: {why}"), concerns: name });
+}
+
+fn check(projects: &[Project]) -> Result<()> {
+    let ignored = [State::Live, State::Foreign, State::Elsewhere, State::Loading];
+    let found = projects.iter().filter(|project| !ignored.contains(&project.state)).count();
+    if found == 0 {
+        return Ok(());
+    }
+    let what = text::count(found as u64, "project");
+    Err(Error::new(Kind::Findings, format!("{what} not live"))
+        .with_hint("'cute-shm gc --dry-run' shows what can be reaped"))
+}
+
+/// The state in its colour.
+pub(super) fn state_text(project: &json::Project, colour: bool) -> String {
+    let style = match project.state {
+        State::Live => GREEN,
+        State::Loading | State::Removing | State::Foreign | State::Elsewhere => YELLOW,
+        _ => RED,
+    };
+    let word = if project.changing { "live (changing)" } else { project.state.word() };
+    paint(word, style, colour)
+}
+
+/// How long it lives, and who keeps it.
+pub(super) fn lifetime_text(project: &json::Project) -> String {
+    match (project.lifetime, &project.keeper) {
+        (Some(Lifetime::Held), Some(keeper)) => format!("held by {}", keeper.pid),
+        (Some(Lifetime::Held), None) => "held".to_owned(),
+        (Some(Lifetime::Persistent), _) => "persistent".to_owned(),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+fn short_table(projects: &[json::Project], colour: bool, width: Option<usize>) -> String {
+    let head =
+        ["project", ">arrays", ">size", ">resident", "state", "lifetime", "attached", ">age"];
+    let mut columns = Columns::new(&head, 0);
+    for project in projects {
+        let attached = project.attached_pids.as_ref();
+        columns.row(vec![
+            text::shown(&project.name, width.is_some()),
+            project.array_count.to_string(),
+            text::size(project.size_bytes),
+            text::size(project.resident_bytes),
+            state_text(project, colour),
+            lifetime_text(project),
+            attached.map_or_else(|| "unknown".to_owned(), |pids| pids.len().to_string()),
+            project.age_seconds.map_or_else(|| "-".to_owned(), text::age),
+        ]);
+    }
+    columns.render(width)
+}
+
+fn full(project: &json::Project, colour: bool, width: Option<usize>) -> String {
+    let name = text::shown(&project.name, width.is_some());
+    let mut out = format!(
+        "{} {} {} {}\n",
+        paint(&name, BOLD, colour),
+        state_text(project, colour),
+        text::size(project.size_bytes),
+        paint(&project.metadata, DIM, colour),
+    );
+    let arrays = project.arrays.as_deref().unwrap_or_default();
+    if arrays.is_empty() {
+        out.push_str("  no arrays\n\n");
+        return out;
+    }
+    let mut columns = Columns::new(&["key", "shape", "dtype", ">size", "attributes", "segment"], 0);
+    for array in arrays {
+        let attributes: Vec<&str> = array.attrs.keys().map(String::as_str).collect();
+        let attributes = text::shown(&attributes.join(", "), width.is_some());
+        let gone = paint("* missing *", RED, colour);
+        columns.row(vec![
+            text::shown(&array.key, width.is_some()),
+            text::shape(&array.shape),
+            text::shown(&array.dtype, width.is_some()),
+            array.size_bytes.map_or_else(|| "?".to_owned(), text::size),
+            if width.is_some() { text::shorten(&attributes, 24) } else { attributes },
+            if array.missing { gone } else { paint(&array.segment, CYAN, colour) },
+        ]);
+    }
+    let table = columns.render(width.map(|width| width.saturating_sub(2)));
+    out.extend(table.lines().map(|line| format!("  {line}\n")));
+    out.push('\n');
+    out
+}

@@ -1,0 +1,119 @@
+//! One file for each subcommand: its arguments, whose doc comments are its help, and a thin `run`.
+
+pub mod completions;
+pub mod gc;
+pub mod list;
+pub mod load_hdf5;
+pub mod man;
+pub mod show;
+pub mod unlink;
+pub mod wait;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::output::Output;
+use crate::output::json::{self, Warning};
+use crate::shm::attached::Attached;
+use crate::shm::name::ProjectName;
+use crate::shm::place::Place;
+use crate::shm::state::{self, Project, State};
+use crate::shm::survey::Survey;
+use crate::{Error, Kind, Result};
+
+/// The JSON body of commands that tell nothing but success.
+#[derive(Debug, Default, Serialize)]
+pub struct Nothing {}
+
+/// Opens the place and tells what is odd about it.
+fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<Place> {
+    let place = Place::open(&output.context.paths)?;
+    if let Some(warning) = &place.warning {
+        output.warn(Warning::new("root", warning.clone()));
+    }
+    Ok(place)
+}
+
+/// The judged project of this name.
+///
+/// # Errors
+/// [`Kind::NotFound`] when there is nothing of it.
+fn find(place: &Place, survey: &Survey, name: &ProjectName) -> Result<Project> {
+    if let Some((key, uid)) = state::find(place, survey, name)? {
+        return state::judge(place, survey, &key, uid);
+    }
+    let shown = name.to_text();
+    Err(Error::new(Kind::NotFound, format!("there is no project '{shown}'"))
+        .about(shown)
+        .with_hint("'cute-shm list -s' shows the projects of this node"))
+}
+
+/// A judged project in JSON.
+fn describe(place: &Place, project: &Project, full: bool, attached: Option<&Attached>) -> json::Project {
+    let record = project.record();
+    let now = jiff::Timestamp::now().as_second();
+    let file = project.name().metadata_file();
+    let root = place.root.as_ref().map_or(Path::new(""), |root| root.path());
+    let arrays = project.metadata.as_ref().map(|metadata| metadata.arrays()).unwrap_or_default();
+    let since = record.and_then(|record| record.created.parse::<jiff::Timestamp>().ok());
+    let written = project.file.as_ref().map(|file| file.mtime);
+    let since = since.map(jiff::Timestamp::as_second).or(written);
+    json::Project {
+        name: project.name().to_text(),
+        state: project.state,
+        changing: project.changing,
+        reason: project.why.clone(),
+        lifetime: record.map(|record| record.lifetime),
+        keeper: record.map(|record| json::Keeper { pid: record.keeper.pid, uid: record.keeper.uid }),
+        uid: project.uid,
+        metadata: root.join(file).to_string_lossy().into_owned(),
+        created: record.map(|record| record.created.clone()),
+        age_seconds: since.map(|since| now - since),
+        jobs: record.map(|record| record.jobs.clone()).unwrap_or_default(),
+        sources: record.map(|record| record.sources.clone()).unwrap_or_default(),
+        array_count: arrays.len(),
+        missing_count: project.missing.len(),
+        size_bytes: project.size(),
+        resident_bytes: project.resident(),
+        attached_pids: attached.and_then(|attached| attached.to_project(place, project)),
+        arrays: full.then(|| {
+            let missing: std::collections::HashSet<_> =
+                project.missing.iter().map(crate::shm::name::SegmentName::to_text).collect();
+            let gone = |segment: &str| {
+                missing.contains(segment) || matches!(project.state, State::Elsewhere)
+            };
+            let array = |(path, array): &(Vec<&str>, &crate::shm::metadata::Array)| json::Array {
+                key: format!("/{}", path.join("/")),
+                shape: array.shape.clone(),
+                dtype: array.dtype.clone(),
+                size_bytes: array.nbytes(),
+                segment: array.segment.clone(),
+                missing: gone(&array.segment),
+                attrs: json::attributes(&array.attrs),
+            };
+            arrays.iter().map(array).collect()
+        }),
+    }
+}
+
+/// Project names given on the command line.
+fn names(given: &[OsString]) -> Result<Vec<ProjectName>> {
+    given.iter().map(|name| ProjectName::existing(name)).collect()
+}
+
+/// Several targets, some of which failed: the one error that decides the exit code.
+fn partial(failed: usize, total: usize, first: Option<Kind>) -> Result<()> {
+    match failed {
+        0 => Ok(()),
+        _ if failed == total && total == 1 => {
+            Err(Error::new(first.unwrap_or(Kind::Io), "nothing was done"))
+        }
+        _ => Err(Error::new(Kind::Partial, format!("{failed} of {total} failed"))),
+    }
+}
+
+/// The context, for commands that need nothing else.
+pub(crate) type Surroundings<'a> = &'a Context;

@@ -1,0 +1,136 @@
+//! `unlink`: removes projects.
+
+use std::ffi::OsString;
+
+use serde::Serialize;
+
+use super::{find, names, open, partial};
+use crate::output::{Output, text};
+use crate::shm::attached::Attached;
+use crate::shm::change::Change;
+use crate::shm::name::ProjectName;
+use crate::shm::place::Place;
+use crate::shm::removal::{self, Removed};
+use crate::shm::state::{self, Project};
+use crate::shm::survey::Survey;
+use crate::{Kind, Result};
+
+/// Arguments of `unlink`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cute-shm unlink imagenet
+  cute-shm unlink -f run-1 run-2     a missing project is no error")]
+pub struct Args {
+    /// The projects
+    #[arg(required = true, value_name = "PROJECT")]
+    pub projects: Vec<OsString>,
+    /// A missing project is no error
+    #[arg(short, long)]
+    pub force: bool,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The JSON fields of `unlink`.
+#[derive(Debug, Default, Serialize)]
+pub struct Body {
+    /// Nothing was removed: this is what would be.
+    pub dry_run: bool,
+    /// One entry for each project that was removed.
+    pub removed: Vec<Entry>,
+}
+
+/// A removed project.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// Its name.
+    pub project: String,
+    /// How many segments.
+    pub segment_count: usize,
+    /// Memory that is free now.
+    pub freed_bytes: u64,
+    /// Memory that is freed when these processes let go.
+    pub mapped_bytes: u64,
+    /// The processes that still have segments mapped.
+    pub mapped_pids: Vec<u32>,
+}
+
+impl Entry {
+    /// What removing `removed` brought.
+    pub fn new(project: &ProjectName, removed: &[Removed], attached: &Attached) -> Self {
+        let total: u64 = removed.iter().map(|segment| segment.bytes).sum();
+        let (mapped_bytes, pids) = attached.to_removed(removed);
+        Self {
+            project: project.to_text(),
+            segment_count: removed.len(),
+            freed_bytes: total - mapped_bytes,
+            mapped_bytes,
+            mapped_pids: pids.into_iter().collect(),
+        }
+    }
+
+    /// The same as a sentence's end.
+    pub fn sentence(&self) -> String {
+        let segments = text::count(self.segment_count as u64, "segment");
+        let mut out = format!("{segments}, {} free now", text::size(self.freed_bytes));
+        if self.mapped_bytes > 0 {
+            let pids: Vec<String> = self.mapped_pids.iter().map(u32::to_string).collect();
+            let pids = pids.join(", ");
+            out.push_str(&format!(", {} when process {pids} ends", text::size(self.mapped_bytes)));
+        }
+        out
+    }
+}
+
+/// Runs `unlink`.
+///
+/// # Errors
+/// The one project's error, or [`Kind::Partial`] when some of several failed.
+pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    let names = names(&args.projects)?;
+    output.body.dry_run = args.dry_run;
+    let place = open(output)?;
+    let attached = Attached::look(&place);
+    let mut failed = 0;
+    for name in &names {
+        match one(&place, name, args) {
+            Ok(removed) => {
+                let entry = Entry::new(name, &removed, &attached);
+                let verb = if args.dry_run { "would remove" } else { "removed" };
+                output.line(&format!("{verb} {}: {}", text::shown(&entry.project, true), entry.sentence()));
+                output.body.removed.push(entry);
+            }
+            Err(error) if args.force && error.kind() == Kind::NotFound => {}
+            Err(error) if names.len() == 1 => return Err(error),
+            Err(error) => {
+                failed += 1;
+                output.fail(&error);
+            }
+        }
+    }
+    partial(failed, names.len(), None)
+}
+
+fn one(place: &Place, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
+    let survey = Survey::take(place)?;
+    let project = find(place, &survey, name)?;
+    if args.dry_run {
+        return Ok(removal::segments_of(&project, &place.shm));
+    }
+    remove(place, &project)
+}
+
+/// Removes a project that was judged without its lock: takes the lock and judges again.
+fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
+    removal::allowed(judged)?;
+    let mut patience = 100;
+    let change = Change::begin_for(place, &judged.key, judged.uid, &mut || {
+        patience -= 1;
+        Ok(patience > 0)
+    })?;
+    let survey = Survey::take(place)?;
+    let project = state::judge_locked(place, &survey, &judged.key, judged.uid)?;
+    change.remove(&project)
+}

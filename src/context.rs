@@ -1,0 +1,81 @@
+//! What the environment says, resolved once: directories, colour, terminal, verbosity, the batch job.
+
+use std::env;
+use std::io::IsTerminal as _;
+
+use crate::cli::{ColorChoice, Global};
+use crate::shm::ledger::Job;
+use crate::shm::place::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
+
+/// Everything that a command needs to know of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where root and shm directory are.
+    pub paths: Paths,
+    /// One JSON object on standard output instead of text.
+    pub json: bool,
+    /// No status, no warnings.
+    pub quiet: bool,
+    /// 0, 1 (more), 2 (debug).
+    pub verbose: u8,
+    /// Colour on standard output.
+    pub colour: bool,
+    /// Colour on standard error.
+    pub colour_err: bool,
+    /// Columns of the terminal that standard output is; `None` for a file or a pipe.
+    pub width: Option<usize>,
+    /// Whether standard error is a terminal.
+    pub terminal_err: bool,
+    /// The batch job that we run in.
+    pub job: Option<Job>,
+}
+
+impl Context {
+    /// Looks at the environment.
+    pub fn resolve(global: &Global) -> Self {
+        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = |terminal: bool| match global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !no_colour,
+        };
+        let directory = |name: &str, default: &str| {
+            env::var_os(name).filter(|value| !value.is_empty()).map_or_else(|| default.into(), Into::into)
+        };
+        Self {
+            paths: Paths {
+                root: global.root.clone().unwrap_or_else(|| directory("CUTE_SHM_ROOT", DEFAULT_ROOT)),
+                shm: directory("CUTE_SHM_DIR", DEFAULT_SHM_DIR),
+            },
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            colour: colour(out) && !global.json,
+            colour_err: colour(err),
+            width: out.then(terminal_width).flatten(),
+            terminal_err: err,
+            job: job(),
+        }
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
+/// The scheduler's variables, in the order in which they are believed.
+fn job() -> Option<Job> {
+    let schedulers = [
+        ("slurm", "SLURM_JOB_ID", Some("SLURM_RESTART_COUNT")),
+        ("pbs", "PBS_JOBID", None),
+        ("lsf", "LSB_JOBID", None),
+        ("other", "CUTE_SHM_JOB", None),
+    ];
+    let value = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    schedulers.iter().find_map(|(scheduler, variable, restarts)| {
+        let id = value(variable)?;
+        let restart = restarts.and_then(value).and_then(|count| count.parse().ok()).unwrap_or(0);
+        Some(Job { scheduler: (*scheduler).to_owned(), id, restart })
+    })
+}

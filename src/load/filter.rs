@@ -1,0 +1,81 @@
+//! `--include` and `--exclude`: globs on the paths of datasets.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::{Error, Kind, Result};
+
+/// Which dataset paths are wanted. A glob without a leading `/` matches at any depth; one that names a
+/// group takes everything below it.
+#[derive(Debug, Clone)]
+pub struct PathFilter {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+impl PathFilter {
+    /// No include means all.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for a glob that is none.
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+        let include = (!include.is_empty()).then(|| set(include)).transpose()?;
+        Ok(Self { include, exclude: set(exclude)? })
+    }
+
+    /// Whether the dataset at `path` (`/group/name`) is wanted.
+    pub fn takes(&self, path: &str) -> bool {
+        let included = self.include.as_ref().is_none_or(|set| set.is_match(path));
+        included && !self.exclude.is_match(path)
+    }
+}
+
+fn set(globs: &[String]) -> Result<GlobSet> {
+    let bad = |e: globset::Error| {
+        Error::new(Kind::Usage, format!("bad glob: {e}"))
+            .with_hint("'*' matches within one name, '**' across groups: '/images/*', '**/label'")
+    };
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        let anchored = match glob.starts_with('/') {
+            true => glob.trim_end_matches('/').to_owned(),
+            false => format!("**/{}", glob.trim_end_matches('/')),
+        };
+        for pattern in [anchored.clone(), format!("{anchored}/**")] {
+            set.add(GlobBuilder::new(&pattern).literal_separator(true).build().map_err(bad)?);
+        }
+    }
+    set.build().map_err(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(include: &[&str], exclude: &[&str]) -> PathFilter {
+        let owned = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>();
+        PathFilter::new(&owned(include), &owned(exclude)).unwrap()
+    }
+
+    #[test]
+    fn without_globs_everything_is_taken() {
+        assert!(filter(&[], &[]).takes("/a/b"));
+    }
+
+    #[test]
+    fn a_star_stays_within_a_name() {
+        let filter = filter(&["/a/*"], &[]);
+        assert!(filter.takes("/a/b") && filter.takes("/a/b/c") && !filter.takes("/b/a/b"));
+        assert!(!super::PathFilter::new(&["/a*/x".to_owned()], &[]).unwrap().takes("/a/b/x"));
+    }
+
+    #[test]
+    fn a_group_takes_what_is_below_it_and_exclude_wins() {
+        let filter = filter(&["/train"], &["label"]);
+        assert!(filter.takes("/train/x") && !filter.takes("/train/deep/label") && !filter.takes("/test/x"));
+    }
+
+    #[test]
+    fn a_bad_glob_is_a_usage_error() {
+        assert_eq!(PathFilter::new(&["[".to_owned()], &[]).unwrap_err().kind(), Kind::Usage);
+    }
+}

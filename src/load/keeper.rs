@@ -1,0 +1,313 @@
+//! The keeper: takes the change lock, starts a loader, watches over it, and publishes what it made. If
+//! the loader fails in whatever way, nothing of the load stays.
+
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::loader;
+use super::message::{Loaded, Message, Planned};
+use super::process::Loader;
+use super::{Existing, Held, Observer, Request, Signals};
+use crate::shm::budget;
+use crate::shm::change::Change;
+use crate::shm::host;
+use crate::shm::ledger::{Keeper, Lifetime, Note, Record};
+use crate::shm::lock::LifeLock;
+use crate::shm::metadata::Mark;
+use crate::shm::name::Token;
+use crate::shm::place::Place;
+use crate::shm::state::{Project, State};
+use crate::{Error, Kind, Result};
+
+/// A loader that computes for this long without a word is stuck in a damaged file.
+const STUCK_CPU: Duration = Duration::from_secs(30);
+/// How often the keeper looks whether the loader is stuck, in milliseconds.
+const LOOK: u16 = 250;
+
+/// A load that has come to its end.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan that was followed.
+    pub planned: Planned,
+    /// The load's token.
+    pub token: Token,
+    /// Arrays made.
+    pub arrays: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What could not be read (with `--keep-going`).
+    pub failed: Vec<Note>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What is to be held, for a held project.
+    pub held: Option<Held>,
+}
+
+/// Loads a project. A held one is held as long as [`Outcome::held`] lives and is waited for.
+///
+/// # Errors
+/// As DESIGN section 4 says for `load-hdf5`; then nothing of this load stays, and an existing project
+/// is as it was. [`Kind::Signal`] when a signal ended it.
+pub fn run(
+    place: &Place,
+    request: &Request,
+    signals: &mut Signals,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let begun = Instant::now();
+    let mut change = Change::begin(place, &request.project, &mut || Ok(false))?;
+    let made = make(place, request, &mut change, signals, observer);
+    let (planned, token, loaded, life) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            // The first error is what the user needs; what cannot be cleaned now, gc finds.
+            let _ = change.finish();
+            return Err(error);
+        }
+    };
+    change.finish()?;
+    observer.step("published");
+    Ok(Outcome {
+        planned,
+        held: life.map(|life| Held::new(&request.project, token.clone(), life)),
+        token,
+        arrays: loaded.arrays,
+        bytes: loaded.bytes,
+        failed: loaded.failed,
+        elapsed: begun.elapsed(),
+    })
+}
+
+/// What a load would do: plan only, without lock and ledger.
+///
+/// # Errors
+/// As [`run`], as far as a plan can tell.
+pub fn dry_run(
+    place: &Place,
+    request: &Request,
+    signals: &mut Signals,
+    observer: &mut dyn Observer,
+) -> Result<Planned> {
+    let token = Token::random()?;
+    let mut loader = Loader::start(|line| loader::run(request, place, &token, line))?;
+    signals.take_interrupts()?;
+    let mut watch = Watch::new(request, observer);
+    watch.until_planned(&mut loader, signals)
+}
+
+type Made = (Planned, Token, Loaded, Option<LifeLock>);
+
+fn make(
+    place: &Place,
+    request: &Request,
+    change: &mut Change<'_>,
+    signals: &mut Signals,
+    observer: &mut dyn Observer,
+) -> Result<Made> {
+    let replace = may_replace(request, change.judge()?.as_ref())?;
+    let token = Token::random()?;
+    change.announce(record(place, request, &token))?;
+    let mut loader = Loader::start(|line| loader::run(request, place, &token, line))?;
+    signals.take_interrupts()?;
+    let mut watch = Watch::new(request, observer);
+    let planned = watch.until_planned(&mut loader, signals)?;
+    budget::check(&place.shm, planned.need())?;
+    let life = match request.lifetime {
+        Lifetime::Held => Some(LifeLock::take(&place.shm, change.lock().key(), &token)?),
+        Lifetime::Persistent => None,
+    };
+    loader.go()?;
+    let loaded = watch.until_loaded(&mut loader, signals)?;
+    loader.wait();
+    let text = format!("{}\n{}", mark(place, &token), loaded.metadata);
+    let amend = |record: &mut Record| {
+        record.sources.clone_from(&planned.sources);
+        record.left_out = planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
+        record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
+    };
+    change.publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
+    Ok((planned, token, loaded, life))
+}
+
+/// Whether a project in the way may be replaced: what is provably dead counts as absent.
+fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
+    let Some(project) = there else { return Ok(false) };
+    let name = request.project.to_text();
+    match project.state {
+        State::Stale | State::Abandoned => return Ok(true),
+        State::Foreign => {
+            let message = format!("project '{name}' belongs to user {}", project.uid);
+            return Err(Error::new(Kind::Permission, message)
+                .about(name)
+                .with_hint("choose another name, or another root with --root DIR"));
+        }
+        _ => {}
+    }
+    let replaceable = !matches!(project.state, State::Elsewhere);
+    if request.existing == Existing::Replace && replaceable {
+        return Ok(true);
+    }
+    let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    let hint = match project.state {
+        State::Live => format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'"),
+        state => format!("it is {state}{why}; use --overwrite to replace it, or 'cute-shm unlink {name}'"),
+    };
+    Err(Error::new(Kind::Exists, format!("project '{name}' exists already")).about(name).with_hint(hint))
+}
+
+fn record(place: &Place, request: &Request, token: &Token) -> Record {
+    let pid = std::process::id();
+    Record {
+        token: token.clone(),
+        lifetime: request.lifetime,
+        created: jiff::Timestamp::now().to_string(),
+        tool: concat!("cute-shm ", env!("CARGO_PKG_VERSION")).to_owned(),
+        keeper: Keeper {
+            pid,
+            start_time: host::start_time(pid).unwrap_or(0),
+            boot_id: place.host.boot.clone(),
+            uid: nix::unistd::Uid::effective().as_raw(),
+        },
+        jobs: request.job.iter().cloned().collect(),
+        sources: Vec::new(),
+        selection: request.selection.clone(),
+        left_out: Vec::new(),
+        attributes: toml::Table::new(),
+        metadata: None,
+    }
+}
+
+fn mark(place: &Place, token: &Token) -> Mark {
+    Mark {
+        token: token.clone(),
+        boot: place.host.boot.clone(),
+        host: place.host.name.clone(),
+        shm: place.shm.id().to_string(),
+    }
+}
+
+/// The keeper's eyes on the loader.
+struct Watch<'a> {
+    request: &'a Request,
+    observer: &'a mut dyn Observer,
+    at: Option<String>,
+    quiet: Option<Duration>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(request: &'a Request, observer: &'a mut dyn Observer) -> Self {
+        Self { request, observer, at: None, quiet: None }
+    }
+
+    fn until_planned(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Planned> {
+        loop {
+            if let Message::Planned(planned) = self.next(loader, signals)? {
+                self.judge(&planned)?;
+                self.observer.planned(&planned);
+                return Ok(planned);
+            }
+        }
+    }
+
+    fn until_loaded(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Loaded> {
+        loop {
+            if let Message::Loaded(loaded) = self.next(loader, signals)? {
+                for note in &loaded.failed {
+                    self.observer.warn(note);
+                }
+                return Ok(loaded);
+            }
+        }
+    }
+
+    /// Tells what is left out; with `--strict` that ends the load before anything is made.
+    fn judge(&mut self, planned: &Planned) -> Result<()> {
+        if let (true, Some(first)) = (self.request.strict, planned.skips.first()) {
+            let count = planned.skips.len();
+            let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
+            )
+            .about(first.path.clone())
+            .with_hint("without --strict it is left out; --exclude leaves it out on purpose"));
+        }
+        for note in planned.skips.iter().chain(&planned.damaged) {
+            self.observer.warn(note);
+        }
+        Ok(())
+    }
+
+    /// The next message that decides something.
+    fn next(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Message> {
+        loop {
+            if let Some(signal) = signals.take() {
+                loader.end();
+                return Err(cancelled(signal));
+            }
+            if !loader.messages().has_more() && !signals.wait(Some(loader.messages().pipe().as_fd()), LOOK)? {
+                self.check_stuck(loader)?;
+                continue;
+            }
+            self.quiet = None;
+            match loader.messages().receive()? {
+                None => return Err(loader::died(loader.wait(), self.at.as_deref(), &self.files())),
+                Some(Message::Failed(told)) => return Err(self.complete(Error::from(told))),
+                Some(Message::Looking(path) | Message::Reading(path)) => {
+                    self.observer.at(&path);
+                    self.at = Some(path);
+                }
+                Some(Message::Advanced(bytes)) => self.observer.advanced(bytes),
+                Some(Message::Created { segment, bytes }) => {
+                    self.observer.step(&format!("created segment {segment} ({bytes} bytes)"));
+                }
+                Some(message) => return Ok(message),
+            }
+        }
+    }
+
+    /// Some damaged files keep the HDF5 library busy for ever.
+    fn check_stuck(&mut self, loader: &mut Loader) -> Result<()> {
+        let used = cpu_time(loader.pid().as_raw());
+        let since = *self.quiet.get_or_insert(used);
+        if used.saturating_sub(since) < STUCK_CPU {
+            return Ok(());
+        }
+        loader.end();
+        let at = self.at.as_deref().unwrap_or("/");
+        let message = format!("the HDF5 library got nowhere at '{at}' for {} s", STUCK_CPU.as_secs());
+        Err(Error::new(Kind::Corrupt, format!("{message}: '{}' is probably corrupt", self.files()))
+            .about(self.files()))
+    }
+
+    fn complete(&self, error: Error) -> Error {
+        match error.concerns() {
+            Some(_) => error,
+            None => error.about(self.files()),
+        }
+    }
+
+    fn files(&self) -> String {
+        let names: Vec<_> =
+            self.request.inputs.iter().map(|input| input.path.display().to_string()).collect();
+        names.join("', '")
+    }
+}
+
+/// The error of a load that `signal` ended.
+pub(super) fn cancelled(signal: Signal) -> Error {
+    Error::new(Kind::Signal(signal as i32), format!("cancelled by {signal}; nothing stays"))
+}
+
+/// Processor time of another process, with the system's part.
+fn cpu_time(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |found| found.1).split(' ').collect();
+    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    let hertz = u64::try_from(hertz).unwrap_or(100).max(1);
+    // proc(5): utime and stime are fields 14 and 15; what is left begins with field 3.
+    Duration::from_millis((ticks(11) + ticks(12)).saturating_mul(1000) / hertz)
+}

@@ -1,0 +1,151 @@
+//! What loader and keeper say to each other over their pipes: one JSON object a line.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Told;
+use crate::shm::budget::Need;
+use crate::shm::ledger::{Note, Source};
+use crate::{Error, Kind, Result};
+
+/// From the loader to its keeper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// An object is about to be opened.
+    Looking(String),
+    /// Everything is known, nothing is made yet: the loader waits for the word to go on.
+    Planned(Planned),
+    /// A segment was created.
+    Created {
+        /// Its name.
+        segment: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A dataset is about to be read.
+    Reading(String),
+    /// So many bytes more are in memory.
+    Advanced(u64),
+    /// All is in memory.
+    Loaded(Loaded),
+    /// It did not work.
+    Failed(Told),
+}
+
+/// An array as it will be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedArray {
+    /// Path in the project, with the fields of compounds.
+    pub path: String,
+    /// Elements along each axis.
+    pub shape: Vec<u64>,
+    /// What `str(numpy.dtype)` gives.
+    pub dtype: String,
+    /// Bytes of its elements.
+    pub bytes: u64,
+}
+
+/// What a load will do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// One for every segment.
+    pub arrays: Vec<PlannedArray>,
+    /// Names for them, aliases counted.
+    pub paths: u64,
+    /// What has no form in shared memory.
+    pub skips: Vec<Note>,
+    /// What is damaged (with `--keep-going`).
+    pub damaged: Vec<Note>,
+    /// Attributes that TOML does not hold.
+    pub left_out: Vec<Note>,
+    /// The files read.
+    pub sources: Vec<Source>,
+}
+
+impl Planned {
+    /// Bytes of all arrays.
+    pub fn bytes(&self) -> u64 {
+        self.arrays.iter().fold(0, |sum, array| sum.saturating_add(array.bytes))
+    }
+
+    /// What it needs of shared memory.
+    pub fn need(&self) -> Need {
+        Need::of(self.arrays.iter().map(|array| array.bytes))
+    }
+}
+
+/// What a load has done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// The metadata's text, without the mark.
+    pub metadata: String,
+    /// Attributes of groups and compound datasets by path, as TOML text.
+    pub attributes: String,
+    /// Segments made.
+    pub arrays: u64,
+    /// Bytes of the arrays.
+    pub bytes: u64,
+    /// What could not be read (with `--keep-going`).
+    pub failed: Vec<Note>,
+}
+
+/// The loader's end of the pipe to its keeper.
+#[derive(Debug)]
+pub struct Sender(File);
+
+impl Sender {
+    /// Over this pipe.
+    pub fn new(pipe: File) -> Self {
+        Self(pipe)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// When the keeper is gone.
+    pub fn send(&mut self, message: &Message) -> Result<()> {
+        let mut line = serde_json::to_vec(message)
+            .map_err(|e| Error::new(Kind::Io, format!("cannot write a message: {e}")))?;
+        line.push(b'\n');
+        self.0.write_all(&line).map_err(|e| Error::io("the keeper is gone", e))
+    }
+}
+
+/// The keeper's end.
+#[derive(Debug)]
+pub struct Receiver(BufReader<File>);
+
+impl Receiver {
+    /// Over this pipe.
+    pub fn new(pipe: File) -> Self {
+        Self(BufReader::with_capacity(1 << 16, pipe))
+    }
+
+    /// Whether a message can be read without asking the system.
+    pub fn has_more(&self) -> bool {
+        !self.0.buffer().is_empty()
+    }
+
+    /// The pipe, to wait for.
+    pub fn pipe(&self) -> &File {
+        self.0.get_ref()
+    }
+
+    /// The next message; `None` when the loader is gone.
+    ///
+    /// # Errors
+    /// When what came is no message.
+    pub fn receive(&mut self) -> Result<Option<Message>> {
+        let mut line = Vec::new();
+        self.0.read_until(b'\n', &mut line).map_err(|e| Error::io("cannot read from the loader", e))?;
+        if line.last() != Some(&b'\n') {
+            return Ok(None);
+        }
+        serde_json::from_slice(&line)
+            .map(Some)
+            .map_err(|e| Error::new(Kind::Io, format!("the loader said something odd: {e}")))
+    }
+}

@@ -1,0 +1,103 @@
+//! From files to shared memory: a keeper that answers for the project, and a loader process in which
+//! HDF5 is parsed and read.
+
+mod filter;
+mod hold;
+mod keeper;
+mod loader;
+mod message;
+mod plan;
+mod process;
+mod signals;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use hold::{Ending, Held};
+pub use keeper::{Outcome, dry_run, run};
+pub use message::{Planned, PlannedArray};
+pub use signals::Signals;
+
+use crate::shm::directory::Access;
+use crate::shm::ledger::{Job, Lifetime, Note, Selection};
+use crate::shm::name::ProjectName;
+
+/// A file to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The HDF5 file.
+    pub path: PathBuf,
+    /// The group that it becomes; `None` when it is the whole project.
+    pub group: Option<String>,
+}
+
+/// What to do about a project that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Say so and fail.
+    Refuse,
+    /// Replace it once the new one is complete.
+    Replace,
+}
+
+/// What to load, as what, and how.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The project's name.
+    pub project: ProjectName,
+    /// The files.
+    pub inputs: Vec<Input>,
+    /// Which of their datasets, and for whom.
+    pub selection: Selection,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// What to do about an existing project.
+    pub existing: Existing,
+    /// What is unsupported fails the load.
+    pub strict: bool,
+    /// What is damaged is left out.
+    pub keep_going: bool,
+    /// Retired segments are kept for this long.
+    pub grace: Duration,
+    /// The job that it is for.
+    pub job: Option<Job>,
+    /// Tell of every segment.
+    pub trace: bool,
+}
+
+impl Request {
+    /// Who may read and write the segments.
+    pub fn access(&self) -> Access {
+        Access { mode: self.selection.mode, group: self.selection.group }
+    }
+}
+
+/// Who wants to know how a load goes on.
+pub trait Observer {
+    /// An object of the file is looked at, or a dataset is about to be read.
+    fn at(&mut self, path: &str) {
+        let _ = path;
+    }
+    /// The plan is made.
+    fn planned(&mut self, plan: &Planned) {
+        let _ = plan;
+    }
+    /// So many bytes more are in memory.
+    fn advanced(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
+    /// Something is left out that a user should know of.
+    fn warn(&mut self, note: &Note) {
+        let _ = note;
+    }
+    /// A step was taken: for debug logs.
+    fn step(&mut self, step: &str) {
+        let _ = step;
+    }
+}
+
+/// An observer that does not care.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

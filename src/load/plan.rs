@@ -1,0 +1,321 @@
+//! The plan of a load: which segments there will be, what they are called in the project, and what was
+//! left out. Nothing is moved here.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use toml::{Table, Value};
+
+use super::Input;
+use super::filter::PathFilter;
+use super::message::{Planned, PlannedArray};
+use crate::h5::{self, Attributes, Child, Dataset, Form, Group, Inventory, Leaf};
+use crate::shm::ledger::{Note, Source};
+use crate::shm::metadata::{self, ARRAY_KEY, Array};
+use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::{Error, Kind, Result};
+
+/// Where a segment's bytes come from.
+#[derive(Debug)]
+pub struct Piece {
+    /// Path in the project.
+    pub path: String,
+    /// What the bytes mean.
+    pub leaf: Leaf,
+}
+
+/// All segments of one dataset.
+#[derive(Debug)]
+pub struct Task {
+    /// Which input.
+    pub input: usize,
+    /// Which dataset of it.
+    pub dataset: usize,
+    /// Path in the project.
+    pub path: String,
+    /// The number of its first segment; the others follow.
+    pub first: usize,
+    /// How many segments it has.
+    pub count: usize,
+}
+
+/// The plan.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What libhdf5 has open.
+    pub inventories: Vec<Inventory>,
+    /// Every segment.
+    pub pieces: Vec<Piece>,
+    /// Every dataset.
+    pub tasks: Vec<Task>,
+    /// The files read, as they were before.
+    pub sources: Vec<Source>,
+    root: Tree,
+    attributes: Table,
+    skips: Vec<Note>,
+    damaged: Vec<Note>,
+    left_out: Vec<Note>,
+}
+
+/// The project's groups and arrays; an array is the number of its segment.
+type Tree = IndexMap<String, Entry>;
+
+#[derive(Debug)]
+enum Entry {
+    Group(Tree),
+    Array { piece: usize, dataset: (usize, usize) },
+}
+
+impl Plan {
+    /// Looks into every input.
+    ///
+    /// # Errors
+    /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless `keep_going`.
+    pub fn make(
+        inputs: &[Input],
+        filter: &PathFilter,
+        keep_going: bool,
+        looking: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
+        let mut plan = Self::default();
+        for input in inputs {
+            plan.sources.push(source(&input.path, input.group.as_deref())?);
+            let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
+            let options = h5::Options { select: &select, seen: &mut *looking, keep_going };
+            let inventory = h5::inventory(&input.path, options)?;
+            plan.add(inventory, input)?;
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, inventory: Inventory, input: &Input) -> Result<()> {
+        let group = input.group.as_deref();
+        let main = self.sources.len() - 1;
+        for path in &inventory.sources {
+            let source = source(path, group)?;
+            if self.sources[main].file != source.file {
+                self.sources.push(source);
+            }
+        }
+        let note = |skip: &h5::Skip| Note { path: within(group, &skip.path), reason: skip.reason.clone() };
+        self.skips.extend(inventory.skips.iter().map(note));
+        self.damaged.extend(inventory.damaged.iter().map(note));
+        let number = self.inventories.len();
+        let mut pieces = BTreeMap::new();
+        let prefix = within(group, "");
+        let mut tree = Tree::new();
+        let mut builder = Builder { plan: self, inventory: &inventory, number, pieces: &mut pieces };
+        builder.group(&inventory.root, &prefix, group.is_none(), &mut tree);
+        match group {
+            None => self.root = tree,
+            Some(name) => drop(self.root.insert(name.to_owned(), Entry::Group(tree))),
+        }
+        self.inventories.push(inventory);
+        Ok(())
+    }
+
+    /// The plan for the keeper and for people.
+    pub fn told(&self) -> Planned {
+        let array = |piece: &Piece| PlannedArray {
+            path: piece.path.clone(),
+            shape: piece.leaf.shape.clone(),
+            dtype: piece.leaf.dtype.to_string(),
+            bytes: piece.leaf.nbytes(),
+        };
+        Planned {
+            arrays: self.pieces.iter().map(array).collect(),
+            paths: count(&self.root),
+            skips: self.skips.clone(),
+            damaged: self.damaged.clone(),
+            left_out: self.left_out.clone(),
+            sources: self.sources.clone(),
+        }
+    }
+
+    /// The dataset of a task.
+    pub fn dataset(&self, task: &Task) -> &Dataset {
+        &self.inventories[task.input].datasets[task.dataset]
+    }
+
+    /// Attributes of groups and of compound datasets, as TOML text.
+    pub fn attributes(&self) -> String {
+        toml::to_string(&self.attributes).unwrap_or_default()
+    }
+
+    /// The metadata's text without its mark; `failed` are numbers of tasks that came to nothing.
+    pub fn metadata(&self, project: &ProjectName, token: &Token, failed: &[(usize, usize)]) -> String {
+        let root = self.nodes(&self.root, project, token, failed);
+        metadata::Metadata { mark: None, root }.to_toml()
+    }
+
+    fn nodes(
+        &self,
+        tree: &Tree,
+        project: &ProjectName,
+        token: &Token,
+        failed: &[(usize, usize)],
+    ) -> metadata::Group {
+        let mut nodes = metadata::Group::with_capacity(tree.len());
+        for (name, entry) in tree {
+            let node = match entry {
+                Entry::Group(inner) => metadata::Node::Group(self.nodes(inner, project, token, failed)),
+                Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
+                Entry::Array { piece, dataset } => {
+                    let leaf = &self.pieces[*piece].leaf;
+                    let source = &self.inventories[dataset.0].datasets[dataset.1];
+                    metadata::Node::Array(Array {
+                        segment: SegmentName::new(project, token, *piece as u64).to_text(),
+                        shape: leaf.shape.clone(),
+                        dtype: leaf.dtype.to_string(),
+                        attrs: source.attrs.values.clone(),
+                    })
+                }
+            };
+            nodes.insert(name.clone(), node);
+        }
+        nodes
+    }
+}
+
+/// Walks an inventory's groups and gives each dataset its segments once.
+struct Builder<'a> {
+    plan: &'a mut Plan,
+    inventory: &'a Inventory,
+    number: usize,
+    pieces: &'a mut BTreeMap<usize, usize>,
+}
+
+impl Builder<'_> {
+    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) {
+        self.attributes(&group.attrs, if path.is_empty() { "/" } else { path });
+        for (name, child) in &group.children {
+            let path = format!("{path}/{name}");
+            // The reader takes any table with this key for an array; only the top level is safe.
+            if name == ARRAY_KEY && !top {
+                let reason = format!("a name '{ARRAY_KEY}' misleads every reader of the metadata");
+                self.plan.skips.push(Note { path, reason });
+                continue;
+            }
+            let entry = match child {
+                Child::Group(inner) => {
+                    let mut tree = Tree::new();
+                    self.group(inner, &path, false, &mut tree);
+                    Entry::Group(tree)
+                }
+                Child::Dataset(number) => self.dataset(*number, &path),
+            };
+            tree.insert(name.clone(), entry);
+        }
+    }
+
+    fn dataset(&mut self, number: usize, path: &str) -> Entry {
+        let inventory = self.inventory;
+        let dataset = &inventory.datasets[number];
+        let mut next = match self.pieces.get(&number) {
+            Some(first) => *first,
+            None => self.add_task(number, dataset, path),
+        };
+        self.form(&dataset.form, number, &mut next)
+    }
+
+    fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> usize {
+        let first = self.plan.pieces.len();
+        self.pieces.insert(number, first);
+        add_pieces(&dataset.form, path, &mut self.plan.pieces);
+        let count = self.plan.pieces.len() - first;
+        let task = Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
+        self.plan.tasks.push(task);
+        match dataset.form {
+            Form::Array(_) => self.note_left_out(&dataset.attrs, path),
+            // The table of a compound has no place for attributes.
+            Form::Table(_) => self.attributes(&dataset.attrs, path),
+        }
+        first
+    }
+
+    fn form(&self, form: &Form, number: usize, next: &mut usize) -> Entry {
+        match form {
+            Form::Array(_) => {
+                let piece = *next;
+                *next += 1;
+                Entry::Array { piece, dataset: (self.number, number) }
+            }
+            Form::Table(fields) => Entry::Group(
+                fields.iter().map(|(name, form)| (name.clone(), self.form(form, number, next))).collect(),
+            ),
+        }
+    }
+
+    fn attributes(&mut self, attributes: &Attributes, path: &str) {
+        if !attributes.values.is_empty() {
+            self.plan.attributes.insert(path.to_owned(), Value::Table(attributes.values.clone()));
+        }
+        self.note_left_out(attributes, path);
+    }
+
+    fn note_left_out(&mut self, attributes: &Attributes, path: &str) {
+        for (name, reason) in &attributes.left_out {
+            let path = format!("{path}@{name}");
+            self.plan.left_out.push(Note { path, reason: reason.clone() });
+        }
+    }
+}
+
+fn add_pieces(form: &Form, path: &str, pieces: &mut Vec<Piece>) {
+    match form {
+        Form::Array(leaf) => pieces.push(Piece { path: path.to_owned(), leaf: leaf.clone() }),
+        Form::Table(fields) => {
+            for (name, form) in fields {
+                add_pieces(form, &format!("{path}/{name}"), pieces);
+            }
+        }
+    }
+}
+
+fn count(tree: &Tree) -> u64 {
+    let each = |entry: &Entry| match entry {
+        Entry::Group(inner) => count(inner),
+        Entry::Array { .. } => 1,
+    };
+    tree.values().map(each).sum()
+}
+
+fn within(group: Option<&str>, path: &str) -> String {
+    group.map_or_else(|| path.to_owned(), |group| format!("/{group}{path}"))
+}
+
+/// A source file as it is now.
+///
+/// # Errors
+/// As the system says.
+pub fn source(path: &Path, group: Option<&str>) -> Result<Source> {
+    let cannot = |e| Error::io(format!("cannot open '{}'", path.display()), e).about(path.to_string_lossy());
+    let stat = std::fs::metadata(path).map_err(cannot)?;
+    let absolute: PathBuf = std::fs::canonicalize(path).map_err(cannot)?;
+    Ok(Source {
+        path: absolute.to_string_lossy().into_owned(),
+        group: group.map(str::to_owned),
+        size_bytes: stat.size(),
+        mtime_ns: stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec()),
+        file: format!("{}:{}", stat.dev(), stat.ino()),
+    })
+}
+
+/// Refuses a load whose sources changed while they were read.
+///
+/// # Errors
+/// [`Kind::Busy`], naming the file.
+pub fn check_unchanged(sources: &[Source]) -> Result<()> {
+    for before in sources {
+        let now = source(Path::new(&before.path), before.group.as_deref());
+        if now.ok().as_ref() != Some(before) {
+            let message = format!("'{}' changed while it was read", before.path);
+            return Err(Error::new(Kind::Busy, message)
+                .about(before.path.clone())
+                .with_hint("load it again once its writer has finished"));
+        }
+    }
+    Ok(())
+}

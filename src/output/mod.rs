@@ -1,0 +1,164 @@
+//! What the user sees: result on stdout, everything else on stderr; text, or one JSON object.
+
+pub mod json;
+pub mod progress;
+pub mod table;
+pub mod text;
+
+use std::io::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::{Error, Kind, Result};
+
+/// The bold red of "error".
+pub const RED: Style = AnsiColor::Red.on_default().bold();
+/// Warnings.
+pub const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+/// What is well.
+pub const GREEN: Style = AnsiColor::Green.on_default();
+/// Names.
+pub const CYAN: Style = AnsiColor::Cyan.on_default();
+/// Less important.
+pub const DIM: Style = Style::new().dimmed();
+/// Titles.
+pub const BOLD: Style = Style::new().bold();
+
+/// `text` in `style` where colour is wanted.
+pub fn paint(text: &str, style: Style, colour: bool) -> String {
+    if colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+}
+
+/// The output of one command: its JSON body `B`, and what is said on the way.
+#[derive(Debug)]
+pub struct Output<'a, B> {
+    /// The surroundings.
+    pub context: &'a Context,
+    /// The command's own fields of the JSON object.
+    pub body: B,
+    command: &'static str,
+    warnings: Vec<json::Warning>,
+    errors: Vec<json::Failure>,
+    emitted: bool,
+    broken: Option<io::Error>,
+}
+
+impl<'a, B: Serialize> Output<'a, B> {
+    /// Nothing said yet.
+    pub fn new(context: &'a Context, command: &'static str, body: B) -> Self {
+        let (warnings, errors) = (Vec::new(), Vec::new());
+        Self { context, body, command, warnings, errors, emitted: false, broken: None }
+    }
+
+    /// Prints text of the result; nothing with `--json`.
+    pub fn print(&mut self, text: &str) {
+        if !self.context.json {
+            self.write(text);
+        }
+    }
+
+    /// Prints a line of the result; nothing with `--json`.
+    pub fn line(&mut self, text: &str) {
+        self.print(&format!("{text}\n"));
+    }
+
+    /// Tells what goes on, on stderr; nothing with `--quiet`.
+    pub fn status(&self, text: &str) {
+        if !self.context.quiet {
+            say(text);
+        }
+    }
+
+    /// Tells what a curious user wants to know (`-v`).
+    pub fn detail(&self, text: &str) {
+        if self.context.verbose > 0 && !self.context.quiet {
+            say(text);
+        }
+    }
+
+    /// Warns, in text and in JSON.
+    pub fn warn(&mut self, warning: json::Warning) {
+        if !self.context.quiet {
+            let label = paint("warning:", YELLOW, self.context.colour_err);
+            say(&format!("{label} {}", text::shown(&warning.to_string(), self.context.terminal_err)));
+        }
+        self.warnings.push(warning);
+    }
+
+    /// Takes a warning into the JSON that the user has been told already.
+    pub fn note(&mut self, warning: json::Warning) {
+        self.warnings.push(warning);
+    }
+
+    /// Notes a failure and goes on.
+    pub fn fail(&mut self, error: &Error) {
+        let (colour, terminal) = (self.context.colour_err, self.context.terminal_err);
+        say(&format!("{} {}", paint("error:", RED, colour), text::shown(&error.to_string(), terminal)));
+        if let Some(hint) = error.hint() {
+            say(&format!("{} {}", paint("hint:", CYAN, colour), text::shown(hint, terminal)));
+        }
+        self.errors.push(json::Failure::from(error));
+    }
+
+    /// How many failures were noted.
+    pub fn failures(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Prints the JSON object, if it is wanted and was not printed before.
+    pub fn emit(&mut self) {
+        if !self.context.json || std::mem::replace(&mut self.emitted, true) {
+            return;
+        }
+        let envelope = json::Envelope {
+            schema: json::SCHEMA,
+            command: Some(self.command),
+            ok: self.errors.is_empty(),
+            body: &self.body,
+            warnings: &self.warnings,
+            errors: &self.errors,
+        };
+        match serde_json::to_string(&envelope) {
+            Ok(text) => self.write(&format!("{text}\n")),
+            Err(error) => self.broken = Some(io::Error::other(error)),
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if self.broken.is_some() {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            self.broken = Some(error);
+        }
+    }
+
+    /// Ends the output: notes `result`, prints what is due, and gives the exit code.
+    pub fn finish(mut self, result: Result<()>) -> u8 {
+        let mut code = 0;
+        if let Err(error) = result {
+            code = error.kind().exit_code();
+            // A kept project that ended as it was asked to, and a command's status, are no failures of ours.
+            if !error.to_string().is_empty() {
+                self.fail(&error);
+            }
+        }
+        self.emit();
+        match self.broken {
+            // Whoever closed the pipe has read enough.
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                say(&format!("error: cannot write the result: {error}"));
+                if code == 0 { Kind::Io.exit_code() } else { code }
+            }
+            _ => code,
+        }
+    }
+}
+
+/// A line on stderr; whoever closed it does not want it.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,121 @@
+//! The progress of a load on a terminal's stderr: bytes, rate, time left. It appears after a quarter
+//! of a second, is drawn at most 20 times a second, and vanishes when it is dropped.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::json::Warning;
+use super::{YELLOW, paint, say, text};
+use crate::context::Context;
+use crate::load::{Observer, Planned};
+use crate::shm::ledger::Note;
+
+/// How long a load runs before a bar appears.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Watches a load for the user.
+#[derive(Debug)]
+pub struct Progress {
+    begun: Instant,
+    wanted: bool,
+    quiet: bool,
+    verbose: u8,
+    colour: bool,
+    terminal: bool,
+    total: u64,
+    done: u64,
+    bar: Option<ProgressBar>,
+    /// What was warned of.
+    pub warnings: Vec<Warning>,
+}
+
+impl Progress {
+    /// For a command in these surroundings; a bar only on a terminal.
+    pub fn new(context: &Context, no_progress: bool) -> Self {
+        Self {
+            begun: Instant::now(),
+            wanted: context.terminal_err && !no_progress && !context.quiet && context.verbose == 0,
+            quiet: context.quiet,
+            verbose: context.verbose,
+            colour: context.colour_err,
+            terminal: context.terminal_err,
+            total: 0,
+            done: 0,
+            bar: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
+
+    fn appear(&mut self) {
+        let target = ProgressDrawTarget::stderr_with_hz(20);
+        let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+        let bar = ProgressBar::with_draw_target(Some(self.total), target).with_elapsed(self.begun.elapsed());
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_message("loading");
+        bar.set_position(self.done);
+        self.bar = Some(bar);
+    }
+}
+
+impl Observer for Progress {
+    fn at(&mut self, path: &str) {
+        if self.verbose > 1 {
+            self.step(&format!("reading {path}"));
+        }
+    }
+
+    fn planned(&mut self, plan: &Planned) {
+        self.total = plan.bytes();
+        if self.verbose > 0 && !self.quiet {
+            let arrays = text::count(plan.arrays.len() as u64, "array");
+            self.step(&format!("planned {arrays}, {}", text::size(self.total)));
+            for note in &plan.left_out {
+                self.step(&format!("attribute {} is left out: {}", note.path, note.reason));
+            }
+        }
+    }
+
+    fn advanced(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.wanted && self.bar.is_none() && self.begun.elapsed() > PATIENCE {
+            self.appear();
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+        }
+    }
+
+    fn warn(&mut self, note: &Note) {
+        let warning = Warning::skipped(note);
+        if !self.quiet {
+            let label = paint("warning:", YELLOW, self.colour);
+            self.say(&format!("{label} {}", text::shown(&warning.to_string(), self.terminal)));
+        }
+        self.warnings.push(warning);
+    }
+
+    fn step(&mut self, step: &str) {
+        if self.verbose > 0 && !self.quiet {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            self.say(&format!("[{seconds:9.6}] {}", text::shown(step, self.terminal)));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

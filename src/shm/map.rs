@@ -1,0 +1,95 @@
+//! Mappings of segments. The only file where memory that other processes can reach becomes a slice.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+
+use memmap2::{Mmap, MmapMut, MmapOptions};
+
+use crate::{Error, Result};
+
+/// A segment that this load has created and not published yet, mapped for writing.
+#[derive(Debug)]
+pub struct Filling(Option<MmapMut>);
+
+impl Filling {
+    /// Maps the first `len` bytes of a new segment, whose memory must have been reserved.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn map(file: &File, len: u64) -> Result<Self> {
+        let Ok(size) = usize::try_from(len) else {
+            return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));
+        };
+        if size == 0 {
+            return Ok(Self(None));
+        }
+        // SAFETY: the segment was created exclusively by this load and is not published: nobody else
+        // knows its name but our keeper, who only unlinks it. Its memory is reserved, so no access
+        // beyond the file's end and no SIGBUS can follow.
+        let map = unsafe { MmapOptions::new().len(size).map_mut(file) };
+        map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
+    }
+
+    /// The bytes to fill.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.0.as_deref_mut().unwrap_or_default()
+    }
+}
+
+/// A published segment, mapped to read.
+#[derive(Debug)]
+pub struct Attached(Option<Mmap>);
+
+impl Attached {
+    /// Maps the first `len` bytes of a segment for reading.
+    ///
+    /// # Safety
+    /// Other processes can write to a published segment and can shrink it. The caller promises that
+    /// what it makes of the bytes is sound for any value, also one that changes while it is read, and
+    /// that no process truncates the segment meanwhile (cute-shm never does, nor does the Python package).
+    ///
+    /// # Errors
+    /// As the system says.
+    pub unsafe fn map(file: &File, len: u64) -> Result<Self> {
+        let Ok(size) = usize::try_from(len) else {
+            return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));
+        };
+        if size == 0 {
+            return Ok(Self(None));
+        }
+        // SAFETY: the caller's promise, see above.
+        let map = unsafe { MmapOptions::new().len(size).map(file) };
+        map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn what_is_filled_is_in_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(3).unwrap();
+        Filling::map(&file, 3).unwrap().bytes().copy_from_slice(b"abc");
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "abc");
+        // SAFETY: the file is this test's alone.
+        let attached = unsafe { Attached::map(&file, 2) }.unwrap();
+        assert_eq!(attached.bytes(), b"ab");
+    }
+
+    #[test]
+    fn nothing_is_mapped_for_nothing() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(Filling::map(&file, 0).unwrap().bytes().is_empty());
+        assert!(Filling::map(&file, u64::MAX).is_err());
+    }
+}
