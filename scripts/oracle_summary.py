@@ -10,6 +10,14 @@ import json
 import sys
 from pathlib import Path
 
+SHOWN = 40
+
+
+def is_failure(file):
+    """Whether the oracle does not accept what became of this file."""
+    unacceptable = file["outcome"] in ("wrong", "crash", "silent-error", "oracle-error")
+    return unacceptable or file.get("leak") or (file["state"] == "good" and file["outcome"] != "ok")
+
 
 def main(manifest, out, *parts):
     reports = [json.loads(Path(part).read_text()) for part in parts]
@@ -21,11 +29,11 @@ def main(manifest, out, *parts):
     whole = len(good) and sum(file["outcome"] == "ok" for file in good)
     print(f"corpus: {len(files)} files, {whole} of {len(good)} good ones loaded whole, {leaks} leaks; "
           + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
-    for file in files:
-        if file["outcome"] in ("wrong", "crash", "silent-error", "oracle-error") or file.get("leak") or (
-            file["state"] == "good" and file["outcome"] != "ok"
-        ):
-            print(f"  {file['outcome']}: {file['file']} {file.get('leak') or file.get('stderr') or ''}")
+    bad = [file for file in files if is_failure(file)]
+    for file in bad[:SHOWN]:
+        print(f"  {file['outcome']}: {file['file']} {file.get('leak') or file.get('stderr') or ''}")
+    if len(bad) > SHOWN:
+        print(f"  and {len(bad) - SHOWN} more, in {out}")
     expected = len(Path(manifest).read_text().splitlines()) - 1
     if len(files) != expected:
         print(f"corpus: {len(files)} files were judged, not {expected}")
