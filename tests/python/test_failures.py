@@ -123,9 +123,14 @@ def test_a_failed_overwrite_leaves_the_old_project_whole(cli, python, project, f
     assert python.read(project) == before
 
 
-@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "new\nline", "x" * 129, "-x"])
-def test_a_bad_project_name_is_a_usage_error(cli, file, name):
-    assert cli.run("load-hdf5", "--persistent", name, file).code == 2
+@pytest.mark.parametrize("name", [".{}", "-{}", "{}/b", "{}\nline", "{:x<129}"])
+def test_a_bad_project_name_is_a_usage_error(cli, file, tag, name):
+    assert cli.run("load-hdf5", "--persistent", name.format(tag), file).code == 2
+    assert in_shared_memory(tag) == []
+
+
+def test_an_empty_project_name_is_a_usage_error(cli, file):
+    assert cli.run("load-hdf5", "--persistent", "", file).code == 2
 
 
 def test_an_unknown_command_is_a_usage_error(cli):
