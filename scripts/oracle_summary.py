@@ -1,0 +1,45 @@
+"""Puts the oracle's reports on parts of the corpus together.
+
+    oracle_summary.py MANIFEST OUT PART...
+
+Writes one report, prints one line, and fails when the parts are not the whole corpus.
+"""
+
+import collections
+import json
+import sys
+from pathlib import Path
+
+SHOWN = 40
+
+
+def is_failure(file):
+    """Whether the oracle does not accept what became of this file."""
+    unacceptable = file["outcome"] in ("wrong", "crash", "silent-error", "oracle-error")
+    return unacceptable or file.get("leak") or (file["state"] == "good" and file["outcome"] != "ok")
+
+
+def main(manifest, out, *parts):
+    reports = [json.loads(Path(part).read_text()) for part in parts]
+    files = sorted((file for report in reports for file in report["files"]), key=lambda f: f["file"])
+    outcomes = collections.Counter(file["outcome"] for file in files)
+    good = [file for file in files if file["state"] == "good"]
+    leaks = sum(1 for file in files if file.get("leak"))
+    Path(out).write_text(json.dumps({"outcomes": outcomes, "leaks": leaks, "files": files}, indent=1))
+    whole = len(good) and sum(file["outcome"] == "ok" for file in good)
+    print(f"corpus: {len(files)} files, {whole} of {len(good)} good ones loaded whole, {leaks} leaks; "
+          + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
+    bad = [file for file in files if is_failure(file)]
+    for file in bad[:SHOWN]:
+        print(f"  {file['outcome']}: {file['file']} {file.get('leak') or file.get('stderr') or ''}")
+    if len(bad) > SHOWN:
+        print(f"  and {len(bad) - SHOWN} more, in {out}")
+    expected = len(Path(manifest).read_text().splitlines()) - 1
+    if len(files) != expected:
+        print(f"corpus: {len(files)} files were judged, not {expected}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,174 @@
+"""The command under test in a sandbox: its own metadata root, names that nobody else has, and a check
+after every test that nothing was left in the shared memory.
+
+The Python package looks in /dev/shm only, so these tests use the real one.
+"""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from python_side import packed
+
+HERE = Path(__file__).resolve().parent
+SHM = Path("/dev/shm")
+DEFAULT_BIN = HERE.parents[1] / "target" / "debug" / "cute-shm"
+KEPT_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE")
+
+
+def clean_environment():
+    return {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+
+
+@dataclass
+class Outcome:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self):
+        """The one object on stdout, its envelope checked."""
+        doc = json.loads(self.out)
+        assert doc["schema"] == "cute-shm/1"
+        assert doc["ok"] is (not doc["errors"])
+        assert isinstance(doc["warnings"], list) and isinstance(doc["errors"], list)
+        return doc
+
+
+class Cli:
+    """`cute-shm` with a root of its own."""
+
+    def __init__(self, binary, root):
+        self.binary, self.root = str(binary), root
+        self.environment = clean_environment()
+
+    def command(self, *args):
+        """The argument list, `--root` behind the subcommand (before a `--`)."""
+        first, *rest = map(str, args)
+        return [self.binary, first, "--root", str(self.root), *rest]
+
+    def run(self, *args, timeout=60, **options):
+        """Runs the command and captures everything."""
+        done = subprocess.run(
+            self.command(*args), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=timeout, env=self.environment, **options,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *args, **options):
+        """Runs what must succeed."""
+        outcome = self.run(*args, **options)
+        assert outcome.code == 0, f"{args} ended with {outcome.code}:\n{outcome.err}"
+        return outcome
+
+    def load(self, project, file, *options):
+        """Loads to stay; the fixture unlinks it at the end."""
+        return self.ok("load-hdf5", "--persistent", *options, project, file)
+
+    def start(self, *args):
+        """Starts a command that keeps running."""
+        return subprocess.Popen(
+            self.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=self.environment,
+        )
+
+
+class Python:
+    """The stock Python package on the same root, each call in a process of its own."""
+
+    def __init__(self, root, scratch):
+        self.root, self.scratch = root, scratch
+
+    def run(self, *args):
+        done = subprocess.run(
+            [sys.executable, str(HERE / "python_side.py"), str(self.root), *map(str, args)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+            env={**clean_environment(), "COLUMNS": "240", "PYTHONUTF8": "1"},
+        )
+        assert done.returncode == 0, f"Python {args} ended with {done.returncode}:\n{done.stderr}"
+        return done.stdout
+
+    def read(self, project):
+        """{path: entry} of every array, through cute_shm.shm_to_arrays."""
+        out = self.scratch / "read.pickle"
+        self.run("read", project, out)
+        return pickle.loads(out.read_bytes())
+
+    def share(self, project, arrays):
+        """cute_shm.arrays_to_shm, persistent."""
+        source = self.scratch / "share.pickle"
+        source.write_bytes(pickle.dumps(packed(arrays)))
+        self.run("share", project, source)
+
+    def unlink(self, project):
+        self.run("unlink", project)
+
+    def list(self, *options):
+        return self.run("list", *options)
+
+
+def pytest_configure():
+    if not cute_shm_binary().is_file():
+        pytest.exit(f"no binary at {cute_shm_binary()}: run 'cargo build', or set CUTE_SHM_BIN", 4)
+
+
+def cute_shm_binary():
+    return Path(os.environ.get("CUTE_SHM_BIN") or DEFAULT_BIN).resolve()
+
+
+@pytest.fixture(autouse=True)
+def tag():
+    """Letters that every name of this test contains; what bears them afterwards is a leak."""
+    tag = "pytest" + uuid.uuid4().hex[:12]
+    yield tag
+    left = in_shared_memory(tag)
+    for name in left:
+        (SHM / name).unlink(missing_ok=True)
+    assert not left, f"left in shared memory: {left}"
+
+
+def in_shared_memory(part):
+    """The files of the shared memory whose names contain this."""
+    return sorted(name for name in os.listdir(SHM) if part in name)
+
+
+def segments_of(project):
+    """The project's segments, without its ledger and lock."""
+    names = in_shared_memory(f"cute-shm.{project}.")
+    return [name for name in names if not name.endswith((".ledger", ".lock"))]
+
+
+@pytest.fixture
+def project(tag):
+    return f"{tag}-a"
+
+
+@pytest.fixture
+def other_project(tag):
+    return f"{tag}-b"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def cli(tag, project, other_project, root):
+    """The command; what the test left on purpose is unlinked, and only the command may do that."""
+    cli = Cli(cute_shm_binary(), root)
+    yield cli
+    cli.run("unlink", "--force", project, other_project)
+
+
+@pytest.fixture
+def python(cli, root, tmp_path):
+    return Python(root, tmp_path)

@@ -1,0 +1,84 @@
+"""The stock Python package at work, in a process of its own.
+
+Run as a script, because the resource tracker of the process that attaches or shares must not be the
+one of the tests:
+
+    python_side.py ROOT read PROJECT OUT      what cute_shm.shm_to_arrays gives, pickled into OUT
+    python_side.py ROOT share PROJECT IN      cute_shm.arrays_to_shm of what is packed in IN
+    python_side.py ROOT unlink PROJECT        cute_shm.unlink
+    python_side.py ROOT list [-short]         what the command cute-shm-list prints
+"""
+
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import cute_shm
+import numpy as np
+
+
+def read(project, out):
+    """Writes {path: {dtype, shape, bytes, attrs, shm_name}} for every array of the project."""
+    found = {}
+
+    def walk(tree, path):
+        for name, node in tree.items():
+            if isinstance(node.get("data"), np.ndarray):
+                found[(*path, name)] = {
+                    "dtype": node["meta"]["dtype"],
+                    "shape": node["data"].shape,
+                    "bytes": node["data"].tobytes(),
+                    "attrs": node["meta"]["attrs"],
+                    "shm_name": node["meta"]["shm_name"],
+                    "shm_private_name": node["meta"]["shm_private_name"],
+                }
+            else:
+                walk(node, (*path, name))
+
+    tree = cute_shm.shm_to_arrays(project)
+    walk(tree, ())
+    Path(out).write_bytes(pickle.dumps(found))
+
+
+def packed(arrays):
+    """A nested dict of arrays as plain values: a pickled array would lose its byte order."""
+    if isinstance(arrays, dict):
+        return {name: packed(value) for name, value in arrays.items()}
+    return arrays.dtype.str, arrays.shape, arrays.tobytes()
+
+
+def unpacked(values):
+    """The nested dict of arrays again."""
+    if isinstance(values, dict):
+        return {name: unpacked(value) for name, value in values.items()}
+    dtype, shape, data = values
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+
+def share(project, source):
+    """Puts a packed nested dict of arrays into shared memory, to stay."""
+    arrays = unpacked(pickle.loads(Path(source).read_bytes()))
+    cute_shm.arrays_to_shm(project, arrays, persistent=True)
+
+
+def list_projects(*options):
+    """Prints what the Python package's own list command prints."""
+    from cute_shm.main import display_projects
+
+    sys.argv = ["cute-shm-list", *options]
+    display_projects()
+
+
+def main(root, what, *args):
+    cute_shm.Project2Toml.root = Path(root)
+    commands = {"read": read, "share": share, "unlink": cute_shm.unlink, "list": list_projects}
+    commands[what](*args)
+    sys.stdout.flush()
+    # Mappings that arrays still point into cannot be closed: leave without trying.
+    if what in ("read", "share"):
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

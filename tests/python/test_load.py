@@ -1,0 +1,194 @@
+"""What we load is what the Python package reads and what h5py gives, bit for bit."""
+
+import h5py
+import numpy as np
+import pytest
+from conftest import segments_of
+from expectation import differences, expected_leaves
+from hdf5_files import CASES, create_raw, has_szip_encoder, write
+
+
+@pytest.fixture
+def load_and_compare(cli, python, project):
+    """Loads the file and gives the differences between the Python package's reading and h5py's."""
+
+    def check(file, *options):
+        cli.load(project, file, *options)
+        return differences(expected_leaves(file), python.read(project))
+
+    return check
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_python_reads_what_h5py_gives(name, tmp_path, load_and_compare):
+    assert load_and_compare(write(tmp_path / "f.h5", name)) == []
+
+
+@pytest.mark.skipif(not has_szip_encoder(), reason="this h5py cannot write szip")
+def test_szip_chunks_are_read(tmp_path, load_and_compare):
+    file = tmp_path / "f.h5"
+    with h5py.File(file, "w") as f:
+        for code in ("<i2", ">u4", "f4"):
+            data = np.arange(8000).reshape(80, 100).astype(code)
+            f.create_dataset(code, data=data, chunks=(32, 32), compression="szip")
+    assert load_and_compare(file) == []
+
+
+def test_a_file_without_datasets_is_a_project_without_arrays(cli, python, project, tmp_path):
+    h5py.File(tmp_path / "f.h5", "w").close()
+    cli.load(project, tmp_path / "f.h5")
+    assert python.read(project) == {}
+    assert project in cli.ok("list", "--json").out
+
+
+def test_external_links_are_looked_up_beside_the_linking_file(tmp_path, load_and_compare):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    with h5py.File(folder / "other.h5", "w") as f:
+        f["group/data"] = np.arange(12.0)
+    with h5py.File(folder / "f.h5", "w") as f:
+        f["own"] = np.arange(3)
+        f["outside"] = h5py.ExternalLink("other.h5", "/group")
+        f["outside_data"] = h5py.ExternalLink("other.h5", "/group/data")
+    assert load_and_compare(folder / "f.h5") == []
+
+
+def test_virtual_datasets_are_put_together(tmp_path, load_and_compare):
+    layout = h5py.VirtualLayout(shape=(3, 10), dtype="i4")
+    for row in range(2):  # the third source is missing: its row has the fill value
+        with h5py.File(tmp_path / f"part{row}.h5", "w") as f:
+            f["d"] = np.arange(10, dtype="i4") + 100 * row
+    for row in range(3):
+        layout[row] = h5py.VirtualSource(f"part{row}.h5", "d", shape=(10,))
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f.create_virtual_dataset("v", layout, fillvalue=-7)
+    assert load_and_compare(tmp_path / "f.h5") == []
+
+
+def test_dangling_links_are_skipped_with_a_warning(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["beside"] = np.arange(3)
+        f["gone_soft"] = h5py.SoftLink("/nowhere")
+        f["gone_outside"] = h5py.ExternalLink("missing.h5", "/x")
+        f["itself"] = h5py.SoftLink("/itself")
+    doc = cli.load(project, tmp_path / "f.h5", "--json").json()
+    assert set(python.read(project)) == {("beside",)}
+    for name in ("gone_soft", "gone_outside", "itself"):
+        assert any(name in str(warning) for warning in doc["warnings"]), name
+
+
+def test_strict_refuses_what_would_be_skipped_and_leaves_nothing(cli, project, root, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["beside"] = np.arange(3)
+        f["gone"] = h5py.SoftLink("/nowhere")
+    outcome = cli.run("load-hdf5", "--persistent", "--strict", project, tmp_path / "f.h5")
+    assert outcome.code == 9
+    assert "gone" in outcome.err
+    assert segments_of(project) == []
+    assert not (root / f"cute-shm.{project}.toml").exists()
+
+
+def test_what_no_array_can_hold_is_skipped_with_a_warning(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["beside"] = np.arange(3)
+        f.create_dataset("ragged", shape=(2,), dtype=h5py.vlen_dtype("i4"))
+        f.create_dataset("reference", data=[f.ref], dtype=h5py.ref_dtype)
+        f["null"] = h5py.Empty("f8")
+        mixed = np.dtype([("ref", h5py.ref_dtype), ("kept", "i4")])
+        f.create_dataset("mixed", shape=(2,), dtype=mixed)
+    doc = cli.load(project, tmp_path / "f.h5", "--json").json()
+    assert set(python.read(project)) == {("beside",), ("mixed", "kept")}
+    for name in ("ragged", "reference", "null", "mixed"):
+        assert any(name in str(warning) for warning in doc["warnings"]), name
+
+
+def test_integers_of_24_bits_are_widened(cli, python, project, tmp_path):
+    values = np.array([0, 1, -1, 2**23 - 1, -(2**23)], dtype="i4")
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        for name, wide in (("little", h5py.h5t.STD_I32LE), ("big", h5py.h5t.STD_I32BE)):
+            kind = wide.copy()
+            kind.set_precision(24)
+            kind.set_size(3)
+            create_raw(f, name, kind, values, h5py.h5t.NATIVE_INT32)
+    cli.load(project, tmp_path / "f.h5")
+    found = python.read(project)
+    for name in ("little", "big"):
+        entry = found[(name,)]
+        assert np.frombuffer(entry["bytes"], dtype=entry["dtype"]).tolist() == values.tolist()
+
+
+def test_a_group_that_contains_itself_ends(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["group/data"] = np.arange(4)
+        f["group/again"] = f["group"]
+        f["group/up"] = h5py.SoftLink("/")
+    cli.load(project, tmp_path / "f.h5")
+    assert ("group", "data") in python.read(project)
+    assert all("again" not in path and "up" not in path for path in python.read(project))
+
+
+def test_hard_links_share_one_segment(cli, python, project, tmp_path):
+    cli.load(project, write(tmp_path / "f.h5", "links"))
+    found = python.read(project)
+    same = {found[path]["shm_name"] for path in [("real",), ("hard",), ("soft",)]}
+    assert len(same) == 1
+    assert len(segments_of(project)) == 2
+
+
+def test_names_that_are_not_utf8_are_skipped_with_a_warning(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["beside"] = np.arange(3)
+        create_raw(f, b"caf\xe9", h5py.h5t.STD_I32LE, np.arange(3, dtype="i4"))
+    doc = cli.load(project, tmp_path / "f.h5", "--json").json()
+    assert set(python.read(project)) == {("beside",)}
+    assert doc["warnings"]
+
+
+def test_a_dataset_called_shm_name_misleads_nobody(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["shm_name"] = np.arange(3)
+        f["group/shm_name"] = np.arange(3)
+        f["group/beside"] = np.arange(3)
+    doc = cli.load(project, tmp_path / "f.h5", "--json").json()
+    assert set(python.read(project)) == {("shm_name",), ("group", "beside")}
+    assert any("group/shm_name" in str(warning) for warning in doc["warnings"])
+
+
+def test_several_files_become_one_group_each(cli, python, project, tmp_path):
+    for name in ("one", "two"):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as f:
+            f["d"] = np.arange(3)
+    cli.ok("load-hdf5", "--persistent", project, tmp_path / "one.h5", f"second={tmp_path / 'two.h5'}")
+    assert set(python.read(project)) == {("one", "d"), ("second", "d")}
+
+
+def test_include_and_exclude_choose_datasets(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        for name in ("train/x", "train/y", "test/x"):
+            f[name] = np.arange(3)
+    cli.load(project, tmp_path / "f.h5", "--include", "train/*", "--exclude", "*/y")
+    assert set(python.read(project)) == {("train", "x")}
+
+
+def test_conversions_change_dtype_and_byte_order(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["swapped"] = np.arange(5, dtype=">i4")
+        f["halved"] = np.arange(5) / 3
+    cli.load(project, tmp_path / "f.h5", "--byte-order", "native", "--dtype", "halved=float32")
+    found = python.read(project)
+    assert found[("swapped",)]["dtype"] == "int32"
+    assert found[("swapped",)]["bytes"] == np.arange(5, dtype="<i4").tobytes()
+    assert found[("halved",)]["dtype"] == "float32"
+    assert found[("halved",)]["bytes"] == (np.arange(5) / 3).astype("f4").tobytes()
+
+
+def test_verify_agrees_with_what_was_loaded(cli, python, project, tmp_path):
+    file = write(tmp_path / "f.h5", "chunks_and_filters")
+    cli.load(project, file, "--verify")
+    assert differences(expected_leaves(file), python.read(project)) == []
+
+
+def test_a_dry_run_copies_nothing(cli, project, root, tmp_path):
+    cli.ok("load-hdf5", "--persistent", "--dry-run", project, write(tmp_path / "f.h5", "scalars"))
+    assert segments_of(project) == []
+    assert not (root / f"cute-shm.{project}.toml").exists()
