@@ -4,6 +4,7 @@
 //! `cute-shm` 1.2: what it loads, `cute_shm.shm_to_arrays` reads; what Python shares, it lists and removes.
 
 pub mod error;
+pub mod h5;
 pub mod shm;
 
 use std::process::ExitCode;
