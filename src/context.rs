@@ -41,11 +41,16 @@ impl Context {
             ColorChoice::Auto => terminal && !no_colour,
         };
         let directory = |name: &str, default: &str| {
-            env::var_os(name).filter(|value| !value.is_empty()).map_or_else(|| default.into(), Into::into)
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map_or_else(|| default.into(), Into::into)
         };
         Self {
             paths: Paths {
-                root: global.root.clone().unwrap_or_else(|| directory("CUTE_SHM_ROOT", DEFAULT_ROOT)),
+                root: global
+                    .root
+                    .clone()
+                    .unwrap_or_else(|| directory("CUTE_SHM_ROOT", DEFAULT_ROOT)),
                 shm: directory("CUTE_SHM_DIR", DEFAULT_SHM_DIR),
             },
             json: global.json,

@@ -142,7 +142,8 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     match (args.check, to_do, failed) {
         (true, 1.., _) => {
             let what = text::count(to_do as u64, "project");
-            Err(Error::new(Kind::Findings, format!("{what} to reap")).with_hint("run 'cute-shm gc'"))
+            Err(Error::new(Kind::Findings, format!("{what} to reap"))
+                .with_hint("run 'cute-shm gc'"))
         }
         (_, _, 0) => Ok(()),
         _ => Err(Error::new(Kind::Partial, format!("{failed} of {to_do} could not be reaped"))),
@@ -170,7 +171,13 @@ fn options(args: &Args, context: Surroundings<'_>) -> Options {
     }
 }
 
-fn report(item: &Item, action: &'static str, entry: Entry, dry: bool, output: &mut Output<'_, Body>) {
+fn report(
+    item: &Item,
+    action: &'static str,
+    entry: Entry,
+    dry: bool,
+    output: &mut Output<'_, Body>,
+) {
     let name = text::shown(&entry.project, true);
     let (state, reason) = (item.project.state, &item.reason);
     match action {

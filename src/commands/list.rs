@@ -86,7 +86,9 @@ fn select(place: &Place, survey: &Survey, pattern: Option<&str>) -> Result<Vec<P
 
 fn warn_of(project: &Project, output: &mut Output<'_, Body>) {
     let what = match project.state {
-        State::Live | State::Foreign | State::Elsewhere | State::Loading | State::Removing => return,
+        State::Live | State::Foreign | State::Elsewhere | State::Loading | State::Removing => {
+            return;
+        }
         state => state.word(),
     };
     let why = project.why.as_deref().unwrap_or("");

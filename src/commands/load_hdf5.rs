@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::load::{self, Ending, Existing, Input, Outcome, Planned, PlannedArray, Request, Signals};
+use crate::load::{
+    self, Ending, Existing, Input, Outcome, Planned, PlannedArray, Request, Signals,
+};
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
 use crate::output::{Output, text};
@@ -151,7 +153,8 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
         strict: args.strict,
         keep_going: args.keep_going,
-        grace: Duration::try_from_secs_f64(args.grace).map_err(|e| usage(format!("bad --grace: {e}")))?,
+        grace: Duration::try_from_secs_f64(args.grace)
+            .map_err(|e| usage(format!("bad --grace: {e}")))?,
         job: output.context.job.clone(),
         trace: output.context.verbose > 1,
     })
@@ -166,11 +169,17 @@ fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
         let group = name.or_else(|| if files.len() > 1 { stem() } else { None });
         if let Some(group) = &group {
             if group.contains('/') || group.is_empty() || group == "shm_name" {
-                return Err(Error::new(Kind::Usage, format!("'{group}' cannot be the name of a group")));
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!("'{group}' cannot be the name of a group"),
+                ));
             }
             if inputs.iter().any(|input| input.group.as_ref() == Some(group)) {
-                return Err(Error::new(Kind::Usage, format!("two files would become the group '{group}'"))
-                    .with_hint("name them: first=a/x.h5 second=b/x.h5"));
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!("two files would become the group '{group}'"),
+                )
+                .with_hint("name them: first=a/x.h5 second=b/x.h5"));
             }
         }
         inputs.push(Input { path, group });
@@ -182,7 +191,9 @@ fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
 fn named(file: &OsString) -> (Option<String>, PathBuf) {
     let whole = PathBuf::from(file);
     match file.to_str().and_then(|text| text.split_once('=')) {
-        Some((name, path)) if !name.contains('/') && !whole.exists() => (Some(name.to_owned()), path.into()),
+        Some((name, path)) if !name.contains('/') && !whole.exists() => {
+            (Some(name.to_owned()), path.into())
+        }
         _ => (None, whole),
     }
 }
@@ -193,8 +204,11 @@ fn check_readable(path: &Path) -> Result<()> {
     let cannot = |e| Error::io(format!("cannot open '{shown}'"), e).about(path.to_string_lossy());
     let stat = std::fs::metadata(path).map_err(cannot)?;
     if stat.is_dir() {
-        return Err(Error::new(Kind::Corrupt, format!("'{shown}' is a directory, not an HDF5 file"))
-            .about(path.to_string_lossy()));
+        return Err(Error::new(
+            Kind::Corrupt,
+            format!("'{shown}' is a directory, not an HDF5 file"),
+        )
+        .about(path.to_string_lossy()));
     }
     std::fs::File::open(path).map_err(cannot).map(drop)
 }
@@ -203,8 +217,7 @@ fn tell_plan(place: &Place, planned: &Planned, progress: Progress, output: &mut 
     let need = planned.need();
     let bounds = budget::bounds(&place.shm);
     let free = bounds.first().map_or(u64::MAX, |bound| bound.free_bytes);
-    let mut columns =
-        crate::output::table::Columns::new(&["array", "shape", "dtype", ">size"], 0);
+    let mut columns = crate::output::table::Columns::new(&["array", "shape", "dtype", ">size"], 0);
     for array in &planned.arrays {
         columns.row(vec![
             text::shown(&array.path, output.context.width.is_some()),

@@ -52,7 +52,12 @@ fn find(place: &Place, survey: &Survey, name: &ProjectName) -> Result<Project> {
 }
 
 /// A judged project in JSON.
-fn describe(place: &Place, project: &Project, full: bool, attached: Option<&Attached>) -> json::Project {
+fn describe(
+    place: &Place,
+    project: &Project,
+    full: bool,
+    attached: Option<&Attached>,
+) -> json::Project {
     let record = project.record();
     let now = jiff::Timestamp::now().as_second();
     let file = project.name().metadata_file();
@@ -67,7 +72,8 @@ fn describe(place: &Place, project: &Project, full: bool, attached: Option<&Atta
         changing: project.changing,
         reason: project.why.clone(),
         lifetime: record.map(|record| record.lifetime),
-        keeper: record.map(|record| json::Keeper { pid: record.keeper.pid, uid: record.keeper.uid }),
+        keeper: record
+            .map(|record| json::Keeper { pid: record.keeper.pid, uid: record.keeper.uid }),
         uid: project.uid,
         metadata: root.join(file).to_string_lossy().into_owned(),
         created: record.map(|record| record.created.clone()),

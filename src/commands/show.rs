@@ -94,9 +94,12 @@ fn resolve(project: &json::Project, key: &str) -> Result<String> {
     found.dedup();
     match found[..] {
         [one] => Ok(one.to_owned()),
-        [] => Err(Error::new(Kind::NotFound, format!("project '{}' has no array '{key}'", project.name))
-            .about(key)
-            .with_hint(format!("'cute-shm show {}' lists its arrays", project.name))),
+        [] => Err(Error::new(
+            Kind::NotFound,
+            format!("project '{}' has no array '{key}'", project.name),
+        )
+        .about(key)
+        .with_hint(format!("'cute-shm show {}' lists its arrays", project.name))),
         _ => Err(Error::new(Kind::Usage, format!("'{key}' is ambiguous: {}", found.join(", ")))
             .about(key)
             .with_hint("write it as /group/name")),
@@ -104,7 +107,8 @@ fn resolve(project: &json::Project, key: &str) -> Result<String> {
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
-    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    prefix == "/"
+        || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 struct Printer<'a> {
@@ -154,10 +158,16 @@ impl Printer<'_> {
         line("metadata", &self.name(&project.metadata));
         line("owner", &format!("user {}", project.uid));
         if let Some(created) = &project.created {
-            line("loaded", &format!("{created} ({} ago)", text::age(project.age_seconds.unwrap_or(0))));
+            line(
+                "loaded",
+                &format!("{created} ({} ago)", text::age(project.age_seconds.unwrap_or(0))),
+            );
         }
         for source in &project.sources {
-            line("from", &format!("{} ({})", self.name(&source.path), text::size(source.size_bytes)));
+            line(
+                "from",
+                &format!("{} ({})", self.name(&source.path), text::size(source.size_bytes)),
+            );
         }
         for job in &project.jobs {
             line("job", &format!("{} {}", job.scheduler, job.id));
@@ -207,7 +217,8 @@ impl Printer<'_> {
         let arrays = self.project.arrays.as_deref().unwrap_or_default();
         let Some(array) = arrays.iter().find(|array| array.key == path) else { return };
         let size = array.size_bytes.map_or_else(|| "?".to_owned(), text::size);
-        let gone = if array.missing { paint("  * missing *", RED, self.colour) } else { String::new() };
+        let gone =
+            if array.missing { paint("  * missing *", RED, self.colour) } else { String::new() };
         let _ = writeln!(
             out,
             "{}{}  {} {}  {size}{gone}",
@@ -246,7 +257,9 @@ fn advice(project: &json::Project) -> Option<String> {
         State::Elsewhere => "look at it where it was loaded".to_owned(),
         State::Corrupt => format!("'cute-shm unlink {name}' removes it"),
         State::Abandoned | State::Stale => "'cute-shm gc' reaps it".to_owned(),
-        State::Broken => format!("'cute-shm gc --broken' reaps it; load it again with --overwrite, or 'cute-shm unlink {name}'"),
+        State::Broken => format!(
+            "'cute-shm gc --broken' reaps it; load it again with --overwrite, or 'cute-shm unlink {name}'"
+        ),
         State::Detached => "'cute-shm gc --repair' restores its metadata".to_owned(),
         State::Orphan => "'cute-shm gc --orphans' reaps what nobody has".to_owned(),
     })

@@ -61,9 +61,12 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         output.body.waited_seconds = begun.elapsed().as_secs_f64();
         if limit.is_some_and(|limit| begun.elapsed() >= limit) {
             let seconds = output.body.waited_seconds;
-            return Err(Error::new(Kind::Busy, format!("project '{name}' was not live after {seconds:.1} s"))
-                .about(name.to_text())
-                .with_hint("'cute-shm list -s' shows what is there"));
+            return Err(Error::new(
+                Kind::Busy,
+                format!("project '{name}' was not live after {seconds:.1} s"),
+            )
+            .about(name.to_text())
+            .with_hint("'cute-shm list -s' shows what is there"));
         }
         std::thread::sleep(POLL);
     }

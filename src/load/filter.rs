@@ -71,7 +71,11 @@ mod tests {
     #[test]
     fn a_group_takes_what_is_below_it_and_exclude_wins() {
         let filter = filter(&["/train"], &["label"]);
-        assert!(filter.takes("/train/x") && !filter.takes("/train/deep/label") && !filter.takes("/test/x"));
+        assert!(
+            filter.takes("/train/x")
+                && !filter.takes("/train/deep/label")
+                && !filter.takes("/test/x")
+        );
     }
 
     #[test]

@@ -84,7 +84,9 @@ impl Held {
         };
         let ours = change.current().is_some_and(|current| current.token == self.token);
         match change.judge()? {
-            Some(project) if ours && project.state == State::Abandoned => change.remove(&project).map(drop),
+            Some(project) if ours && project.state == State::Abandoned => {
+                change.remove(&project).map(drop)
+            }
             _ => change.finish(),
         }
     }

@@ -124,10 +124,12 @@ fn make(
     let text = format!("{}\n{}", mark(place, &token), loaded.metadata);
     let amend = |record: &mut Record| {
         record.sources.clone_from(&planned.sources);
-        record.left_out = planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
+        record.left_out =
+            planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
         record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
     };
-    change.publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
+    change
+        .publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
     Ok((planned, token, loaded, life))
 }
 
@@ -151,10 +153,16 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let hint = match project.state {
-        State::Live => format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'"),
-        state => format!("it is {state}{why}; use --overwrite to replace it, or 'cute-shm unlink {name}'"),
+        State::Live => {
+            format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'")
+        }
+        state => format!(
+            "it is {state}{why}; use --overwrite to replace it, or 'cute-shm unlink {name}'"
+        ),
     };
-    Err(Error::new(Kind::Exists, format!("project '{name}' exists already")).about(name).with_hint(hint))
+    Err(Error::new(Kind::Exists, format!("project '{name}' exists already"))
+        .about(name)
+        .with_hint(hint))
 }
 
 fn record(place: &Place, request: &Request, token: &Token) -> Record {
@@ -247,7 +255,9 @@ impl<'a> Watch<'a> {
                 loader.end();
                 return Err(cancelled(signal));
             }
-            if !loader.messages().has_more() && !signals.wait(Some(loader.messages().pipe().as_fd()), LOOK)? {
+            if !loader.messages().has_more()
+                && !signals.wait(Some(loader.messages().pipe().as_fd()), LOOK)?
+            {
                 self.check_stuck(loader)?;
                 continue;
             }
@@ -277,7 +287,8 @@ impl<'a> Watch<'a> {
         }
         loader.end();
         let at = self.at.as_deref().unwrap_or("/");
-        let message = format!("the HDF5 library got nowhere at '{at}' for {} s", STUCK_CPU.as_secs());
+        let message =
+            format!("the HDF5 library got nowhere at '{at}' for {} s", STUCK_CPU.as_secs());
         Err(Error::new(Kind::Corrupt, format!("{message}: '{}' is probably corrupt", self.files()))
             .about(self.files()))
     }
@@ -305,8 +316,10 @@ pub(super) fn cancelled(signal: Signal) -> Error {
 fn cpu_time(pid: i32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |found| found.1).split(' ').collect();
-    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    let ticks =
+        |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let hertz =
+        nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     let hertz = u64::try_from(hertz).unwrap_or(100).max(1);
     // proc(5): utime and stime are fields 14 and 15; what is left begins with field 3.
     Duration::from_millis((ticks(11) + ticks(12)).saturating_mul(1000) / hertz)

@@ -52,7 +52,16 @@ fn load(
     if !line.wait_for_go() {
         return Ok(None);
     }
-    let mut mover = Mover { request, place, token, plan: &plan, line, moved: 0, unsaid: 0, due: Throttle::new() };
+    let mut mover = Mover {
+        request,
+        place,
+        token,
+        plan: &plan,
+        line,
+        moved: 0,
+        unsaid: 0,
+        due: Throttle::new(),
+    };
     let failed = mover.all()?;
     let bytes = mover.moved;
     plan::check_unchanged(&plan.sources)?;
@@ -90,7 +99,8 @@ impl<'a> Mover<'a> {
             match self.one(task) {
                 Ok(()) => {}
                 Err(error) if self.request.keep_going && error.kind() == crate::Kind::Corrupt => {
-                    failed.push((task, Note { path: task.path.clone(), reason: error.to_string() }));
+                    failed
+                        .push((task, Note { path: task.path.clone(), reason: error.to_string() }));
                 }
                 Err(error) => return Err(error),
             }

@@ -140,7 +140,9 @@ impl Receiver {
     /// When what came is no message.
     pub fn receive(&mut self) -> Result<Option<Message>> {
         let mut line = Vec::new();
-        self.0.read_until(b'\n', &mut line).map_err(|e| Error::io("cannot read from the loader", e))?;
+        self.0
+            .read_until(b'\n', &mut line)
+            .map_err(|e| Error::io("cannot read from the loader", e))?;
         if line.last() != Some(&b'\n') {
             return Ok(None);
         }

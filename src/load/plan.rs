@@ -99,14 +99,16 @@ impl Plan {
                 self.sources.push(source);
             }
         }
-        let note = |skip: &h5::Skip| Note { path: within(group, &skip.path), reason: skip.reason.clone() };
+        let note =
+            |skip: &h5::Skip| Note { path: within(group, &skip.path), reason: skip.reason.clone() };
         self.skips.extend(inventory.skips.iter().map(note));
         self.damaged.extend(inventory.damaged.iter().map(note));
         let number = self.inventories.len();
         let mut pieces = BTreeMap::new();
         let prefix = within(group, "");
         let mut tree = Tree::new();
-        let mut builder = Builder { plan: self, inventory: &inventory, number, pieces: &mut pieces };
+        let mut builder =
+            Builder { plan: self, inventory: &inventory, number, pieces: &mut pieces };
         builder.group(&inventory.root, &prefix, group.is_none(), &mut tree);
         match group {
             None => self.root = tree,
@@ -134,18 +136,18 @@ impl Plan {
         }
     }
 
-    /// The dataset of a task.
-    pub fn dataset(&self, task: &Task) -> &Dataset {
-        &self.inventories[task.input].datasets[task.dataset]
-    }
-
     /// Attributes of groups and of compound datasets, as TOML text.
     pub fn attributes(&self) -> String {
         toml::to_string(&self.attributes).unwrap_or_default()
     }
 
     /// The metadata's text without its mark; `failed` are numbers of tasks that came to nothing.
-    pub fn metadata(&self, project: &ProjectName, token: &Token, failed: &[(usize, usize)]) -> String {
+    pub fn metadata(
+        &self,
+        project: &ProjectName,
+        token: &Token,
+        failed: &[(usize, usize)],
+    ) -> String {
         let root = self.nodes(&self.root, project, token, failed);
         metadata::Metadata { mark: None, root }.to_toml()
     }
@@ -160,7 +162,9 @@ impl Plan {
         let mut nodes = metadata::Group::with_capacity(tree.len());
         for (name, entry) in tree {
             let node = match entry {
-                Entry::Group(inner) => metadata::Node::Group(self.nodes(inner, project, token, failed)),
+                Entry::Group(inner) => {
+                    metadata::Node::Group(self.nodes(inner, project, token, failed))
+                }
                 Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
                 Entry::Array { piece, dataset } => {
                     let leaf = &self.pieces[*piece].leaf;
@@ -225,7 +229,8 @@ impl Builder<'_> {
         self.pieces.insert(number, first);
         add_pieces(&dataset.form, path, &mut self.plan.pieces);
         let count = self.plan.pieces.len() - first;
-        let task = Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
+        let task =
+            Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
         self.plan.tasks.push(task);
         match dataset.form {
             Form::Array(_) => self.note_left_out(&dataset.attrs, path),
@@ -243,7 +248,10 @@ impl Builder<'_> {
                 Entry::Array { piece, dataset: (self.number, number) }
             }
             Form::Table(fields) => Entry::Group(
-                fields.iter().map(|(name, form)| (name.clone(), self.form(form, number, next))).collect(),
+                fields
+                    .iter()
+                    .map(|(name, form)| (name.clone(), self.form(form, number, next)))
+                    .collect(),
             ),
         }
     }
@@ -291,7 +299,8 @@ fn within(group: Option<&str>, path: &str) -> String {
 /// # Errors
 /// As the system says.
 pub fn source(path: &Path, group: Option<&str>) -> Result<Source> {
-    let cannot = |e| Error::io(format!("cannot open '{}'", path.display()), e).about(path.to_string_lossy());
+    let cannot =
+        |e| Error::io(format!("cannot open '{}'", path.display()), e).about(path.to_string_lossy());
     let stat = std::fs::metadata(path).map_err(cannot)?;
     let absolute: PathBuf = std::fs::canonicalize(path).map_err(cannot)?;
     Ok(Source {

@@ -59,8 +59,10 @@ impl Signals {
             return Ok(());
         }
         let interrupt = Arc::clone(&self.interrupt);
-        ctrlc::try_set_handler(move || drop(interrupt.write(1)))
-            .map_err(|e| Error::new(crate::Kind::Io, format!("cannot take Ctrl-C: {e}")))?;
+        ctrlc::try_set_handler(move || {
+            let _ = interrupt.write(1);
+        })
+        .map_err(|e| Error::new(crate::Kind::Io, format!("cannot take Ctrl-C: {e}")))?;
         let mut int = SigSet::empty();
         int.add(Signal::SIGINT);
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&int), None)

@@ -82,7 +82,10 @@ impl<'a, B: Serialize> Output<'a, B> {
     pub fn warn(&mut self, warning: json::Warning) {
         if !self.context.quiet {
             let label = paint("warning:", YELLOW, self.context.colour_err);
-            say(&format!("{label} {}", text::shown(&warning.to_string(), self.context.terminal_err)));
+            say(&format!(
+                "{label} {}",
+                text::shown(&warning.to_string(), self.context.terminal_err)
+            ));
         }
         self.warnings.push(warning);
     }
@@ -95,7 +98,11 @@ impl<'a, B: Serialize> Output<'a, B> {
     /// Notes a failure and goes on.
     pub fn fail(&mut self, error: &Error) {
         let (colour, terminal) = (self.context.colour_err, self.context.terminal_err);
-        say(&format!("{} {}", paint("error:", RED, colour), text::shown(&error.to_string(), terminal)));
+        say(&format!(
+            "{} {}",
+            paint("error:", RED, colour),
+            text::shown(&error.to_string(), terminal)
+        ));
         if let Some(hint) = error.hint() {
             say(&format!("{} {}", paint("hint:", CYAN, colour), text::shown(hint, terminal)));
         }

@@ -57,7 +57,8 @@ impl Progress {
     fn appear(&mut self) {
         let target = ProgressDrawTarget::stderr_with_hz(20);
         let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
-        let bar = ProgressBar::with_draw_target(Some(self.total), target).with_elapsed(self.begun.elapsed());
+        let bar = ProgressBar::with_draw_target(Some(self.total), target)
+            .with_elapsed(self.begun.elapsed());
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }

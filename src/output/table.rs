@@ -38,7 +38,7 @@ impl Columns {
             self.shorten_to(width);
         }
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         let cell = |text: &str, right: bool| {
             let alignment = if right { CellAlignment::Right } else { CellAlignment::Left };
             Cell::new(text).set_alignment(alignment)

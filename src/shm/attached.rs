@@ -29,7 +29,8 @@ impl Attached {
         let device = device(place.shm.id());
         let own = std::process::id();
         for entry in processes.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+            else {
                 continue;
             };
             match fs::read_to_string(entry.path().join("maps")) {
@@ -37,7 +38,8 @@ impl Attached {
                 Ok(maps) => attached.add(pid, &maps, &device),
                 // Another user's process: it could have a segment that is shared with its user.
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                    let others = entry.metadata().is_ok_and(|s| s.uid() != Uid::effective().as_raw());
+                    let others =
+                        entry.metadata().is_ok_and(|s| s.uid() != Uid::effective().as_raw());
                     attached.blind |= others;
                 }
                 Err(_) => {}
@@ -62,8 +64,10 @@ impl Attached {
     /// The processes that have any segment of `project`; `None` when some may be hidden from us.
     pub fn to_project(&self, place: &Place, project: &Project) -> Option<Vec<u32>> {
         let _ = place;
-        let inodes = project.present.values().chain(project.leftovers.values()).map(|stat| stat.ino);
-        let pids: BTreeSet<u32> = inodes.filter_map(|ino| self.by_inode.get(&ino)).flatten().copied().collect();
+        let inodes =
+            project.present.values().chain(project.leftovers.values()).map(|stat| stat.ino);
+        let pids: BTreeSet<u32> =
+            inodes.filter_map(|ino| self.by_inode.get(&ino)).flatten().copied().collect();
         let shared = project.file.as_ref().is_some_and(|file| file.mode & 0o077 != 0);
         let hidden = self.blind && (shared || project.uid != Uid::effective().as_raw());
         (!hidden || !pids.is_empty()).then(|| pids.into_iter().collect())

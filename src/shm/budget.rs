@@ -61,7 +61,8 @@ pub fn check(shm: &Directory, need: Need) -> Result<()> {
         && free < need.segments.saturating_add(2)
     {
         let shown = shm.path().display();
-        let message = format!("{} segments need as many inodes, '{shown}' has {free} left", need.segments);
+        let message =
+            format!("{} segments need as many inodes, '{shown}' has {free} left", need.segments);
         return Err(Error::new(Kind::NoMemory, message)
             .with_hint(format!("mount -o remount,nr_inodes=N '{shown}', or load fewer arrays")));
     }
@@ -71,11 +72,14 @@ pub fn check(shm: &Directory, need: Need) -> Result<()> {
     }
     let size = |bytes| humansize::format_size(bytes, humansize::BINARY);
     let (need, free, what) = (size(need.bytes), size(bound.free_bytes), &bound.what);
-    Err(Error::new(Kind::NoMemory, format!("not enough memory: {need} needed, {free} free ({what})"))
-        .with_hint(
-            "free some with 'cute-shm unlink PROJECT' or 'cute-shm gc', load less with --include, or \
+    Err(Error::new(
+        Kind::NoMemory,
+        format!("not enough memory: {need} needed, {free} free ({what})"),
+    )
+    .with_hint(
+        "free some with 'cute-shm unlink PROJECT' or 'cute-shm gc', load less with --include, or \
              raise the limit (mount -o remount,size=..., --shm-size, --mem)",
-        ))
+    ))
 }
 
 fn file_system(shm: &Directory) -> Option<Bound> {
@@ -107,7 +111,8 @@ fn cgroups(root: &Path) -> Vec<Bound> {
     let mut bounds = Vec::new();
     for line in own.lines() {
         let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
             continue;
         };
         let files = match controllers {
@@ -152,7 +157,8 @@ impl Files {
             let (before, after) = line.split_once(" - ")?;
             let mut after = after.split(' ');
             let (kind, options) = (after.next()?, after.nth(1)?);
-            let fits = self.option.is_none_or(|name| options.split(',').any(|option| option == name));
+            let fits =
+                self.option.is_none_or(|name| options.split(',').any(|option| option == name));
             (kind == self.kind && fits).then(|| before.split(' ').nth(4)).flatten()
         })
     }
@@ -187,8 +193,10 @@ impl Files {
             value.and_then(|value| value.parse().ok()).unwrap_or(0)
         };
         let free = limit.saturating_sub(usage);
-        let free_bytes =
-            free.saturating_add(cached("inactive_file")).saturating_add(cached("active_file")).min(limit);
+        let free_bytes = free
+            .saturating_add(cached("inactive_file"))
+            .saturating_add(cached("active_file"))
+            .min(limit);
         Some(Bound { what: format!("memory limit of cgroup '{}'", group.display()), free_bytes })
     }
 }
@@ -253,7 +261,10 @@ mod tests {
             ("c/mem/memory.usage_in_bytes", "5\n"),
             ("c/mem/job/memory.limit_in_bytes", "100\n"),
             ("c/mem/job/memory.usage_in_bytes", "100\n"),
-            ("c/mem/job/memory.stat", "inactive_file 1\ntotal_inactive_file 20\ntotal_active_file 0\n"),
+            (
+                "c/mem/job/memory.stat",
+                "inactive_file 1\ntotal_inactive_file 20\ntotal_active_file 0\n",
+            ),
         ]);
         let found = cgroups(node.path());
         assert_eq!(found.iter().map(|bound| bound.free_bytes).collect::<Vec<_>>(), [20]);

@@ -111,7 +111,9 @@ impl<'a> Change<'a> {
         // The name may be another user's: their metadata is in the way as much as ours.
         let other = state::find(self.place, &survey, &self.lock.key().project)?;
         let project = match other {
-            Some((key, uid)) if key != *self.lock.key() => state::judge(self.place, &survey, &key, uid)?,
+            Some((key, uid)) if key != *self.lock.key() => {
+                state::judge(self.place, &survey, &key, uid)?
+            }
             _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
         };
         let nothing = project.file.is_none() && project.ledger.is_none();
@@ -175,9 +177,12 @@ impl<'a> Change<'a> {
         if !matches!(published, Ok(true)) {
             root.remove(&temporary)?;
             published?;
-            return Err(Error::new(Kind::Exists, format!("project '{name}' was made by another meanwhile"))
-                .about(name.to_text())
-                .with_hint("use --overwrite to replace it"));
+            return Err(Error::new(
+                Kind::Exists,
+                format!("project '{name}' was made by another meanwhile"),
+            )
+            .about(name.to_text())
+            .with_hint("use --overwrite to replace it"));
         }
         next.metadata = Some(text);
         amend(&mut next);
@@ -205,7 +210,8 @@ impl<'a> Change<'a> {
         };
         let root = self.place.root()?;
         let name = &self.lock.key().project;
-        let access = Access { mode: record.selection.mode.max(0o600), group: record.selection.group };
+        let access =
+            Access { mode: record.selection.mode.max(0o600), group: record.selection.group };
         let temporary = temporary(name, &record.token);
         root.write_temporary(&temporary, text, &access)?;
         if !root.rename_new(&temporary, &name.metadata_file())? {
@@ -234,7 +240,9 @@ impl<'a> Change<'a> {
             return self.lock.remove_file(&self.place.shm);
         }
         match self.judge()? {
-            Some(project) if project.state == State::Abandoned && project.key == *self.lock.key() => {
+            Some(project)
+                if project.state == State::Abandoned && project.key == *self.lock.key() =>
+            {
                 self.remove(&project).map(drop)
             }
             _ => Ok(()),

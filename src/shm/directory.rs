@@ -89,7 +89,8 @@ impl Directory {
     /// # Errors
     /// As the system says.
     pub fn names(&self) -> Result<Vec<OsString>> {
-        let failed = |e| Error::io(format!("cannot read the directory '{}'", self.path.display()), e);
+        let failed =
+            |e| Error::io(format!("cannot read the directory '{}'", self.path.display()), e);
         let mut dir =
             nix::dir::Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
                 .map_err(failed)?;
@@ -121,7 +122,8 @@ impl Directory {
     /// # Errors
     /// As the system says; [`Kind::Permission`] for links, FIFOs and files with several names.
     pub fn open_file(&self, name: &OsStr, flags: OFlag) -> Result<Option<(File, FileStat)>> {
-        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let flags =
+            flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => return Ok(None),
@@ -167,11 +169,8 @@ impl Directory {
     /// # Errors
     /// As the system says; [`Kind::Exists`] when the name is taken.
     pub fn create(&self, name: &OsStr, mode: u32) -> Result<File> {
-        let flags = OFlag::O_RDWR
-            | OFlag::O_CREAT
-            | OFlag::O_EXCL
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, name, flags, Mode::from_bits_truncate(0o600))
             .map_err(|errno| self.failed("create", name, errno))?;
         if mode != 0o600 {
@@ -198,13 +197,8 @@ impl Directory {
     /// As the system says.
     pub fn link(&self, file: &File, name: &OsStr) -> Result<bool> {
         let from = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let linked = linkat(
-            nix::fcntl::AT_FDCWD,
-            from.as_str(),
-            &self.fd,
-            name,
-            AtFlags::AT_SYMLINK_FOLLOW,
-        );
+        let linked =
+            linkat(nix::fcntl::AT_FDCWD, from.as_str(), &self.fd, name, AtFlags::AT_SYMLINK_FOLLOW);
         match linked {
             Ok(()) => Ok(true),
             Err(Errno::EEXIST) => Ok(false),

@@ -23,7 +23,8 @@ impl Host {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let name = nix::unistd::gethostname().unwrap_or_default();
         // A mark is one line of words: a host name with a blank must not break it.
-        let name = name.to_string_lossy().replace(|c: char| c.is_whitespace() || c.is_control(), "-");
+        let name =
+            name.to_string_lossy().replace(|c: char| c.is_whitespace() || c.is_control(), "-");
         Self { boot: boot.trim().to_owned(), name, boot_time: boot_time() }
     }
 }

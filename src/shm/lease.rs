@@ -28,7 +28,9 @@ impl Lease {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }
             .map_err(|e| Error::io("cannot ignore SIGIO", e))?;
-        let Some((file, _)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY)? else { return Ok(None) };
+        let Some((file, _)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY)? else {
+            return Ok(None);
+        };
         // SAFETY: fcntl with F_SETLEASE takes an integer and touches no memory of ours.
         let set = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) };
         if set == 0 {

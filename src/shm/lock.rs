@@ -58,7 +58,11 @@ impl ChangeLock {
     ///
     /// # Errors
     /// [`Kind::Busy`] when somebody else holds it, or what `go_on` returns; else as the system says.
-    pub fn take(shm: &Directory, key: &Key, go_on: &mut dyn FnMut() -> Result<bool>) -> Result<Self> {
+    pub fn take(
+        shm: &Directory,
+        key: &Key,
+        go_on: &mut dyn FnMut() -> Result<bool>,
+    ) -> Result<Self> {
         loop {
             let file = match open(shm, key)? {
                 Some(file) => file,
@@ -151,7 +155,8 @@ fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Result<Option<bool>> {
         Err(error) => return Err(error),
     };
     let mut asked = byte.flock(libc::F_WRLCK);
-    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked)).map_err(|e| Error::io("cannot ask for a lock", e))?;
+    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked))
+        .map_err(|e| Error::io("cannot ask for a lock", e))?;
     Ok(Some(libc::c_int::from(asked.l_type) != libc::F_UNLCK))
 }
 

@@ -1,7 +1,7 @@
 //! The project's metadata file: the TOML that Python's `cute_shm` 1.2 reads and writes.
 //! Nested tables follow the groups; a table with the key `shm_name` is an array.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -91,8 +91,7 @@ impl Metadata {
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         if let Some(mark) = &self.mark {
-            let Mark { token, boot, host, shm } = mark;
-            let _ = writeln!(out, "# cute-shm load {token} boot {boot} host {host} shm {shm}");
+            let _ = writeln!(out, "{mark}");
         }
         write_group(&self.root, "", &mut out);
         out
@@ -111,6 +110,13 @@ impl Mark {
             host: host.to_owned(),
             shm: shm.to_owned(),
         })
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token, boot, host, shm } = self;
+        write!(f, "# cute-shm load {token} boot {boot} host {host} shm {shm}")
     }
 }
 

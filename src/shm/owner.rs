@@ -26,7 +26,8 @@ struct Acting {
 impl Acting {
     fn start(uid: Uid) -> Result<Self> {
         let cannot = |e| Error::io(format!("cannot act as user {uid}"), e);
-        let group = User::from_uid(uid).ok().flatten().map_or(Gid::from_raw(65534), |user| user.gid);
+        let group =
+            User::from_uid(uid).ok().flatten().map_or(Gid::from_raw(65534), |user| user.gid);
         let acting = Self { groups: getgroups().map_err(cannot)?, gid: Gid::effective() };
         setgroups(&[group]).and_then(|()| setegid(group)).map_err(cannot)?;
         seteuid(uid).map_err(cannot)?;

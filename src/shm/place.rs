@@ -77,7 +77,9 @@ impl Place {
     /// # Errors
     /// [`Kind::NotFound`] when it is not.
     pub fn root(&self) -> Result<&Directory> {
-        self.root.as_ref().ok_or_else(|| Error::new(Kind::NotFound, "the root directory is not there"))
+        self.root
+            .as_ref()
+            .ok_or_else(|| Error::new(Kind::NotFound, "the root directory is not there"))
     }
 }
 
@@ -85,8 +87,9 @@ const ROOT_HINT: &str = "choose another with --root DIR or CUTE_SHM_ROOT; for al
     let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf";
 
 fn open_shm(path: &Path) -> Result<Directory> {
-    let shm = Directory::open(path)
-        .map_err(|e| e.with_hint("CUTE_SHM_DIR must name a directory; without it, /dev/shm is used"))?;
+    let shm = Directory::open(path).map_err(|e| {
+        e.with_hint("CUTE_SHM_DIR must name a directory; without it, /dev/shm is used")
+    })?;
     if is_writable_by_others(shm.stat()) && !is_sticky(shm.stat()) {
         let shown = path.display();
         let why = format!("'{shown}' is refused: others may write there and it is not sticky");
@@ -99,7 +102,8 @@ fn open_shm(path: &Path) -> Result<Directory> {
 fn judge_root(root: &Directory) -> Result<Option<String>> {
     let (stat, shown) = (root.stat(), root.path().display());
     if is_writable_by_others(stat) && !is_sticky(stat) {
-        let why = format!("the root '{shown}' is refused: others may write there and it is not sticky");
+        let why =
+            format!("the root '{shown}' is refused: others may write there and it is not sticky");
         return Err(Error::new(Kind::Permission, why)
             .with_hint(format!("chmod 1777 '{shown}', or {ROOT_HINT}")));
     }

@@ -8,8 +8,8 @@ use nix::unistd::Uid;
 
 use super::change::Change;
 use super::directory::FileId;
-use super::ledger::{Job, Key, Ledger, Lifetime};
 use super::lease::Lease;
+use super::ledger::{Job, Key, Ledger, Lifetime};
 use super::owner::act_as;
 use super::place::{Paths, Place};
 use super::removal::{self, Removed};
@@ -105,7 +105,12 @@ impl Plan {
         Ok(Self { items, paths: paths.clone() })
     }
 
-    fn item(place: &Place, project: Project, options: &Options, root: Option<PathBuf>) -> Result<Item> {
+    fn item(
+        place: &Place,
+        project: Project,
+        options: &Options,
+        root: Option<PathBuf>,
+    ) -> Result<Item> {
         let (action, reason) = decide(place, &project, options)?;
         Ok(Item { project, action, reason, root })
     }
@@ -132,7 +137,9 @@ fn other_root(paths: &Paths, place: &Place, key: &Key) -> Result<Place> {
     let Ok(Some((ledger, _))) = Ledger::read(&place.shm, key) else { return Place::open(&nowhere) };
     let there = Paths { root: ledger.root.clone().into(), shm: paths.shm.clone() };
     match Place::open(&there) {
-        Ok(place) if place.root.as_ref().is_some_and(|r| r.id().to_string() == ledger.root_id) => Ok(place),
+        Ok(place) if place.root.as_ref().is_some_and(|r| r.id().to_string() == ledger.root_id) => {
+            Ok(place)
+        }
         _ => Place::open(&nowhere),
     }
 }
@@ -157,7 +164,9 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
     match project.state {
         State::Stale | State::Abandoned => Ok((Action::Reap, why())),
         State::Broken | State::Corrupt if options.broken => Ok((Action::Reap, why())),
-        State::Broken | State::Corrupt => keep(&format!("{}: {} (--broken reaps it)", project.state, why())),
+        State::Broken | State::Corrupt => {
+            keep(&format!("{}: {} (--broken reaps it)", project.state, why()))
+        }
         State::Detached if options.repair => Ok((Action::Repair, why())),
         State::Detached => keep(&format!("{} (--repair restores it)", why())),
         State::Orphan if options.orphans => decide_orphan(place, project, options),
@@ -174,7 +183,9 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
 
 /// A project that lists the job loses it; with no other left it goes.
 fn decide_for_job(project: &Project, job: &Job) -> Option<(Action, String)> {
-    if project.changing || matches!(project.state, State::Foreign | State::Elsewhere | State::Loading) {
+    if project.changing
+        || matches!(project.state, State::Foreign | State::Elsewhere | State::Loading)
+    {
         return None;
     }
     let jobs = &project.record()?.jobs;
@@ -197,7 +208,10 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> Result<
     let youngest = project.leftovers.values().map(|segment| segment.mtime).max().unwrap_or(0);
     let age = jiff::Timestamp::now().as_second() - youngest;
     if age < options.min_age {
-        return Ok((Action::Keep, format!("an orphan of {age} s: younger than {} s", options.min_age)));
+        return Ok((
+            Action::Keep,
+            format!("an orphan of {age} s: younger than {} s", options.min_age),
+        ));
     }
     if is_used(place, project)? {
         return Ok((Action::Keep, "an orphan that a process has open".to_owned()));
@@ -210,7 +224,9 @@ fn decide_old(place: &Place, project: &Project, options: &Options) -> Result<(Ac
     let (Some(limit), Some(record)) = (options.older_than, project.record()) else {
         return Ok((Action::Keep, live()));
     };
-    let Ok(created) = record.created.parse::<jiff::Timestamp>() else { return Ok((Action::Keep, live())) };
+    let Ok(created) = record.created.parse::<jiff::Timestamp>() else {
+        return Ok((Action::Keep, live()));
+    };
     let age = jiff::Timestamp::now().as_second() - created.as_second();
     if record.lifetime != Lifetime::Persistent || age < limit {
         return Ok((Action::Keep, live()));
@@ -224,7 +240,9 @@ fn decide_old(place: &Place, project: &Project, options: &Options) -> Result<(Ac
 fn is_used(place: &Place, project: &Project) -> Result<bool> {
     act_as(project.uid, || {
         for name in project.present.keys().chain(project.leftovers.keys()) {
-            if place.shm.stat_of(name.as_os_str())?.is_some() && Lease::take(&place.shm, name)?.is_none() {
+            if place.shm.stat_of(name.as_os_str())?.is_some()
+                && Lease::take(&place.shm, name)?.is_none()
+            {
                 return Ok(true);
             }
         }
@@ -259,7 +277,8 @@ fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>>
     match action {
         Action::Reap => {
             let mut removed = change.remove(&now)?;
-            removed.extend(leftovers.into_iter().filter(|one| !now.leftovers.contains_key(&one.name)));
+            removed
+                .extend(leftovers.into_iter().filter(|one| !now.leftovers.contains_key(&one.name)));
             return Ok(removed);
         }
         Action::DropJob => {
@@ -271,7 +290,9 @@ fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>>
         _ if item.action == Action::Reap && now.ledger.is_some() => {
             let name = project.name().to_text();
             change.finish()?;
-            return Err(Error::new(Kind::Busy, format!("project '{name}' changed meanwhile")).about(name));
+            return Err(
+                Error::new(Kind::Busy, format!("project '{name}' changed meanwhile")).about(name)
+            );
         }
         _ => {}
     }

@@ -122,7 +122,8 @@ fn take_metadata(root: &Directory, key: &Key, expected: impl Fn(&str) -> bool) -
         Err(error) if error.kind() == Kind::NotFound => return Ok(true),
         Err(error) => return Err(error),
     }
-    let as_judged = matches!(root.read_text(&aside, METADATA_LIMIT), Ok(Some((text, _))) if expected(&text));
+    let as_judged =
+        matches!(root.read_text(&aside, METADATA_LIMIT), Ok(Some((text, _))) if expected(&text));
     if as_judged {
         return root.remove(&aside).map(|_| true);
     }

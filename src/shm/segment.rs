@@ -55,7 +55,10 @@ impl<'a> NewSegment<'a> {
     }
 
     fn cannot_reserve(&self, bytes: u64, errno: Errno) -> Error {
-        full(Error::io(format!("cannot reserve {bytes} bytes for segment '{}'", self.name), errno), self.shm)
+        full(
+            Error::io(format!("cannot reserve {bytes} bytes for segment '{}'", self.name), errno),
+            self.shm,
+        )
     }
 
     /// Lets others in, as `--mode` and `--group` say.
@@ -95,7 +98,8 @@ impl Drop for NewSegment<'_> {
 }
 
 fn signed(bytes: u64) -> Result<i64> {
-    i64::try_from(bytes).map_err(|_| Error::new(Kind::NoMemory, format!("{bytes} bytes are too many")))
+    i64::try_from(bytes)
+        .map_err(|_| Error::new(Kind::NoMemory, format!("{bytes} bytes are too many")))
 }
 
 /// "No space" and "file too large" mean that the memory does not suffice.
@@ -156,7 +160,10 @@ mod tests {
         let segment = NewSegment::create(&shm, name()).unwrap();
         let error = segment.reserve(1 << 62, &AtomicBool::new(true)).unwrap_err();
         assert!(matches!(error.kind(), Kind::Busy | Kind::NoMemory), "{error}");
-        assert_eq!(segment.reserve(u64::MAX, &AtomicBool::new(true)).unwrap_err().kind(), Kind::Busy);
+        assert_eq!(
+            segment.reserve(u64::MAX, &AtomicBool::new(true)).unwrap_err().kind(),
+            Kind::Busy
+        );
     }
 
     #[test]

@@ -151,7 +151,11 @@ impl Project {
     pub fn record(&self) -> Option<&Record> {
         let ledger = self.ledger.as_ref()?;
         let Some(mark) = self.metadata.as_ref().and_then(|metadata| metadata.mark.as_ref()) else {
-            return if self.file.is_none() { ledger.current.as_ref().or(ledger.next.as_ref()) } else { None };
+            return if self.file.is_none() {
+                ledger.current.as_ref().or(ledger.next.as_ref())
+            } else {
+                None
+            };
         };
         let records = [&ledger.current, &ledger.next];
         records.into_iter().flatten().find(|record| record.token == mark.token)
@@ -234,7 +238,9 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         Found::Absent => judge_without_metadata(place, survey, &mut project, unseen, holder)?,
     };
     (project.state, project.why) = match bad_ledger {
-        Some(why) if !matches!(verdict.0, State::Foreign | State::Elsewhere) => (State::Corrupt, Some(why)),
+        Some(why) if !matches!(verdict.0, State::Foreign | State::Elsewhere) => {
+            (State::Corrupt, Some(why))
+        }
         _ => verdict,
     };
     Ok(project)
@@ -317,7 +323,10 @@ fn prove_stale(place: &Place, mark: Option<&Mark>, written: i64) -> Option<Strin
         return match host::is_shm_of_process_1(&place.shm) {
             Some(true) if local => Some("and they can only have been here".to_owned()),
             // Whoever cannot look at process 1 still knows what a reboot does.
-            None if local && written < place.host.boot_time && place.shm.path() == OsStr::new("/dev/shm") => {
+            None if local
+                && written < place.host.boot_time
+                && place.shm.path() == OsStr::new("/dev/shm") =>
+            {
                 Some("the metadata is older than this boot".to_owned())
             }
             _ => None,
@@ -406,7 +415,9 @@ fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
         Ok(None) => Ok(Found::Absent),
         Ok(Some((text, stat))) => Ok(match Metadata::parse(&text) {
             Ok(metadata) => Found::Good(file(text, &stat), metadata),
-            Err(why) => Found::Bad(file(text, &stat), format!("its metadata is no TOML of ours: {why}")),
+            Err(why) => {
+                Found::Bad(file(text, &stat), format!("its metadata is no TOML of ours: {why}"))
+            }
         }),
         Err(error) if error.errno() == Some(libc::EACCES) => {
             Ok(Found::Unreadable("its metadata cannot be read".to_owned()))
@@ -423,7 +434,8 @@ fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<Strin
     let Some(metadata) = &project.metadata else { return Ok(None) };
     let mut named = HashSet::new();
     for (path, array) in metadata.arrays() {
-        let Some(segment) = SegmentName::parse_for(project.name(), OsStr::new(&array.segment)) else {
+        let Some(segment) = SegmentName::parse_for(project.name(), OsStr::new(&array.segment))
+        else {
             let shown = path.join("/");
             return Ok(Some(format!(
                 "its metadata names '{}' for '/{shown}', which is no segment of this project",
@@ -439,7 +451,10 @@ fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<Strin
                 return Ok(Some(format!("its segment '{segment}' is no regular file")));
             }
             Some(stat) if stat.st_uid != project.uid => {
-                return Ok(Some(format!("its segment '{segment}' belongs to user {}", stat.st_uid)));
+                return Ok(Some(format!(
+                    "its segment '{segment}' belongs to user {}",
+                    stat.st_uid
+                )));
             }
             Some(stat) => {
                 let there = SegmentStat::of(stat);
@@ -528,26 +543,32 @@ pub fn find(place: &Place, survey: &Survey, name: &ProjectName) -> Result<Option
 pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec<Project>> {
     let claimed: HashSet<&SegmentName> = judged
         .iter()
-        .flat_map(|project| project.present.keys().chain(&project.missing).chain(project.leftovers.keys()))
+        .flat_map(|project| {
+            project.present.keys().chain(&project.missing).chain(project.leftovers.keys())
+        })
         .collect();
     let mut tokens = Vec::new();
     for key in &survey.keys {
         match Ledger::read(&place.shm, key) {
             Ok(Some((ledger, _))) => {
-                tokens.extend(ledger.tokens().into_iter().map(|t| (key.project.clone(), t.clone())));
+                tokens
+                    .extend(ledger.tokens().into_iter().map(|t| (key.project.clone(), t.clone())));
             }
             Ok(None) => {}
             // A ledger that cannot be read may claim any segment of its project.
-            Err(_) => tokens.extend(survey.segments_of(&key.project).iter().filter_map(|segment| {
-                let text = segment.to_text();
-                let id = text.get(text.len().checked_sub(10)?..)?.get(..5)?.to_owned();
-                Some((key.project.clone(), id.try_into().ok()?))
-            })),
+            Err(_) => {
+                tokens.extend(survey.segments_of(&key.project).iter().filter_map(|segment| {
+                    let text = segment.to_text();
+                    let id = text.get(text.len().checked_sub(10)?..)?.get(..5)?.to_owned();
+                    Some((key.project.clone(), id.try_into().ok()?))
+                }))
+            }
         }
     }
     let mut found: IndexMap<(ProjectName, u32), Project> = IndexMap::new();
     for (name, segments) in &survey.segments {
-        let unknown = |p: &Project| matches!(p.state, State::Foreign | State::Elsewhere | State::Corrupt);
+        let unknown =
+            |p: &Project| matches!(p.state, State::Foreign | State::Elsewhere | State::Corrupt);
         let foreign = judged.iter().any(|project| project.name() == name && unknown(project));
         for segment in segments {
             let owned = tokens.iter().any(|(owner, token)| owner == name && segment.bears(token));

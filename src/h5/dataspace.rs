@@ -1,0 +1,74 @@
+//! HDF5 dataspaces: the extents of datasets and attributes, and the parts of them to read.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5s::{
+    H5S_class_t, H5S_seloper_t, H5Screate_simple, H5Sget_simple_extent_dims,
+    H5Sget_simple_extent_ndims, H5Sget_simple_extent_type, H5Sselect_hyperslab,
+};
+
+use super::blocks::Block;
+use super::error::{Outcome, check, damaged};
+use super::ids::Id;
+
+/// An open dataspace.
+#[derive(Debug)]
+pub(super) struct Dataspace(Id);
+
+impl Dataspace {
+    /// Takes what an HDF5 call returned.
+    pub(super) fn own(id: hid_t) -> Outcome<Self> {
+        Id::own(id).map(Self)
+    }
+
+    /// A space of these extents, of which there must be at least one.
+    pub(super) fn simple(shape: &[u64]) -> Outcome<Self> {
+        let rank = c_int::try_from(shape.len()).unwrap_or(c_int::MAX);
+        // SAFETY: `shape` has `rank` extents.
+        Self::own(unsafe { H5Screate_simple(rank, shape.as_ptr(), std::ptr::null()) })
+    }
+
+    pub(super) fn raw(&self) -> hid_t {
+        self.0.raw()
+    }
+
+    /// The extents: none for a scalar; `None` for a null dataspace.
+    pub(super) fn shape(&self) -> Outcome<Option<Vec<u64>>> {
+        // SAFETY: `self` is an open dataspace.
+        match unsafe { H5Sget_simple_extent_type(self.raw()) } {
+            H5S_class_t::H5S_NULL => return Ok(None),
+            H5S_class_t::H5S_SCALAR => return Ok(Some(Vec::new())),
+            H5S_class_t::H5S_SIMPLE => {}
+            H5S_class_t::H5S_NO_CLASS => return damaged("a dataspace of no class"),
+        }
+        // SAFETY: as above.
+        let rank = check(unsafe { H5Sget_simple_extent_ndims(self.raw()) })?;
+        let mut dims = vec![0_u64; usize::try_from(rank).unwrap_or(0)];
+        // SAFETY: there is room for as many extents as the library just counted.
+        check(unsafe {
+            H5Sget_simple_extent_dims(self.raw(), dims.as_mut_ptr(), std::ptr::null_mut())
+        })?;
+        Ok(Some(dims))
+    }
+
+    /// Selects `block`, which must have as many dimensions as `shape` of this space.
+    pub(super) fn select(&self, block: &Block, shape: &[u64]) -> Outcome<()> {
+        if block.start.len() != shape.len() || block.count.len() != shape.len() {
+            return damaged("a block of other dimensions than its dataset");
+        }
+        // SAFETY: both lists are as long as the space has dimensions.
+        check(unsafe {
+            H5Sselect_hyperslab(
+                self.raw(),
+                H5S_seloper_t::H5S_SELECT_SET,
+                block.start.as_ptr(),
+                std::ptr::null(),
+                block.count.as_ptr(),
+                std::ptr::null(),
+            )
+        })
+        .map(|_| ())
+    }
+}

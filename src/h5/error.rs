@@ -1,0 +1,71 @@
+//! What goes wrong while reading a file, in HDF5's own words.
+//! The words come from the library's error stack, which every failing call leaves behind.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_uint, c_void};
+
+use hdf5_sys::h5::herr_t;
+use hdf5_sys::h5e::{H5E_DEFAULT, H5E_direction_t, H5E_error2_t, H5Ewalk2};
+
+/// Why an object of the file is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Sound, but it has no form in shared memory.
+    Unsupported(String),
+    /// The file fails: I/O, checksum, a structure that contradicts itself.
+    Damaged(String),
+}
+
+/// The result of everything here that concerns one object of the file.
+pub(super) type Outcome<T> = Result<T, Trouble>;
+
+impl Trouble {
+    /// The failure that the last HDF5 call reported.
+    pub(super) fn last() -> Self {
+        Self::Damaged(reason())
+    }
+
+    /// The sentence, whichever sort it is.
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            Self::Unsupported(reason) | Self::Damaged(reason) => reason,
+        }
+    }
+}
+
+/// Shorthand for what has no form in shared memory.
+pub(super) fn unsupported<T>(reason: impl Into<String>) -> Outcome<T> {
+    Err(Trouble::Unsupported(reason.into()))
+}
+
+/// Shorthand for what contradicts itself.
+pub(super) fn damaged<T>(reason: impl Into<String>) -> Outcome<T> {
+    Err(Trouble::Damaged(reason.into()))
+}
+
+/// Passes a status or count on; a negative one is a failed call.
+pub(super) fn check<T: Copy + PartialOrd + Default>(status: T) -> Outcome<T> {
+    if status < T::default() { Err(Trouble::last()) } else { Ok(status) }
+}
+
+/// The innermost description on HDF5's error stack: the cause, not what it led to.
+fn reason() -> String {
+    let mut words: Vec<String> = Vec::new();
+    let data = (&raw mut words).cast::<c_void>();
+    // SAFETY: `collect` matches the callback's signature and gets the vector it expects.
+    unsafe { H5Ewalk2(H5E_DEFAULT, H5E_direction_t::H5E_WALK_DOWNWARD, Some(collect), data) };
+    let cause = words.into_iter().rev().find(|text| !text.trim().is_empty());
+    cause.unwrap_or_else(|| "HDF5 gives no reason".to_owned())
+}
+
+/// Called for every entry of the error stack; the last call is the innermost.
+unsafe extern "C" fn collect(_: c_uint, entry: *const H5E_error2_t, data: *mut c_void) -> herr_t {
+    // SAFETY: HDF5 passes a valid entry for the time of the call and hands on our pointer.
+    unsafe {
+        if !(*entry).desc.is_null() {
+            let text = CStr::from_ptr((*entry).desc).to_string_lossy();
+            (*data.cast::<Vec<String>>()).push(text.into_owned());
+        }
+    }
+    0
+}

@@ -1,0 +1,77 @@
+//! Opens HDF5 files to read, never locking them, and says why where that fails.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, OsStr, OsString, c_char};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use hdf5_sys::h5f::{H5F_ACC_RDONLY, H5Fget_name, H5Fopen};
+use hdf5_sys::h5p::{H5P_CLS_FILE_ACCESS, H5Pcreate, H5Pset_cache, H5Pset_file_locking};
+
+use super::error::{Outcome, check};
+use super::ids::Id;
+use crate::error::{Error, Kind, Result};
+
+/// Opens the file at `path` for reading.
+pub(super) fn open(path: &Path) -> Result<Id> {
+    let shown = path.display();
+    let cannot =
+        |error| Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string());
+    let metadata = fs::metadata(path).map_err(cannot)?;
+    let corrupt = |text: String| Error::new(Kind::Corrupt, text).about(shown.to_string());
+    if !metadata.is_file() {
+        return Err(corrupt(format!("'{shown}' is not a regular file")));
+    }
+    fs::File::open(path).map_err(cannot)?;
+    open_hdf5(path).map_err(|trouble| match trouble.into_reason() {
+        reason if reason.contains("file signature not found") => {
+            corrupt(format!("'{shown}' is not an HDF5 file"))
+        }
+        reason => corrupt(format!("cannot open '{shown}': {reason}")),
+    })
+}
+
+fn open_hdf5(path: &Path) -> Outcome<Id> {
+    let access = access()?;
+    let name = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+    // SAFETY: the name ends with NUL and the property list is open.
+    Id::own(unsafe { H5Fopen(name.as_ptr(), H5F_ACC_RDONLY, access.raw()) })
+}
+
+/// How this and every file that it links to is opened: without a lock, because a file that another
+/// program has open is still readable, and some file systems have no locks.
+fn access() -> Outcome<Id> {
+    // SAFETY: the property list class is one of the library's own.
+    let list = Id::own(unsafe { H5Pcreate(*H5P_CLS_FILE_ACCESS) })?;
+    // SAFETY: `list` is an open file access list, here and below.
+    check(unsafe { H5Pset_file_locking(list.raw(), 0, 1) })?;
+    // SAFETY: as above. Whole chunks are read, so that a small cache of them is enough.
+    check(unsafe { H5Pset_cache(list.raw(), 0, 101, 1 << 20, 0.75) })?;
+    Ok(list)
+}
+
+/// The name by which the file of an open object was opened.
+pub(super) fn name(object: &Id) -> Outcome<PathBuf> {
+    // SAFETY: the library writes at most as many bytes as it is told.
+    let name = text(|buffer, size| unsafe { H5Fget_name(object.raw(), buffer, size) })?;
+    Ok(PathBuf::from(OsString::from_vec(name)))
+}
+
+/// Calls a function that writes a string, once for its length and once for its bytes.
+pub(super) fn text(mut call: impl FnMut(*mut c_char, usize) -> isize) -> Outcome<Vec<u8>> {
+    let length = check(call(std::ptr::null_mut(), 0))?.unsigned_abs();
+    let mut buffer = vec![0_u8; length + 1];
+    check(call(buffer.as_mut_ptr().cast(), buffer.len()))?;
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
+/// Where a relative name leads that HDF5 looks up beside the file that says it, then in the
+/// working directory; `None` if there is no such file.
+pub(super) fn resolve(name: &[u8], beside: &Path) -> Option<PathBuf> {
+    let name = Path::new(OsStr::from_bytes(name));
+    let near = beside.parent().map(|folder| folder.join(name));
+    let last = name.file_name().and_then(|last| Some(beside.parent()?.join(last)));
+    [near, Some(name.to_owned()), last].into_iter().flatten().find(|path| path.is_file())
+}

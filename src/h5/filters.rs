@@ -1,0 +1,101 @@
+//! The filters of a dataset: which they are, and whether this library can undo them.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_uint};
+
+use hdf5_sys::h5p::{H5Pget_filter2, H5Pget_nfilters};
+use hdf5_sys::h5z::{H5Z_FLAG_OPTIONAL, H5Zfilter_avail};
+
+use super::Filter;
+use super::error::{Outcome, Trouble, check};
+use super::ids::Id;
+
+/// The registered numbers that are met in practice.
+/// Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
+const NAMES: [(i32, &str); 37] = [
+    (1, "deflate"),
+    (2, "shuffle"),
+    (3, "fletcher32"),
+    (4, "szip"),
+    (5, "nbit"),
+    (6, "scaleoffset"),
+    (305, "lzo"),
+    (307, "bzip2"),
+    (32000, "lzf"),
+    (32001, "blosc"),
+    (32002, "mafisc"),
+    (32003, "snappy"),
+    (32004, "lz4"),
+    (32005, "apax"),
+    (32006, "cbf"),
+    (32007, "jpeg-xr"),
+    (32008, "bitshuffle"),
+    (32009, "spdp"),
+    (32010, "lpc-rice"),
+    (32011, "ccsds-123"),
+    (32012, "jpeg-ls"),
+    (32013, "zfp"),
+    (32014, "fpzip"),
+    (32015, "zstd"),
+    (32016, "b3d"),
+    (32017, "sz"),
+    (32018, "fcidecomp"),
+    (32019, "jpeg"),
+    (32020, "vbz"),
+    (32021, "faspfloat"),
+    (32022, "bitgroom"),
+    (32023, "granular-bitround"),
+    (32024, "sz3"),
+    (32025, "delta-rice"),
+    (32026, "blosc2"),
+    (32027, "flac"),
+    (32028, "sperr"),
+];
+
+/// The filters of a creation property list, in the order of writing.
+pub(super) fn filters(dcpl: &Id) -> Outcome<Vec<Filter>> {
+    // SAFETY: `dcpl` is an open property list.
+    let count = check(unsafe { H5Pget_nfilters(dcpl.raw()) })?;
+    (0..count.unsigned_abs()).map(|index| filter(dcpl, index)).collect()
+}
+
+fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
+    let (mut flags, mut count) = (0, 64);
+    let mut params = vec![0; count];
+    let mut name = [0 as c_char; 256];
+    let none = std::ptr::null_mut();
+    // SAFETY: every place outlives the call and is as large as the call is told.
+    let id = check(unsafe {
+        H5Pget_filter2(
+            dcpl.raw(),
+            index,
+            &raw mut flags,
+            &raw mut count,
+            params.as_mut_ptr(),
+            name.len() - 1,
+            name.as_mut_ptr(),
+            none,
+        )
+    })?;
+    params.truncate(count);
+    // SAFETY: the last byte is 0, whatever the library wrote before it.
+    let told = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy();
+    let known = NAMES.iter().find(|(number, _)| *number == id).map(|(_, name)| *name);
+    let name = known.map_or_else(|| told.into_owned(), str::to_owned);
+    Ok(Filter { id, name, optional: flags & H5Z_FLAG_OPTIONAL != 0, params })
+}
+
+/// Fails if a filter is neither built in nor found among the plugins.
+pub(super) fn check_available(filters: &[Filter]) -> Outcome<()> {
+    for Filter { id, name, .. } in filters {
+        // SAFETY: a call without pointers.
+        if unsafe { H5Zfilter_avail(*id) } <= 0 {
+            let reason = match name.as_str() {
+                "" => format!("compressed with filter {id}, which this HDF5 lacks"),
+                _ => format!("compressed with {name} (filter {id}), which this HDF5 lacks"),
+            };
+            return Err(Trouble::Unsupported(reason));
+        }
+    }
+    Ok(())
+}

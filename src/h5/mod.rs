@@ -1,0 +1,192 @@
+//! What lies in an HDF5 file: groups, datasets, attributes, and their bytes as numpy has them.
+//!
+//! [`inventory`] plans (every path, its shape, type and attributes, and why something is left out),
+//! [`Inventory::read`] copies one dataset. Files may be hostile: no answer of the library is trusted
+//! beyond its signature, but the library itself may crash, so this belongs in a child process.
+
+mod attributes;
+mod blocks;
+mod dataspace;
+mod datatype;
+mod error;
+mod file;
+mod filters;
+mod form;
+mod ids;
+mod links;
+mod numbers;
+mod plan;
+mod read;
+mod scatter;
+mod sources;
+mod strings;
+#[cfg(feature = "szip")]
+mod szip;
+#[cfg(test)]
+mod tests;
+mod types;
+mod values;
+mod walk;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+pub use self::form::{Content, Form, Leaf};
+use crate::error::{Error, Kind, Result};
+
+/// What to look at, and how to go on.
+pub struct Options<'a> {
+    /// Whether the dataset at this path (`/a/b`) is wanted.
+    pub select: &'a dyn Fn(&str) -> bool,
+    /// Told each path before it is opened, and again now and then while planning it takes long.
+    pub seen: &'a mut dyn FnMut(&str),
+    /// Collect what is unreadable in [`Inventory::damaged`] instead of failing on the first.
+    pub keep_going: bool,
+}
+
+impl fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("keep_going", &self.keep_going).finish_non_exhaustive()
+    }
+}
+
+/// A path that is not loaded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// Where it is: `/group/dataset`, or `/group/dataset/field`.
+    pub path: String,
+    /// A sentence without capital and full stop.
+    pub reason: String,
+}
+
+/// Everything that a file holds, and the open files it was found in.
+#[derive(Debug)]
+pub struct Inventory {
+    /// The tree from the root group on.
+    pub root: Group,
+    /// Each dataset once, in the order in which they were met.
+    pub datasets: Vec<Dataset>,
+    /// What has no form in shared memory.
+    pub skips: Vec<Skip>,
+    /// What the file fails to give; empty unless [`Options::keep_going`].
+    pub damaged: Vec<Skip>,
+    /// Every file that was opened or will be read.
+    pub sources: Vec<PathBuf>,
+    files: Vec<ids::Id>,
+}
+
+/// A group: its attributes, and what its links lead to.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// The group's own attributes.
+    pub attrs: Attributes,
+    /// Link name to object, in the order of creation where the file keeps it, else by name.
+    pub children: IndexMap<String, Child>,
+}
+
+/// What a link leads to.
+#[derive(Debug)]
+pub enum Child {
+    /// A group; one that several links lead to is repeated.
+    Group(Group),
+    /// An index into [`Inventory::datasets`]; an alias repeats it.
+    Dataset(usize),
+}
+
+/// Attributes as TOML has them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes {
+    /// Name to value.
+    pub values: toml::Table,
+    /// Name and reason of each that TOML cannot hold, or that cannot be read.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// A dataset: what its arrays will be, and how to find it again.
+#[derive(Debug)]
+pub struct Dataset {
+    /// The first path that led to it.
+    pub path: String,
+    /// Its extents; empty for a scalar.
+    pub shape: Vec<u64>,
+    /// Its array, or its table of arrays.
+    pub form: Form,
+    /// Its attributes.
+    pub attrs: Attributes,
+    /// How the file stores it.
+    pub storage: Storage,
+    /// Bytes of one element as it is read.
+    pub element_size: u64,
+    /// Whether the file has its elements exactly as they are read: no conversion, no pointers.
+    pub raw: bool,
+    /// Path and reason of each field left out; they stand in [`Inventory::skips`] too.
+    pub skipped_fields: Vec<Skip>,
+    place: plan::Place,
+}
+
+impl Dataset {
+    /// Its arrays, depth first: one buffer each is what [`Inventory::read`] wants.
+    pub fn leaves(&self) -> Vec<&Leaf> {
+        self.form.leaves()
+    }
+}
+
+/// How a dataset is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// `compact`, `contiguous`, `chunked`, `external` or `virtual`.
+    pub layout: &'static str,
+    /// The extents of a chunk.
+    pub chunk: Option<Vec<u64>>,
+    /// The filters, in the order in which they were applied on writing.
+    pub filters: Vec<Filter>,
+}
+
+/// One filter of a dataset's pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// The registered number.
+    pub id: i32,
+    /// A short name: the registered one where we know it, else the file's.
+    pub name: String,
+    /// Whether a chunk may lack it.
+    pub optional: bool,
+    /// The filter's parameters.
+    pub params: Vec<u32>,
+}
+
+/// Looks through the file at `path`: plans every selected dataset, copies none.
+pub fn inventory(path: &Path, options: Options) -> Result<Inventory> {
+    let _lock = ids::lock();
+    let file = file::open(path)?;
+    walk::walk(path, file, options)
+}
+
+impl Inventory {
+    /// Copies dataset number `dataset` into `sinks`, one per leaf and exactly as long, all zero
+    /// before (HDF5 leaves out what has neither data nor fill value). `progress` is told the bytes
+    /// of each block as it is done.
+    pub fn read(
+        &self,
+        dataset: usize,
+        sinks: &mut [&mut [u8]],
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        let _lock = ids::lock();
+        let Some(dataset) = self.datasets.get(dataset) else {
+            return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));
+        };
+        read::read(self, dataset, sinks, progress).map_err(|trouble| {
+            let (path, reason) = (&dataset.path, trouble.into_reason());
+            Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}")).about(path)
+        })
+    }
+}
+
+/// The version of the HDF5 library that reads: `2.0.0`.
+pub fn library_version() -> String {
+    let (major, minor, release) = hdf5::library_version();
+    format!("{major}.{minor}.{release}")
+}

@@ -1,0 +1,192 @@
+//! Plans one dataset: its type, shape, storage, and what reading it will take.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_int};
+use std::path::{Path, PathBuf};
+
+use hdf5_sys::h5d::{
+    H5D_layout_t, H5Dget_create_plist, H5Dget_space, H5Dget_storage_size, H5Dget_type, H5Dopen2,
+};
+use hdf5_sys::h5o::{H5O_token_t, H5Oopen_by_token};
+use hdf5_sys::h5p::{
+    H5P_CLS_DATASET_ACCESS, H5Pcreate, H5Pget_chunk, H5Pget_layout, H5Pset_efile_prefix,
+};
+
+use super::dataspace::Dataspace;
+use super::datatype::Datatype;
+use super::error::{Outcome, check, damaged, unsupported};
+use super::ids::Id;
+use super::read::Reading;
+use super::types::{Node, Reader};
+use super::{Dataset, Form, Skip, Storage, attributes, filters, sources, strings};
+
+/// Where a dataset is, and how its elements are read.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Index into the inventory's open files.
+    pub(super) file: usize,
+    pub(super) token: H5O_token_t,
+    /// Group and link name, if raw files beside the HDF5 file are only found by opening it anew.
+    pub(super) link: Option<(H5O_token_t, usize, CString)>,
+    pub(super) node: Node,
+}
+
+/// A dataset as the walk meets it.
+pub(super) struct Found<'a> {
+    pub(super) id: Id,
+    pub(super) path: &'a str,
+    /// Number and name of the file it is in.
+    pub(super) file: (usize, PathBuf),
+    pub(super) token: H5O_token_t,
+    /// The group's token and file, and the link's name.
+    pub(super) link: (H5O_token_t, usize, CString),
+}
+
+impl Place {
+    /// Opens the dataset again.
+    pub(super) fn open(&self, files: &[Id]) -> Outcome<Id> {
+        match &self.link {
+            Some((group, file, name)) => {
+                let group = open_by_token(files, *file, *group)?;
+                open_beside(&group, name)
+            }
+            None => open_by_token(files, self.file, self.token),
+        }
+    }
+}
+
+/// Opens an object of one of the open files.
+pub(super) fn open_by_token(files: &[Id], file: usize, token: H5O_token_t) -> Outcome<Id> {
+    let Some(file) = files.get(file) else { return damaged("its file is no longer open") };
+    // SAFETY: the file is open; the library checks the token.
+    Id::own(unsafe { H5Oopen_by_token(file.raw(), token) })
+}
+
+/// Opens a dataset so that its raw files are looked for beside the HDF5 file.
+fn open_beside(group: &Id, name: &CStr) -> Outcome<Id> {
+    // SAFETY: the property list class is one of the library's own.
+    let access = Id::own(unsafe { H5Pcreate(*H5P_CLS_DATASET_ACCESS) })?;
+    // SAFETY: `access` is an open dataset access list, the text ends with NUL.
+    check(unsafe { H5Pset_efile_prefix(access.raw(), c"${ORIGIN}".as_ptr()) })?;
+    // SAFETY: group and list are open, the name ends with NUL.
+    Id::own(unsafe { H5Dopen2(group.raw(), name.as_ptr(), access.raw()) })
+}
+
+/// Plans a dataset; names the files that it takes its bytes from.
+pub(super) fn plan(
+    found: Found,
+    files: &[Id],
+    seen: &mut dyn FnMut(&str),
+) -> Outcome<(Dataset, Vec<PathBuf>)> {
+    let Found { id, path, file: (file, file_name), token, link } = found;
+    // SAFETY: `id` is an open dataset, here and below.
+    let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+    let Some(shape) = space.shape()? else {
+        return unsupported("a null dataspace: it has no elements and no shape");
+    };
+    // SAFETY: as above.
+    let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
+    let mut reader = Reader::default();
+    let node = reader.node(&file_type, "")?;
+    let form = Form::of(&node, &shape)?;
+    // SAFETY: as above.
+    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
+    let (storage, raw) = storage(&dcpl, shape.len(), &file_name)?;
+    let written = is_written(&id, &storage);
+    if written {
+        filters::check_available(&storage.filters)?;
+    }
+    let mut sources = raw.paths;
+    if storage.layout == "virtual" {
+        sources.extend(sources::virtual_files(&dcpl, &file_name)?);
+    }
+    let attrs = attributes::read(&id);
+    drop(id);
+    let place = Place { file, token, link: raw.beside.then_some(link), node };
+    let mut dataset = Dataset {
+        path: path.to_owned(),
+        shape,
+        form,
+        attrs,
+        storage,
+        element_size: place.node.size as u64,
+        raw: place.node.exact,
+        skipped_fields: Vec::new(),
+        place,
+    };
+    measure(&mut dataset, files, written, &mut reader.skipped, seen)?;
+    let skipped = reader.skipped.into_iter();
+    dataset.skipped_fields =
+        skipped.map(|(field, reason)| Skip { path: format!("{path}{field}"), reason }).collect();
+    Ok((dataset, sources))
+}
+
+/// Finds the length of variable-length strings, which takes reading them.
+fn measure(
+    dataset: &mut Dataset,
+    files: &[Id],
+    written: bool,
+    skipped: &mut Vec<(String, String)>,
+    seen: &mut dyn FnMut(&str),
+) -> Outcome<()> {
+    if !dataset.place.node.has_pointers() {
+        return Ok(());
+    }
+    let elements = dataset.shape.iter().product();
+    let id = dataset.place.open(files)?;
+    let Dataset { path, shape, form, storage, place, .. } = dataset;
+    let reading = Reading::new(&id, &place.node, shape, storage.chunk.as_deref())?;
+    let mut told = || seen(path);
+    let dropped = strings::measure(form, elements, Some(&reading), written, &mut told)?;
+    match &*form {
+        Form::Array(_) if !dropped.is_empty() => unsupported(first_reason(dropped)),
+        Form::Table(fields) if fields.is_empty() => unsupported(first_reason(dropped)),
+        _ => {
+            skipped.extend(dropped);
+            Ok(())
+        }
+    }
+}
+
+fn first_reason(dropped: Vec<(String, String)>) -> String {
+    dropped.into_iter().next().map_or_else(String::new, |(_, reason)| reason)
+}
+
+/// Whether any of it may be stored; if not, every element is the fill value.
+fn is_written(id: &Id, storage: &Storage) -> bool {
+    // SAFETY: `id` is an open dataset.
+    let stored = unsafe { H5Dget_storage_size(id.raw()) };
+    stored > 0 || !matches!(storage.layout, "chunked" | "contiguous")
+}
+
+fn storage(dcpl: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::RawFiles)> {
+    let filters = filters::filters(dcpl)?;
+    // SAFETY: `dcpl` is an open dataset creation list.
+    let mut layout = match unsafe { H5Pget_layout(dcpl.raw()) } {
+        H5D_layout_t::H5D_COMPACT => "compact",
+        H5D_layout_t::H5D_CONTIGUOUS => "contiguous",
+        H5D_layout_t::H5D_CHUNKED => "chunked",
+        H5D_layout_t::H5D_VIRTUAL => "virtual",
+        _ => return unsupported("an unknown storage layout"),
+    };
+    let mut raw = sources::RawFiles::default();
+    if layout == "contiguous" {
+        raw = sources::raw_files(dcpl, file)?;
+        if !raw.paths.is_empty() {
+            layout = "external";
+        }
+    }
+    let chunk = if layout == "chunked" { Some(chunk(dcpl, rank)?) } else { None };
+    Ok((Storage { layout, chunk, filters }, raw))
+}
+
+fn chunk(dcpl: &Id, rank: usize) -> Outcome<Vec<u64>> {
+    let mut chunk = vec![0_u64; rank];
+    let room = c_int::try_from(rank).unwrap_or(0);
+    // SAFETY: there is room for as many extents as the call is told.
+    let told = check(unsafe { H5Pget_chunk(dcpl.raw(), room, chunk.as_mut_ptr()) })?;
+    if told != room || chunk.contains(&0) {
+        return damaged("its chunks do not fit its shape");
+    }
+    Ok(chunk)
+}

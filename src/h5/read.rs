@@ -1,0 +1,196 @@
+//! Copies datasets, block by block: plain ones straight into their buffer, others by way of a
+//! bounded buffer from which each field is picked.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+
+use hdf5_sys::h5d::{H5Dget_space, H5Dread};
+use hdf5_sys::h5p::H5P_DEFAULT;
+use hdf5_sys::h5s::H5S_ALL;
+use hdf5_sys::h5t::H5Treclaim;
+
+use super::blocks::{Block, Blocks};
+use super::dataspace::Dataspace;
+use super::error::{Outcome, check, damaged};
+use super::ids::Id;
+use super::types::{Node, NodeKind};
+use super::{Content, Dataset, Inventory, Leaf, scatter};
+
+/// A dataset that is open for reading.
+pub(super) struct Reading<'a> {
+    dataset: &'a Id,
+    node: &'a Node,
+    shape: &'a [u64],
+    chunk: Option<&'a [u64]>,
+}
+
+/// [`Inventory::read`] in this module's terms.
+pub(super) fn read(
+    inventory: &Inventory,
+    dataset: &Dataset,
+    sinks: &mut [&mut [u8]],
+    progress: &mut dyn FnMut(u64),
+) -> Outcome<()> {
+    let leaves = dataset.leaves();
+    let fits = |(leaf, sink): (&&Leaf, &&mut [u8])| leaf.nbytes() == sink.len() as u64;
+    if leaves.len() != sinks.len() || !leaves.iter().zip(sinks.iter()).all(fits) {
+        return damaged("the buffers do not fit the dataset's arrays");
+    }
+    if dataset.shape.contains(&0) {
+        return Ok(());
+    }
+    let id = dataset.place.open(&inventory.files)?;
+    let chunk = dataset.storage.chunk.as_deref();
+    let reading = Reading::new(&id, &dataset.place.node, &dataset.shape, chunk)?;
+    match (&leaves[..], sinks) {
+        ([leaf], [sink]) if is_plain(&dataset.place.node) && leaf.content == Content::Value => {
+            reading.into_sink(sink, progress)
+        }
+        (leaves, sinks) => reading.into_sinks(leaves, sinks, progress),
+    }
+}
+
+/// Whether elements are nothing but the values of one leaf.
+fn is_plain(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Scalar(..) => true,
+        NodeKind::Array(_, of) => is_plain(of),
+        _ => false,
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Makes sure that the open dataset still has the planned shape.
+    pub(super) fn new(
+        dataset: &'a Id,
+        node: &'a Node,
+        shape: &'a [u64],
+        chunk: Option<&'a [u64]>,
+    ) -> Outcome<Self> {
+        let reading = Self { dataset, node, shape, chunk };
+        if reading.space()?.shape()?.as_deref() != Some(shape) {
+            return damaged("the dataset has another shape than a moment ago");
+        }
+        Ok(reading)
+    }
+
+    fn space(&self) -> Outcome<Dataspace> {
+        // SAFETY: `dataset` is an open dataset.
+        Dataspace::own(unsafe { H5Dget_space(self.dataset.raw()) })
+    }
+
+    fn blocks(&self) -> Blocks {
+        Blocks::new(self.shape, self.chunk, self.node.size as u64)
+    }
+
+    fn into_sink(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
+        let (file, memory) = (self.space()?, self.space()?);
+        let size = self.node.size as u64;
+        let whole = Block { start: vec![0; self.shape.len()], count: self.shape.to_vec() };
+        if whole.elements().checked_mul(size) != Some(sink.len() as u64) {
+            return damaged("the buffer does not fit the dataset");
+        }
+        for block in self.blocks() {
+            self.select(&file, &block)?;
+            self.select(&memory, &block)?;
+            let target = sink.as_mut_ptr().cast();
+            // SAFETY: the memory space has the dataset's shape, and the sink has room for as many
+            // elements of the memory type; the selections are within it.
+            unsafe { self.call(&memory, &file, target)? };
+            progress(block.elements().saturating_mul(size));
+        }
+        Ok(())
+    }
+
+    fn into_sinks(
+        &self,
+        leaves: &[&Leaf],
+        sinks: &mut [&mut [u8]],
+        progress: &mut dyn FnMut(u64),
+    ) -> Outcome<()> {
+        let per_element: u64 =
+            leaves.iter().map(|leaf| leaf.per_element() * leaf.dtype.itemsize()).sum();
+        self.each_block(|block, elements| {
+            for (leaf, sink) in leaves.iter().zip(sinks.iter_mut()) {
+                scatter::scatter(leaf, self.node.size, self.shape, block, elements, sink);
+            }
+            progress(block.elements().saturating_mul(per_element));
+            Ok(())
+        })
+    }
+
+    /// Reads every block into a buffer, and shows it to `visit`. Pointers in it are valid just then.
+    pub(super) fn each_block(
+        &self,
+        mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>,
+    ) -> Outcome<()> {
+        for block in self.blocks() {
+            self.visit_block(&block, &mut visit)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the first element only.
+    pub(super) fn first(&self, mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>) -> Outcome<()> {
+        let (start, count) = (vec![0; self.shape.len()], vec![1; self.shape.len()]);
+        self.visit_block(&Block { start, count }, &mut visit)
+    }
+
+    fn visit_block(
+        &self,
+        block: &Block,
+        visit: &mut impl FnMut(&Block, &[u8]) -> Outcome<()>,
+    ) -> Outcome<()> {
+        let mut buffer = zeroed(block.elements(), self.node.size)?;
+        let file = self.space()?;
+        self.select(&file, block)?;
+        let memory = match block.count[..] {
+            [] => self.space()?,
+            _ => Dataspace::simple(&block.count)?,
+        };
+        // SAFETY: the buffer has room for as many elements of the memory type as are selected.
+        unsafe { self.call(&memory, &file, buffer.as_mut_ptr().cast())? };
+        let result = visit(block, &buffer);
+        if self.node.has_pointers() {
+            let (kind, place) = (self.node.memory.raw(), buffer.as_mut_ptr().cast());
+            // SAFETY: HDF5 filled the buffer through this type and space; nothing points there now.
+            check(unsafe { H5Treclaim(kind, memory.raw(), H5P_DEFAULT, place) })?;
+        }
+        result
+    }
+
+    fn select(&self, space: &Dataspace, block: &Block) -> Outcome<()> {
+        if self.shape.is_empty() { Ok(()) } else { space.select(block, self.shape) }
+    }
+
+    /// # Safety
+    /// `target` must hold the selected elements of `memory`, as elements of the memory type.
+    unsafe fn call(
+        &self,
+        memory: &Dataspace,
+        file: &Dataspace,
+        target: *mut c_void,
+    ) -> Outcome<()> {
+        let (mut in_memory, mut in_file) = (memory.raw(), file.raw());
+        if self.shape.is_empty() {
+            (in_memory, in_file) = (H5S_ALL, H5S_ALL);
+        }
+        let (dataset, kind) = (self.dataset.raw(), self.node.memory.raw());
+        // SAFETY: the caller's promise; all ids are open.
+        check(unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) })?;
+        Ok(())
+    }
+}
+
+/// A buffer of zeros, or a reason instead of an abort.
+pub(super) fn zeroed(elements: u64, size: usize) -> Outcome<Vec<u8>> {
+    let bytes = usize::try_from(elements).ok().and_then(|n| n.checked_mul(size));
+    let mut buffer = Vec::new();
+    match bytes {
+        Some(bytes) if buffer.try_reserve_exact(bytes).is_ok() => {
+            buffer.resize(bytes, 0);
+            Ok(buffer)
+        }
+        _ => damaged(format!("no memory for {elements} elements of {size} bytes at once")),
+    }
+}

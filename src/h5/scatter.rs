@@ -1,0 +1,102 @@
+//! Picks one field out of a block of elements, into its place in the field's own array.
+
+use super::blocks::Block;
+use super::{Content, Leaf, strings};
+
+/// Copies `leaf` from the `elements` of `block`, of `size` bytes each, to `sink`, the whole array
+/// of a dataset of `shape`. What does not fit is left alone.
+pub(super) fn scatter(
+    leaf: &Leaf,
+    size: usize,
+    shape: &[u64],
+    block: &Block,
+    elements: &[u8],
+    sink: &mut [u8],
+) {
+    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
+    let Ok(each) = usize::try_from(leaf.per_element()) else { return };
+    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
+    let whole = is_contiguous(leaf);
+    let row = block.count.last().map_or(1, |&n| usize::try_from(n).unwrap_or(usize::MAX));
+    let Some(row_bytes) = row.checked_mul(size).filter(|&bytes| bytes > 0) else { return };
+    for (source, first) in elements.chunks_exact(row_bytes).zip(row_starts(shape, block)) {
+        let start = usize::try_from(first).ok().and_then(|n| n.checked_mul(width));
+        let end = start.and_then(|start| row.checked_mul(width)?.checked_add(start));
+        let Some(target) = start.zip(end).and_then(|(start, end)| sink.get_mut(start..end)) else {
+            return;
+        };
+        let targets = target.chunks_exact_mut(width);
+        for (element, target) in source.chunks_exact(size).zip(targets) {
+            match leaf.offset.checked_add(width).filter(|_| whole) {
+                Some(end) => copy_bytes(element.get(leaf.offset..end), target),
+                None => copy(leaf, item, element, target),
+            }
+        }
+    }
+}
+
+/// The index in the whole dataset at which each row of the block begins.
+fn row_starts(shape: &[u64], block: &Block) -> impl Iterator<Item = u64> {
+    let rank = shape.len();
+    let rows: u64 = block.count.iter().take(rank.saturating_sub(1)).product();
+    (0..rows).map(move |row| {
+        let (mut rest, mut stride) = (row, 1_u64);
+        let mut index = 0_u64;
+        for (axis, (&n, (&start, &count))) in
+            shape.iter().zip(block.start.iter().zip(&block.count)).enumerate().rev()
+        {
+            let within = if axis + 1 == rank { 0 } else { rest % count.max(1) };
+            if axis + 1 != rank {
+                rest /= count.max(1);
+            }
+            index = index.saturating_add((start + within).saturating_mul(stride));
+            stride = stride.saturating_mul(n);
+        }
+        index
+    })
+}
+
+/// Whether the values of an element lie one after the other as they do in the array.
+fn is_contiguous(leaf: &Leaf) -> bool {
+    let mut stride = leaf.size as u64;
+    let follows = leaf.steps.iter().rev().all(|&(count, step)| {
+        let follows = step as u64 == stride;
+        stride = stride.saturating_mul(count);
+        follows
+    });
+    follows && leaf.content == Content::Value
+}
+
+fn copy_bytes(source: Option<&[u8]>, target: &mut [u8]) {
+    if let Some(source) = source.filter(|source| source.len() == target.len()) {
+        target.copy_from_slice(source);
+    }
+}
+
+/// Copies the values of one element.
+fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
+    let values = target.chunks_exact_mut(item).enumerate();
+    for (number, target) in values {
+        let Some(value) = value(leaf, number as u64, element) else { return };
+        match leaf.content {
+            Content::Value => copy_bytes(Some(value), target),
+            Content::Text => {
+                let text = strings::text_at(value);
+                let length = text.len().min(target.len());
+                target[..length].copy_from_slice(&text[..length]);
+                target[length..].fill(0);
+            }
+        }
+    }
+}
+
+/// The bytes of value `number` of `leaf` in an element.
+pub(super) fn value<'a>(leaf: &Leaf, number: u64, element: &'a [u8]) -> Option<&'a [u8]> {
+    let (mut rest, mut offset) = (number, leaf.offset);
+    for &(count, stride) in leaf.steps.iter().rev() {
+        let index = usize::try_from(rest % count.max(1)).ok()?;
+        rest /= count.max(1);
+        offset = offset.checked_add(index.checked_mul(stride)?)?;
+    }
+    element.get(offset..offset.checked_add(leaf.size)?)
+}

@@ -1,0 +1,190 @@
+//! Filter 4, szip: decoding by libaec. HDF5 is built without it, so this registers ours instead.
+//!
+//! Szip is the extended Rice coder with conventions of its own: samples of 32 and 64 bits are stored
+//! as planes of bytes, and each scanline is filled up to whole blocks.
+//! Source: CCSDS 121.0-B-3, libaec's `README.SZIP`.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_uint, c_void};
+
+use hdf5_sys::h5::{H5allocate_memory, H5free_memory, herr_t};
+use hdf5_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t};
+use libaec_sys::{AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_OK, aec_buffer_decode, aec_stream};
+
+/// Bits of the options parameter that concern decoding: most significant byte first, and
+/// prediction from the nearest neighbour.
+const MSB: c_uint = 16;
+const NEAREST_NEIGHBOUR: c_uint = 32;
+
+unsafe extern "C" {
+    /// The library's own way to add a filter; `H5Zregister` refuses numbers below 256.
+    fn H5Z_register(class: *const H5Z_class2_t) -> herr_t;
+}
+
+/// Adds the filter to the library, which must be initialised.
+pub(super) fn register() {
+    let class = H5Z_class2_t {
+        version: 1,
+        id: 4,
+        encoder_present: 0,
+        decoder_present: 1,
+        name: c"szip".as_ptr(),
+        can_apply: None,
+        set_local: None,
+        filter: Some(filter),
+    };
+    // SAFETY: the library copies the class; its name and function live as long as the program.
+    // A failure leaves the filter unavailable, which each dataset that needs it will report.
+    unsafe { H5Z_register(&raw const class) };
+}
+
+/// How a chunk was encoded: HDF5's four parameters.
+#[derive(Debug, Clone, Copy)]
+struct Params {
+    options: c_uint,
+    pixels_per_block: usize,
+    bits_per_pixel: usize,
+    pixels_per_scanline: usize,
+}
+
+/// HDF5 calls this for each chunk; 0 means failure.
+unsafe extern "C" fn filter(
+    flags: c_uint,
+    count: usize,
+    values: *const c_uint,
+    nbytes: usize,
+    buf_size: *mut usize,
+    buf: *mut *mut c_void,
+) -> usize {
+    if flags & H5Z_FLAG_REVERSE == 0 || count < 4 || values.is_null() || nbytes < 4 {
+        return 0;
+    }
+    // SAFETY: HDF5 passes `count` parameters and a buffer with `nbytes` of data.
+    let (values, source) = unsafe {
+        (std::slice::from_raw_parts(values, 4), std::slice::from_raw_parts((*buf).cast(), nbytes))
+    };
+    let Some(decoded) = Params::new(values).and_then(|params| params.chunk(source)) else {
+        return 0;
+    };
+    // SAFETY: the old buffer is HDF5's to free and the new one HDF5's to allocate; the copy is
+    // within both.
+    unsafe {
+        let fresh = H5allocate_memory(decoded.len(), 0);
+        if fresh.is_null() {
+            return 0;
+        }
+        std::ptr::copy_nonoverlapping(decoded.as_ptr(), fresh.cast(), decoded.len());
+        H5free_memory(*buf);
+        *buf = fresh;
+        *buf_size = decoded.len();
+    }
+    decoded.len()
+}
+
+impl Params {
+    fn new(values: &[c_uint]) -> Option<Self> {
+        let at = |index: usize| usize::try_from(*values.get(index)?).ok().filter(|&n| n > 0);
+        Some(Self {
+            options: *values.first()?,
+            pixels_per_block: at(1)?,
+            bits_per_pixel: at(2)?,
+            pixels_per_scanline: at(3)?,
+        })
+    }
+
+    /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code.
+    fn chunk(self, source: &[u8]) -> Option<Vec<u8>> {
+        let (size, code) = source.split_at_checked(4)?;
+        let size = usize::try_from(u32::from_le_bytes(size.try_into().ok()?)).ok()?;
+        self.decode(code, size)
+    }
+
+    fn decode(self, code: &[u8], size: usize) -> Option<Vec<u8>> {
+        let planes = matches!(self.bits_per_pixel, 32 | 64);
+        let bits = if planes { 8 } else { self.bits_per_pixel };
+        let pixel = match bits {
+            0..=8 => 1,
+            9..=16 => 2,
+            _ => 4,
+        };
+        let blocks = self.pixels_per_scanline.div_ceil(self.pixels_per_block);
+        let line = self.pixels_per_scanline.checked_mul(pixel)?;
+        let padded = blocks.checked_mul(self.pixels_per_block)?.checked_mul(pixel)?;
+        let lines = size.div_ceil(line);
+        let room = if padded == line { size } else { padded.checked_mul(lines)? };
+        let mut plain = self.rice(code, room, bits, blocks)?;
+        if padded != line {
+            plain = plain.chunks(padded).flat_map(|l| &l[..line.min(l.len())]).copied().collect();
+        }
+        plain.truncate(size);
+        if plain.len() < size {
+            return None;
+        }
+        Some(if planes { interleave(&plain, self.bits_per_pixel / 8) } else { plain })
+    }
+
+    /// Undoes the extended Rice code: up to `room` bytes.
+    fn rice(self, code: &[u8], room: usize, bits: usize, blocks: usize) -> Option<Vec<u8>> {
+        let mut plain = Vec::new();
+        plain.try_reserve_exact(room).ok()?;
+        plain.resize(room, 0_u8);
+        let mut flags = 0;
+        if self.options & MSB != 0 {
+            flags |= AEC_DATA_MSB;
+        }
+        if self.options & NEAREST_NEIGHBOUR != 0 {
+            flags |= AEC_DATA_PREPROCESS;
+        }
+        let mut stream = aec_stream {
+            next_in: code.as_ptr(),
+            avail_in: code.len(),
+            total_in: 0,
+            next_out: plain.as_mut_ptr(),
+            avail_out: room,
+            total_out: 0,
+            bits_per_sample: c_uint::try_from(bits).ok()?,
+            block_size: c_uint::try_from(self.pixels_per_block).ok()?,
+            rsi: c_uint::try_from(blocks).ok()?,
+            flags,
+            state: std::ptr::null_mut(),
+        };
+        // SAFETY: both buffers live through the call, and the stream says how long they are.
+        let status = unsafe { aec_buffer_decode(&raw mut stream) };
+        if status != AEC_OK.cast_signed() as c_int {
+            return None;
+        }
+        plain.truncate(stream.total_out);
+        Some(plain)
+    }
+}
+
+/// Puts planes of bytes back together to words.
+fn interleave(planes: &[u8], word: usize) -> Vec<u8> {
+    let count = planes.len() / word;
+    let mut words = vec![0; planes.len()];
+    for (plane, bytes) in planes.chunks_exact(count.max(1)).take(word).enumerate() {
+        for (word, &byte) in words.chunks_exact_mut(word).zip(bytes) {
+            word[plane] = byte;
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_become_words() {
+        assert_eq!(interleave(&[1, 3, 2, 4], 2), [1, 2, 3, 4]);
+        assert_eq!(interleave(&[], 4), [0_u8; 0]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(Params::new(&[0, 0, 8, 8]).is_none());
+        let params = Params::new(&[141, 32, 8, 256]).unwrap();
+        assert!(params.chunk(&[1, 0]).is_none());
+        assert!(params.chunk(&[255, 255, 255, 255, 7]).is_none());
+    }
+}

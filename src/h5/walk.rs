@@ -1,0 +1,283 @@
+//! Walks from the root group along all links, plans each dataset once, and notes what is not
+//! followed: dangling links, links back to an ancestor, what has no form, what is damaged.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
+
+use super::error::Trouble;
+use super::ids::Id;
+use super::links::{self, Link, LinkKind, Object};
+use super::plan::{self, Found};
+use super::{Child, Group, Inventory, Options, Skip, attributes, file};
+use crate::error::{Error, Kind, Result};
+
+/// Groups within groups are followed so far.
+const MAX_DEPTH: usize = 300;
+
+/// More paths than this are taken for an attack: groups linked many times over.
+const MAX_PATHS: usize = 2_000_000;
+
+/// The name by which readers of the metadata tell an array from a group.
+const RESERVED: &str = "shm_name";
+
+type Key = (u64, [u8; 16]);
+
+/// A dataset that was met before.
+enum Known {
+    Planned(usize),
+    Failed(Trouble),
+}
+
+struct Walk<'a> {
+    options: Options<'a>,
+    inventory: Inventory,
+    /// File number to index among the open files, and name.
+    files: HashMap<u64, (usize, PathBuf)>,
+    known: HashMap<Key, Known>,
+    ancestors: Vec<Key>,
+    paths: usize,
+}
+
+/// A group on the way: its id, its place, and how deep it lies.
+struct Here<'a> {
+    id: &'a Id,
+    token: H5O_token_t,
+    file: usize,
+    path: &'a str,
+}
+
+/// Looks through the open `file` from its root.
+pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory> {
+    let inventory = Inventory {
+        root: Group::default(),
+        datasets: Vec::new(),
+        skips: Vec::new(),
+        damaged: Vec::new(),
+        sources: Vec::new(),
+        files: Vec::new(),
+    };
+    let (files, known) = (HashMap::new(), HashMap::new());
+    let mut walk = Walk { options, inventory, files, known, ancestors: Vec::new(), paths: 0 };
+    walk.add_source(path.to_owned());
+    (walk.options.seen)("/");
+    let root = links::root(&file).and_then(|root| Ok((links::object(&root)?, root)));
+    let (object, root) = root.map_err(|trouble| {
+        let (shown, reason) = (path.display(), trouble.into_reason());
+        Error::new(Kind::Corrupt, format!("cannot open '{shown}': {reason}"))
+            .about(shown.to_string())
+    })?;
+    drop(file);
+    walk.inventory.root = walk.group(&root, object, "")?;
+    Ok(walk.inventory)
+}
+
+impl Walk<'_> {
+    fn group(&mut self, id: &Id, object: Object, path: &str) -> Result<Group> {
+        let attrs = attributes::read(id);
+        let mut group = Group { attrs, ..Group::default() };
+        let file = match self.file(id, object) {
+            Ok((file, _)) => file,
+            Err(trouble) => {
+                self.note(path, trouble)?;
+                return Ok(group);
+            }
+        };
+        let links = match links::list(id) {
+            Ok(links) => links,
+            Err(trouble) => {
+                self.note(path, Trouble::Damaged(trouble.into_reason()))?;
+                return Ok(group);
+            }
+        };
+        self.ancestors.push(object.key);
+        let here = Here { id, token: object.token, file, path };
+        for link in links {
+            if let Some((name, child)) = self.link(&here, &link)? {
+                group.children.insert(name, child);
+            }
+        }
+        self.ancestors.pop();
+        Ok(group)
+    }
+
+    /// Follows one link; what is not followed is noted.
+    fn link(&mut self, here: &Here, link: &Link) -> Result<Option<(String, Child)>> {
+        self.paths += 1;
+        if self.paths > MAX_PATHS {
+            let text = format!("more than {MAX_PATHS} paths: groups are linked many times over");
+            return Err(Error::new(Kind::Corrupt, text));
+        }
+        let path = format!("{}/{}", here.path, link.name.to_string_lossy());
+        (self.options.seen)(&path);
+        let Ok(name) = link.name.to_str() else {
+            return self.skip(path, "the name is not UTF-8").map(|()| None);
+        };
+        let (id, object) = match self.open(here, link) {
+            Ok(opened) => opened,
+            Err(trouble) => return self.note(&path, trouble).map(|()| None),
+        };
+        let child = match object.kind {
+            H5O_type_t::H5O_TYPE_GROUP => self.subgroup(&id, object, &path, name)?,
+            H5O_type_t::H5O_TYPE_DATASET => {
+                self.dataset(here, id, object, &path, link)?.map(Child::Dataset)
+            }
+            _ => None,
+        };
+        Ok(child.map(|child| (name.to_owned(), child)))
+    }
+
+    fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
+        let sort = match link.kind {
+            LinkKind::User(number) => {
+                let text = format!("user-defined link of type {number}");
+                return Err(Trouble::Unsupported(text));
+            }
+            LinkKind::Hard(_) => "",
+            LinkKind::Soft => "soft",
+            LinkKind::External => "external",
+        };
+        let id = match link.open(here.id) {
+            Err(trouble) if !sort.is_empty() => {
+                let (reason, target) = (trouble.into_reason(), link.target(here.id));
+                return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
+            }
+            opened => opened?,
+        };
+        let object = links::object(&id)?;
+        Ok((id, object))
+    }
+
+    fn subgroup(
+        &mut self,
+        id: &Id,
+        object: Object,
+        path: &str,
+        name: &str,
+    ) -> Result<Option<Child>> {
+        if self.ancestors.contains(&object.key) {
+            return self.skip(path, "link back to an ancestor group").map(|()| None);
+        }
+        if self.ancestors.len() >= MAX_DEPTH {
+            let reason = format!("groups nested deeper than {MAX_DEPTH}");
+            return self.skip(path, reason).map(|()| None);
+        }
+        if self.is_reserved(name) {
+            return self.skip(path, reserved()).map(|()| None);
+        }
+        self.group(id, object, path).map(|group| Some(Child::Group(group)))
+    }
+
+    /// Only the top level may use the name: there the caller decides.
+    fn is_reserved(&self, name: &str) -> bool {
+        name == RESERVED && self.ancestors.len() > 1
+    }
+
+    fn dataset(
+        &mut self,
+        here: &Here,
+        id: Id,
+        object: Object,
+        path: &str,
+        link: &Link,
+    ) -> Result<Option<usize>> {
+        if !(self.options.select)(path) {
+            return Ok(None);
+        }
+        if link.name.to_str().is_ok_and(|name| self.is_reserved(name)) {
+            return self.skip(path, reserved()).map(|()| None);
+        }
+        match self.known.get(&object.key) {
+            Some(Known::Planned(index)) => return Ok(Some(*index)),
+            Some(Known::Failed(trouble)) => {
+                let trouble = trouble.clone();
+                return self.note(path, trouble).map(|()| None);
+            }
+            None => {}
+        }
+        match self.plan(here, id, object, path, link) {
+            Ok(index) => {
+                self.known.insert(object.key, Known::Planned(index));
+                Ok(Some(index))
+            }
+            Err(trouble) => {
+                self.known.insert(object.key, Known::Failed(trouble.clone()));
+                self.note(path, trouble).map(|()| None)
+            }
+        }
+    }
+
+    fn plan(
+        &mut self,
+        here: &Here,
+        id: Id,
+        object: Object,
+        path: &str,
+        link: &Link,
+    ) -> std::result::Result<usize, Trouble> {
+        let file = self.file(&id, object)?;
+        let link = (here.token, here.file, link.name.clone());
+        let found = Found { id, path, file, token: object.token, link };
+        let (dataset, sources) = plan::plan(found, &self.inventory.files, self.options.seen)?;
+        self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
+        sources.into_iter().for_each(|source| self.add_source(source));
+        self.inventory.datasets.push(dataset);
+        Ok(self.inventory.datasets.len() - 1)
+    }
+
+    /// The index and name of an object's file, which stays open from now on.
+    fn file(&mut self, id: &Id, object: Object) -> std::result::Result<(usize, PathBuf), Trouble> {
+        if let Some(known) = self.files.get(&object.key.0) {
+            return Ok(known.clone());
+        }
+        let file = links::file_of(id)?;
+        let name = file::name(id)?;
+        self.add_source(name.clone());
+        let entry = (self.inventory.files.len(), name);
+        self.inventory.files.push(file);
+        self.files.insert(object.key.0, entry.clone());
+        Ok(entry)
+    }
+
+    fn add_source(&mut self, path: PathBuf) {
+        let path = path.canonicalize().unwrap_or(path);
+        if !self.inventory.sources.contains(&path) {
+            self.inventory.sources.push(path);
+        }
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // as `note`, of which it is the harmless half
+    fn skip(&mut self, path: impl Into<String>, reason: impl Into<String>) -> Result<()> {
+        self.inventory.skips.push(Skip { path: path.into(), reason: reason.into() });
+        Ok(())
+    }
+
+    /// Notes why a path is not loaded; what is unreadable ends the walk unless it shall go on.
+    fn note(&mut self, path: &str, trouble: Trouble) -> Result<()> {
+        let path = if path.is_empty() { "/" } else { path };
+        match trouble {
+            Trouble::Unsupported(reason) => self.skip(path, reason),
+            Trouble::Damaged(reason) if self.options.keep_going => {
+                self.inventory.damaged.push(Skip { path: path.to_owned(), reason });
+                Ok(())
+            }
+            Trouble::Damaged(reason) => {
+                let text = format!("cannot read '{path}': {reason}");
+                Err(Error::new(Kind::Corrupt, text).about(path))
+            }
+        }
+    }
+}
+
+fn reserved() -> String {
+    format!("the name '{RESERVED}' would mislead every reader")
+}
+
+/// Why a soft or external link leads nowhere.
+fn describe(sort: &str, target: &str, reason: &str) -> String {
+    if reason.contains("doesn't exist") || reason.contains("not found") {
+        return format!("dangling {sort} link to '{target}'");
+    }
+    format!("{sort} link to '{target}' cannot be followed: {reason}")
+}
