@@ -1,3 +1,22 @@
-//! The command line, tested from outside.
+//! The command line, tested from outside: every test has directories and an environment of its own, and
+//! looks at all that the program says.
+//!
+//! Expected texts stand in the tests; `SNAPSHOTS=overwrite cargo test --test cli` writes them anew.
 
-fn main() {}
+mod completions;
+mod errors;
+mod exit_codes;
+mod fixtures;
+mod gc;
+mod held;
+mod json;
+mod list;
+mod load_hdf5;
+mod man;
+mod names;
+mod output;
+mod sandbox;
+mod show;
+mod states;
+mod unlink;
+mod wait;
