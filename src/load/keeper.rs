@@ -183,6 +183,7 @@ fn record(place: &Place, request: &Request, token: &Token) -> Record {
         selection: request.selection.clone(),
         left_out: Vec::new(),
         attributes: toml::Table::new(),
+        replaces: Vec::new(),
         metadata: None,
     }
 }

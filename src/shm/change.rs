@@ -83,6 +83,7 @@ impl<'a> Change<'a> {
                 dead.extend(ledger.current.take().map(|old| old.token));
                 let metadata = published.as_ref().map(|found| found.text.clone());
                 ledger.current = Some(Record { metadata, ..next });
+                // What it replaces is removed below: the commit had happened.
             } else {
                 dead.push(next.token);
             }
@@ -94,8 +95,9 @@ impl<'a> Change<'a> {
         {
             dead.extend(ledger.current.take().map(|old| old.token));
         }
-        let change = Self { place, lock, uid, ledger };
+        let mut change = Self { place, lock, uid, ledger };
         change.remove_loads(&dead)?;
+        change.remove_replaced()?;
         if change.ledger != before {
             change.save()?;
         }
@@ -190,11 +192,24 @@ impl<'a> Change<'a> {
         self.ledger.retiring.extend(self.ledger.current.take().map(|old| old.token));
         self.ledger.current = Some(next);
         self.save()?;
-        if !self.ledger.retiring.is_empty() {
+        let replaces = self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
+        if replaces || !self.ledger.retiring.is_empty() {
             grace();
             let retired = std::mem::take(&mut self.ledger.retiring);
             self.remove_loads(&retired)?;
+            self.remove_replaced()?;
             self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the published load replaces but another program made.
+    fn remove_replaced(&mut self) -> Result<()> {
+        let Some(current) = &mut self.ledger.current else { return Ok(()) };
+        for name in std::mem::take(&mut current.replaces) {
+            if let Some(segment) = SegmentName::parse_for(&self.lock.key().project, name.as_ref()) {
+                removal::remove_segment(&self.place.shm, &segment)?;
+            }
         }
         Ok(())
     }
