@@ -5,8 +5,8 @@ use std::ffi::c_int;
 
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5s::{
-    H5S_class_t, H5S_seloper_t, H5Sget_simple_extent_dims, H5Sget_simple_extent_ndims,
-    H5Sget_simple_extent_type, H5Screate_simple, H5Sselect_hyperslab,
+    H5S_class_t, H5S_seloper_t, H5Screate_simple, H5Sget_simple_extent_dims,
+    H5Sget_simple_extent_ndims, H5Sget_simple_extent_type, H5Sselect_hyperslab,
 };
 
 use super::blocks::Block;

@@ -149,9 +149,7 @@ impl Datatype {
         let signed = base.is_signed();
         let native = if signed { *H5T_NATIVE_LLONG } else { *H5T_NATIVE_ULLONG };
         // SAFETY: the room holds source and result, one element each, in place.
-        check(unsafe {
-            H5Tconvert(base.raw(), native, 1, place.cast(), std::ptr::null_mut(), 0)
-        })?;
+        check(unsafe { H5Tconvert(base.raw(), native, 1, place.cast(), std::ptr::null_mut(), 0) })?;
         Ok(if signed { i128::from(room[0].cast_signed()) } else { i128::from(room[0]) })
     }
 
@@ -216,6 +214,12 @@ impl Datatype {
         Self::own(unsafe { H5Tarray_create2(self.raw(), rank, dims.as_ptr()) })
     }
 
+    /// A complex number of two of this float type.
+    pub(super) fn complex(&self) -> Outcome<Self> {
+        // SAFETY: `self` is an open datatype.
+        Self::own(unsafe { H5Tcomplex_create(self.raw()) })
+    }
+
     /// A variable-length sequence of this type.
     pub(super) fn ragged(&self) -> Outcome<Self> {
         // SAFETY: `self` is an open datatype.
@@ -228,9 +232,7 @@ impl Datatype {
         let made = Self::own(unsafe { H5Tenum_create(*H5T_NATIVE_INT8) })?;
         for (name, value) in [(c"FALSE", 0_i8), (c"TRUE", 1)] {
             // SAFETY: the value is one byte, as the base type says.
-            check(unsafe {
-                H5Tenum_insert(made.raw(), name.as_ptr(), (&raw const value).cast())
-            })?;
+            check(unsafe { H5Tenum_insert(made.raw(), name.as_ptr(), (&raw const value).cast()) })?;
         }
         Ok(made)
     }

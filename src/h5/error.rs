@@ -59,11 +59,7 @@ fn reason() -> String {
 }
 
 /// Called for every entry of the error stack; the last call is the innermost.
-unsafe extern "C" fn collect(
-    _: c_uint,
-    entry: *const H5E_error2_t,
-    data: *mut c_void,
-) -> herr_t {
+unsafe extern "C" fn collect(_: c_uint, entry: *const H5E_error2_t, data: *mut c_void) -> herr_t {
     // SAFETY: HDF5 passes a valid entry for the time of the call and hands on our pointer.
     unsafe {
         if !(*entry).desc.is_null() {

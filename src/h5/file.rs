@@ -16,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 /// Opens the file at `path` for reading.
 pub(super) fn open(path: &Path) -> Result<Id> {
     let shown = path.display();
-    let cannot = |error| Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string());
+    let cannot =
+        |error| Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string());
     let metadata = fs::metadata(path).map_err(cannot)?;
     let corrupt = |text: String| Error::new(Kind::Corrupt, text).about(shown.to_string());
     if !metadata.is_file() {

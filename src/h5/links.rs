@@ -12,9 +12,7 @@ use hdf5_sys::h5o::{
     H5O_INFO_BASIC, H5O_info2_t, H5O_token_t, H5O_type_t, H5Oget_info3, H5Oopen, H5Oopen_by_idx,
     H5Oopen_by_token,
 };
-use hdf5_sys::h5p::{
-    H5P_CRT_ORDER_TRACKED, H5P_DEFAULT, H5Pget_link_creation_order,
-};
+use hdf5_sys::h5p::{H5P_CRT_ORDER_TRACKED, H5P_DEFAULT, H5Pget_link_creation_order};
 
 use super::error::{Outcome, check, damaged};
 use super::ids::Id;
@@ -130,9 +128,8 @@ impl Link {
         let mut value = vec![0_u8; LONGEST_TARGET];
         let (place, room) = (value.as_mut_ptr(), value.len() - 1);
         // SAFETY: the library writes at most as many bytes as it is told.
-        let status = unsafe {
-            H5Lget_val(group.raw(), self.name.as_ptr(), place.cast(), room, H5P_DEFAULT)
-        };
+        let status =
+            unsafe { H5Lget_val(group.raw(), self.name.as_ptr(), place.cast(), room, H5P_DEFAULT) };
         if status < 0 {
             return "?".to_owned();
         }

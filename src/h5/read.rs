@@ -6,8 +6,8 @@ use std::ffi::c_void;
 
 use hdf5_sys::h5d::{H5Dget_space, H5Dread};
 use hdf5_sys::h5p::H5P_DEFAULT;
-use hdf5_sys::h5t::H5Treclaim;
 use hdf5_sys::h5s::H5S_ALL;
+use hdf5_sys::h5t::H5Treclaim;
 
 use super::blocks::{Block, Blocks};
 use super::dataspace::Dataspace;
@@ -44,9 +44,9 @@ pub(super) fn read(
     let reading = Reading::new(&id, &dataset.place.node, &dataset.shape, chunk)?;
     match (&leaves[..], sinks) {
         ([leaf], [sink]) if is_plain(&dataset.place.node) && leaf.content == Content::Value => {
-            reading.into_sink(sink, progress)
+            reading.fill(sink, progress)
         }
-        (leaves, sinks) => reading.into_sinks(leaves, sinks, progress),
+        (leaves, sinks) => reading.fill_all(leaves, sinks, progress),
     }
 }
 
@@ -83,7 +83,7 @@ impl<'a> Reading<'a> {
         Blocks::new(self.shape, self.chunk, self.node.size as u64)
     }
 
-    fn into_sink(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
+    fn fill(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
         let (file, memory) = (self.space()?, self.space()?);
         let size = self.node.size as u64;
         let whole = Block { start: vec![0; self.shape.len()], count: self.shape.to_vec() };
@@ -102,14 +102,16 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn into_sinks(
+    fn fill_all(
         &self,
         leaves: &[&Leaf],
         sinks: &mut [&mut [u8]],
         progress: &mut dyn FnMut(u64),
     ) -> Outcome<()> {
-        let per_element: u64 =
-            leaves.iter().map(|leaf| leaf.per_element() * leaf.dtype.itemsize()).sum();
+        let per_element: u64 = leaves
+            .iter()
+            .map(|leaf| leaf.per_element().saturating_mul(leaf.dtype.itemsize()))
+            .sum();
         self.each_block(|block, elements| {
             for (leaf, sink) in leaves.iter().zip(sinks.iter_mut()) {
                 scatter::scatter(leaf, self.node.size, self.shape, block, elements, sink);
@@ -131,10 +133,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads the first element only.
-    pub(super) fn first(
-        &self,
-        mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+    pub(super) fn first(&self, mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>) -> Outcome<()> {
         let (start, count) = (vec![0; self.shape.len()], vec![1; self.shape.len()]);
         self.visit_block(&Block { start, count }, &mut visit)
     }
@@ -186,6 +185,7 @@ impl<'a> Reading<'a> {
 }
 
 /// A buffer of zeros, or a reason instead of an abort.
+#[allow(clippy::slow_vector_initialization)] // the other ways abort when memory runs out
 pub(super) fn zeroed(elements: u64, size: usize) -> Outcome<Vec<u8>> {
     let bytes = usize::try_from(elements).ok().and_then(|n| n.checked_mul(size));
     let mut buffer = Vec::new();

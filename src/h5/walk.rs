@@ -114,7 +114,7 @@ impl Walk<'_> {
         let Ok(name) = link.name.to_str() else {
             return self.skip(path, "the name is not UTF-8").map(|()| None);
         };
-        let (id, object) = match self.open(here, link) {
+        let (id, object) = match open(here, link) {
             Ok(opened) => opened,
             Err(trouble) => return self.note(&path, trouble).map(|()| None),
         };
@@ -126,27 +126,6 @@ impl Walk<'_> {
             _ => None,
         };
         Ok(child.map(|child| (name.to_owned(), child)))
-    }
-
-    fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
-        let sort = match link.kind {
-            LinkKind::User(number) => {
-                let text = format!("user-defined link of type {number}");
-                return Err(Trouble::Unsupported(text));
-            }
-            LinkKind::Hard(_) => "",
-            LinkKind::Soft => "soft",
-            LinkKind::External => "external",
-        };
-        let id = match link.open(here.id) {
-            Err(trouble) if !sort.is_empty() => {
-                let (reason, target) = (trouble.into_reason(), link.target(here.id));
-                return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
-            }
-            opened => opened?,
-        };
-        let object = links::object(&id)?;
-        Ok((id, object))
     }
 
     fn subgroup(
@@ -221,7 +200,9 @@ impl Walk<'_> {
         let found = Found { id, path, file, token: object.token, link };
         let (dataset, sources) = plan::plan(found, &self.inventory.files, self.options.seen)?;
         self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
-        sources.into_iter().for_each(|source| self.add_source(source));
+        for source in sources {
+            self.add_source(source);
+        }
         self.inventory.datasets.push(dataset);
         Ok(self.inventory.datasets.len() - 1)
     }
@@ -268,6 +249,28 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Opens what a link leads to; a soft or external one that leads nowhere is only skipped.
+fn open(here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
+    let sort = match link.kind {
+        LinkKind::User(number) => {
+            let text = format!("user-defined link of type {number}");
+            return Err(Trouble::Unsupported(text));
+        }
+        LinkKind::Hard(_) => "",
+        LinkKind::Soft => "soft",
+        LinkKind::External => "external",
+    };
+    let id = match link.open(here.id) {
+        Err(trouble) if !sort.is_empty() => {
+            let (reason, target) = (trouble.into_reason(), link.target(here.id));
+            return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
+        }
+        opened => opened?,
+    };
+    let object = links::object(&id)?;
+    Ok((id, object))
 }
 
 fn reserved() -> String {
