@@ -9,7 +9,9 @@ use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fcreate};
 use hdf5_sys::h5g::H5Gcreate2;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5l::{H5Lcreate_external, H5Lcreate_hard, H5Lcreate_soft};
-use hdf5_sys::h5p::{H5P_CLS_DATASET_CREATE, H5Pcreate, H5Pset_chunk, H5Pset_deflate};
+use hdf5_sys::h5p::{
+    H5P_CLS_DATASET_CREATE, H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_external,
+};
 use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate, H5Screate_simple};
 #[allow(clippy::wildcard_imports)]
 use hdf5_sys::h5t::*;
@@ -313,4 +315,58 @@ fn files_that_are_not_hdf5_are_told_from_missing_ones() {
     assert!(error.to_string().ends_with("text' is not an HDF5 file"), "{error}");
     assert_eq!(open("missing").kind(), Kind::NotFound);
     assert_eq!(open(".").kind(), Kind::Corrupt);
+}
+
+/// A creation list that stores a dataset of two integers in the raw file `name`.
+fn outside(name: &CStr) -> Id {
+    let _lock = lock();
+    // SAFETY: the class is the library's own, the list open, the name ends with NUL.
+    unsafe {
+        let list = Id::own(H5Pcreate(*H5P_CLS_DATASET_CREATE)).unwrap();
+        assert!(H5Pset_external(list.raw(), name.as_ptr(), 0, 8) >= 0);
+        list
+    }
+}
+
+#[test]
+fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
+    let mut file = Fixture::new();
+    file.stored::<i32>(c"here", int32(), &[2], &[], outside(c"values.raw").raw());
+    file.stored::<i32>(c"gone", int32(), &[2], &[], outside(c"no.raw").raw());
+    file.close();
+    let raw = file.folder.path().join("values.raw");
+    std::fs::write(&raw, [5_i32, 6].map(i32::to_le_bytes).concat()).unwrap();
+    let look = |keep_going| {
+        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going };
+        inventory(&file.path(), options)
+    };
+    let error = look(false).unwrap_err();
+    assert_eq!((error.kind(), error.concerns()), (Kind::Corrupt, Some("/gone")));
+    let found = look(true).unwrap();
+    assert_eq!(found.damaged[0].path, "/gone");
+    assert_eq!(bytes(&found, 0)[0], [5_i32, 6].map(i32::to_le_bytes).concat());
+    assert!(found.sources.contains(&raw.canonicalize().unwrap()));
+}
+
+#[test]
+fn groups_are_followed_only_so_deep() {
+    let mut file = Fixture::new();
+    let mut name = String::new();
+    for _ in 0..310 {
+        name.push_str("/g");
+        file.group(&CString::new(name.as_str()).unwrap());
+    }
+    let found = file.look().unwrap();
+    assert_eq!(reasons(&found)[0].1, "groups nested deeper than 300");
+}
+
+#[test]
+fn buffers_of_another_size_are_refused() {
+    let mut file = Fixture::new();
+    file.dataset(c"x", int32(), &[2], &[1_i32, 2]);
+    let found = file.look().unwrap();
+    let mut short = [0_u8; 7];
+    assert!(found.read(0, &mut [&mut short], &mut |_| {}).is_err());
+    assert!(found.read(0, &mut [], &mut |_| {}).is_err());
+    assert!(found.read(1, &mut [], &mut |_| {}).is_err());
 }
