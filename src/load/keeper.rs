@@ -13,10 +13,10 @@ use super::{Existing, Held, Observer, Request, Signals};
 use crate::shm::budget;
 use crate::shm::change::Change;
 use crate::shm::host;
-use crate::shm::ledger::{Keeper, Lifetime, Note, Record};
+use crate::shm::ledger::{Keeper, Ledger, Lifetime, Note, Record};
 use crate::shm::lock::LifeLock;
 use crate::shm::metadata::Mark;
-use crate::shm::name::Token;
+use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::state::{Project, State};
 use crate::{Error, Kind, Result};
@@ -106,9 +106,12 @@ fn make(
     signals: &mut Signals,
     observer: &mut dyn Observer,
 ) -> Result<Made> {
-    let replace = may_replace(request, change.judge()?.as_ref())?;
+    let there = change.judge()?;
+    let replace = may_replace(request, there.as_ref())?;
     let token = Token::random()?;
-    change.announce(record(place, request, &token))?;
+    let mut next = record(place, request, &token);
+    next.replaces = there.as_ref().map(foreign_segments).unwrap_or_default();
+    change.announce(next)?;
     let mut loader = Loader::start(|line| loader::run(request, place, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
@@ -163,6 +166,19 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     Err(Error::new(Kind::Exists, format!("project '{name}' exists already"))
         .about(name)
         .with_hint(hint))
+}
+
+/// Segments of the project in the way that no load of ours made.
+fn foreign_segments(project: &Project) -> Vec<String> {
+    let tokens = project.ledger.as_ref().map(Ledger::tokens).unwrap_or_default();
+    let foreign = |segment: &&SegmentName| !tokens.iter().any(|token| segment.bears(token));
+    project
+        .present
+        .keys()
+        .chain(&project.missing)
+        .filter(foreign)
+        .map(SegmentName::to_text)
+        .collect()
 }
 
 fn record(place: &Place, request: &Request, token: &Token) -> Record {

@@ -192,7 +192,8 @@ impl<'a> Change<'a> {
         self.ledger.retiring.extend(self.ledger.current.take().map(|old| old.token));
         self.ledger.current = Some(next);
         self.save()?;
-        let replaces = self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
+        let replaces =
+            self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
         if replaces || !self.ledger.retiring.is_empty() {
             grace();
             let retired = std::mem::take(&mut self.ledger.retiring);
