@@ -14,6 +14,7 @@ use super::place::Place;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::Survey;
+use crate::error::Told;
 use crate::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
@@ -120,6 +121,20 @@ impl<'a> Change<'a> {
         };
         let nothing = project.file.is_none() && project.ledger.is_none();
         Ok((!nothing).then_some(project))
+    }
+
+    /// What the holder that was waited for failed of.
+    pub fn heard(&self) -> Option<&Told> {
+        self.lock.heard()
+    }
+
+    /// Ends the change after `error`, of which those who wait for this lock are told.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn give_up(self, error: &Error) -> Result<()> {
+        self.lock.leave_word(&Told::from(error));
+        self.finish()
     }
 
     /// The lock, for the loader to inherit and the life lock to build on.
@@ -313,13 +328,12 @@ fn published_token(place: &Place, key: &Key, uid: u32) -> Result<Option<Publishe
         return Ok(None);
     }
     Ok(match root.read_text(&name, METADATA_LIMIT) {
-        Ok(None) => None,
         Ok(Some((text, _))) => {
             let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.arrays().is_empty());
             let token = Mark::parse(&text).map(|mark| mark.token);
             Some(Published { text, token, names_arrays })
         }
         // Damaged metadata says nothing about who replaced what.
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     })
 }
