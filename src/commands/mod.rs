@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod gc;
+mod lifetime;
 pub mod list;
 pub mod load_hdf5;
 pub mod man;

@@ -1,6 +1,7 @@
 //! `unlink`: removes projects.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -78,7 +79,8 @@ impl Entry {
         if self.mapped_bytes > 0 {
             let pids: Vec<String> = self.mapped_pids.iter().map(u32::to_string).collect();
             let pids = pids.join(", ");
-            out.push_str(&format!(", {} when process {pids} ends", text::size(self.mapped_bytes)));
+            let mapped = text::size(self.mapped_bytes);
+            let _ = write!(out, ", {mapped} when process {pids} ends");
         }
         out
     }

@@ -214,6 +214,12 @@ impl Datatype {
         Self::own(unsafe { H5Tarray_create2(self.raw(), rank, dims.as_ptr()) })
     }
 
+    /// A complex number of two of this float type.
+    pub(super) fn complex(&self) -> Outcome<Self> {
+        // SAFETY: `self` is an open datatype.
+        Self::own(unsafe { H5Tcomplex_create(self.raw()) })
+    }
+
     /// A variable-length sequence of this type.
     pub(super) fn ragged(&self) -> Outcome<Self> {
         // SAFETY: `self` is an open datatype.

@@ -1,9 +1,11 @@
 //! The filters of a dataset: which they are, and whether this library can undo them.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_uint};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
-use hdf5_sys::h5p::{H5Pget_filter2, H5Pget_nfilters};
+use hdf5_sys::h5::{haddr_t, hsize_t};
+use hdf5_sys::h5d::H5Dchunk_iter;
+use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::{H5Z_FLAG_OPTIONAL, H5Zfilter_avail};
 
 use super::Filter;
@@ -85,11 +87,13 @@ fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
     Ok(Filter { id, name, optional: flags & H5Z_FLAG_OPTIONAL != 0, params })
 }
 
-/// Fails if a filter is neither built in nor found among the plugins.
-pub(super) fn check_available(filters: &[Filter]) -> Outcome<()> {
-    for Filter { id, name, .. } in filters {
+/// Fails if a filter that some chunk went through is neither built in nor found among the plugins.
+pub(super) fn check_available(dataset: &Id, filters: &[Filter]) -> Outcome<()> {
+    let mut unused = None;
+    for (place, Filter { id, name, .. }) in filters.iter().enumerate() {
         // SAFETY: a call without pointers.
-        if unsafe { H5Zfilter_avail(*id) } <= 0 {
+        let lacking = unsafe { H5Zfilter_avail(*id) } <= 0;
+        if lacking && *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 == 0 {
             let reason = match name.as_str() {
                 "" => format!("compressed with filter {id}, which this HDF5 lacks"),
                 _ => format!("compressed with {name} (filter {id}), which this HDF5 lacks"),
@@ -98,4 +102,25 @@ pub(super) fn check_available(filters: &[Filter]) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+/// One bit for each place in the pipeline: whether every stored chunk lacks that filter.
+fn unused_by_all(dataset: &Id) -> c_uint {
+    let mut mask = c_uint::MAX;
+    let data = (&raw mut mask).cast::<c_void>();
+    // SAFETY: `dataset` is open; `collect` gets the mask it expects.
+    let status = unsafe { H5Dchunk_iter(dataset.raw(), H5P_DEFAULT, Some(collect), data) };
+    if status < 0 { 0 } else { mask }
+}
+
+unsafe extern "C" fn collect(
+    _: *const hsize_t,
+    unused: c_uint,
+    _: haddr_t,
+    _: hsize_t,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: HDF5 hands on our pointer.
+    unsafe { *data.cast::<c_uint>() &= unused };
+    0
 }

@@ -59,7 +59,7 @@ struct Listing {
 
 /// Lists a group: by creation if the file keeps that order, else by name.
 pub(super) fn list(group: &Id) -> Outcome<Vec<Link>> {
-    let by = match keeps_order(group) {
+    let by = match keeps_order(group)? {
         true => H5_index_t::H5_INDEX_CRT_ORDER,
         false => H5_index_t::H5_INDEX_NAME,
     };
@@ -71,13 +71,13 @@ pub(super) fn list(group: &Id) -> Outcome<Vec<Link>> {
     Ok(listing.links)
 }
 
-fn keeps_order(group: &Id) -> bool {
+fn keeps_order(group: &Id) -> Outcome<bool> {
     // SAFETY: `group` is an open group.
-    let Ok(list) = Id::own(unsafe { H5Gget_create_plist(group.raw()) }) else { return false };
+    let list = Id::own(unsafe { H5Gget_create_plist(group.raw()) })?;
     let mut flags: c_uint = 0;
     // SAFETY: `list` is open and `flags` outlives the call.
-    let status = unsafe { H5Pget_link_creation_order(list.raw(), &raw mut flags) };
-    status >= 0 && flags & H5P_CRT_ORDER_TRACKED != 0
+    check(unsafe { H5Pget_link_creation_order(list.raw(), &raw mut flags) })?;
+    Ok(flags & H5P_CRT_ORDER_TRACKED != 0)
 }
 
 unsafe extern "C" fn collect(

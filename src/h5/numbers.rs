@@ -90,9 +90,9 @@ pub(super) fn float(file: &Datatype) -> Outcome<Node> {
 }
 
 fn holds(float: &Float, size: usize, fields: FloatFields) -> bool {
-    let Ok(bits) = u32::try_from(fields.exponent_bits) else { return false };
+    let Ok(exponent) = u32::try_from(fields.exponent_bits) else { return false };
     let Ok(bias) = i128::try_from(fields.bias) else { return false };
-    let Some(range) = 1_i128.checked_shl(bits).filter(|_| bits < 64) else { return false };
+    let Some(range) = 1_i128.checked_shl(exponent).filter(|_| exponent < 64) else { return false };
     float.size >= size
         && fields.mantissa_bits <= float.mantissa
         && range - bias - 1 <= float.max_exponent
@@ -143,7 +143,7 @@ fn is_boolean(names: &[(String, i128)]) -> bool {
     names.len() == 2 && has("FALSE", 0) && has("TRUE", 1)
 }
 
-/// HDF5's own complex numbers, read as h5py's pairs unless the bytes are the same anyway.
+/// HDF5's own complex numbers; their parts are converted to the floats of numpy's of that size.
 pub(super) fn complex(file: &Datatype) -> Outcome<Node> {
     let size = file.size()?;
     let big = is_big_endian(file)?;
@@ -151,10 +151,11 @@ pub(super) fn complex(file: &Datatype) -> Outcome<Node> {
         return unsupported(format!("complex numbers of {size} bytes"));
     }
     let part = standard_float(size / 2, big)?;
-    let exact = file.base()?.equals(&part)?;
-    let memory = if exact { file.copy()? } else { pair(&part, size / 2)? };
-    let kind = NodeKind::Scalar(Dtype::new(Class::Complex, size as u64, big), Vec::new());
-    Ok(Node { kind, memory, size, exact })
+    let dtype = Dtype::new(Class::Complex, size as u64, big);
+    let whole = part.complex()?;
+    // h5py hands out IEEE quads as if they were long doubles, byte for byte; so do we.
+    let memory = if size == 32 { file.copy()? } else { whole };
+    Node::scalar(file, memory, dtype)
 }
 
 /// The complex number that a compound of two equal floats, `r` and `i`, stands for.

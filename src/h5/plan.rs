@@ -94,7 +94,7 @@ pub(super) fn plan(
     let (storage, raw) = storage(&dcpl, shape.len(), &file_name)?;
     let written = is_written(&id, &storage);
     if written {
-        filters::check_available(&storage.filters)?;
+        filters::check_available(&id, &storage.filters)?;
     }
     let mut sources = raw.paths;
     if storage.layout == "virtual" {
@@ -132,7 +132,8 @@ fn measure(
     if !dataset.place.node.has_pointers() {
         return Ok(());
     }
-    let elements = dataset.shape.iter().product();
+    let whole = dataset.shape.iter().fold(1_u64, |all, &n| all.saturating_mul(n));
+    let elements = if dataset.shape.contains(&0) { 0 } else { whole };
     let id = dataset.place.open(files)?;
     let Dataset { path, shape, form, storage, place, .. } = dataset;
     let reading = Reading::new(&id, &place.node, shape, storage.chunk.as_deref())?;

@@ -44,9 +44,9 @@ pub(super) fn read(
     let reading = Reading::new(&id, &dataset.place.node, &dataset.shape, chunk)?;
     match (&leaves[..], sinks) {
         ([leaf], [sink]) if is_plain(&dataset.place.node) && leaf.content == Content::Value => {
-            reading.into_sink(sink, progress)
+            reading.fill(sink, progress)
         }
-        (leaves, sinks) => reading.into_sinks(leaves, sinks, progress),
+        (leaves, sinks) => reading.fill_all(leaves, sinks, progress),
     }
 }
 
@@ -83,7 +83,7 @@ impl<'a> Reading<'a> {
         Blocks::new(self.shape, self.chunk, self.node.size as u64)
     }
 
-    fn into_sink(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
+    fn fill(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
         let (file, memory) = (self.space()?, self.space()?);
         let size = self.node.size as u64;
         let whole = Block { start: vec![0; self.shape.len()], count: self.shape.to_vec() };
@@ -102,14 +102,16 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn into_sinks(
+    fn fill_all(
         &self,
         leaves: &[&Leaf],
         sinks: &mut [&mut [u8]],
         progress: &mut dyn FnMut(u64),
     ) -> Outcome<()> {
-        let per_element: u64 =
-            leaves.iter().map(|leaf| leaf.per_element() * leaf.dtype.itemsize()).sum();
+        let per_element: u64 = leaves
+            .iter()
+            .map(|leaf| leaf.per_element().saturating_mul(leaf.dtype.itemsize()))
+            .sum();
         self.each_block(|block, elements| {
             for (leaf, sink) in leaves.iter().zip(sinks.iter_mut()) {
                 scatter::scatter(leaf, self.node.size, self.shape, block, elements, sink);
@@ -183,6 +185,7 @@ impl<'a> Reading<'a> {
 }
 
 /// A buffer of zeros, or a reason instead of an abort.
+#[allow(clippy::slow_vector_initialization)] // the other ways abort when memory runs out
 pub(super) fn zeroed(elements: u64, size: usize) -> Outcome<Vec<u8>> {
     let bytes = usize::try_from(elements).ok().and_then(|n| n.checked_mul(size));
     let mut buffer = Vec::new();

@@ -1,4 +1,5 @@
 //! Picks one field out of a block of elements, into its place in the field's own array.
+#![allow(unsafe_code)]
 
 use super::blocks::Block;
 use super::{Content, Leaf, strings};
@@ -81,7 +82,8 @@ fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
         match leaf.content {
             Content::Value => copy_bytes(Some(value), target),
             Content::Text => {
-                let text = strings::text_at(value);
+                // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
+                let text = unsafe { strings::text_at(value) };
                 let length = text.len().min(target.len());
                 target[..length].copy_from_slice(&text[..length]);
                 target[length..].fill(0);

@@ -24,15 +24,17 @@ struct Measure {
 }
 
 /// The string at a pointer that HDF5 wrote to `bytes`; none is the empty one.
-/// To be called only on the elements of a block while [`Reading::each_block`] shows them.
-pub(super) fn text_at(bytes: &[u8]) -> &[u8] {
+///
+/// # Safety
+/// `bytes` must be where the type that HDF5 last read through has a variable-length string, and
+/// must not have been reclaimed.
+pub(super) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
     let Ok(address) = bytes.try_into() else { return &[] };
     let pointer = usize::from_ne_bytes(address) as *const c_char;
     if pointer.is_null() {
         return &[];
     }
-    // SAFETY: the bytes are those of a variable-length string in a block that HDF5 just filled:
-    // a pointer to a NUL-terminated string, reclaimed only after the block was visited.
+    // SAFETY: the caller's promise makes it a pointer to a NUL-terminated string of HDF5's.
     unsafe { CStr::from_ptr(pointer) }.to_bytes()
 }
 
@@ -64,7 +66,9 @@ pub(super) fn measure(
         }
     }
     if !written {
-        measures.iter_mut().for_each(|m| m.total = m.total.saturating_mul(elements));
+        for measure in &mut measures {
+            measure.total = measure.total.saturating_mul(elements);
+        }
     }
     let mut dropped = Vec::new();
     apply(form, "", &mut measures.into_iter(), &mut dropped);
@@ -81,7 +85,8 @@ fn scan(leaf: &Leaf, elements: u64, bytes: &[u8], measure: &mut Measure) {
     for element in bytes.chunks_exact(size) {
         for number in 0..leaf.per_element() {
             let Some(value) = scatter::value(leaf, number, element) else { return };
-            let length = text_at(value).len() as u64;
+            // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
+            let length = unsafe { text_at(value) }.len() as u64;
             measure.longest = measure.longest.max(length);
             measure.total = measure.total.saturating_add(length);
         }

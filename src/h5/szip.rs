@@ -112,6 +112,11 @@ impl Params {
         let padded = blocks.checked_mul(self.pixels_per_block)?.checked_mul(pixel)?;
         let lines = size.div_ceil(line);
         let room = if padded == line { size } else { padded.checked_mul(lines)? };
+        // A bit stands for 64 blocks at the most: what claims to be larger is no szip.
+        let most = code.len().saturating_mul(8 * 64).saturating_mul(self.pixels_per_block * pixel);
+        if room > most {
+            return None;
+        }
         let mut plain = self.rice(code, room, bits, blocks)?;
         if padded != line {
             plain = plain.chunks(padded).flat_map(|l| &l[..line.min(l.len())]).copied().collect();

@@ -1,1 +1,372 @@
-//! Odd files.
+//! Odd files that the corpus lacks, written here and read back.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_void};
+use std::path::PathBuf;
+
+use hdf5_sys::h5d::{H5Dcreate2, H5Dwrite};
+use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fcreate};
+use hdf5_sys::h5g::H5Gcreate2;
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5l::{H5Lcreate_external, H5Lcreate_hard, H5Lcreate_soft};
+use hdf5_sys::h5p::{
+    H5P_CLS_DATASET_CREATE, H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_external,
+};
+use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate, H5Screate_simple};
+#[allow(clippy::wildcard_imports)]
+use hdf5_sys::h5t::*;
+
+use super::datatype::Datatype;
+use super::ids::{Id, lock};
+use super::{Child, Form, Inventory, Options, inventory};
+use crate::error::{Kind, Result};
+
+/// A file that a test writes with the library itself.
+struct Fixture {
+    folder: tempfile::TempDir,
+    file: Option<Id>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let _lock = lock();
+        let folder = tempfile::tempdir().unwrap();
+        let name = c_path(&folder.path().join("x.h5"));
+        // SAFETY: the name ends with NUL.
+        let file = Id::own(unsafe { H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, 0, 0) }).unwrap();
+        Self { folder, file: Some(file) }
+    }
+
+    fn id(&self) -> hid_t {
+        self.file.as_ref().unwrap().raw()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("x.h5")
+    }
+
+    fn group(&self, name: &CStr) -> &Self {
+        let _lock = lock();
+        // SAFETY: the file is open, the name ends with NUL.
+        drop(Id::own(unsafe { H5Gcreate2(self.id(), name.as_ptr(), 0, 0, 0) }).unwrap());
+        self
+    }
+
+    /// Writes `data` as a dataset of `kind`; no shape is a scalar.
+    fn dataset<T>(&self, name: &CStr, kind: hid_t, shape: &[u64], data: &[T]) -> &Self {
+        self.stored(name, kind, shape, data, 0)
+    }
+
+    fn stored<T>(&self, name: &CStr, kind: hid_t, shape: &[u64], data: &[T], dcpl: hid_t) -> &Self {
+        let _lock = lock();
+        // SAFETY: every id is open, and the tests pass data of the type and shape they name.
+        unsafe {
+            let space = match shape.len() {
+                0 => H5Screate(H5S_class_t::H5S_SCALAR),
+                rank => {
+                    H5Screate_simple(i32::try_from(rank).unwrap(), shape.as_ptr(), std::ptr::null())
+                }
+            };
+            let space = Id::own(space).unwrap();
+            let (file, at) = (self.id(), name.as_ptr());
+            let set = Id::own(H5Dcreate2(file, at, kind, space.raw(), 0, dcpl, 0)).unwrap();
+            if !data.is_empty() {
+                let from = data.as_ptr().cast::<c_void>();
+                assert!(H5Dwrite(set.raw(), kind, H5S_ALL, H5S_ALL, 0, from) >= 0);
+            }
+        }
+        self
+    }
+
+    fn close(&mut self) {
+        self.file = None;
+    }
+
+    fn look(&mut self) -> Result<Inventory> {
+        self.close();
+        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going: false };
+        inventory(&self.path(), options)
+    }
+}
+
+fn c_path(path: &std::path::Path) -> CString {
+    CString::new(path.to_str().unwrap()).unwrap()
+}
+
+/// The bytes of each leaf of a dataset.
+fn bytes(found: &Inventory, dataset: usize) -> Vec<Vec<u8>> {
+    let leaves = found.datasets[dataset].leaves();
+    let room = |leaf: &&super::Leaf| vec![0; usize::try_from(leaf.nbytes()).unwrap()];
+    let mut buffers: Vec<Vec<u8>> = leaves.iter().map(room).collect();
+    let (mut done, total) = (0, buffers.iter().map(Vec::len).sum::<usize>() as u64);
+    let mut sinks: Vec<&mut [u8]> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
+    found.read(dataset, &mut sinks, &mut |bytes| done += bytes).unwrap();
+    assert_eq!(done, total, "progress tells every byte");
+    buffers
+}
+
+fn reasons(found: &Inventory) -> Vec<(&str, &str)> {
+    found.skips.iter().map(|skip| (skip.path.as_str(), skip.reason.as_str())).collect()
+}
+
+fn int32() -> hid_t {
+    let _lock = lock();
+    *H5T_STD_I32LE
+}
+
+#[test]
+fn odd_names_are_kept_and_what_is_not_utf8_is_skipped() {
+    let mut file = Fixture::new();
+    for name in [c"a.b", c"new\nline", c"\xc3\xa9", c"true", c"#", c"\xff\xfe"] {
+        file.dataset(name, int32(), &[1], &[7_i32]);
+    }
+    let found = file.look().unwrap();
+    let names: Vec<&str> = found.root.children.keys().map(String::as_str).collect();
+    assert_eq!(names, ["#", "a.b", "new\nline", "true", "é"]);
+    assert_eq!(reasons(&found), [("/\u{fffd}\u{fffd}", "the name is not UTF-8")]);
+}
+
+#[test]
+fn the_reserved_name_is_only_accepted_at_the_top() {
+    let mut file = Fixture::new();
+    file.dataset(c"shm_name", int32(), &[1], &[7_i32]).group(c"g");
+    file.dataset(c"g/shm_name", int32(), &[1], &[7_i32]);
+    let found = file.look().unwrap();
+    assert_eq!(found.datasets.len(), 1);
+    assert_eq!(found.skips[0].path, "/g/shm_name");
+}
+
+#[test]
+fn integers_of_three_bytes_are_widened() {
+    let mut file = Fixture::new();
+    {
+        let _lock = lock();
+        let kind = Datatype::predefined(*H5T_STD_I32BE).unwrap();
+        // SAFETY: `kind` is an open, changeable integer type.
+        assert!(unsafe {
+            H5Tset_precision(kind.raw(), 24) >= 0 && H5Tset_size(kind.raw(), 3) >= 0
+        });
+        file.dataset(c"x", kind.raw(), &[2], &[0_u8, 1, 2, 255, 255, 254]);
+    }
+    let found = file.look().unwrap();
+    assert_eq!(found.datasets[0].leaves()[0].dtype.to_string(), "int32");
+    assert_eq!(bytes(&found, 0)[0], [258_i32.to_le_bytes(), (-2_i32).to_le_bytes()].concat());
+}
+
+#[test]
+fn a_hard_link_alias_is_planned_once() {
+    let mut file = Fixture::new();
+    file.dataset(c"x", int32(), &[2], &[1_i32, 2]);
+    {
+        let _lock = lock();
+        let (id, old, new) = (file.id(), c"x".as_ptr(), c"y".as_ptr());
+        // SAFETY: the file is open, the names end with NUL.
+        assert!(unsafe { H5Lcreate_hard(id, old, id, new, 0, 0) } >= 0);
+    }
+    let found = file.look().unwrap();
+    assert_eq!(found.datasets.len(), 1);
+    for name in ["x", "y"] {
+        assert!(matches!(found.root.children[name], Child::Dataset(0)));
+    }
+}
+
+#[test]
+fn links_that_lead_nowhere_or_back_are_skipped() {
+    let mut file = Fixture::new();
+    file.group(c"g");
+    {
+        let _lock = lock();
+        let id = file.id();
+        // SAFETY: the file is open, the names end with NUL.
+        unsafe {
+            assert!(H5Lcreate_soft(c"/x".as_ptr(), id, c"dangling".as_ptr(), 0, 0) >= 0);
+            assert!(H5Lcreate_soft(c"/self".as_ptr(), id, c"self".as_ptr(), 0, 0) >= 0);
+            assert!(H5Lcreate_soft(c"/".as_ptr(), id, c"g/up".as_ptr(), 0, 0) >= 0);
+            let (other, path) = (c"no.h5".as_ptr(), c"/y".as_ptr());
+            assert!(H5Lcreate_external(other, path, id, c"outside".as_ptr(), 0, 0) >= 0);
+        }
+    }
+    let found = file.look().unwrap();
+    let reasons = reasons(&found);
+    assert_eq!(reasons[0], ("/dangling", "dangling soft link to '/x'"));
+    assert_eq!(reasons[1], ("/g/up", "link back to an ancestor group"));
+    assert!(reasons[2].0 == "/outside" && reasons[2].1.contains("no.h5:/y"), "{reasons:?}");
+    assert!(reasons[3].0 == "/self", "{reasons:?}");
+    assert_eq!(found.root.children.len(), 1);
+}
+
+#[test]
+fn scalars_and_empty_arrays_are_loaded_and_null_is_not() {
+    let mut file = Fixture::new();
+    file.dataset(c"scalar", int32(), &[], &[9_i32]);
+    file.dataset::<i32>(c"empty", int32(), &[3, 0], &[]);
+    {
+        let _lock = lock();
+        // SAFETY: the ids are open, the name ends with NUL.
+        unsafe {
+            let null = Id::own(H5Screate(H5S_class_t::H5S_NULL)).unwrap();
+            let (id, name) = (file.id(), c"null".as_ptr());
+            drop(Id::own(H5Dcreate2(id, name, *H5T_STD_I32LE, null.raw(), 0, 0, 0)).unwrap());
+        }
+    }
+    let found = file.look().unwrap();
+    assert_eq!(found.datasets[0].shape, [3, 0]);
+    assert_eq!(bytes(&found, 0)[0], [0_u8; 0]);
+    assert_eq!(found.datasets[1].shape, [0_u64; 0]);
+    assert_eq!(bytes(&found, 1)[0], 9_i32.to_le_bytes());
+    assert_eq!(found.skips[0].path, "/null");
+}
+
+/// `{n: i32, in: {s: string, v: i16[2]}, shm_name: i32}`, as C lays it out.
+#[repr(C)]
+struct Record {
+    n: i32,
+    text: *const i8,
+    values: [i16; 2],
+    reserved: i32,
+}
+
+#[test]
+fn nested_compounds_become_tables_with_arrays_and_strings() {
+    let mut file = Fixture::new();
+    {
+        let _lock = lock();
+        let text = Datatype::predefined(*H5T_C_S1).unwrap().variable_string().unwrap();
+        let pair = Datatype::predefined(*H5T_STD_I16LE).unwrap().array(&[2]).unwrap();
+        let int = Datatype::predefined(*H5T_STD_I32LE).unwrap();
+        let inner = Datatype::compound(12).unwrap();
+        inner.insert("s", 0, &text).unwrap();
+        inner.insert("v", 8, &pair).unwrap();
+        let outer = Datatype::compound(size_of::<Record>()).unwrap();
+        outer.insert("n", 0, &int).unwrap();
+        outer.insert("in", 8, &inner).unwrap();
+        outer.insert("shm_name", 20, &int).unwrap();
+        let record = |n, text: &'static CStr, values| Record {
+            n,
+            text: text.as_ptr().cast(),
+            values,
+            reserved: 0,
+        };
+        let rows = [record(1, c"a", [1, 2]), record(2, c"long", [3, 4]), record(3, c"", [5, 6])];
+        file.dataset(c"x", outer.raw(), &[3], &rows);
+    }
+    let found = file.look().unwrap();
+    let Form::Table(table) = &found.datasets[0].form else { panic!("a table") };
+    assert_eq!(table.keys().collect::<Vec<_>>(), ["n", "in"]);
+    let leaves = found.datasets[0].leaves();
+    let shown: Vec<_> = leaves.iter().map(|l| (l.dtype.to_string(), l.shape.clone())).collect();
+    let expected = [("int32", vec![3]), ("|S4", vec![3]), ("int16", vec![3, 2])];
+    assert_eq!(shown, expected.map(|(dtype, shape)| (dtype.to_owned(), shape)));
+    let data = bytes(&found, 0);
+    assert_eq!(data[1], b"a\0\0\0long\0\0\0\0");
+    assert_eq!(data[2], [1_i16, 2, 3, 4, 5, 6].map(i16::to_le_bytes).concat());
+    assert_eq!(found.skips[0].path, "/x/shm_name");
+}
+
+#[test]
+fn chunks_at_the_edges_are_read_whole() {
+    let mut file = Fixture::new();
+    let values: Vec<i32> = (0..70 * 30).collect();
+    {
+        let _lock = lock();
+        // SAFETY: the class is the library's own and the list open.
+        let list = unsafe {
+            let list = Id::own(H5Pcreate(*H5P_CLS_DATASET_CREATE)).unwrap();
+            assert!(H5Pset_chunk(list.raw(), 2, [16, 8].as_ptr()) >= 0);
+            assert!(H5Pset_deflate(list.raw(), 4) >= 0);
+            list
+        };
+        file.stored(c"x", *H5T_STD_I32LE, &[70, 30], &values, list.raw());
+        file.stored::<i32>(c"y", *H5T_STD_I32LE, &[70, 30], &[], list.raw());
+    }
+    let found = file.look().unwrap();
+    let expected: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert!(bytes(&found, 0)[0] == expected);
+    assert_eq!(bytes(&found, 1)[0], vec![0; expected.len()]);
+    assert_eq!(found.datasets[0].storage.chunk.as_deref(), Some(&[16, 8][..]));
+    assert_eq!(found.datasets[0].storage.filters[0].name, "deflate");
+}
+
+#[test]
+fn only_what_is_selected_is_planned() {
+    let mut file = Fixture::new();
+    file.group(c"g").dataset(c"x", int32(), &[1], &[1_i32]);
+    file.dataset(c"g/y", int32(), &[1], &[1_i32]);
+    file.close();
+    let mut seen = Vec::new();
+    let mut note = |path: &str| seen.push(path.to_owned());
+    let options = Options { select: &|path| path == "/g/y", seen: &mut note, keep_going: false };
+    let found = inventory(&file.path(), options).unwrap();
+    assert_eq!(found.datasets.iter().map(|d| d.path.as_str()).collect::<Vec<_>>(), ["/g/y"]);
+    assert_eq!(seen, ["/", "/g", "/g/y", "/x"]);
+    assert_eq!(found.sources, [file.path().canonicalize().unwrap()]);
+}
+
+#[test]
+fn files_that_are_not_hdf5_are_told_from_missing_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| {
+        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going: false };
+        inventory(&folder.path().join(name), options).unwrap_err()
+    };
+    std::fs::write(folder.path().join("text"), "no HDF5").unwrap();
+    let error = open("text");
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert!(error.to_string().ends_with("text' is not an HDF5 file"), "{error}");
+    assert_eq!(open("missing").kind(), Kind::NotFound);
+    assert_eq!(open(".").kind(), Kind::Corrupt);
+}
+
+/// A creation list that stores a dataset of two integers in the raw file `name`.
+fn outside(name: &CStr) -> Id {
+    let _lock = lock();
+    // SAFETY: the class is the library's own, the list open, the name ends with NUL.
+    unsafe {
+        let list = Id::own(H5Pcreate(*H5P_CLS_DATASET_CREATE)).unwrap();
+        assert!(H5Pset_external(list.raw(), name.as_ptr(), 0, 8) >= 0);
+        list
+    }
+}
+
+#[test]
+fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
+    let mut file = Fixture::new();
+    file.stored::<i32>(c"here", int32(), &[2], &[], outside(c"values.raw").raw());
+    file.stored::<i32>(c"gone", int32(), &[2], &[], outside(c"no.raw").raw());
+    file.close();
+    let raw = file.folder.path().join("values.raw");
+    std::fs::write(&raw, [5_i32, 6].map(i32::to_le_bytes).concat()).unwrap();
+    let look = |keep_going| {
+        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going };
+        inventory(&file.path(), options)
+    };
+    let error = look(false).unwrap_err();
+    assert_eq!((error.kind(), error.concerns()), (Kind::Corrupt, Some("/gone")));
+    let found = look(true).unwrap();
+    assert_eq!(found.damaged[0].path, "/gone");
+    assert_eq!(bytes(&found, 0)[0], [5_i32, 6].map(i32::to_le_bytes).concat());
+    assert!(found.sources.contains(&raw.canonicalize().unwrap()));
+}
+
+#[test]
+fn groups_are_followed_only_so_deep() {
+    let mut file = Fixture::new();
+    let mut name = String::new();
+    for _ in 0..310 {
+        name.push_str("/g");
+        file.group(&CString::new(name.as_str()).unwrap());
+    }
+    let found = file.look().unwrap();
+    assert_eq!(reasons(&found)[0].1, "groups nested deeper than 300");
+}
+
+#[test]
+fn buffers_of_another_size_are_refused() {
+    let mut file = Fixture::new();
+    file.dataset(c"x", int32(), &[2], &[1_i32, 2]);
+    let found = file.look().unwrap();
+    let mut short = [0_u8; 7];
+    assert!(found.read(0, &mut [&mut short], &mut |_| {}).is_err());
+    assert!(found.read(0, &mut [], &mut |_| {}).is_err());
+    assert!(found.read(1, &mut [], &mut |_| {}).is_err());
+}

@@ -54,7 +54,9 @@ pub(super) fn array(node: &Node, shape: &[u64], bytes: &[u8]) -> Outcome<Value> 
 fn value(node: &Node, bytes: &[u8]) -> Outcome<Value> {
     match &node.kind {
         NodeKind::Scalar(dtype, _) => scalar(dtype, bytes),
-        NodeKind::Text => text(strings::text_at(bytes)),
+        // SAFETY: the caller's bytes were filled by HDF5 through this node's memory type, and are
+        // reclaimed only after all values were copied.
+        NodeKind::Text => text(unsafe { strings::text_at(bytes) }),
         NodeKind::Array(dims, of) => array(of, dims, bytes),
         NodeKind::Ragged(of) => ragged(of, bytes),
         NodeKind::Table(_) => unsupported("compound"),
@@ -115,15 +117,21 @@ fn integer(dtype: &Dtype, little: &[u8]) -> Outcome<Value> {
 
 /// The nearest 64-bit float.
 fn float(little: &[u8]) -> f64 {
-    match *little {
-        [a, b] => half(u16::from_le_bytes([a, b])),
-        [a, b, c, d] => f64::from(f32::from_le_bytes([a, b, c, d])),
-        [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        [a, b, c, d, e, f, g, h, i, j, ..] => {
-            extended(u64::from_le_bytes([a, b, c, d, e, f, g, h]), u16::from_le_bytes([i, j]))
+    match little.len() {
+        2 => half(u16::from_le_bytes(first(little))),
+        4 => f64::from(f32::from_le_bytes(first(little))),
+        8 => f64::from_le_bytes(first(little)),
+        16 => {
+            let top = little.get(8..).map_or([0; 2], first);
+            extended(u64::from_le_bytes(first(little)), u16::from_le_bytes(top))
         }
         _ => f64::NAN,
     }
+}
+
+/// The first bytes; zeros where there are too few.
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
 }
 
 fn half(bits: u16) -> f64 {

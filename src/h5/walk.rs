@@ -40,12 +40,21 @@ struct Walk<'a> {
     paths: usize,
 }
 
-/// A group on the way: its id, its place, and how deep it lies.
-struct Here<'a> {
-    id: &'a Id,
+/// A group on the way, and which of its links are still to be followed.
+struct Here {
+    id: Id,
     token: H5O_token_t,
     file: usize,
-    path: &'a str,
+    name: String,
+    path: String,
+    links: std::vec::IntoIter<Link>,
+    group: Group,
+}
+
+/// What a link leads to, when it is followed.
+enum Step {
+    Into(Box<Here>),
+    Dataset(String, usize),
 }
 
 /// Looks through the open `file` from its root.
@@ -69,41 +78,50 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
             .about(shown.to_string())
     })?;
     drop(file);
-    walk.inventory.root = walk.group(&root, object, "")?;
+    walk.inventory.root = walk.tree(root, object)?;
     Ok(walk.inventory)
 }
 
 impl Walk<'_> {
-    fn group(&mut self, id: &Id, object: Object, path: &str) -> Result<Group> {
-        let attrs = attributes::read(id);
-        let mut group = Group { attrs, ..Group::default() };
-        let file = match self.file(id, object) {
-            Ok((file, _)) => file,
-            Err(trouble) => {
-                self.note(path, trouble)?;
-                return Ok(group);
+    /// Goes through all groups from `root` on; without recursion, so that depth costs no stack.
+    fn tree(&mut self, root: Id, object: Object) -> Result<Group> {
+        let mut way = Vec::new();
+        let mut here = self.enter(root, object, String::new(), String::new())?;
+        loop {
+            if let Some(link) = here.links.next() {
+                match self.link(&here, &link)? {
+                    Some(Step::Into(below)) => way.push(std::mem::replace(&mut here, *below)),
+                    Some(Step::Dataset(name, index)) => {
+                        here.group.children.insert(name, Child::Dataset(index));
+                    }
+                    None => {}
+                }
+                continue;
             }
-        };
-        let links = match links::list(id) {
-            Ok(links) => links,
+            self.ancestors.pop();
+            let Some(above) = way.pop() else { return Ok(here.group) };
+            let Here { name, group, .. } = std::mem::replace(&mut here, above);
+            here.group.children.insert(name, Child::Group(group));
+        }
+    }
+
+    /// Reads a group's attributes and links; one that cannot be listed has none.
+    fn enter(&mut self, id: Id, object: Object, name: String, path: String) -> Result<Here> {
+        let group = Group { attrs: attributes::read(&id), ..Group::default() };
+        let listed = self.file(&id, object).and_then(|(file, _)| Ok((file, links::list(&id)?)));
+        let (file, links) = match listed {
+            Ok(listed) => listed,
             Err(trouble) => {
-                self.note(path, Trouble::Damaged(trouble.into_reason()))?;
-                return Ok(group);
+                self.note(&path, trouble)?;
+                (0, Vec::new())
             }
         };
         self.ancestors.push(object.key);
-        let here = Here { id, token: object.token, file, path };
-        for link in links {
-            if let Some((name, child)) = self.link(&here, &link)? {
-                group.children.insert(name, child);
-            }
-        }
-        self.ancestors.pop();
-        Ok(group)
+        Ok(Here { id, token: object.token, file, name, path, links: links.into_iter(), group })
     }
 
     /// Follows one link; what is not followed is noted.
-    fn link(&mut self, here: &Here, link: &Link) -> Result<Option<(String, Child)>> {
+    fn link(&mut self, here: &Here, link: &Link) -> Result<Option<Step>> {
         self.paths += 1;
         if self.paths > MAX_PATHS {
             let text = format!("more than {MAX_PATHS} paths: groups are linked many times over");
@@ -114,48 +132,30 @@ impl Walk<'_> {
         let Ok(name) = link.name.to_str() else {
             return self.skip(path, "the name is not UTF-8").map(|()| None);
         };
-        let (id, object) = match self.open(here, link) {
+        if here.group.children.contains_key(name) {
+            return self.skip(path, "a second link of that name").map(|()| None);
+        }
+        let (id, object) = match open(here, link) {
             Ok(opened) => opened,
             Err(trouble) => return self.note(&path, trouble).map(|()| None),
         };
-        let child = match object.kind {
-            H5O_type_t::H5O_TYPE_GROUP => self.subgroup(&id, object, &path, name)?,
+        match object.kind {
+            H5O_type_t::H5O_TYPE_GROUP => self.subgroup(id, object, path, name),
             H5O_type_t::H5O_TYPE_DATASET => {
-                self.dataset(here, id, object, &path, link)?.map(Child::Dataset)
+                let index = self.dataset(here, id, object, &path, link)?;
+                Ok(index.map(|index| Step::Dataset(name.to_owned(), index)))
             }
-            _ => None,
-        };
-        Ok(child.map(|child| (name.to_owned(), child)))
-    }
-
-    fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
-        let sort = match link.kind {
-            LinkKind::User(number) => {
-                let text = format!("user-defined link of type {number}");
-                return Err(Trouble::Unsupported(text));
-            }
-            LinkKind::Hard(_) => "",
-            LinkKind::Soft => "soft",
-            LinkKind::External => "external",
-        };
-        let id = match link.open(here.id) {
-            Err(trouble) if !sort.is_empty() => {
-                let (reason, target) = (trouble.into_reason(), link.target(here.id));
-                return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
-            }
-            opened => opened?,
-        };
-        let object = links::object(&id)?;
-        Ok((id, object))
+            _ => Ok(None),
+        }
     }
 
     fn subgroup(
         &mut self,
-        id: &Id,
+        id: Id,
         object: Object,
-        path: &str,
+        path: String,
         name: &str,
-    ) -> Result<Option<Child>> {
+    ) -> Result<Option<Step>> {
         if self.ancestors.contains(&object.key) {
             return self.skip(path, "link back to an ancestor group").map(|()| None);
         }
@@ -166,7 +166,7 @@ impl Walk<'_> {
         if self.is_reserved(name) {
             return self.skip(path, reserved()).map(|()| None);
         }
-        self.group(id, object, path).map(|group| Some(Child::Group(group)))
+        self.enter(id, object, name.to_owned(), path).map(|here| Some(Step::Into(Box::new(here))))
     }
 
     /// Only the top level may use the name: there the caller decides.
@@ -221,7 +221,9 @@ impl Walk<'_> {
         let found = Found { id, path, file, token: object.token, link };
         let (dataset, sources) = plan::plan(found, &self.inventory.files, self.options.seen)?;
         self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
-        sources.into_iter().for_each(|source| self.add_source(source));
+        for source in sources {
+            self.add_source(source);
+        }
         self.inventory.datasets.push(dataset);
         Ok(self.inventory.datasets.len() - 1)
     }
@@ -268,6 +270,28 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Opens what a link leads to; a soft or external one that leads nowhere is only skipped.
+fn open(here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
+    let sort = match link.kind {
+        LinkKind::User(number) => {
+            let text = format!("user-defined link of type {number}");
+            return Err(Trouble::Unsupported(text));
+        }
+        LinkKind::Hard(_) => "",
+        LinkKind::Soft => "soft",
+        LinkKind::External => "external",
+    };
+    let id = match link.open(&here.id) {
+        Err(trouble) if !sort.is_empty() => {
+            let (reason, target) = (trouble.into_reason(), link.target(&here.id));
+            return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
+        }
+        opened => opened?,
+    };
+    let object = links::object(&id)?;
+    Ok((id, object))
 }
 
 fn reserved() -> String {

@@ -81,7 +81,7 @@ impl Plan {
     ) -> Result<Self> {
         let mut plan = Self::default();
         for input in inputs {
-            plan.sources.push(source(&input.path, input.group.as_deref())?);
+            plan.sources.push(source(&input.path, input.group.as_deref(), false)?);
             let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
             let options = h5::Options { select: &select, seen: &mut *looking, keep_going };
             let inventory = h5::inventory(&input.path, options)?;
@@ -94,7 +94,7 @@ impl Plan {
         let group = input.group.as_deref();
         let main = self.sources.len() - 1;
         for path in &inventory.sources {
-            let source = source(path, group)?;
+            let source = source(path, group, true)?;
             if self.sources[main].file != source.file {
                 self.sources.push(source);
             }
@@ -298,7 +298,7 @@ fn within(group: Option<&str>, path: &str) -> String {
 ///
 /// # Errors
 /// As the system says.
-pub fn source(path: &Path, group: Option<&str>) -> Result<Source> {
+pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<Source> {
     let cannot =
         |e| Error::io(format!("cannot open '{}'", path.display()), e).about(path.to_string_lossy());
     let stat = std::fs::metadata(path).map_err(cannot)?;
@@ -306,10 +306,17 @@ pub fn source(path: &Path, group: Option<&str>) -> Result<Source> {
     Ok(Source {
         path: absolute.to_string_lossy().into_owned(),
         group: group.map(str::to_owned),
+        linked,
         size_bytes: stat.size(),
         mtime_ns: stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec()),
         file: format!("{}:{}", stat.dev(), stat.ino()),
     })
+}
+
+/// Whether a source is still what it was.
+pub fn is_unchanged(before: &Source) -> bool {
+    let now = source(Path::new(&before.path), before.group.as_deref(), before.linked);
+    now.is_ok_and(|now| now == *before)
 }
 
 /// Refuses a load whose sources changed while they were read.
@@ -318,8 +325,7 @@ pub fn source(path: &Path, group: Option<&str>) -> Result<Source> {
 /// [`Kind::Busy`], naming the file.
 pub fn check_unchanged(sources: &[Source]) -> Result<()> {
     for before in sources {
-        let now = source(Path::new(&before.path), before.group.as_deref());
-        if now.ok().as_ref() != Some(before) {
+        if !is_unchanged(before) {
             let message = format!("'{}' changed while it was read", before.path);
             return Err(Error::new(Kind::Busy, message)
                 .about(before.path.clone())

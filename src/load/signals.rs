@@ -40,9 +40,8 @@ impl Signals {
         }
         let mut original = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), Some(&mut original)).map_err(cannot)?;
+        // Once there may be threads, Ctrl-C comes through a handler; until then it is read like the others.
         let wants_interrupt = blocked.contains(Signal::SIGINT);
-        // Ctrl-C comes through a handler, the others through the descriptor.
-        blocked.remove(Signal::SIGINT);
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let caught = SignalFd::with_flags(&blocked, flags).map_err(cannot)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -81,6 +80,15 @@ impl Signals {
         }
         let number = self.caught.read_signal().ok()??.ssi_signo;
         Signal::try_from(i32::try_from(number).ok()?).ok()
+    }
+
+    /// Takes what [`Self::block`] blocked back: for a process that goes on without us.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn restore(&self) -> Result<()> {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.original), None)
+            .map_err(|e| Error::io("cannot restore the signal mask", e))
     }
 
     /// Waits until `other` can be read, a signal has come, or `milliseconds` are over. True when

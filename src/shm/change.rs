@@ -14,6 +14,7 @@ use super::place::Place;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::Survey;
+use crate::error::Told;
 use crate::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
@@ -83,6 +84,7 @@ impl<'a> Change<'a> {
                 dead.extend(ledger.current.take().map(|old| old.token));
                 let metadata = published.as_ref().map(|found| found.text.clone());
                 ledger.current = Some(Record { metadata, ..next });
+                // What it replaces is removed below: the commit had happened.
             } else {
                 dead.push(next.token);
             }
@@ -94,8 +96,9 @@ impl<'a> Change<'a> {
         {
             dead.extend(ledger.current.take().map(|old| old.token));
         }
-        let change = Self { place, lock, uid, ledger };
+        let mut change = Self { place, lock, uid, ledger };
         change.remove_loads(&dead)?;
+        change.remove_replaced()?;
         if change.ledger != before {
             change.save()?;
         }
@@ -118,6 +121,20 @@ impl<'a> Change<'a> {
         };
         let nothing = project.file.is_none() && project.ledger.is_none();
         Ok((!nothing).then_some(project))
+    }
+
+    /// What the holder that was waited for failed of.
+    pub fn heard(&self) -> Option<&Told> {
+        self.lock.heard()
+    }
+
+    /// Ends the change after `error`, of which those who wait for this lock are told.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn give_up(self, error: &Error) -> Result<()> {
+        self.lock.leave_word(&Told::from(error));
+        self.finish()
     }
 
     /// The lock, for the loader to inherit and the life lock to build on.
@@ -190,11 +207,25 @@ impl<'a> Change<'a> {
         self.ledger.retiring.extend(self.ledger.current.take().map(|old| old.token));
         self.ledger.current = Some(next);
         self.save()?;
-        if !self.ledger.retiring.is_empty() {
+        let replaces =
+            self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
+        if replaces || !self.ledger.retiring.is_empty() {
             grace();
             let retired = std::mem::take(&mut self.ledger.retiring);
             self.remove_loads(&retired)?;
+            self.remove_replaced()?;
             self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the published load replaces but another program made.
+    fn remove_replaced(&mut self) -> Result<()> {
+        let Some(current) = &mut self.ledger.current else { return Ok(()) };
+        for name in std::mem::take(&mut current.replaces) {
+            if let Some(segment) = SegmentName::parse_for(&self.lock.key().project, name.as_ref()) {
+                removal::remove_segment(&self.place.shm, &segment)?;
+            }
         }
         Ok(())
     }
@@ -297,13 +328,12 @@ fn published_token(place: &Place, key: &Key, uid: u32) -> Result<Option<Publishe
         return Ok(None);
     }
     Ok(match root.read_text(&name, METADATA_LIMIT) {
-        Ok(None) => None,
         Ok(Some((text, _))) => {
             let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.arrays().is_empty());
             let token = Mark::parse(&text).map(|mark| mark.token);
             Some(Published { text, token, names_arrays })
         }
         // Damaged metadata says nothing about who replaced what.
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     })
 }

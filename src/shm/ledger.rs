@@ -113,8 +113,11 @@ pub struct Source {
     /// Absolute path.
     pub path: String,
     /// The group that it became, when several files were loaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub group: Option<String>,
+    /// Not given by the user, but reached through a link or a layout of one that was.
+    #[serde(default)]
+    pub linked: bool,
     /// Bytes.
     pub size_bytes: u64,
     /// Last change, in nanoseconds since 1970.
@@ -176,6 +179,9 @@ pub struct Record {
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
+    /// Segments of another program that this load replaces: they go once it is published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
     /// Once published, the metadata's text: a project survives a cleaner of /tmp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
@@ -273,6 +279,7 @@ pub(crate) mod tests {
             selection: Selection::default(),
             left_out: Vec::new(),
             attributes: Table::new(),
+            replaces: vec!["y".to_owned()],
             metadata: Some("# x\n[a]\n".to_owned()),
         }
     }

@@ -561,7 +561,7 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
                     let text = segment.to_text();
                     let id = text.get(text.len().checked_sub(10)?..)?.get(..5)?.to_owned();
                     Some((key.project.clone(), id.try_into().ok()?))
-                }))
+                }));
             }
         }
     }
