@@ -6,9 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr as _;
 
-use hdf5::types::{
-    FixedAscii, FloatSize, IntSize, TypeDescriptor, VarLenArray, VarLenUnicode,
-};
+use hdf5::types::{FixedAscii, FloatSize, IntSize, TypeDescriptor, VarLenArray, VarLenUnicode};
 use hdf5::{File, Group, H5Type, Location};
 
 use crate::sandbox::Sandbox;
@@ -137,10 +135,8 @@ pub fn ragged_field(path: &Path) {
         hdf5::types::CompoundField::new(name, ty, offset, index)
     };
     let size = std::mem::size_of::<hdf5_sys::h5t::hvl_t>();
-    let fields = vec![
-        field("good", TypeDescriptor::Float(FloatSize::U8), 0, 0),
-        field("bad", ragged, 8, 1),
-    ];
+    let fields =
+        vec![field("good", TypeDescriptor::Float(FloatSize::U8), 0, 0), field("bad", ragged, 8, 1)];
     let table = TypeDescriptor::Compound(hdf5::types::CompoundType { fields, size: 8 + size });
     let file = File::create(path).unwrap();
     file.new_dataset_builder().empty_as(&table).shape(2).create("table").unwrap();

@@ -1,1 +1,288 @@
-//! x
+//! `gc`: reaps what is provably dead, and more only when asked.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use snapbox::str;
+
+use crate::sandbox::{Sandbox, is_root};
+use crate::states::{
+    ChangeLock, make_root, python_project, stale_project, write_metadata, write_segment,
+};
+
+/// A sandbox with an abandoned project: its keeper was killed.
+fn abandoned() -> Sandbox {
+    let sandbox = Sandbox::with_plain();
+    let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
+    held.signal(Signal::SIGKILL);
+    held.end(&sandbox);
+    sandbox
+}
+
+fn load_for_job(sandbox: &mut Sandbox, project: &str, job: &str) {
+    let args = ["load-hdf5", "-p", project, "plain.h5"];
+    let run = sandbox.command(&args).env("CUTE_SHM_JOB", job).run();
+    assert_eq!(run.code(), 0, "{}", run.text());
+    sandbox.unlink_at_end(project);
+}
+
+#[test]
+fn without_projects_there_is_nothing_to_do() {
+    Sandbox::new().run(&["gc"]).is(str![]);
+    Sandbox::new().run(&["gc", "--check"]).is(str![]);
+}
+
+#[test]
+fn an_abandoned_project_is_reaped() {
+    let sandbox = abandoned();
+    sandbox.run(&["gc"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn a_stale_project_is_reaped() {
+    let sandbox = Sandbox::new();
+    stale_project(&sandbox, "p");
+    sandbox.run(&["gc"]).is(str![]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn a_live_project_is_kept() {
+    let sandbox = Sandbox::with_project();
+    sandbox.run(&["gc"]).is(str![]);
+    sandbox.run(&["gc", "-v"]).is(str![]);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_reaped() {
+    let sandbox = abandoned();
+    let before = sandbox.in_shm();
+    sandbox.run(&["gc", "--dry-run"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), before);
+    sandbox.run(&["gc"]);
+}
+
+#[test]
+fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
+    let sandbox = abandoned();
+    let before = sandbox.in_shm();
+    sandbox.run(&["gc", "--check"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), before);
+    assert_eq!(sandbox.run(&["gc", "--check", "--best-effort"]).code(), 11);
+    sandbox.run(&["gc"]);
+    assert_eq!(sandbox.run(&["gc", "--check"]).code(), 0);
+}
+
+#[test]
+fn broken_projects_are_reaped_on_demand() {
+    let sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
+    write_segment(&sandbox, "p", "bbbbbbbbbb");
+    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["gc", "--broken"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn corrupt_projects_are_reaped_on_demand() {
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    fs::write(sandbox.metadata("p"), "[a\n").unwrap();
+    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["gc", "--broken"]).is(str![]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn orphans_are_reaped_on_demand_when_they_are_old() {
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    write_segment(&sandbox, "p", "aaaaaaaaaa");
+    sandbox.run(&["gc", "-v"]).is(str![]);
+    let young: serde_json::Value = sandbox.run(&["gc", "--orphans", "--json"]).json();
+    let reason = young["items"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("younger than 600 s"), "{reason}");
+    sandbox.run(&["gc", "--orphans", "--min-age", "0"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn an_orphan_that_somebody_has_open_is_kept() {
+    let mut sandbox = Sandbox::new();
+    sandbox.may_leave();
+    make_root(&sandbox);
+    write_segment(&sandbox, "p", "aaaaaaaaaa");
+    let user = fs::File::open(sandbox.shm().join("cute-shm.p.aaaaaaaaaa")).unwrap();
+    sandbox.run(&["gc", "-v", "--orphans", "--min-age", "0"]).is(str![]);
+    drop(user);
+}
+
+#[test]
+fn the_segments_of_a_project_of_another_root_are_no_orphans() {
+    let mut sandbox = Sandbox::with_project();
+    sandbox.may_leave();
+    let other = sandbox.file("other");
+    let run = sandbox.run(&[
+        "gc",
+        "-v",
+        "--orphans",
+        "--min-age",
+        "0",
+        "--root",
+        other.to_str().unwrap(),
+    ]);
+    run.is(str![]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    sandbox.unlink_at_end("p");
+}
+
+#[test]
+fn abandoned_projects_of_another_root_are_reaped() {
+    let sandbox = abandoned();
+    let other = sandbox.file("other");
+    sandbox.run(&["gc", "--root", other.to_str().unwrap()]).is(str![]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn detached_projects_are_repaired_on_demand() {
+    let sandbox = Sandbox::with_project();
+    let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
+    fs::remove_file(sandbox.metadata("p")).unwrap();
+    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![]);
+    sandbox.run(&["gc", "--repair"]).is(str![]);
+    assert_eq!(fs::read_to_string(sandbox.metadata("p")).unwrap(), text);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn the_projects_of_an_ended_job_are_reaped() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "mine", "7");
+    load_for_job(&mut sandbox, "other", "8");
+    sandbox.load("none", &["plain.h5"]);
+    sandbox.run(&["gc", "--job", "7"]).is(str![]);
+    let names: Vec<_> = ["mine", "other", "none"].map(|name| sandbox.segments(name).len()).into();
+    assert_eq!(names, [0, 2, 2]);
+}
+
+#[test]
+fn a_restarted_job_is_not_its_former_self() {
+    let mut sandbox = Sandbox::with_plain();
+    let args = ["load-hdf5", "-p", "p", "plain.h5"];
+    let again = sandbox.command(&args).env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", "1");
+    assert_eq!(again.run().code(), 0);
+    sandbox.unlink_at_end("p");
+    let gc = |restart: &str| {
+        let gc = sandbox.command(&["gc", "--job", "7"]);
+        gc.env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", restart).run()
+    };
+    assert_eq!(gc("0").code(), 0);
+    assert_eq!(sandbox.segments("p").len(), 2, "the epilog of the first run leaves the second's");
+    assert_eq!(gc("1").code(), 0);
+    assert_eq!(sandbox.segments("p").len(), 0);
+}
+
+#[test]
+fn a_job_that_others_share_a_project_with_is_taken_off_its_list() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "p", "7");
+    let path = sandbox.shm_file(".ledger");
+    let text = fs::read_to_string(&path).unwrap();
+    let (head, tail) = text.split_once("[[current.jobs]]").expect("a job in the ledger");
+    let more = "[[current.jobs]]\nscheduler = \"other\"\nid = \"8\"\nrestart = 0\n\n";
+    fs::write(&path, format!("{head}{more}[[current.jobs]]{tail}")).unwrap();
+    sandbox.run(&["gc", "--job", "7"]).is(str![]);
+    let shown: serde_json::Value = sandbox.run(&["show", "p", "--json"]).json();
+    assert_eq!(shown["project"]["jobs"][0]["id"], "8");
+    assert_eq!(shown["project"]["jobs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn old_projects_that_nobody_has_are_reaped_on_demand() {
+    let mut sandbox = Sandbox::with_project();
+    sandbox.load("used", &["plain.h5"]);
+    let user = fs::File::open(sandbox.shm().join(&sandbox.segments("used")[0])).unwrap();
+    assert_eq!(sandbox.run(&["gc", "--older-than", "1h"]).stdout(), "");
+    assert_eq!(sandbox.segments("p").len(), 2);
+    let run = sandbox.run(&["gc", "--older-than", "0s"]);
+    drop(user);
+    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!((sandbox.segments("p").len(), sandbox.segments("used").len()), (0, 2));
+}
+
+#[test]
+fn projects_of_unknown_age_are_not_old() {
+    let mut sandbox = Sandbox::new();
+    python_project(&sandbox, "p", &["aaaaaaaaaa"]);
+    sandbox.unlink_at_end("p");
+    sandbox.run(&["gc", "--older-than", "0", "-v"]).is(str![]);
+}
+
+#[test]
+fn an_age_without_a_known_unit_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["gc", "--older-than", "3y"]).is(str![]);
+    sandbox.run(&["gc", "--orphans", "--min-age", "x"]).is(str![]);
+    sandbox.run(&["gc", "--user", "no such user"]).is(str![]);
+}
+
+#[test]
+fn a_project_that_is_being_changed_is_skipped() {
+    let sandbox = Sandbox::with_project();
+    let lock = ChangeLock::take(&sandbox);
+    sandbox.run(&["gc", "-v", "--older-than", "0"]).is(str![]);
+    drop(lock);
+}
+
+#[test]
+fn an_unsafe_root_fails_unless_best_effort_is_enough() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o777)).unwrap();
+    sandbox.run(&["gc"]).is(str![]);
+    sandbox.run(&["gc", "--best-effort"]).is(str![]);
+}
+
+#[test]
+fn root_reaps_what_belongs_to_others_only_when_asked() {
+    if !is_root() {
+        return; // Only root has others' projects to reap.
+    }
+    let sandbox = Sandbox::with_plain();
+    make_root(&sandbox);
+    open_to_all(&sandbox);
+    let mut held = sandbox.command(&["load-hdf5", "p", "plain.h5"]).unprivileged().start();
+    held.wait_for("holding it");
+    held.signal(Signal::SIGKILL);
+    held.end(&sandbox);
+    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["gc", "--user", "0", "-v"]).is(str![]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    sandbox.run(&["gc", "--all-users"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn root_reaps_the_projects_of_one_user() {
+    if !is_root() {
+        return; // Only root has others' projects to reap.
+    }
+    let sandbox = Sandbox::with_plain();
+    make_root(&sandbox);
+    open_to_all(&sandbox);
+    let load = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5"]).unprivileged();
+    let run = load.env("SLURM_JOB_ID", "7").run();
+    assert_eq!(run.code(), 0, "{}", run.text());
+    sandbox.run(&["gc", "--job", "7", "--user", "65534", "--best-effort"]).is(str![]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+fn open_to_all(sandbox: &Sandbox) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(sandbox.file("plain.h5"), fs::Permissions::from_mode(0o644)).unwrap();
+}

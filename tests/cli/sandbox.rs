@@ -21,17 +21,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A user who is not root and owns nothing.
 pub const NOBODY: u32 = 65534;
 
-/// Compares an outcome with the text expected of it, and shows how they differ.
-macro_rules! outcome {
-    ($run:expr, $expected:tt) => {
-        snapbox::Assert::new()
-            .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
-            .normalize_paths(false)
-            .eq($run.text(), snapbox::str![$expected])
-    };
-}
-pub(crate) use outcome;
-
 /// The directories of one test. Dropping it unlinks what [`Sandbox::load`] loaded, and then nothing may
 /// be left in the shm directory unless [`Sandbox::may_leave`] said so.
 pub struct Sandbox {
@@ -115,7 +104,8 @@ impl Sandbox {
 
     /// The program with arguments that need not be UTF-8.
     pub fn program(&self, args: Vec<OsString>) -> Program<'_> {
-        Program { sandbox: self, args, env: Vec::new(), shell: String::new(), nobody: false }
+        let (env, shell) = (Vec::new(), String::new());
+        Program { sandbox: self, args, env, shell, unshared: false, nobody: false }
     }
 
     /// Runs the program to its end.
@@ -235,6 +225,7 @@ pub struct Program<'a> {
     args: Vec<OsString>,
     env: Vec<(&'static str, OsString)>,
     shell: String,
+    unshared: bool,
     nobody: bool,
 }
 
@@ -251,6 +242,12 @@ impl Program<'_> {
         self
     }
 
+    /// Run with mounts of its own, after this shell command has made them.
+    pub fn unshared(mut self, shell: &str) -> Self {
+        self.unshared = true;
+        self.after(shell)
+    }
+
     /// Run by a user who is not root: the tests' own, else nobody.
     pub fn unprivileged(mut self) -> Self {
         self.nobody = is_root();
@@ -261,7 +258,12 @@ impl Program<'_> {
         let binary = self.sandbox.binary();
         let mut command = Command::new(&binary);
         if !self.shell.is_empty() {
-            command = Command::new("/bin/sh");
+            command = Command::new(if self.unshared { "/usr/bin/unshare" } else { "/bin/sh" });
+            match (self.unshared, is_root()) {
+                (false, _) => {}
+                (true, true) => drop(command.args(["--mount", "/bin/sh"])),
+                (true, false) => drop(command.args(["--mount", "--map-root-user", "/bin/sh"])),
+            }
             command.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.shell)]).arg(&binary);
         }
         command.args(&self.args).env_clear().current_dir(self.sandbox.work());
@@ -332,6 +334,15 @@ pub struct Run {
 }
 
 impl Run {
+    /// Compares everything with the text expected of it, and shows how they differ.
+    #[track_caller]
+    pub fn is(&self, expected: impl snapbox::IntoData) {
+        snapbox::Assert::new()
+            .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
+            .normalize_paths(false)
+            .eq(self.text(), expected);
+    }
+
     /// Standard output as it was.
     pub fn stdout(&self) -> &str {
         &self.stdout
