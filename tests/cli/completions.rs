@@ -36,5 +36,15 @@ fn the_committed_scripts_are_those_of_this_program() {
 
 #[test]
 fn an_unknown_shell_is_a_usage_error() {
-    Sandbox::new().run(&["completions", "tcsh"]).is(str![]);
+    Sandbox::new().run(&["completions", "tcsh"]).is(str![[r#"
+--- stderr
+error: invalid value 'tcsh' for '<SHELL>'
+  [possible values: bash, elvish, fish, powershell, zsh]
+
+  tip: a similar value exists: 'zsh'
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
 }

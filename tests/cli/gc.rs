@@ -28,14 +28,29 @@ fn load_for_job(sandbox: &mut Sandbox, project: &str, job: &str) {
 
 #[test]
 fn without_projects_there_is_nothing_to_do() {
-    Sandbox::new().run(&["gc"]).is(str![]);
-    Sandbox::new().run(&["gc", "--check"]).is(str![]);
+    Sandbox::new().run(&["gc"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
+    Sandbox::new().run(&["gc", "--check"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
 }
 
 #[test]
 fn an_abandoned_project_is_reaped() {
     let sandbox = abandoned();
-    sandbox.run(&["gc"]).is(str![]);
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
@@ -43,22 +58,43 @@ fn an_abandoned_project_is_reaped() {
 fn a_stale_project_is_reaped() {
     let sandbox = Sandbox::new();
     stale_project(&sandbox, "p");
-    sandbox.run(&["gc"]).is(str![]);
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stdout
+p (stale) reaped: all segments are gone, loaded before this boot; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
     assert!(!sandbox.metadata("p").exists());
 }
 
 #[test]
 fn a_live_project_is_kept() {
     let sandbox = Sandbox::with_project();
-    sandbox.run(&["gc"]).is(str![]);
-    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (live): it is live
+nothing to reap
+--- exit 0
+
+"#]]);
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_reaped() {
     let sandbox = abandoned();
     let before = sandbox.in_shm();
-    sandbox.run(&["gc", "--dry-run"]).is(str![]);
+    sandbox.run(&["gc", "--dry-run"]).is(str![[r#"
+--- stdout
+p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), before);
     sandbox.run(&["gc"]);
 }
@@ -67,7 +103,15 @@ fn a_dry_run_says_what_would_be_reaped() {
 fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
     let sandbox = abandoned();
     let before = sandbox.in_shm();
-    sandbox.run(&["gc", "--check"]).is(str![]);
+    sandbox.run(&["gc", "--check"]).is(str![[r#"
+--- stdout
+p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- stderr
+error: 1 project to reap
+hint: run 'cute-shm gc'
+--- exit 11
+
+"#]]);
     assert_eq!(sandbox.in_shm(), before);
     assert_eq!(sandbox.run(&["gc", "--check", "--best-effort"]).code(), 11);
     sandbox.run(&["gc"]);
@@ -79,8 +123,19 @@ fn broken_projects_are_reaped_on_demand() {
     let sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     write_segment(&sandbox, "p", "bbbbbbbbbb");
-    sandbox.run(&["gc", "-v"]).is(str![]);
-    sandbox.run(&["gc", "--broken"]).is(str![]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (broken): broken: 1 of 2 segments are gone (--broken reaps it)
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--broken"]).is(str![[r#"
+--- stdout
+p (broken) reaped: 1 of 2 segments are gone; 1 segment, 4 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
@@ -89,8 +144,19 @@ fn corrupt_projects_are_reaped_on_demand() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
     fs::write(sandbox.metadata("p"), "[a\n").unwrap();
-    sandbox.run(&["gc", "-v"]).is(str![]);
-    sandbox.run(&["gc", "--broken"]).is(str![]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (corrupt): corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken reaps it)
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--broken"]).is(str![[r#"
+--- stdout
+p (corrupt) reaped: its metadata is no TOML of ours: line 1: unclosed table, expected `]`; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
     assert!(!sandbox.metadata("p").exists());
 }
 
@@ -99,11 +165,22 @@ fn orphans_are_reaped_on_demand_when_they_are_old() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
     write_segment(&sandbox, "p", "aaaaaaaaaa");
-    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (orphan): no metadata and no ledger claims these segments (--orphans reaps what nobody has)
+nothing to reap
+--- exit 0
+
+"#]]);
     let young: serde_json::Value = sandbox.run(&["gc", "--orphans", "--json"]).json();
     let reason = young["items"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("younger than 600 s"), "{reason}");
-    sandbox.run(&["gc", "--orphans", "--min-age", "0"]).is(str![]);
+    sandbox.run(&["gc", "--orphans", "--min-age", "0"]).is(str![[r#"
+--- stdout
+p (orphan) reaped: nothing claims it and nobody has it; 1 segment, 4 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
@@ -114,7 +191,13 @@ fn an_orphan_that_somebody_has_open_is_kept() {
     make_root(&sandbox);
     write_segment(&sandbox, "p", "aaaaaaaaaa");
     let user = fs::File::open(sandbox.shm().join("cute-shm.p.aaaaaaaaaa")).unwrap();
-    sandbox.run(&["gc", "-v", "--orphans", "--min-age", "0"]).is(str![]);
+    sandbox.run(&["gc", "-v", "--orphans", "--min-age", "0"]).is(str![[r#"
+--- stderr
+skipped p (orphan): an orphan that a process has open
+nothing to reap
+--- exit 0
+
+"#]]);
     drop(user);
 }
 
@@ -132,7 +215,13 @@ fn the_segments_of_a_project_of_another_root_are_no_orphans() {
         "--root",
         other.to_str().unwrap(),
     ]);
-    run.is(str![]);
+    run.is(str![[r#"
+--- stderr
+skipped p (live): it is live
+nothing to reap
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.segments("p").len(), 2);
     sandbox.unlink_at_end("p");
 }
@@ -141,7 +230,12 @@ fn the_segments_of_a_project_of_another_root_are_no_orphans() {
 fn abandoned_projects_of_another_root_are_reaped() {
     let sandbox = abandoned();
     let other = sandbox.file("other");
-    sandbox.run(&["gc", "--root", other.to_str().unwrap()]).is(str![]);
+    sandbox.run(&["gc", "--root", other.to_str().unwrap()]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
     assert!(!sandbox.metadata("p").exists());
 }
@@ -151,9 +245,25 @@ fn detached_projects_are_repaired_on_demand() {
     let sandbox = Sandbox::with_project();
     let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
     fs::remove_file(sandbox.metadata("p")).unwrap();
-    sandbox.run(&["gc", "-v"]).is(str![]);
-    sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![]);
-    sandbox.run(&["gc", "--repair"]).is(str![]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (detached): its metadata file is gone (--repair restores it)
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![[r#"
+--- stdout
+p (detached) would be repaired: its metadata file is gone; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--repair"]).is(str![[r#"
+--- stdout
+p (detached) repaired: its metadata file is gone; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
     assert_eq!(fs::read_to_string(sandbox.metadata("p")).unwrap(), text);
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
@@ -164,7 +274,12 @@ fn the_projects_of_an_ended_job_are_reaped() {
     load_for_job(&mut sandbox, "mine", "7");
     load_for_job(&mut sandbox, "other", "8");
     sandbox.load("none", &["plain.h5"]);
-    sandbox.run(&["gc", "--job", "7"]).is(str![]);
+    sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
+--- stdout
+mine (live) reaped: job 7 has ended; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     let names: Vec<_> = ["mine", "other", "none"].map(|name| sandbox.segments(name).len()).into();
     assert_eq!(names, [0, 2, 2]);
 }
@@ -195,7 +310,12 @@ fn a_job_that_others_share_a_project_with_is_taken_off_its_list() {
     let (head, tail) = text.split_once("[[current.jobs]]").expect("a job in the ledger");
     let more = "[[current.jobs]]\nscheduler = \"other\"\nid = \"8\"\nrestart = 0\n\n";
     fs::write(&path, format!("{head}{more}[[current.jobs]]{tail}")).unwrap();
-    sandbox.run(&["gc", "--job", "7"]).is(str![]);
+    sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
+--- stdout
+p (live) job dropped: job 7 has ended, 1 more use it; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
     let shown: serde_json::Value = sandbox.run(&["show", "p", "--json"]).json();
     assert_eq!(shown["project"]["jobs"][0]["id"], "8");
     assert_eq!(shown["project"]["jobs"].as_array().unwrap().len(), 1);
@@ -219,22 +339,55 @@ fn projects_of_unknown_age_are_not_old() {
     let mut sandbox = Sandbox::new();
     python_project(&sandbox, "p", &["aaaaaaaaaa"]);
     sandbox.unlink_at_end("p");
-    sandbox.run(&["gc", "--older-than", "0", "-v"]).is(str![]);
+    sandbox.run(&["gc", "--older-than", "0", "-v"]).is(str![[r#"
+--- stderr
+skipped p (live): it is live
+nothing to reap
+--- exit 0
+
+"#]]);
 }
 
 #[test]
 fn an_age_without_a_known_unit_is_a_usage_error() {
     let sandbox = Sandbox::new();
-    sandbox.run(&["gc", "--older-than", "3y"]).is(str![]);
-    sandbox.run(&["gc", "--orphans", "--min-age", "x"]).is(str![]);
-    sandbox.run(&["gc", "--user", "no such user"]).is(str![]);
+    sandbox.run(&["gc", "--older-than", "3y"]).is(str![[r#"
+--- stderr
+error: invalid value '3y' for '--older-than <AGE>': 'y' is no unit: use s, min, h or d
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+    sandbox.run(&["gc", "--orphans", "--min-age", "x"]).is(str![[r#"
+--- stderr
+error: invalid value 'x' for '--min-age <AGE>': 'x' is no age
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+    sandbox.run(&["gc", "--user", "no such user"]).is(str![[r#"
+--- stderr
+error: invalid value 'no such user' for '--user <USER>': there is no user 'no such user'
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
 }
 
 #[test]
 fn a_project_that_is_being_changed_is_skipped() {
     let sandbox = Sandbox::with_project();
     let lock = ChangeLock::take(&sandbox);
-    sandbox.run(&["gc", "-v", "--older-than", "0"]).is(str![]);
+    sandbox.run(&["gc", "-v", "--older-than", "0"]).is(str![[r#"
+--- stderr
+skipped p (live): somebody changes it just now
+nothing to reap
+--- exit 0
+
+"#]]);
     drop(lock);
 }
 
@@ -244,8 +397,20 @@ fn an_unsafe_root_fails_unless_best_effort_is_enough() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
     fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o777)).unwrap();
-    sandbox.run(&["gc"]).is(str![]);
-    sandbox.run(&["gc", "--best-effort"]).is(str![]);
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stderr
+error: the root '$ROOT' is refused: others may write there and it is not sticky
+hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+    sandbox.run(&["gc", "--best-effort"]).is(str![[r#"
+--- stderr
+error: the root '$ROOT' is refused: others may write there and it is not sticky
+hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -260,10 +425,27 @@ fn root_reaps_what_belongs_to_others_only_when_asked() {
     held.wait_for("holding it");
     held.signal(Signal::SIGKILL);
     held.end(&sandbox);
-    sandbox.run(&["gc", "-v"]).is(str![]);
-    sandbox.run(&["gc", "--user", "0", "-v"]).is(str![]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (abandoned): it belongs to another user
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--user", "0", "-v"]).is(str![[r#"
+--- stderr
+skipped p (abandoned): it belongs to another user than asked for
+nothing to reap
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.segments("p").len(), 2);
-    sandbox.run(&["gc", "--all-users"]).is(str![]);
+    sandbox.run(&["gc", "--all-users"]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
@@ -278,7 +460,12 @@ fn root_reaps_the_projects_of_one_user() {
     let load = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5"]).unprivileged();
     let run = load.env("SLURM_JOB_ID", "7").run();
     assert_eq!(run.code(), 0, "{}", run.text());
-    sandbox.run(&["gc", "--job", "7", "--user", "65534", "--best-effort"]).is(str![]);
+    sandbox.run(&["gc", "--job", "7", "--user", "65534", "--best-effort"]).is(str![[r#"
+--- stdout
+p (live) reaped: job 7 has ended; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 

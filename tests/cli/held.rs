@@ -15,7 +15,16 @@ fn ctrl_c_removes_the_project() {
     let held = sandbox.hold(&HOLD);
     assert_eq!(sandbox.segments("p").len(), 2);
     held.signal(Signal::SIGINT);
-    held.end(&sandbox).is(str![]);
+    held.end(&sandbox).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- stderr
+holding it; Ctrl-C removes it
+removed project 'p'
+--- exit 130
+
+"#]]);
 }
 
 #[test]
@@ -23,7 +32,16 @@ fn sigterm_removes_the_project() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     held.signal(Signal::SIGTERM);
-    held.end(&sandbox).is(str![]);
+    held.end(&sandbox).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- stderr
+holding it; Ctrl-C removes it
+removed project 'p'
+--- exit 143
+
+"#]]);
 }
 
 #[test]
@@ -31,7 +49,16 @@ fn sighup_removes_the_project() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     held.signal(Signal::SIGHUP);
-    held.end(&sandbox).is(str![]);
+    held.end(&sandbox).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- stderr
+holding it; Ctrl-C removes it
+removed project 'p'
+--- exit 129
+
+"#]]);
 }
 
 #[test]
@@ -58,7 +85,16 @@ fn an_ignored_hangup_stays_ignored() {
     assert_eq!(sandbox.run(&["wait", "p"]).code(), 0);
     assert!(held.runs());
     held.signal(Signal::SIGTERM);
-    held.end(&sandbox).is(str![]);
+    held.end(&sandbox).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- stderr
+holding it; Ctrl-C removes it
+removed project 'p'
+--- exit 143
+
+"#]]);
 }
 
 #[test]
@@ -84,7 +120,7 @@ fn more_signals_do_not_break_the_cleaning_up() {
         }
     }
     let run = held.end(&sandbox);
-    assert!([130, 143].contains(&run.code()), "{}", run.text());
+    assert!([129, 130, 143].contains(&run.code()), "{}", run.text());
     // The drop of the sandbox looks that nothing is left.
 }
 
@@ -94,15 +130,34 @@ fn a_signal_while_loading_leaves_nothing() {
     let load = sandbox.command(&["load-hdf5", "p", "f.h5", "-p"]).start();
     until("the first segments", || !sandbox.segments("p").is_empty());
     load.signal(Signal::SIGTERM);
-    load.end(&sandbox).is(str![]);
+    load.end(&sandbox).is(str![[r#"
+--- stderr
+error: cancelled by SIGTERM; nothing stays
+--- exit 143
+
+"#]]);
 }
 
 #[test]
 fn the_keeper_of_an_unlinked_project_ends_by_itself() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
-    sandbox.run(&["unlink", "p"]).is(str![]);
-    held.end(&sandbox).is(str![]);
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stdout
+removed p: 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    held.end(&sandbox).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- stderr
+holding it; Ctrl-C removes it
+another process removed project 'p'
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -110,7 +165,16 @@ fn the_keeper_of_a_replaced_project_ends_by_itself() {
     let mut sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     sandbox.loads("p", &["load-hdf5", "-po", "p", "plain.h5"]);
-    held.end(&sandbox).is(str![]);
+    held.end(&sandbox).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- stderr
+holding it; Ctrl-C removes it
+another process replaced project 'p'
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
 
@@ -120,8 +184,32 @@ fn a_killed_keeper_leaves_an_abandoned_project_that_a_load_replaces() {
     let held = sandbox.hold(&HOLD);
     held.signal(Signal::SIGKILL);
     held.end(&sandbox);
-    sandbox.run(&["show", "p"]).is(str![]);
-    sandbox.load("p", &["plain.h5"]).is(str![]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  abandoned
+  because  its keeper, process PID, is gone
+       do  'cute-shm gc' reaps it
+ lifetime  held by PID
+     size  60 B in 2 arrays, 8 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+   loaded  TIME (AGE ago)
+     from  $WORK/plain.h5 (2.06 KiB)
+ attached  no process
+
+x  (2, 3) float64  48 B
+y  (3,) int32  12 B
+--- exit 0
+
+"#]]);
+    sandbox.load("p", &["plain.h5"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.segments("p").len(), 2);
 }
 
@@ -141,7 +229,12 @@ fn a_held_project_is_listed_with_its_keeper() {
 fn gc_leaves_a_held_project_alone() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
-    sandbox.run(&["gc", "--older-than", "0s"]).is(str![]);
+    sandbox.run(&["gc", "--older-than", "0s"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.segments("p").len(), 2);
     held.signal(Signal::SIGTERM);
     held.end(&sandbox);
@@ -153,5 +246,8 @@ fn a_quiet_load_holds_without_a_word() {
     let held = sandbox.command(&["load-hdf5", "p", "plain.h5", "-q"]).start();
     assert_eq!(sandbox.run(&["wait", "p", "--timeout", "60"]).code(), 0);
     held.signal(Signal::SIGINT);
-    held.end(&sandbox).is(str![]);
+    held.end(&sandbox).is(str![[r#"
+--- exit 130
+
+"#]]);
 }

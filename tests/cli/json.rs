@@ -69,8 +69,10 @@ object!(Nothing {});
 #[serde(deny_unknown_fields)]
 struct Source {
     path: String,
-    /// Left out when the file is the whole project.
+    /// Null when the file is the whole project.
+    #[serde(deserialize_with = "present")]
     group: Option<String>,
+    linked: bool,
     size_bytes: u64,
     mtime_ns: i64,
     file: String,
@@ -154,6 +156,7 @@ object!(Load {
     #[serde(deserialize_with = "present")]
     project: Option<String>,
     dry_run: bool,
+    reused: bool,
     #[serde(deserialize_with = "present")]
     metadata: Option<String>,
     #[serde(deserialize_with = "present")]
@@ -264,7 +267,7 @@ fn load_hdf5_tells_what_was_loaded() {
     assert_eq!(load.metadata.unwrap(), sandbox.metadata("p").to_string_lossy());
     assert_eq!((load.array_count, load.size_bytes, load.needed_bytes), (1, 16, 4096));
     assert!(load.elapsed_seconds.unwrap() > 0.0 && load.rate_bytes.unwrap() > 0);
-    assert!(!load.dry_run && load.bounds.is_empty() && load.arrays.is_empty());
+    assert!(!load.dry_run && !load.reused && load.bounds.is_empty() && load.arrays.is_empty());
     let size = fs::metadata(sandbox.file("f.h5")).unwrap().len();
     assert_eq!((load.sources[0].size_bytes, &load.sources[0].group), (size, &None));
     assert!(load.sources[0].mtime_ns > 0 && load.sources[0].file.contains(':'));

@@ -13,7 +13,10 @@ fn the_committed_pages_are_those_of_this_program() {
     let (made, committed) =
         (sandbox.file("man"), Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
     fs::create_dir(&made).unwrap();
-    sandbox.run(&["man", "man"]).is(str![]);
+    sandbox.run(&["man", "man"]).is(str![[r#"
+--- exit 0
+
+"#]]);
     assert_eq!(names(&made), names(&committed), "man/ has other pages: run scripts/generate");
     for name in names(&made) {
         let read = |folder: &Path| fs::read_to_string(folder.join(&name)).unwrap();
@@ -49,5 +52,10 @@ fn without_a_directory_the_program_s_page_is_printed() {
 
 #[test]
 fn a_directory_that_is_not_there_is_not_found() {
-    Sandbox::new().run(&["man", "nowhere"]).is(str![]);
+    Sandbox::new().run(&["man", "nowhere"]).is(str![[r#"
+--- stderr
+error: cannot write 'nowhere/cute-shm.1': No such file or directory
+--- exit 3
+
+"#]]);
 }

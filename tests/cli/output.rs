@@ -8,14 +8,33 @@ use crate::sandbox::Sandbox;
 #[test]
 fn quiet_says_only_the_result_and_errors() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
-    sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![]);
-    sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![]);
+    sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![[r#"
+--- exit 0
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is live; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
 }
 
 #[test]
 fn verbose_tells_the_steps() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
-    sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "-v"]).is(str![]);
+    sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "-v"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 1 array, 4 B in SECONDS s (RATE/s)
+--- stderr
+[SECONDS] planned 1 array, 4 B
+[SECONDS] attribute /group/data@too_large is left out: an integer of more than 64 bits with sign
+[SECONDS] published
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -37,7 +56,7 @@ fn a_pipe_gets_no_colour() {
     let sandbox = Sandbox::with_project();
     for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", "none"]] {
         let run = sandbox.run(args);
-        assert!(!run.text().contains('\u{1b}'), "{}", run.text());
+        assert!(!run.text().contains("ESC"), "{}", run.text());
     }
 }
 
@@ -46,15 +65,29 @@ fn colour_can_be_demanded_and_forbidden() {
     let sandbox = Sandbox::with_project();
     let has_colour = |args: &[&str], no_color: &str| {
         let run = sandbox.command(args).env("NO_COLOR", no_color).run();
-        run.text().contains('\u{1b}')
+        run.text().contains("ESC")
     };
     assert!(has_colour(&["list", "--color", "always"], ""));
     assert!(has_colour(&["list", "--color=always"], "1"), "the option wins over NO_COLOR");
     assert!(!has_colour(&["list", "--color", "never"], ""));
     assert!(!has_colour(&["list", "--color", "auto"], "1"));
     assert!(!has_colour(&["list", "--color", "always", "--json"], ""));
-    sandbox.run(&["show", "none", "--color", "always"]).is(str![]);
-    sandbox.run(&["list", "--color", "sometimes"]).is(str![]);
+    sandbox.run(&["show", "none", "--color", "always"]).is(str![[r#"
+--- stderr
+ESC[1mESC[31merror:ESC[0m there is no project 'none'
+ESC[36mhint:ESC[0m 'cute-shm list -s' shows the projects of this node
+--- exit 3
+
+"#]]);
+    sandbox.run(&["list", "--color", "sometimes"]).is(str![[r#"
+--- stderr
+error: invalid value 'sometimes' for '--color <WHEN>'
+  [possible values: auto, always, never]
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
 }
 
 #[test]
@@ -83,7 +116,10 @@ fn a_load_whose_reader_has_gone_loads_all_the_same() {
     drop(reader);
     let run = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5"]).run_into(writer);
     sandbox.unlink_at_end("p");
-    run.is(str![]);
+    run.is(str![[r#"
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.segments("p").len(), 2);
 }
 
@@ -91,7 +127,12 @@ fn a_load_whose_reader_has_gone_loads_all_the_same() {
 fn a_result_that_cannot_be_written_is_an_error() {
     let sandbox = Sandbox::with_project();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    sandbox.command(&["list"]).run_into(full).is(str![]);
+    sandbox.command(&["list"]).run_into(full).is(str![[r#"
+--- stderr
+error: cannot write the result: No space left on device
+--- exit 1
+
+"#]]);
 }
 
 #[test]

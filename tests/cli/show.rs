@@ -9,7 +9,37 @@ use crate::sandbox::Sandbox;
 fn a_project_is_shown_with_tree_attributes_and_provenance() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
-    sandbox.run(&["show", "p"]).is(str![]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  live
+ lifetime  persistent
+     size  4 B in 1 array, 4 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+   loaded  TIME (AGE ago)
+     from  $WORK/f.h5 (7.00 KiB)
+ attached  no process
+
+@title = "a file"
+group/
+  @level = 1
+  data  (1,) float32  4 B
+    @count = 7
+    @endless = "inf"
+    @flag = true
+    @largest = 9223372036854775807
+    @long = "long long long long long long…ng long long long long long "
+    @negative = -3
+    @not_a_number = "nan"
+    @ratio = 0.25
+    @row = [1,2,3]
+    @unit = "metres \"per\" second\n"
+left out:
+  /group/data@too_large: an integer of more than 64 bits with sign
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -28,17 +58,55 @@ fn long_attribute_values_are_printed_in_full_on_demand() {
 fn the_attributes_of_a_table_are_shown() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::compound);
     sandbox.load("p", &["f.h5"]);
-    sandbox.run(&["show", "p", "/"]).is(str![]);
+    sandbox.run(&["show", "p", "/"]).is(str![[r#"
+--- stdout
+table/
+  @origin = "survey"
+  id  (2,) uint16  4 B
+    @origin = "survey"
+  point/
+    x  (2,) float32  8 B
+      @origin = "survey"
+    label  (2,) |S3  6 B
+      @origin = "survey"
+--- exit 0
+
+"#]]);
 }
 
 #[test]
 fn a_key_shows_what_lies_below_it() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
     sandbox.load("p", &["f.h5"]);
-    sandbox.run(&["show", "p", "/train/label"]).is(str![]);
-    sandbox.run(&["show", "p", "train"]).is(str![]);
-    sandbox.run(&["show", "p", "train.images"]).is(str![]);
-    sandbox.run(&["show", "p", "/tra"]).is(str![]);
+    sandbox.run(&["show", "p", "/train/label"]).is(str![[r#"
+--- stdout
+train/
+  label  (1,) float64  8 B
+--- exit 0
+
+"#]]);
+    sandbox.run(&["show", "p", "train"]).is(str![[r#"
+--- stdout
+train/
+  images  (2,) float64  16 B
+  label  (1,) float64  8 B
+--- exit 0
+
+"#]]);
+    sandbox.run(&["show", "p", "train.images"]).is(str![[r#"
+--- stdout
+train/
+  images  (2,) float64  16 B
+--- exit 0
+
+"#]]);
+    sandbox.run(&["show", "p", "/tra"]).is(str![[r#"
+--- stderr
+error: project 'p' has no array '/tra'
+hint: 'cute-shm show p' lists its arrays
+--- exit 3
+
+"#]]);
 }
 
 #[test]
@@ -52,14 +120,38 @@ fn an_ambiguous_key_is_a_usage_error() {
         }
     });
     sandbox.load("p", &["f.h5"]);
-    sandbox.run(&["show", "p", "a.b.c"]).is(str![]);
+    sandbox.run(&["show", "p", "a.b.c"]).is(str![[r#"
+--- stderr
+error: 'a.b.c' is ambiguous: /a/b.c, /a.b/c
+hint: write it as /group/name
+--- exit 2
+
+"#]]);
 }
 
 #[test]
 fn what_the_load_left_out_is_shown() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]);
-    sandbox.run(&["show", "p"]).is(str![]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  live
+ lifetime  persistent
+     size  16 B in 1 array, 4 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+   loaded  TIME (AGE ago)
+     from  $WORK/f.h5 (6.05 KiB)
+ attached  no process
+
+good  (2,) float64  16 B
+left out:
+  /ragged: ragged array (variable-length sequences)
+  /reference: references to objects or regions
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -68,10 +160,38 @@ fn jobs_and_several_sources_are_shown() {
     let args = ["load-hdf5", "-p", "p", "a=plain.h5", "b=plain.h5"];
     sandbox.command(&args).env("SLURM_JOB_ID", "42").env("SLURM_RESTART_COUNT", "2").run();
     sandbox.unlink_at_end("p");
-    sandbox.run(&["show", "p"]).is(str![]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  live
+ lifetime  persistent
+     size  120 B in 4 arrays, 16 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+   loaded  TIME (AGE ago)
+     from  $WORK/plain.h5 (2.06 KiB)
+     from  $WORK/plain.h5 (2.06 KiB)
+      job  slurm 42
+ attached  no process
+
+a/
+  x  (2, 3) float64  48 B
+  y  (3,) int32  12 B
+b/
+  x  (2, 3) float64  48 B
+  y  (3,) int32  12 B
+--- exit 0
+
+"#]]);
 }
 
 #[test]
 fn a_missing_project_is_not_found() {
-    Sandbox::new().run(&["show", "p"]).is(str![]);
+    Sandbox::new().run(&["show", "p"]).is(str![[r#"
+--- stderr
+error: there is no project 'p'
+hint: 'cute-shm list -s' shows the projects of this node
+--- exit 3
+
+"#]]);
 }

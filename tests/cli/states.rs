@@ -22,8 +22,9 @@ pub fn write_metadata(sandbox: &Sandbox, project: &str, first: &str, ids: &[&str
     let mut text = first.to_owned();
     for (number, id) in ids.iter().enumerate() {
         let name = format!("cute-shm.{project}.{id}");
+        let private = format!("/{name}");
         text.push_str(&format!(
-            "[a{number}]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1,]\n\
+            "[a{number}]\nshm_name = {name:?}\nshm_private_name = {private:?}\nshape = [1,]\n\
              dtype = \"float64\"\n\n[a{number}.attrs]\n\n"
         ));
     }
@@ -131,8 +132,28 @@ fn a_project_that_python_made_is_live() {
     python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     sandbox.unlink_at_end("p");
     judged(&sandbox, "live", "");
-    sandbox.run(&["list", "-s"]).is(str![]);
-    sandbox.run(&["show", "p"]).is(str![]);
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state  lifetime  attached  age
+p             2  16 B     8 KiB  live   -         0         AGE
+--- exit 0
+
+"#]]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  live
+ lifetime  -
+     size  16 B in 2 arrays, 8 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+ attached  no process
+
+a0  (1,) float64  8 B
+a1  (1,) float64  8 B
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -167,7 +188,17 @@ fn a_project_of_an_earlier_boot_is_stale() {
     stale_project(&sandbox, "p");
     sandbox.unlink_at_end("p");
     judged(&sandbox, "stale", "all segments are gone, loaded before this boot");
-    sandbox.run(&["list", "-s", "--check"]).is(str![]);
+    sandbox.run(&["list", "-s", "--check"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state  lifetime  attached  age
+p             1   0 B       0 B  stale  -         0         AGE
+--- stderr
+warning: 'p': stale: all segments are gone, loaded before this boot
+error: 1 project not live
+hint: 'cute-shm gc --dry-run' shows what can be reaped
+--- exit 11
+
+"#]]);
 }
 
 #[test]
@@ -185,8 +216,20 @@ fn a_project_of_another_host_is_elsewhere() {
     sandbox.may_leave();
     judged(&sandbox, "elsewhere", "loaded on host 'other'");
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0, "elsewhere is no finding");
-    sandbox.run(&["unlink", "p"]).is(str![]);
-    sandbox.run(&["gc", "--broken", "-v"]).is(str![]);
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stderr
+error: project 'p' is not of this node: loaded on host 'other'
+hint: its owner, on its own node, can remove it; root can with --all-users
+--- exit 6
+
+"#]]);
+    sandbox.run(&["gc", "--broken", "-v"]).is(str![[r#"
+--- stderr
+skipped p (elsewhere): loaded on host 'other'
+nothing to reap
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -196,7 +239,10 @@ fn a_project_of_another_shm_directory_is_elsewhere() {
     sandbox.may_leave();
     judged(&sandbox, "elsewhere", "loaded with another shm directory (a container?)");
     sandbox.write("plain.h5", crate::fixtures::plain);
-    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![]);
+    let run = sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]);
+    assert_eq!(run.code(), 4, "{}", run.text());
+    assert!(run.stderr().contains("(a container?)"), "{}", run.text());
+    assert!(!run.stderr().contains("unlink"), "it cannot be unlinked here: {}", run.text());
 }
 
 #[test]
@@ -205,7 +251,15 @@ fn what_is_no_toml_is_corrupt() {
     make_root(&sandbox);
     fs::write(sandbox.metadata("p"), "[a\n").unwrap();
     sandbox.unlink_at_end("p");
-    sandbox.run(&["list", "-s"]).is(str![]);
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  corrupt  -         0         AGE
+--- stderr
+warning: 'p': corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]`
+--- exit 0
+
+"#]]);
 }
 
 #[test]
@@ -234,8 +288,23 @@ fn metadata_that_names_what_it_may_not_is_corrupt_and_nothing_of_it_is_removed()
     fs::write(sandbox.metadata("p"), text.replace("cute-shm.p.", "cute-shm.q.")).unwrap();
     write_segment(&sandbox, "q", "aaaaaaaaaa");
     sandbox.may_leave();
-    sandbox.run(&["list", "-s"]).is(str![]);
-    sandbox.run(&["unlink", "p"]).is(str![]);
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             1   0 B       0 B  corrupt  -         0         AGE
+q             0   0 B     4 KiB  orphan   -         0           -
+--- stderr
+warning: 'p': corrupt: its metadata names 'cute-shm.q.TOKENaaaaa' for '/a0', which is no segment of this project
+warning: 'q': orphan: no metadata and no ledger claims these segments
+--- exit 0
+
+"#]]);
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stdout
+removed p: 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), ["cute-shm.q.aaaaaaaaaa"]);
 }
 
@@ -246,26 +315,59 @@ fn metadata_that_is_a_link_is_corrupt_and_not_followed() {
     make_root(&sandbox);
     fs::write(sandbox.file("target"), "[a]\n").unwrap();
     crate::sandbox::link(&sandbox.file("target"), &sandbox.metadata("p"));
-    sandbox.run(&["list", "-s"]).is(str![]);
-    sandbox.run(&["unlink", "p"]).is(str![]);
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  corrupt  -         0         AGE
+--- stderr
+warning: 'p': corrupt: cannot open '$ROOT/cute-shm.p.toml': Too many symbolic links encountered
+--- exit 0
+
+"#]]);
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stderr
+error: project 'p' has metadata that cannot be trusted: cannot open '$ROOT/cute-shm.p.toml': Too many symbolic links encountered
+hint: its owner, on its own node, can remove it; root can with --all-users
+--- exit 6
+
+"#]]);
     assert!(sandbox.file("target").exists());
 }
 
 #[test]
 fn a_damaged_ledger_makes_a_project_corrupt() {
-    let mut sandbox = Sandbox::with_project();
-    sandbox.may_leave();
+    let sandbox = Sandbox::with_project();
+    let ledger = fs::read_to_string(sandbox.shm_file(".ledger")).unwrap();
     fs::write(sandbox.shm_file(".ledger"), "version = 1\n").unwrap();
     judged(&sandbox, "corrupt", "the ledger '$SHM/cute-shm.p.KEYHASH.ledger' missing field `root`");
+    fs::write(sandbox.shm_file(".ledger"), ledger).unwrap();
 }
 
 #[test]
 fn a_project_whose_lock_is_held_is_live_and_changing() {
     let sandbox = Sandbox::with_project();
     let lock = ChangeLock::take(&sandbox);
-    sandbox.run(&["list", "-s"]).is(str![]);
-    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![]);
-    sandbox.run(&["gc", "-v"]).is(str![]);
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state            lifetime    attached  age
+p             2  60 B     8 KiB  live (changing)  persistent  0         AGE
+--- exit 0
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![[r#"
+--- stderr
+error: project 'p' is being changed by another process
+hint: wait for it: cute-shm wait PROJECT, or load-hdf5 --ensure --wait SECONDS
+--- exit 7
+
+"#]]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (live): somebody changes it just now
+nothing to reap
+--- exit 0
+
+"#]]);
     drop(lock);
 }
 
@@ -289,7 +391,12 @@ fn an_interrupted_removal_is_removing_then_abandoned() {
     judged(&sandbox, "removing", "");
     drop(lock);
     judged(&sandbox, "abandoned", "its removal was interrupted");
-    sandbox.run(&["gc"]).is(str![]);
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its removal was interrupted; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
@@ -298,8 +405,32 @@ fn a_project_without_metadata_is_detached() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.metadata("p")).unwrap();
     judged(&sandbox, "detached", "its metadata file is gone");
-    sandbox.run(&["show", "p"]).is(str![]);
-    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  detached
+  because  its metadata file is gone
+       do  'cute-shm gc --repair' restores its metadata
+ lifetime  persistent
+     size  60 B in 2 arrays, 8 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+   loaded  TIME (AGE ago)
+     from  $WORK/plain.h5 (2.06 KiB)
+ attached  no process
+
+x  (2, 3) float64  48 B
+y  (3,) int32  12 B
+--- exit 0
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is detached: its metadata file is gone; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
 }
 
 #[test]
@@ -309,8 +440,27 @@ fn segments_that_nothing_claims_are_an_orphan() {
     make_root(&sandbox);
     write_segment(&sandbox, "p", "aaaaaaaaaa");
     judged(&sandbox, "orphan", "no metadata and no ledger claims these segments");
-    sandbox.run(&["list"]).is(str![]);
-    sandbox.run(&["list", "-s", "--check"]).is(str![]);
+    sandbox.run(&["list"]).is(str![[r#"
+--- stdout
+p orphan 0 B $ROOT/cute-shm.p.toml
+  no arrays
+
+--- stderr
+warning: 'p': orphan: no metadata and no ledger claims these segments
+--- exit 0
+
+"#]]);
+    sandbox.run(&["list", "-s", "--check"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state   lifetime  attached  age
+p             0   0 B     4 KiB  orphan  -         0           -
+--- stderr
+warning: 'p': orphan: no metadata and no ledger claims these segments
+error: 1 project not live
+hint: 'cute-shm gc --dry-run' shows what can be reaped
+--- exit 11
+
+"#]]);
 }
 
 #[test]
@@ -319,11 +469,37 @@ fn what_an_unprivileged_user_may_not_read_is_foreign() {
         return; // Only root can make a file of another user.
     }
     let sandbox = Sandbox::with_project();
-    sandbox.command(&["list", "-s"]).unprivileged().run().is(str![]);
-    sandbox.command(&["list", "-s", "--check"]).unprivileged().run().is(str![]);
-    sandbox.command(&["gc", "-v", "--broken"]).unprivileged().run().is(str![]);
-    sandbox.command(&["unlink", "p"]).unprivileged().run().is(str![]);
-    sandbox.command(&["load-hdf5", "-po", "p", "plain.h5"]).unprivileged().run().is(str![]);
+    sandbox.command(&["list", "-s"]).unprivileged().run().is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  foreign  -         unknown     -
+--- exit 0
+
+"#]]);
+    sandbox.command(&["list", "-s", "--check"]).unprivileged().run().is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  foreign  -         unknown     -
+--- exit 0
+
+"#]]);
+    sandbox.command(&["gc", "-v", "--broken"]).unprivileged().run().is(str![[r#"
+--- stderr
+skipped p (foreign): it belongs to another user
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.command(&["unlink", "p"]).unprivileged().run().is(str![[r#"
+--- stderr
+error: project 'p' is another user's and cannot be judged: its metadata cannot be read
+hint: its owner, on its own node, can remove it; root can with --all-users
+--- exit 6
+
+"#]]);
+    let load = ["load-hdf5", "-po", "p", "plain.h5"];
+    let run = sandbox.command(&load).unprivileged().run();
+    assert_eq!(run.code(), 6, "another user's project is in the way: {}", run.text());
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
 
@@ -337,7 +513,7 @@ fn the_segments_of_another_user_make_a_project_corrupt() {
     python_project(&sandbox, "p", &["aaaaaaaaaa"]);
     let segment = sandbox.shm().join("cute-shm.p.aaaaaaaaaa");
     std::os::unix::fs::chown(&segment, Some(NOBODY), None).unwrap();
-    judged(&sandbox, "corrupt", "its segment 'cute-shm.p.aaaaaaaaaa' belongs to user UID");
+    judged(&sandbox, "corrupt", "its segment 'cute-shm.p.TOKENaaaaa' belongs to user UID");
     sandbox.run(&["unlink", "p"]).is(str![]);
     assert!(segment.exists());
 }
@@ -346,14 +522,32 @@ fn the_segments_of_another_user_make_a_project_corrupt() {
 fn a_load_takes_a_stale_project_for_absent() {
     let mut sandbox = Sandbox::with_plain();
     stale_project(&sandbox, "p");
-    sandbox.load("p", &["plain.h5"]).is(str![]);
+    sandbox.load("p", &["plain.h5"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
 }
 
 #[test]
 fn a_load_refuses_a_broken_project_unless_it_may_overwrite() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
-    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![]);
-    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![]);
+    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is broken: 1 of 2 segments are gone; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
