@@ -113,13 +113,13 @@ warning: 'p': broken: 1 of 2 segments are gone
 "#]]);
     sandbox.run(&["list", "--color", "always"]).is(str![[r#"
 --- stdout
-ESC[1mpESC[0m ESC[1mESC[31mbrokenESC[0m 12 B ESC[2m$ROOT/cute-shm.p.tomlESC[0m
+<ESC>[1mp<ESC>[0m <ESC>[1m<ESC>[31mbroken<ESC>[0m 12 B <ESC>[2m$ROOT/cute-shm.p.toml<ESC>[0m
   key  shape   dtype    size  attributes  segment
-  /x   (2, 3)  float64  48 B              ESC[1mESC[31m* missing *ESC[0m
-  /y   (3,)    int32    12 B              ESC[36mcute-shm.p.TOKEN00001ESC[0m
+  /x   (2, 3)  float64  48 B              <ESC>[1m<ESC>[31m* missing *<ESC>[0m
+  /y   (3,)    int32    12 B              <ESC>[36mcute-shm.p.TOKEN00001<ESC>[0m
 
 --- stderr
-ESC[1mESC[33mwarning:ESC[0m 'p': broken: 1 of 2 segments are gone
+<ESC>[1m<ESC>[33mwarning:<ESC>[0m 'p': broken: 1 of 2 segments are gone
 --- exit 0
 
 "#]]);

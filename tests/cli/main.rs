@@ -10,6 +10,7 @@ mod fixtures;
 mod gc;
 mod held;
 mod json;
+mod lifetime;
 mod list;
 mod load_hdf5;
 mod man;

@@ -56,7 +56,7 @@ fn a_pipe_gets_no_colour() {
     let sandbox = Sandbox::with_project();
     for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", "none"]] {
         let run = sandbox.run(args);
-        assert!(!run.text().contains("ESC"), "{}", run.text());
+        assert!(!run.text().contains("<ESC>"), "{}", run.text());
     }
 }
 
@@ -65,7 +65,7 @@ fn colour_can_be_demanded_and_forbidden() {
     let sandbox = Sandbox::with_project();
     let has_colour = |args: &[&str], no_color: &str| {
         let run = sandbox.command(args).env("NO_COLOR", no_color).run();
-        run.text().contains("ESC")
+        run.text().contains("<ESC>")
     };
     assert!(has_colour(&["list", "--color", "always"], ""));
     assert!(has_colour(&["list", "--color=always"], "1"), "the option wins over NO_COLOR");
@@ -74,8 +74,8 @@ fn colour_can_be_demanded_and_forbidden() {
     assert!(!has_colour(&["list", "--color", "always", "--json"], ""));
     sandbox.run(&["show", "none", "--color", "always"]).is(str![[r#"
 --- stderr
-ESC[1mESC[31merror:ESC[0m there is no project 'none'
-ESC[36mhint:ESC[0m 'cute-shm list -s' shows the projects of this node
+<ESC>[1m<ESC>[31merror:<ESC>[0m there is no project 'none'
+<ESC>[36mhint:<ESC>[0m 'cute-shm list -s' shows the projects of this node
 --- exit 3
 
 "#]]);

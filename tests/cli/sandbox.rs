@@ -161,7 +161,7 @@ impl Sandbox {
 
     /// Makes a text the same in every run: paths, tokens, times, processes and users have stand-ins.
     pub fn normalise(&self, text: &str) -> String {
-        let mut text = text.replace('\u{1b}', "ESC");
+        let mut text = text.replace('\u{1b}', "<ESC>");
         for (path, name) in [(self.root(), "$ROOT"), (self.shm(), "$SHM"), (self.work(), "$WORK")] {
             text = text.replace(&*path.to_string_lossy(), name);
         }
