@@ -11,8 +11,8 @@ use hdf5::{File, Group, H5Type, Location};
 
 use crate::sandbox::Sandbox;
 
-fn attribute<T: H5Type>(location: &Location, name: &str, value: T) {
-    location.new_attr::<T>().create(name).unwrap().write_scalar(&value).unwrap();
+fn attribute<T: H5Type>(location: &Location, name: &str, value: &T) {
+    location.new_attr::<T>().create(name).unwrap().write_scalar(value).unwrap();
 }
 
 fn text(value: &str) -> VarLenUnicode {
@@ -61,7 +61,7 @@ pub fn compound(path: &Path) {
     let label = FixedAscii::from_ascii(b"abc").unwrap();
     let rows = [1, 2].map(|id| Row { id, point: Point { x: 0.5, label } });
     let table = file.new_dataset_builder().with_data(&rows).create("table").unwrap();
-    attribute(&table, "origin", text("survey"));
+    attribute(&table, "origin", &text("survey"));
 }
 
 /// Fixed and variable strings.
@@ -76,22 +76,22 @@ pub fn strings(path: &Path) {
 /// Attributes of every sort that TOML holds, on the root, a group and a dataset, and one that it does not.
 pub fn attributes(path: &Path) {
     let file = File::create(path).unwrap();
-    attribute(&file, "title", text("a file"));
+    attribute(&file, "title", &text("a file"));
     let group = file.create_group("group").unwrap();
-    attribute(&group, "level", 1_i64);
+    attribute(&group, "level", &1_i64);
     let data = group.new_dataset_builder().with_data(&[1.5_f32]).create("data").unwrap();
-    attribute(&data, "count", 7_i64);
-    attribute(&data, "negative", -3_i8);
-    attribute(&data, "largest", i64::MAX);
-    attribute(&data, "ratio", 0.25);
-    attribute(&data, "not_a_number", f64::NAN);
-    attribute(&data, "endless", f64::INFINITY);
-    attribute(&data, "flag", true);
-    attribute(&data, "unit", text("metres \"per\" second\n"));
-    attribute(&data, "long", text(&"long ".repeat(20)));
+    attribute(&data, "count", &7_i64);
+    attribute(&data, "negative", &-3_i8);
+    attribute(&data, "largest", &i64::MAX);
+    attribute(&data, "ratio", &0.25);
+    attribute(&data, "not_a_number", &f64::NAN);
+    attribute(&data, "endless", &f64::INFINITY);
+    attribute(&data, "flag", &true);
+    attribute(&data, "unit", &text("metres \"per\" second\n"));
+    attribute(&data, "long", &text(&"long ".repeat(20)));
     let row = data.new_attr::<i32>().shape(3).create("row").unwrap();
     row.write_raw(&[1, 2, 3]).unwrap();
-    attribute(&data, "too_large", u64::MAX);
+    attribute(&data, "too_large", &u64::MAX);
 }
 
 /// An empty array, a scalar, and an empty root.

@@ -157,17 +157,23 @@ fn ensure_adds_the_caller_s_job() {
 }
 
 #[test]
-fn ensure_refuses_what_was_loaded_from_other_files_or_otherwise() {
+fn ensure_replaces_what_was_loaded_from_other_files_or_otherwise() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.write("other.h5", fixtures::plain);
     sandbox.load("p", &["plain.h5"]);
-    let ensure = |more: &[&str]| {
-        sandbox.run(&[&["load-hdf5", "-p", "--ensure", "p"][..], more].concat()).code()
+    let is_reused = |more: &[&str]| {
+        let args = [&["load-hdf5", "-p", "--ensure", "p", "--json"][..], more].concat();
+        let run = sandbox.run(&args);
+        assert_eq!(run.code(), 0, "{}", run.text());
+        run.json::<serde_json::Value>()["reused"].as_bool().unwrap()
     };
-    assert_eq!(ensure(&["other.h5"]), 4);
-    assert_eq!(ensure(&["plain.h5", "--include", "x"]), 4);
-    sandbox.write("plain.h5", fixtures::groups);
-    assert_eq!(ensure(&["plain.h5"]), 4, "the file has changed");
+    assert!(is_reused(&["plain.h5"]));
+    assert!(!is_reused(&["other.h5"]));
+    assert!(!is_reused(&["other.h5", "--include", "x"]));
+    assert!(is_reused(&["other.h5", "--include", "x"]));
+    sandbox.write("other.h5", fixtures::plain);
+    assert!(!is_reused(&["other.h5", "--include", "x"]), "the file has changed");
+    assert_eq!(sandbox.segments("p").len(), 1, "what was replaced is gone");
 }
 
 #[test]

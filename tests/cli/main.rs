@@ -3,6 +3,9 @@
 //!
 //! Expected texts stand in the tests; `SNAPSHOTS=overwrite cargo test --test cli` writes them anew.
 
+// That is how snapbox writes them.
+#![allow(clippy::needless_raw_string_hashes)]
+
 mod completions;
 mod errors;
 mod exit_codes;

@@ -2,13 +2,14 @@
 //! whole outcome as one text.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -105,7 +106,7 @@ impl Sandbox {
     /// The program with arguments that need not be UTF-8.
     pub fn program(&self, args: Vec<OsString>) -> Program<'_> {
         let (env, shell) = (Vec::new(), String::new());
-        Program { sandbox: self, args, env, shell, unshared: false, nobody: false }
+        Program { sandbox: self, args, env, shell, unshared: Vec::new(), nobody: false }
     }
 
     /// Runs the program to its end.
@@ -219,13 +220,32 @@ pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
+/// How a namespace of mounts is made.
+fn unshare() -> &'static [&'static str] {
+    if is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] }
+}
+
+/// Whether a test may mount a tmpfs in a namespace of its own: many containers forbid it.
+pub fn can_mount() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let mut unshared = Command::new("/usr/bin/unshare");
+        unshared.args(unshare()).args(["/bin/mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+        let can = unshared.output().is_ok_and(|output| output.status.success());
+        if !can {
+            eprintln!("this machine lets nobody mount: tests that need it do nothing");
+        }
+        can
+    })
+}
+
 /// A call of the program that is being put together.
 pub struct Program<'a> {
     sandbox: &'a Sandbox,
     args: Vec<OsString>,
     env: Vec<(&'static str, OsString)>,
     shell: String,
-    unshared: bool,
+    unshared: Vec<&'static str>,
     nobody: bool,
 }
 
@@ -244,7 +264,13 @@ impl Program<'_> {
 
     /// Run with mounts of its own, after this shell command has made them.
     pub fn unshared(mut self, shell: &str) -> Self {
-        self.unshared = true;
+        self.unshared = unshare().to_vec();
+        self.after(shell)
+    }
+
+    /// Run with mounts and processes of its own: it is that node's process 1.
+    pub fn in_a_node_of_its_own(mut self, shell: &str) -> Self {
+        self.unshared = vec!["--mount", "--pid", "--fork", "--mount-proc"];
         self.after(shell)
     }
 
@@ -258,11 +284,10 @@ impl Program<'_> {
         let binary = self.sandbox.binary();
         let mut command = Command::new(&binary);
         if !self.shell.is_empty() {
-            command = Command::new(if self.unshared { "/usr/bin/unshare" } else { "/bin/sh" });
-            match (self.unshared, is_root()) {
-                (false, _) => {}
-                (true, true) => drop(command.args(["--mount", "/bin/sh"])),
-                (true, false) => drop(command.args(["--mount", "--map-root-user", "/bin/sh"])),
+            command = Command::new("/bin/sh");
+            if !self.unshared.is_empty() {
+                command = Command::new("/usr/bin/unshare");
+                command.args(&self.unshared).arg("/bin/sh");
             }
             command.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.shell)]).arg(&binary);
         }
@@ -312,16 +337,16 @@ fn render(stdout: &str, stderr: &str, status: ExitStatus) -> String {
     let mut text = String::new();
     for (name, stream) in [("stdout", stdout), ("stderr", stderr)] {
         if !stream.is_empty() {
-            text.push_str(&format!("--- {name}\n{stream}"));
+            let _ = write!(text, "--- {name}\n{stream}");
             if !stream.ends_with('\n') {
                 text.push_str("<no line end>\n");
             }
         }
     }
-    match (status.code(), status.signal()) {
-        (Some(code), _) => text.push_str(&format!("--- exit {code}\n")),
-        (None, signal) => text.push_str(&format!("--- killed by signal {}\n", signal.unwrap_or(0))),
-    }
+    let _ = match (status.code(), status.signal()) {
+        (Some(code), _) => writeln!(text, "--- exit {code}"),
+        (None, signal) => writeln!(text, "--- killed by signal {}", signal.unwrap_or(0)),
+    };
     text
 }
 

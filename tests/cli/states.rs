@@ -1,13 +1,14 @@
 //! The states of projects that were made by Python, on another host, in another boot, or that lost
 //! something: how `list` judges them, and what `load-hdf5` does about them.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::MetadataExt as _;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use snapbox::str;
 
-use crate::sandbox::{NOBODY, Sandbox, is_root};
+use crate::sandbox::{NOBODY, Sandbox, can_mount, is_root};
 
 /// A root directory as the program makes it.
 pub fn make_root(sandbox: &Sandbox) {
@@ -23,10 +24,11 @@ pub fn write_metadata(sandbox: &Sandbox, project: &str, first: &str, ids: &[&str
     for (number, id) in ids.iter().enumerate() {
         let name = format!("cute-shm.{project}.{id}");
         let private = format!("/{name}");
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "[a{number}]\nshm_name = {name:?}\nshm_private_name = {private:?}\nshape = [1,]\n\
              dtype = \"float64\"\n\n[a{number}.attrs]\n\n"
-        ));
+        );
     }
     fs::write(sandbox.metadata(project), text).unwrap();
 }
@@ -180,6 +182,29 @@ fn without_a_mark_lost_segments_may_lie_elsewhere() {
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
     sandbox.unlink_at_end("p");
     judged(&sandbox, "broken", "1 of 1 segments are gone, or lie elsewhere");
+}
+
+#[test]
+fn without_a_mark_lost_segments_of_this_very_shm_directory_are_stale() {
+    if !is_root() || !can_mount() {
+        return; // Only root can make a node of its own: a /dev/shm that process 1 sees.
+    }
+    let sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
+    // The new /dev/shm hides the sandbox, but not the root at its other place.
+    let mounts = format!(
+        "mount --bind '{}' /mnt && mount -t tmpfs -o mode=1777 tmpfs /dev/shm || exit 99",
+        sandbox.root().display()
+    );
+    let gc = sandbox.command(&["gc"]).env("CUTE_SHM_ROOT", "/mnt").env("CUTE_SHM_DIR", "/dev/shm");
+    let run = gc.in_a_node_of_its_own(&mounts).run();
+    run.is(str![[r#"
+--- stdout
+p (stale) reaped: all segments are gone, and they can only have been here; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert!(!sandbox.metadata("p").exists());
 }
 
 #[test]
