@@ -10,6 +10,7 @@ use nix::sys::stat::FileStat;
 use nix::unistd::Uid;
 use serde::Serialize;
 
+use super::directory::FileId;
 use super::host;
 use super::ledger::{Key, Ledger, Lifetime, Record};
 use super::lock;
@@ -112,6 +113,10 @@ pub struct MetadataFile {
     pub mtime: i64,
     /// Permission bits.
     pub mode: u32,
+    /// Which file it was.
+    pub id: FileId,
+    /// It was read; what is no regular file, or has several names, is not.
+    pub trusted: bool,
 }
 
 /// A judged project.
@@ -190,7 +195,24 @@ enum Found {
 /// # Errors
 /// As the system says; what can be told as a state is none.
 pub fn judge(place: &Place, survey: &Survey, key: &Key, uid: u32) -> Result<Project> {
-    judge_as(place, survey, key, uid, false)
+    let mut project = judge_as(place, survey, key, uid, false)?;
+    // Segments that vanish while we look may have been replaced: then there is other metadata by now.
+    for _ in 0..3 {
+        if project.missing.is_empty() || !was_replaced(place, &project)? {
+            break;
+        }
+        project = judge_as(place, survey, key, uid, false)?;
+    }
+    Ok(project)
+}
+
+/// Whether the metadata file is another than the one that was judged.
+fn was_replaced(place: &Place, project: &Project) -> Result<bool> {
+    let now = match read_metadata(place, project)? {
+        Found::Good(file, _) | Found::Bad(file, _) => Some(file.text),
+        Found::Absent | Found::Unreadable(_) => None,
+    };
+    Ok(now.as_ref() != project.file.as_ref().map(|file| &file.text))
 }
 
 /// As [`judge`], by the holder of the change lock: the lock is free then, but for itself.
@@ -408,6 +430,8 @@ fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
     }
     let file = |text: String, stat: &FileStat| MetadataFile {
         text,
+        id: FileId::of(stat),
+        trusted: true,
         mtime: stat.st_mtime,
         mode: stat.st_mode & 0o7777,
     };
@@ -423,7 +447,9 @@ fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
             Ok(Found::Unreadable("its metadata cannot be read".to_owned()))
         }
         Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Permission) => {
-            Ok(Found::Bad(file(String::new(), &stat), error.to_string()))
+            let trusted = error.kind() == Kind::Corrupt;
+            let file = MetadataFile { trusted, ..file(String::new(), &stat) };
+            Ok(Found::Bad(file, error.to_string()))
         }
         Err(error) => Err(error),
     }
