@@ -1,7 +1,7 @@
 //! The one judge of a project's state: `list`, `show`, `load-hdf5`, `unlink` and `gc` all ask here.
 //! Nothing is decided by a pid, and "cannot look" is never "dead".
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::host;
 use super::ledger::{Key, Ledger, Lifetime, Record};
 use super::lock;
 use super::metadata::{Mark, Metadata};
-use super::name::{ProjectName, SegmentName};
+use super::name::{ProjectName, SegmentName, Token};
 use super::place::Place;
 use super::survey::Survey;
 use crate::{Kind, Result};
@@ -573,22 +573,18 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
             project.present.keys().chain(&project.missing).chain(project.leftovers.keys())
         })
         .collect();
-    let mut tokens = Vec::new();
+    let mut owned: HashMap<&ProjectName, Vec<Token>> = HashMap::new();
     for key in &survey.keys {
-        match Ledger::read(&place.shm, key) {
-            Ok(Some((ledger, _))) => {
-                tokens
-                    .extend(ledger.tokens().into_iter().map(|t| (key.project.clone(), t.clone())));
-            }
-            Ok(None) => {}
-            // A ledger that cannot be read may claim any segment of its project.
-            Err(_) => {
-                tokens.extend(survey.segments_of(&key.project).iter().filter_map(|segment| {
-                    let text = segment.to_text();
-                    let id = text.get(text.len().checked_sub(10)?..)?.get(..5)?.to_owned();
-                    Some((key.project.clone(), id.try_into().ok()?))
-                }));
-            }
+        let tokens = owned.entry(&key.project).or_default();
+        match judged.iter().find(|project| project.key == *key) {
+            Some(project) => tokens.extend(project.ledger.iter().flat_map(Ledger::tokens).cloned()),
+            None => match Ledger::read(&place.shm, key) {
+                Ok(ledger) => tokens.extend(ledger.iter().flat_map(|(l, _)| l.tokens()).cloned()),
+                // A ledger that cannot be read may claim any segment of its project.
+                Err(_) => {
+                    tokens.extend(survey.segments_of(&key.project).iter().map(SegmentName::token))
+                }
+            },
         }
     }
     let mut found: IndexMap<(ProjectName, u32), Project> = IndexMap::new();
@@ -597,7 +593,8 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
             |p: &Project| matches!(p.state, State::Foreign | State::Elsewhere | State::Corrupt);
         let foreign = judged.iter().any(|project| project.name() == name && unknown(project));
         for segment in segments {
-            let owned = tokens.iter().any(|(owner, token)| owner == name && segment.bears(token));
+            let owned =
+                owned.get(name).is_some_and(|tokens| tokens.iter().any(|t| segment.bears(t)));
             if foreign || owned || claimed.contains(segment) {
                 continue;
             }
