@@ -181,7 +181,11 @@ fn report(
     let name = text::shown(&entry.project, true);
     let (state, reason) = (item.project.state, &item.reason);
     match action {
-        "skipped" => output.detail(&format!("skipped {name} ({state}): {reason}")),
+        // What is well is told only to those who ask.
+        "skipped" if state == State::Live => {
+            output.detail(&format!("kept {name} ({state}): {reason}"));
+        }
+        "skipped" => output.status(&format!("skipped {name} ({state}): {reason}")),
         "failed" => {}
         _ => {
             let would = if dry { "would be " } else { "" };

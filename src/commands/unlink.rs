@@ -10,6 +10,7 @@ use crate::output::{Output, text};
 use crate::shm::attached::Attached;
 use crate::shm::change::Change;
 use crate::shm::name::ProjectName;
+use crate::shm::owner::act_as;
 use crate::shm::place::Place;
 use crate::shm::removal::{self, Removed};
 use crate::shm::state::{self, Project};
@@ -29,6 +30,9 @@ pub struct Args {
     /// A missing project is no error
     #[arg(short, long)]
     pub force: bool,
+    /// As root: projects of other users too
+    #[arg(long)]
+    pub all_users: bool,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -122,15 +126,15 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 fn one(place: &Place, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
     let survey = Survey::take(place)?;
     let project = find(place, &survey, name)?;
+    removal::allowed(&project, args.all_users)?;
     if args.dry_run {
         return Ok(removal::segments_of(&project, &place.shm));
     }
-    remove(place, &project)
+    act_as(project.uid, || remove(place, &project))
 }
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.
 fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
-    removal::allowed(judged)?;
     let mut patience = 100;
     let change = Change::begin_for(place, &judged.key, judged.uid, &mut || {
         patience -= 1;

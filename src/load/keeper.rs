@@ -223,15 +223,14 @@ fn make(
 fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     let Some(project) = there else { return Ok(false) };
     let name = request.project.to_text();
-    match project.state {
-        State::Stale | State::Abandoned => return Ok(true),
-        State::Foreign => {
-            let message = format!("project '{name}' belongs to user {}", project.uid);
-            return Err(Error::new(Kind::Permission, message)
-                .about(name)
-                .with_hint("choose another name, or another root with --root DIR"));
-        }
-        _ => {}
+    if project.state == State::Foreign || project.uid != nix::unistd::Uid::effective().as_raw() {
+        let message = format!("project '{name}' belongs to user {}", project.uid);
+        return Err(Error::new(Kind::Permission, message)
+            .about(name)
+            .with_hint("choose another name, or another root with --root DIR"));
+    }
+    if matches!(project.state, State::Stale | State::Abandoned) {
+        return Ok(true);
     }
     let replaceable = !matches!(project.state, State::Elsewhere);
     if request.existing != Existing::Refuse && replaceable {
