@@ -111,6 +111,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'A missing project is no error')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'A missing project is no error')
+            [CompletionResult]::new('--all-users', '--all-users', [CompletionResultType]::ParameterName, 'As root: projects of other users too')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be removed, and remove nothing')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')

@@ -285,7 +285,7 @@ _cute__shm() {
             return 0
             ;;
         cute__subcmd__shm__subcmd__unlink)
-            opts="-f -q -v -h -V --force --dry-run --root --json --quiet --verbose --color --help --version"
+            opts="-f -q -v -h -V --force --all-users --dry-run --root --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

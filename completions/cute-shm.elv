@@ -104,6 +104,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --color 'When to use colour; NO_COLOR counts too'
             cand -f 'A missing project is no error'
             cand --force 'A missing project is no error'
+            cand --all-users 'As root: projects of other users too'
             cand --dry-run 'Say what would be removed, and remove nothing'
             cand --json 'Print exactly one JSON object on standard output, also on failure'
             cand -q 'Print no status and no warnings'

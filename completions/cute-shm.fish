@@ -92,6 +92,7 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -l color -d 'W
 always\t'Always'
 never\t'Never'"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -s f -l force -d 'A missing project is no error'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -l all-users -d 'As root: projects of other users too'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -l dry-run -d 'Say what would be removed, and remove nothing'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -l json -d 'Print exactly one JSON object on standard output, also on failure'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -s q -l quiet -d 'Print no status and no warnings'

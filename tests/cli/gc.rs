@@ -78,7 +78,7 @@ nothing to reap
 "#]]);
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (live): it is live
+kept p (live): it is live
 nothing to reap
 --- exit 0
 
@@ -217,7 +217,7 @@ fn the_segments_of_a_project_of_another_root_are_no_orphans() {
     ]);
     run.is(str![[r#"
 --- stderr
-skipped p (live): it is live
+kept p (live): it is live
 nothing to reap
 --- exit 0
 
@@ -341,7 +341,7 @@ fn projects_of_unknown_age_are_not_old() {
     sandbox.unlink_at_end("p");
     sandbox.run(&["gc", "--older-than", "0", "-v"]).is(str![[r#"
 --- stderr
-skipped p (live): it is live
+kept p (live): it is live
 nothing to reap
 --- exit 0
 
@@ -383,7 +383,7 @@ fn a_project_that_is_being_changed_is_skipped() {
     let lock = ChangeLock::take(&sandbox);
     sandbox.run(&["gc", "-v", "--older-than", "0"]).is(str![[r#"
 --- stderr
-skipped p (live): somebody changes it just now
+kept p (live): somebody changes it just now
 nothing to reap
 --- exit 0
 

@@ -244,7 +244,7 @@ fn a_project_of_another_host_is_elsewhere() {
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stderr
 error: project 'p' is not of this node: loaded on host 'other'
-hint: its owner, on its own node, can remove it; root can with --all-users
+hint: remove it where it was loaded
 --- exit 6
 
 "#]]);
@@ -352,7 +352,7 @@ warning: 'p': corrupt: cannot open '$ROOT/cute-shm.p.toml': Too many symbolic li
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stderr
 error: project 'p' has metadata that cannot be trusted: cannot open '$ROOT/cute-shm.p.toml': Too many symbolic links encountered
-hint: its owner, on its own node, can remove it; root can with --all-users
+hint: look at that file by hand
 --- exit 6
 
 "#]]);
@@ -388,7 +388,7 @@ hint: wait for it: cute-shm wait PROJECT, or load-hdf5 --ensure --wait SECONDS
 "#]]);
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (live): somebody changes it just now
+kept p (live): somebody changes it just now
 nothing to reap
 --- exit 0
 
@@ -517,8 +517,8 @@ nothing to reap
 "#]]);
     sandbox.command(&["unlink", "p"]).unprivileged().run().is(str![[r#"
 --- stderr
-error: project 'p' is another user's and cannot be judged: its metadata cannot be read
-hint: its owner, on its own node, can remove it; root can with --all-users
+error: project 'p' belongs to user UID
+hint: its owner can remove it; root can with --all-users
 --- exit 6
 
 "#]]);
