@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use nix::unistd::Uid;
 
 use super::directory::Access;
-use super::ledger::{File, Key, Ledger, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock::ChangeLock;
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
@@ -269,6 +269,14 @@ impl<'a> Change<'a> {
         if nothing_left {
             self.place.shm.remove(&self.lock.key().file(File::Ledger))?;
             return self.lock.remove_file(&self.place.shm);
+        }
+        if self
+            .ledger
+            .current
+            .as_ref()
+            .is_none_or(|current| current.lifetime == Lifetime::Persistent)
+        {
+            return Ok(());
         }
         match self.judge()? {
             Some(project)

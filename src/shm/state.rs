@@ -582,7 +582,7 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
                 Ok(ledger) => tokens.extend(ledger.iter().flat_map(|(l, _)| l.tokens()).cloned()),
                 // A ledger that cannot be read may claim any segment of its project.
                 Err(_) => {
-                    tokens.extend(survey.segments_of(&key.project).iter().map(SegmentName::token))
+                    tokens.extend(survey.segments_of(&key.project).iter().map(SegmentName::token));
                 }
             },
         }
