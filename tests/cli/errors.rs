@@ -334,7 +334,7 @@ hint: free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=B
 fn metadata_that_cannot_be_parsed_is_in_the_way_of_a_load() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::plain);
     crate::states::make_root(&sandbox);
-    fs::write(sandbox.metadata("p"), "[a\n").unwrap();
+    crate::states::write_private(&sandbox.metadata("p"), "[a\n");
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: project 'p' exists already

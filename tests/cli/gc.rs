@@ -143,7 +143,7 @@ p (broken) reaped: 1 of 2 segments are gone; 1 segment, 4 KiB free now
 fn corrupt_projects_are_reaped_on_demand() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
-    fs::write(sandbox.metadata("p"), "[a\n").unwrap();
+    crate::states::write_private(&sandbox.metadata("p"), "[a\n");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
 skipped p (corrupt): corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken reaps it)

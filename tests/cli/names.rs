@@ -68,7 +68,7 @@ hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
     let mut file = OsString::from("cute-shm.");
     file.push(&name);
     file.push(".toml");
-    std::fs::write(sandbox.root().join(file), "").unwrap();
+    crate::states::write_private(&sandbox.root().join(file), "");
     sandbox.run(&["list", "-s"]).is(str![[r#"
 --- stdout
 project  arrays  size  resident  state  lifetime  attached  age
