@@ -170,14 +170,14 @@ fn a_root_that_is_a_link() {
     link(&sandbox.work(), &sandbox.root());
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
-error: cannot open the directory '$ROOT': Not a directory
+error: '$ROOT' is refused: it is a symbolic link
 hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
 --- exit 6
 
 "#]]);
     sandbox.run(&["list"]).is(str![[r#"
 --- stderr
-error: cannot open the directory '$ROOT': Not a directory
+error: '$ROOT' is refused: it is a symbolic link
 hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
 --- exit 6
 

@@ -91,7 +91,7 @@ fn a_dry_run_says_what_would_be_reaped() {
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--dry-run"]).is(str![[r#"
 --- stdout
-p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB would be free
 --- exit 0
 
 "#]]);
@@ -105,7 +105,7 @@ fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--check"]).is(str![[r#"
 --- stdout
-p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB would be free
 --- stderr
 error: 1 project to reap
 hint: run 'cute-shm gc'
@@ -125,7 +125,7 @@ fn broken_projects_are_reaped_on_demand() {
     write_segment(&sandbox, "p", "bbbbbbbbbb");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (broken): broken: 1 of 2 segments are gone (--broken reaps it)
+skipped p (broken): 1 of 2 segments are gone (--broken reaps it)
 nothing to reap
 --- exit 0
 
@@ -146,7 +146,7 @@ fn corrupt_projects_are_reaped_on_demand() {
     crate::states::write_private(&sandbox.metadata("p"), "[a\n");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (corrupt): corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken reaps it)
+skipped p (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken reaps it)
 nothing to reap
 --- exit 0
 
@@ -254,7 +254,7 @@ nothing to reap
 "#]]);
     sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![[r#"
 --- stdout
-p (detached) would be repaired: its metadata file is gone; 0 segments, 0 B free now
+p (detached) would be repaired: its metadata file is gone; 0 segments, 0 B would be free
 --- exit 0
 
 "#]]);

@@ -63,12 +63,9 @@ fn the_attributes_of_a_table_are_shown() {
 table/
   @origin = "survey"
   id  (2,) uint16  4 B
-    @origin = "survey"
   point/
     x  (2,) float32  8 B
-      @origin = "survey"
     label  (2,) |S3  6 B
-      @origin = "survey"
 --- exit 0
 
 "#]]);

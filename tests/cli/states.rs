@@ -474,7 +474,7 @@ fn segments_that_nothing_claims_are_an_orphan() {
     judged(&sandbox, "orphan", "no metadata and no ledger claims these segments");
     sandbox.run(&["list"]).is(str![[r#"
 --- stdout
-p orphan 0 B $ROOT/cute-shm.p.toml
+p orphan 0 B -
   no arrays
 
 --- stderr

@@ -84,7 +84,7 @@ fn a_dry_run_removes_nothing() {
     let before = sandbox.in_shm();
     sandbox.run(&["unlink", "--dry-run", "p"]).is(str![[r#"
 --- stdout
-would remove p: 2 segments, 8 KiB free now
+would remove p: 2 segments, 8 KiB would be free
 --- exit 0
 
 "#]]);
