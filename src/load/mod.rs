@@ -1,21 +1,36 @@
 //! From files to shared memory: a keeper that answers for the project, and a loader process in which
 //! HDF5 is parsed and read.
 
+mod cast;
+mod convert;
 mod filter;
+mod geometry;
 mod hold;
+mod job;
 mod keeper;
+mod library;
 mod loader;
 mod message;
+mod mover;
+mod numa;
+mod pages;
 mod plan;
+mod pool;
 mod process;
+mod reader;
 mod signals;
+mod sink;
+mod target;
+mod voice;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
 pub use message::{Planned, PlannedArray};
+pub use numa::Numa;
 pub use signals::Signals;
 
 use crate::shm::directory::Access;
@@ -63,6 +78,12 @@ pub struct Request {
     pub job: Option<Job>,
     /// Tell of every segment.
     pub trace: bool,
+    /// Threads that read; `None` for as many as the processors this process may use.
+    pub jobs: Option<NonZeroUsize>,
+    /// Where pages come from; `None` leaves it to the system.
+    pub numa: Option<Numa>,
+    /// Compare everything with HDF5's own read afterwards.
+    pub verify: bool,
 }
 
 impl Request {
