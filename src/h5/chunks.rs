@@ -5,21 +5,33 @@
 use std::ffi::{c_int, c_uint, c_void};
 use std::path::PathBuf;
 
-use hdf5_sys::h5::{haddr_t, hsize_t};
+use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
 use hdf5_sys::h5d::{
     H5D_fill_time_t, H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset,
+    H5Dget_space,
 };
 use hdf5_sys::h5f::H5Fget_access_plist;
 use hdf5_sys::h5fd::H5FD_SEC2;
+use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
     H5P_DEFAULT, H5Pfill_value_defined, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_time,
     H5Pget_fill_value,
 };
+use hdf5_sys::h5s::H5S_UNLIMITED;
 
 use super::codec::Pipeline;
+use super::dataspace::Dataspace;
 use super::error::{Outcome, check, damaged};
 use super::ids::Id;
 use super::{Dataset, file, read};
+
+unsafe extern "C" {
+    /// Which structure keeps the chunks; the bindings lack it.
+    fn H5Dget_chunk_index_type(dataset: hid_t, kind: *mut c_int) -> herr_t;
+}
+
+/// `H5D_CHUNK_IDX_EARRAY`: the index of datasets with one unlimited axis.
+const EXTENSIBLE_ARRAY: c_int = 4;
 
 /// The most chunks that a dataset may be cut into: beyond it, those that were never written cannot be
 /// told in bounded memory.
@@ -96,6 +108,11 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
         // Partial chunks at the edge are not filtered, and nothing else says so.
         return Ok(None);
     }
+    if grid.len() > 1 && is_extensible_array(id)? && grows_elsewhere(id)? {
+        // libhdf5 2.0 tells the chunks of these with wrong coordinates: it stores them with the
+        // unlimited axis first and forgets to turn that back.
+        return Ok(None);
+    }
     let mut stored = collect(id, chunk, &grid)?;
     let Some(absent) = absent(&mut stored, count) else {
         return damaged("a chunk is stored twice");
@@ -117,6 +134,20 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
         }
     }
     Ok(Some(index))
+}
+
+fn is_extensible_array(id: &Id) -> Outcome<bool> {
+    let mut kind = -1;
+    // SAFETY: `id` is an open dataset and the place outlives the call.
+    check(unsafe { H5Dget_chunk_index_type(id.raw(), &raw mut kind) })?;
+    Ok(kind == EXTENSIBLE_ARRAY)
+}
+
+/// Whether it is not the first axis that is unlimited.
+fn grows_elsewhere(id: &Id) -> Outcome<bool> {
+    // SAFETY: `id` is an open dataset.
+    let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+    Ok(space.limits()?.first() != Some(&H5S_UNLIMITED))
 }
 
 struct Collection<'a> {

@@ -76,11 +76,6 @@ impl Conversion {
         &self.to
     }
 
-    /// Bytes of a value before.
-    pub fn itemsize(&self) -> u64 {
-        self.from.itemsize()
-    }
-
     fn is_swap(&self) -> bool {
         self.from.class() == self.to.class() && self.from.itemsize() == self.to.itemsize()
     }
