@@ -138,6 +138,12 @@ pub struct Selection {
     /// Globs on dataset paths to leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Numbers are turned into the machine's byte order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub native: bool,
+    /// Types to convert to, as `PATTERN=DTYPE`; the last that matches a path counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dtypes: Vec<String>,
     /// Permission bits of the segments.
     pub mode: u32,
     /// The group that they belong to.
