@@ -172,8 +172,8 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
         State::Orphan if options.orphans => decide_orphan(place, project, options),
         State::Orphan => keep(&format!("{} (--orphans reaps what nobody has)", why())),
         State::Live if project.changing => keep("somebody changes it just now"),
-        State::Live if !project.leftovers.is_empty() => {
-            Ok((Action::Recover, "an interrupted change left segments".to_owned()))
+        State::Live if project.unfinished => {
+            Ok((Action::Recover, "an interrupted change left something".to_owned()))
         }
         State::Live => decide_old(place, project, options),
         State::Foreign | State::Elsewhere => keep(&why()),

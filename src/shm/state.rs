@@ -11,7 +11,7 @@ use nix::unistd::Uid;
 use serde::Serialize;
 
 use super::host;
-use super::ledger::{Key, Ledger, Lifetime, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock;
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName};
@@ -139,6 +139,8 @@ pub struct Project {
     pub missing: Vec<SegmentName>,
     /// Segments that the ledger owns but the metadata does not name, and all of an orphan.
     pub leftovers: IndexMap<SegmentName, SegmentStat>,
+    /// An interrupted change left something beside the project: segments, or a ledger that is not at rest.
+    pub unfinished: bool,
 }
 
 impl Project {
@@ -214,6 +216,7 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         present: IndexMap::new(),
         missing: Vec::new(),
         leftovers: IndexMap::new(),
+        unfinished: false,
     };
     let found = read_metadata(place, &project)?;
     let ledger = Ledger::read(&place.shm, key);
@@ -267,13 +270,14 @@ fn judge_with_metadata(
     }
     collect_leftovers(place, survey, project)?;
     let whole = project.missing.is_empty();
+    let unfinished = is_unfinished(place, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
         None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
         Some(true) if !holder => {
             project.changing = true;
             return Ok((if whole { State::Live } else { busy_state(project) }, None));
         }
-        Some(_) => {}
+        Some(_) => project.unfinished = unfinished,
     }
     if project.ledger.as_ref().is_some_and(|ledger| ledger.removing.is_some()) {
         return Ok((State::Abandoned, Some("its removal was interrupted".to_owned())));
@@ -282,6 +286,22 @@ fn judge_with_metadata(
         return Ok(verdict);
     }
     Ok(judge_segments(place, project, mark.as_ref()))
+}
+
+/// Whether a change that did not come to its end left something: told only while nobody is at it.
+fn is_unfinished(place: &Place, project: &Project) -> Result<bool> {
+    let is_there = |file| Ok(place.shm.stat_of(&project.key.file(file))?.is_some());
+    if !project.leftovers.is_empty() || is_there(File::LedgerTemporary)? {
+        return Ok(true);
+    }
+    let Some(ledger) = &project.ledger else { return is_there(File::Lock) };
+    let metadata = project.metadata.as_ref();
+    let replaced = metadata.is_some_and(|metadata| {
+        let token = metadata.mark.as_ref().map(|mark| &mark.token);
+        let current = ledger.current.as_ref().map(|current| &current.token);
+        current.is_some() && token != current && !metadata.arrays().is_empty()
+    });
+    Ok(ledger.next.is_some() || !ledger.retiring.is_empty() || replaced)
 }
 
 /// A held project lives as long as its life lock is held.
@@ -588,6 +608,7 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
                 present: IndexMap::new(),
                 missing: Vec::new(),
                 leftovers: IndexMap::new(),
+                unfinished: false,
             });
             orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
         }
