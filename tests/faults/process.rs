@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use super::support::until;
@@ -61,6 +62,7 @@ pub struct Process {
 
 impl Process {
     pub fn start(command: &mut Command) -> Self {
+        nix::sys::prctl::set_child_subreaper(true).expect("to adopt orphans");
         let [out, err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
         command.stdout(out.try_clone().expect("stdout")).stderr(err.try_clone().expect("stderr"));
         let child = command.stdin(Stdio::null()).process_group(0).spawn().expect("the command");
@@ -101,8 +103,11 @@ impl Process {
         let _ = killpg(self.pid(), Signal::SIGKILL);
         let _ = self.child.wait();
         self.done = true;
-        let pid = self.pid();
-        until("the group is gone", || killpg(pid, None) == Err(Errno::ESRCH));
+        let group = Pid::from_raw(-self.pid().as_raw());
+        // Whom its parent leaves becomes a child of ours.
+        until("the group is gone", || {
+            matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
+        });
     }
 
     /// Waits for its end; a hang fails the test.
@@ -127,6 +132,12 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Whether no such process runs any more; a dead one that nobody has waited for counts as gone.
+pub fn is_gone(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 /// Lets the command run as this user, with these groups besides the user's own.
