@@ -213,10 +213,12 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> Result<
             format!("an orphan of {age} s: younger than {} s", options.min_age),
         ));
     }
-    if is_used(place, project)? {
-        return Ok((Action::Keep, "an orphan that a process has open".to_owned()));
+    match is_used(place, project) {
+        Ok(false) => Ok((Action::ReapOrphans, "nothing claims it and nobody has it".to_owned())),
+        Ok(true) => Ok((Action::Keep, "an orphan that a process has open".to_owned())),
+        // What somebody planted under such a name must not keep gc from its work.
+        Err(error) => Ok((Action::Keep, error.to_string())),
     }
-    Ok((Action::ReapOrphans, "nothing claims it and nobody has it".to_owned()))
 }
 
 fn decide_old(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {

@@ -49,7 +49,11 @@ pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<
         (None, None) => Ledger::new(&place.shm),
     };
     ledger.removing = Some(names.iter().map(SegmentName::to_text).collect());
-    ledger.write(&place.shm, lock.key())?;
+    match ledger.write(&place.shm, lock.key()) {
+        // Removing is what makes room. A kill now would leave a project that is broken or abandoned.
+        Err(error) if error.kind() == Kind::NoMemory => {}
+        written => written?,
+    }
     if let (Some(file), Some(root)) = (&project.file, &place.root)
         && !take_metadata(root, lock.key(), |text| text == file.text)?
     {

@@ -103,7 +103,7 @@ fn signed(bytes: u64) -> Result<i64> {
 }
 
 /// "No space" and "file too large" mean that the memory does not suffice.
-fn full(error: Error, shm: &Directory) -> Error {
+pub(super) fn full(error: Error, shm: &Directory) -> Error {
     match error.errno() {
         Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM) => {
             let shown = shm.path().display();

@@ -41,8 +41,12 @@ impl Halted {
     }
 
     fn end_loader(self, signal: Signal) -> super::process::Done {
-        kill(self.loader, signal).expect("to end the loader");
-        let _ = kill(self.loader, Signal::SIGCONT);
+        // Rust's handler lets a SIGSEGV that no access caused pass once.
+        until("the loader is gone", || {
+            let _ = kill(self.loader, signal);
+            let _ = kill(self.loader, Signal::SIGCONT);
+            is_gone(self.loader)
+        });
         self.load.wait()
     }
 }

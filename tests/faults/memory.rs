@@ -85,7 +85,9 @@ fn an_overwrite_without_room_for_both_leaves_the_old() {
             0 => assert_eq!(sandbox.whole("p"), Some(2)),
             5 => {
                 assert_eq!(sandbox.whole("p"), Some(1), "{pages} pages");
-                assert_eq!(free(&sandbox.shm), before, "{pages} pages");
+                // The lock file says what failed to whoever waited for it: a page until the next change.
+                let lost = before - free(&sandbox.shm);
+                assert!(lost <= PAGE, "{pages} pages: {lost} bytes less");
             }
             _ => panic!("{pages} pages: {done:?}"),
         }
