@@ -231,6 +231,7 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         Found::Unreadable(why) => (State::Foreign, Some(why)),
         Found::Bad(file, why) => {
             project.file = Some(file);
+            collect_leftovers(place, survey, &mut project)?;
             (State::Corrupt, Some(why))
         }
         Found::Good(file, metadata) => {
@@ -265,10 +266,11 @@ fn judge_with_metadata(
     if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(place, mark)) {
         return Ok((State::Elsewhere, Some(why)));
     }
-    if let Some(why) = collect_segments(place, project)? {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
         return Ok((State::Corrupt, Some(why)));
     }
-    collect_leftovers(place, survey, project)?;
     let whole = project.missing.is_empty();
     let unfinished = is_unfinished(place, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
@@ -370,10 +372,11 @@ fn judge_without_metadata(
     }
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
-    if let Some(why) = collect_segments(place, project)? {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
         return Ok((State::Corrupt, Some(why)));
     }
-    collect_leftovers(place, survey, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
         None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
         Some(true) if !holder => return Ok((busy_state(project), None)),
