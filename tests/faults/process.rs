@@ -110,6 +110,16 @@ impl Process {
         });
     }
 
+    /// Waits for its end and that of every process it left in its group.
+    pub fn wait_for_all(self) -> Done {
+        let group = Pid::from_raw(-self.pid().as_raw());
+        let done = self.wait();
+        until("the group has ended", || {
+            matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
+        });
+        done
+    }
+
     /// Waits for its end; a hang fails the test.
     #[track_caller]
     pub fn wait(mut self) -> Done {
