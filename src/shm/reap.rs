@@ -167,6 +167,9 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
         State::Broken | State::Corrupt => {
             keep(&format!("{}: {} (--broken reaps it)", project.state, why()))
         }
+        State::Detached if options.repair && place.root.is_none() => {
+            keep(&format!("{}, and its root cannot be seen from here", why()))
+        }
         State::Detached if options.repair => Ok((Action::Repair, why())),
         State::Detached => keep(&format!("{} (--repair restores it)", why())),
         State::Orphan if options.orphans => decide_orphan(place, project, options),
