@@ -70,7 +70,7 @@ impl<'a> Change<'a> {
             return Ok(Some(Self { place, lock, uid, ledger }));
         };
         if ledger.removing.is_some() {
-            removal::finish(place, lock, &ledger)?;
+            removal::finish(place, lock, &ledger, uid)?;
             return Ok(None);
         }
         let before = ledger.clone();
@@ -119,7 +119,9 @@ impl<'a> Change<'a> {
             }
             _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
         };
-        let nothing = project.file.is_none() && project.ledger.is_none();
+        // What cannot be read is there all the same.
+        let nothing =
+            project.file.is_none() && project.ledger.is_none() && project.state != State::Foreign;
         Ok((!nothing).then_some(project))
     }
 

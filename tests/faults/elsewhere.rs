@@ -30,7 +30,11 @@ fn a_root_that_two_shm_directories_share() {
     there.run(["unlink", "t"]).expect(0);
     here.assert_nothing();
     there.assert_nothing();
-    figure("a root shared by two shm directories: gc, unlink, overwrite", "1", "nothing of the other's");
+    figure(
+        "a root shared by two shm directories: gc, unlink, overwrite",
+        "1",
+        "nothing of the other's",
+    );
 }
 
 #[test]

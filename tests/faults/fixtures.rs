@@ -10,7 +10,14 @@ pub fn small(path: &Path, value: i64) -> PathBuf {
     let group = file.create_group("g").expect("a group");
     let data = vec![value; 1500];
     group.new_dataset::<i64>().shape(1500).create("a").unwrap().write_raw(&data).unwrap();
-    group.new_dataset::<i64>().shape(1500).chunk(100).create("b").unwrap().write_raw(&data).unwrap();
+    group
+        .new_dataset::<i64>()
+        .shape(1500)
+        .chunk(100)
+        .create("b")
+        .unwrap()
+        .write_raw(&data)
+        .unwrap();
     let packed = file.new_dataset::<i64>().shape(1500).chunk(500).deflate(4);
     packed.create("packed").unwrap().write_raw(&data).unwrap();
     file.new_dataset::<i64>().create("scalar").unwrap().write_scalar(&value).unwrap();

@@ -30,8 +30,11 @@ impl Halted {
         eventually("a segment", Duration::from_secs(20), || {
             assert!(load.is_running(), "it was too quick: {:?}", load.said());
             let new = |name: &String| {
-                name.starts_with("cute-shm.p.") && !name.contains("ledger") && !name.ends_with(".lock")
-                    && !name.ends_with(".toml") && !before.contains(name)
+                name.starts_with("cute-shm.p.")
+                    && !name.contains("ledger")
+                    && !name.ends_with(".lock")
+                    && !name.ends_with(".toml")
+                    && !before.contains(name)
             };
             sandbox.files().iter().any(new).then_some(())
         });
@@ -86,7 +89,11 @@ fn the_old_project_survives_the_loader_of_an_overwrite() {
         assert_eq!(sandbox.whole("p"), Some(1));
         assert_eq!(sandbox.files(), before);
     }
-    figure("loader of an `--overwrite` killed, crashed", "2", "old project untouched, nothing else");
+    figure(
+        "loader of an `--overwrite` killed, crashed",
+        "2",
+        "old project untouched, nothing else",
+    );
 }
 
 #[test]
@@ -158,5 +165,9 @@ fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
 fn resident(sandbox: &Sandbox) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let entries = std::fs::read_dir(&sandbox.shm).expect("the shm directory");
-    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|stat| stat.blocks() * 512).sum()
+    entries
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|stat| stat.blocks() * 512)
+        .sum()
 }

@@ -45,7 +45,11 @@ fn many_that_hold_the_same_keep_it_until_the_last() {
         sandbox.run(["gc"]).expect(0);
     }
     sandbox.assert_nothing();
-    figure("co-keepers by `--ensure`, half of them killed", "8", "kept until the last, then nothing");
+    figure(
+        "co-keepers by `--ensure`, half of them killed",
+        "8",
+        "kept until the last, then nothing",
+    );
 }
 
 #[test]
@@ -63,7 +67,11 @@ fn a_failing_load_is_shared_by_those_who_wait() {
     }
     assert!(begun.elapsed() < Duration::from_secs(60));
     sandbox.assert_nothing();
-    figure("16 `--ensure` at once of a damaged file", "16 processes", "exit 8 for each, nothing left");
+    figure(
+        "16 `--ensure` at once of a damaged file",
+        "16 processes",
+        "exit 8 for each, nothing left",
+    );
 }
 
 #[test]

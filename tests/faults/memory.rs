@@ -22,7 +22,8 @@ fn free(shm: &Path) -> u64 {
 fn fill(sandbox: &Sandbox, leave: u64) -> PathBuf {
     let path = sandbox.shm.join("filler");
     let bytes = free(&sandbox.shm).saturating_sub(leave);
-    fs::write(&path, vec![0; usize::try_from(bytes).expect("a small file system")]).expect("to fill");
+    fs::write(&path, vec![0; usize::try_from(bytes).expect("a small file system")])
+        .expect("to fill");
     path
 }
 
@@ -169,9 +170,8 @@ impl Group {
         let first = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes");
         for (mount, file) in [first, ("/sys/fs/cgroup", "memory.max")] {
             let group = Self(Path::new(mount).join(&name));
-            let made = fs::create_dir(&group.0).and_then(|()| {
-                fs::write(group.0.join(file), limit.to_string())
-            });
+            let made = fs::create_dir(&group.0)
+                .and_then(|()| fs::write(group.0.join(file), limit.to_string()));
             if made.is_ok() {
                 return Some(group);
             }

@@ -117,7 +117,9 @@ impl Kind {
                 Fate::Untouched
             }
             Self::OtherBootAndHost | Self::OtherShm => Fate::Untouched,
-            Self::LoadKilled | Self::HeldKilled | Self::RemovalKilled | Self::BeganOnly => Fate::Gone,
+            Self::LoadKilled | Self::HeldKilled | Self::RemovalKilled | Self::BeganOnly => {
+                Fate::Gone
+            }
             Self::Stale | Self::StaleSinceBoot => Fate::Gone,
             Self::OverwriteKilled | Self::OverwriteKilledAfterCommit => Fate::Cleared,
             Self::PythonReplacedOurs => Fate::Cleared,
@@ -145,7 +147,8 @@ struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     fn record(&self, token: &Token, lifetime: Lifetime, job: bool) -> Record {
-        let job = job.then(|| Job { scheduler: "slurm".to_owned(), id: "77".to_owned(), restart: 0 });
+        let job =
+            job.then(|| Job { scheduler: "slurm".to_owned(), id: "77".to_owned(), restart: 0 });
         Record {
             token: token.clone(),
             lifetime,
@@ -196,7 +199,12 @@ impl<'a> Maker<'a> {
     }
 
     /// A whole project; the change is still open.
-    fn project(&mut self, name: &ProjectName, lifetime: Lifetime, job: bool) -> (Change<'a>, Token) {
+    fn project(
+        &mut self,
+        name: &ProjectName,
+        lifetime: Lifetime,
+        job: bool,
+    ) -> (Change<'a>, Token) {
         let token = Token::random().expect("a token");
         let mut change = self.begin(name);
         change.announce(self.record(&token, lifetime, job)).expect("to announce");
@@ -280,8 +288,11 @@ impl<'a> Maker<'a> {
             Kind::OtherBootAndHost => {
                 drop(self.project(&name, Lifetime::Persistent, false));
                 self.remove_segments(text, 0);
-                let (boot, host) = (&self.place.host.boot, format!("host {}", self.place.host.name));
-                self.edit(text, |old| old.replace(boot, "another-boot").replace(&host, "host other"));
+                let (boot, host) =
+                    (&self.place.host.boot, format!("host {}", self.place.host.name));
+                self.edit(text, |old| {
+                    old.replace(boot, "another-boot").replace(&host, "host other")
+                });
                 self.forget(&name);
             }
             Kind::OtherShm => {
@@ -311,14 +322,16 @@ impl<'a> Maker<'a> {
             Kind::Orphan | Kind::OrphanInUse => {
                 for segment in self.segments(&name, &token, 2) {
                     if kind == Kind::OrphanInUse {
-                        let file = fs::File::open(self.sandbox.shm.join(segment)).expect("a segment");
+                        let file =
+                            fs::File::open(self.sandbox.shm.join(segment)).expect("a segment");
                         self.alive.files.push(file);
                     }
                 }
             }
             Kind::Python => {
                 let segments = self.segments(&name, &token, 2);
-                fs::write(self.sandbox.metadata(text), self.text(None, &segments)).expect("to write");
+                fs::write(self.sandbox.metadata(text), self.text(None, &segments))
+                    .expect("to write");
             }
             Kind::PythonReplacedOurs => {
                 drop(self.project(&name, Lifetime::Persistent, false));
@@ -343,7 +356,8 @@ impl<'a> Maker<'a> {
 /// The files of one project, with what tells whether they were changed.
 fn files(sandbox: &Sandbox, name: &str) -> BTreeMap<String, Vec<u8>> {
     let all = sandbox.files().into_iter();
-    let ours = all.filter(|file| file.trim_start_matches('.').starts_with(&format!("cute-shm.{name}.")));
+    let ours =
+        all.filter(|file| file.trim_start_matches('.').starts_with(&format!("cute-shm.{name}.")));
     ours.map(|file| {
         let folder = if file.ends_with("toml") { &sandbox.root } else { &sandbox.shm };
         let bytes = fs::read(folder.join(&file)).expect("a file of ours");
@@ -382,7 +396,9 @@ fn trial(rng: &mut Rng, counts: &mut BTreeMap<&'static str, usize>) {
                 assert_eq!(sandbox.whole(name), Some(0), "{}", say());
                 let named = sandbox.segments(name).expect("a project");
                 let extra = |file: &&String| {
-                    !named.contains(*file) && !file.ends_with(".toml") && !file.ends_with(".ledger")
+                    !named.contains(*file)
+                        && !file.ends_with(".toml")
+                        && !file.ends_with(".ledger")
                         && !file.ends_with(".lock")
                 };
                 assert_eq!(after.keys().find(extra), None, "{}", say());

@@ -155,7 +155,11 @@ fn python_makes_a_project_of_the_same_name_during_a_load() {
     assert_eq!(sandbox.files().len(), 3, "{:?}", sandbox.files());
     python.run(&["unlink", &name]).expect(0);
     sandbox.assert_nothing();
-    figure("Python makes the same project during a load", "1", "exit 4, Python's intact, ours gone");
+    figure(
+        "Python makes the same project during a load",
+        "1",
+        "exit 4, Python's intact, ours gone",
+    );
 }
 
 #[test]
@@ -181,5 +185,9 @@ fn python_leaves_an_empty_metadata_file() {
     fs::remove_file(sandbox.metadata(&name)).unwrap();
     sandbox.run(["gc"]).expect(0);
     until("nothing is left", || sandbox.files().is_empty());
-    figure("an empty metadata file of Python's: gc, load, overwrite, while held", "4", "not removed");
+    figure(
+        "an empty metadata file of Python's: gc, load, overwrite, while held",
+        "4",
+        "not removed",
+    );
 }

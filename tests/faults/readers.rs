@@ -40,9 +40,8 @@ fn python(version: &str) -> Option<PathBuf> {
 fn bases(version: &str) -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let entries = fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten().flatten();
-    let ours = entries.filter(|entry| {
-        entry.file_name().to_string_lossy().starts_with(&format!("{version}."))
-    });
+    let ours = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{version}.")));
     let mut bases: Vec<_> = ours.map(|entry| entry.path().join("bin/python3")).collect();
     bases.push(format!("python{version}").into());
     bases

@@ -193,7 +193,8 @@ impl Sandbox {
     #[track_caller]
     pub fn whole(&self, project: &str) -> Option<i64> {
         let text = fs::read_to_string(self.metadata(project)).ok()?;
-        self.try_whole(&text).unwrap_or_else(|why| panic!("project '{project}' is not whole: {why}"))
+        self.try_whole(&text)
+            .unwrap_or_else(|why| panic!("project '{project}' is not whole: {why}"))
     }
 
     /// As [`Self::whole`], for a metadata text; `Err` says what is wrong.

@@ -30,7 +30,8 @@ fn one(sandbox: &Sandbox, rng: &mut Rng) {
         _ => load(&["--persistent", "--ensure"]),
     };
     // 3 not found, 4 exists, 7 busy; 125 the same of a load for a command.
-    let allowed = [0, 3, 4, 7].contains(&done.code) || (done.code == 125 && done.err.contains("code 7"));
+    let allowed =
+        [0, 3, 4, 7].contains(&done.code) || (done.code == 125 && done.err.contains("code 7"));
     assert!(allowed && !done.err.contains("panicked"), "{name}: {done:?}");
 }
 

@@ -43,7 +43,9 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         for _ in 0..200 {
-            if system("userdel", &["--force", &self.name]) || User::from_uid(Uid::from_raw(self.uid)).is_ok_and(|u| u.is_none()) {
+            if system("userdel", &["--force", &self.name])
+                || User::from_uid(Uid::from_raw(self.uid)).is_ok_and(|u| u.is_none())
+            {
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -97,9 +99,12 @@ impl Node {
     /// Everything in both directories, with its contents.
     fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let folders = [&self.sandbox.shm, &self.sandbox.root];
-        let entries = folders.into_iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
+        let entries =
+            folders.into_iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
         let paths = entries.map(|entry| entry.expect("an entry").path());
-        let plain = |path: &PathBuf| path.symlink_metadata().is_ok_and(|s| s.is_file() && s.len() < 1 << 20);
+        let plain = |path: &PathBuf| {
+            path.symlink_metadata().is_ok_and(|s| s.is_file() && s.len() < 1 << 20)
+        };
         paths.filter(plain).map(|path| (path.clone(), fs::read(path).expect("a file"))).collect()
     }
 }
@@ -112,7 +117,8 @@ fn a_group_shares_and_others_are_denied() {
     let (node, ours, friend, stranger) = (Node::new(), Guest::new(), Guest::new(), Guest::new());
     let shared = Guest::new();
     let group = shared.gid.to_string();
-    node.load(&ours, &[shared.gid], "p", &["--persistent", "--mode", "0660", "--group", &group]).expect(0);
+    node.load(&ours, &[shared.gid], "p", &["--persistent", "--mode", "0660", "--group", &group])
+        .expect(0);
     node.load(&ours, &[], "q", &["--persistent"]).expect(0);
     let segments = |name| node.sandbox.segments(name).expect("a project");
     for (project, user, groups, allowed) in [
@@ -183,18 +189,26 @@ fn root_reaps_for_all_users_when_told() {
     assert_eq!(node.sandbox.whole("q"), Some(1));
     node.sandbox.run(["unlink", "q"]).expect(0);
     node.sandbox.assert_nothing();
-    figure("root's `gc` and `gc --all-users` of a user's killed keeper", "1", "skipped, then reaped");
+    figure(
+        "root's `gc` and `gc --all-users` of a user's killed keeper",
+        "1",
+        "skipped, then reaped",
+    );
 }
 
 /// What a hostile user plants; all of it under names that root's gc will look at.
 fn plant(node: &Node, mallory: &Guest, victim: &Path) {
-    let own = |path: &Path| chown(path, Some(mallory.uid), Some(mallory.gid)).expect("to give away");
+    let own =
+        |path: &Path| chown(path, Some(mallory.uid), Some(mallory.gid)).expect("to give away");
     let root = |name: &str| node.sandbox.root.join(format!("cute-shm.{name}.toml"));
     let shm = |name: &str| node.sandbox.shm.join(name);
     let array = |name: &str| {
-        format!("[a]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1]\ndtype = \"int8\"\n")
+        format!(
+            "[a]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1]\ndtype = \"int8\"\n"
+        )
     };
-    let stolen = node.sandbox.segments("p").expect("a project").into_iter().next().expect("a segment");
+    let stolen =
+        node.sandbox.segments("p").expect("a project").into_iter().next().expect("a segment");
     fs::write(root("up"), array("../x")).unwrap();
     fs::write(root("abs"), array("/etc/passwd")).unwrap();
     fs::write(root("other"), array(&stolen)).unwrap();
@@ -249,7 +263,9 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
         assert!(!done.err.contains("panicked"), "{done:?}");
         runs += 1;
     }
-    for name in ["up", "abs", "other", "p.x", "link", "hard", "fifo", "folder", "huge", "linked", "orph"] {
+    for name in
+        ["up", "abs", "other", "p.x", "link", "hard", "fifo", "folder", "huge", "linked", "orph"]
+    {
         for args in [&["show", name][..], &["unlink", name], &["unlink", "--force", name]] {
             let done = node.sandbox.run(args);
             assert!([0, 3, 6, 8].contains(&done.code), "{name} {args:?}: {done:?}");
