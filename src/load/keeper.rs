@@ -214,8 +214,7 @@ fn make(
             planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
         record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
     };
-    change
-        .publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
+    change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
     Ok((planned, token, loaded, life))
 }
 
@@ -223,15 +222,14 @@ fn make(
 fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     let Some(project) = there else { return Ok(false) };
     let name = request.project.to_text();
-    match project.state {
-        State::Stale | State::Abandoned => return Ok(true),
-        State::Foreign => {
-            let message = format!("project '{name}' belongs to user {}", project.uid);
-            return Err(Error::new(Kind::Permission, message)
-                .about(name)
-                .with_hint("choose another name, or another root with --root DIR"));
-        }
-        _ => {}
+    if project.state == State::Foreign || project.uid != nix::unistd::Uid::effective().as_raw() {
+        let message = format!("project '{name}' belongs to user {}", project.uid);
+        return Err(Error::new(Kind::Permission, message)
+            .about(name)
+            .with_hint("choose another name, or another root with --root DIR"));
+    }
+    if matches!(project.state, State::Stale | State::Abandoned) {
+        return Ok(true);
     }
     let replaceable = !matches!(project.state, State::Elsewhere);
     if request.existing != Existing::Refuse && replaceable {
@@ -239,6 +237,11 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let hint = match project.state {
+        State::Elsewhere => {
+            format!(
+                "it is not of this node{why}; choose another name, or another root with --root DIR"
+            )
+        }
         State::Live => {
             format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'")
         }

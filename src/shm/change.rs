@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use nix::unistd::Uid;
 
 use super::directory::Access;
-use super::ledger::{File, Key, Ledger, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock::ChangeLock;
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
@@ -65,7 +65,12 @@ impl<'a> Change<'a> {
     fn recover(place: &'a Place, lock: ChangeLock, uid: u32) -> Result<Option<Self>> {
         let key = lock.key().clone();
         place.shm.remove(&key.file(File::LedgerTemporary))?;
-        let Some((mut ledger, _)) = Ledger::read(&place.shm, &key)? else {
+        let found = match Ledger::read(&place.shm, &key) {
+            // What cannot be understood claims nothing: what it owned is left to gc as orphans.
+            Err(error) if error.kind() == Kind::Corrupt => None,
+            found => found?,
+        };
+        let Some((mut ledger, _)) = found else {
             let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
             return Ok(Some(Self { place, lock, uid, ledger }));
         };
@@ -282,6 +287,14 @@ impl<'a> Change<'a> {
             self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
             self.place.shm.remove(&self.lock.key().file(File::Ledger))?;
             return self.lock.remove_file(&self.place.shm);
+        }
+        if self
+            .ledger
+            .current
+            .as_ref()
+            .is_none_or(|current| current.lifetime == Lifetime::Persistent)
+        {
+            return Ok(());
         }
         match self.judge()? {
             Some(project)

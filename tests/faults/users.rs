@@ -187,7 +187,8 @@ fn root_reaps_for_all_users_when_told() {
     node.sandbox.run(["gc", "--all-users"]).expect(0);
     assert!(!node.sandbox.metadata("p").exists());
     assert_eq!(node.sandbox.whole("q"), Some(1));
-    node.sandbox.run(["unlink", "q"]).expect(0);
+    node.sandbox.run(["unlink", "q"]).expect(6);
+    node.sandbox.run(["unlink", "--all-users", "q"]).expect(0);
     node.sandbox.assert_nothing();
     figure(
         "root's `gc` and `gc --all-users` of a user's killed keeper",
@@ -266,7 +267,7 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
     for name in
         ["up", "abs", "other", "p.x", "link", "hard", "fifo", "folder", "huge", "linked", "orph"]
     {
-        for args in [&["show", name][..], &["unlink", name], &["unlink", "--force", name]] {
+        for args in [&["show", name][..], &["unlink", name], &["unlink", "--all-users", name]] {
             let done = node.sandbox.run(args);
             assert!([0, 3, 6, 8].contains(&done.code), "{name} {args:?}: {done:?}");
             runs += 1;
