@@ -170,7 +170,7 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
         }
         State::Detached if options.repair => Ok((Action::Repair, why())),
         State::Detached => keep(&format!("{} (--repair restores it)", why())),
-        State::Orphan if options.orphans => decide_orphan(place, project, options),
+        State::Orphan if options.orphans => Ok(decide_orphan(place, project, options)),
         State::Orphan => keep(&format!("{} (--orphans reaps what nobody has)", why())),
         State::Live if project.changing => keep("somebody changes it just now"),
         State::Live if project.unfinished => {
@@ -205,20 +205,17 @@ fn is_of(listed: &Job, ended: &Job) -> bool {
     listed.id == ended.id && listed.restart <= ended.restart
 }
 
-fn decide_orphan(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {
+fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action, String) {
     let youngest = project.leftovers.values().map(|segment| segment.mtime).max().unwrap_or(0);
     let age = jiff::Timestamp::now().as_second() - youngest;
     if age < options.min_age {
-        return Ok((
-            Action::Keep,
-            format!("an orphan of {age} s: younger than {} s", options.min_age),
-        ));
+        return (Action::Keep, format!("an orphan of {age} s: younger than {} s", options.min_age));
     }
     match is_used(place, project) {
-        Ok(false) => Ok((Action::ReapOrphans, "nothing claims it and nobody has it".to_owned())),
-        Ok(true) => Ok((Action::Keep, "an orphan that a process has open".to_owned())),
+        Ok(false) => (Action::ReapOrphans, "nothing claims it and nobody has it".to_owned()),
+        Ok(true) => (Action::Keep, "an orphan that a process has open".to_owned()),
         // What somebody planted under such a name must not keep gc from its work.
-        Err(error) => Ok((Action::Keep, error.to_string())),
+        Err(error) => (Action::Keep, error.to_string()),
     }
 }
 

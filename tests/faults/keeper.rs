@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use cute_shm::shm::name::SegmentName;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -30,11 +31,7 @@ impl Halted {
         eventually("a segment", Duration::from_secs(20), || {
             assert!(load.is_running(), "it was too quick: {:?}", load.said());
             let new = |name: &String| {
-                name.starts_with("cute-shm.p.")
-                    && !name.contains("ledger")
-                    && !name.ends_with(".lock")
-                    && !name.ends_with(".toml")
-                    && !before.contains(name)
+                !before.contains(name) && SegmentName::parse(name.as_ref()).is_some()
             };
             sandbox.files().iter().any(new).then_some(())
         });

@@ -34,10 +34,9 @@ impl Loop {
         let more: &[&str] = match (before, self.rng.below(3)) {
             (None, 0) => &["--persistent"],
             (None, 1) => &[],
-            (None, _) => &["--ensure", "--persistent"],
             (Some(_), 0) => &["--overwrite", "--persistent"],
             (Some(_), 1) => &["--overwrite"],
-            (Some(_), _) => &["--ensure", "--persistent"],
+            (_, _) => &["--ensure", "--persistent"],
         };
         let held = !more.contains(&"--persistent");
         let args = load_args("p", &self.sandbox.file(value), more);

@@ -43,6 +43,7 @@ const CHANGING: &[i64] = &[
 
 /// Runs `command` until its `point`-th system call (from 1) begins, in whatever process of it, and ends
 /// them all there by SIGKILL. Gives that call's number, or `None` when it ended before.
+#[expect(clippy::zombie_processes, reason = "waitpid takes them, with the processes they started")]
 pub fn kill_at(command: &mut Command, calls: Calls, point: usize) -> Option<i64> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // SAFETY: two system calls, both safe between fork and exec.
