@@ -69,6 +69,8 @@ pub enum Command {
     List(commands::list::Args),
     /// Show one project, or one of its arrays
     Show(commands::show::Args),
+    /// Write a project, a group or an array to a file
+    Export(commands::export::Args),
     /// Remove projects: metadata and shared memory
     Unlink(commands::unlink::Args),
     /// Remove what is provably dead: stale and abandoned projects

@@ -1,7 +1,9 @@
 //! One file for each subcommand: its arguments, whose doc comments are its help, and a thin `run`.
 
 pub mod completions;
+pub mod export;
 pub mod gc;
+mod key;
 pub mod list;
 pub mod load_hdf5;
 pub mod man;

@@ -84,6 +84,9 @@ pub struct Loaded {
     pub metadata: String,
     /// Attributes of groups and compound datasets by path, as TOML text.
     pub attributes: String,
+    /// Types, storage and exact attributes of the sources, for the ledger.
+    #[serde(default)]
+    pub extras: String,
     /// Segments made.
     pub arrays: u64,
     /// Bytes of the arrays.

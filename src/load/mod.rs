@@ -13,6 +13,7 @@ mod signals;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use filter::PathFilter;
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
 pub use message::{Planned, PlannedArray};

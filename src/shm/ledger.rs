@@ -179,6 +179,9 @@ pub struct Record {
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
+    /// What an export needs to write the sources again: `shm::extras` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extras: Option<String>,
     /// Segments of another program that this load replaces: they go once it is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
@@ -279,6 +282,7 @@ pub(crate) mod tests {
             selection: Selection::default(),
             left_out: Vec::new(),
             attributes: Table::new(),
+            extras: Some("{\"types\": []}".to_owned()),
             replaces: vec!["y".to_owned()],
             metadata: Some("# x\n[a]\n".to_owned()),
         }
