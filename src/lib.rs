@@ -12,6 +12,7 @@ pub mod h5;
 pub mod load;
 pub mod output;
 pub mod shm;
+pub mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -100,6 +100,7 @@ fn describe(
                 size_bytes: array.nbytes(),
                 segment: array.segment.clone(),
                 missing: gone(&array.segment),
+                storage: None,
                 attrs: json::attributes(&array.attrs),
             };
             arrays.iter().map(array).collect()

@@ -88,7 +88,7 @@ impl Reader {
             H5T_class_t::H5T_INTEGER => numbers::integer(file),
             H5T_class_t::H5T_FLOAT => numbers::float(file),
             H5T_class_t::H5T_BITFIELD => numbers::bitfield(file),
-            H5T_class_t::H5T_ENUM => numbers::enumeration(file),
+            H5T_class_t::H5T_ENUM => self.enumeration(file),
             H5T_class_t::H5T_COMPLEX => numbers::complex(file),
             H5T_class_t::H5T_STRING => string(file, self.writing),
             H5T_class_t::H5T_OPAQUE => opaque(file),
@@ -100,6 +100,15 @@ impl Reader {
             H5T_class_t::H5T_TIME => unsupported("the deprecated time type H5T_TIME"),
             _ => unsupported("an unknown class of type"),
         }
+    }
+
+    fn enumeration(&mut self, file: &Datatype) -> Outcome<Node> {
+        let mut node = numbers::enumeration(file)?;
+        // HDF5 reads an enum of odd precision as an integer, but does not write it as one.
+        if self.writing && node.size == file.size()? {
+            (node.memory, node.exact) = (file.copy()?, true);
+        }
+        Ok(node)
     }
 
     fn array(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {

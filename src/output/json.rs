@@ -151,8 +151,23 @@ pub struct Array {
     pub segment: String,
     /// Whether the segment is gone.
     pub missing: bool,
+    /// How the source stored it; null when that is not known, and in `list`.
+    pub storage: Option<Storage>,
     /// Attributes; NaN and infinity, which JSON lacks, as the strings "nan", "inf" and "-inf".
     pub attrs: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How a file stored an array.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Storage {
+    /// `compact`, `contiguous`, `chunked`, `external` or `virtual`.
+    pub layout: String,
+    /// The extents of a chunk.
+    pub chunk: Option<Vec<u64>>,
+    /// Names of the filters, in the order of writing.
+    pub filters: Vec<String>,
+    /// The names of an enum's values.
+    pub enum_names: std::collections::BTreeMap<String, i64>,
 }
 
 /// A TOML value in JSON.
