@@ -181,12 +181,19 @@ fn report(
     let name = text::shown(&entry.project, true);
     let (state, reason) = (item.project.state, &item.reason);
     match action {
-        "skipped" => output.detail(&format!("skipped {name} ({state}): {reason}")),
+        // What is well is told only to those who ask.
+        "skipped" if state == State::Live => {
+            output.detail(&format!("kept {name} ({state}): {reason}"));
+        }
+        "skipped" => output.status(&format!("skipped {name} ({state}): {reason}")),
         "failed" => {}
         _ => {
             let would = if dry { "would be " } else { "" };
             let verb = action.replace('_', " ");
-            output.line(&format!("{name} ({state}) {would}{verb}: {reason}; {}", entry.sentence()));
+            output.line(&format!(
+                "{name} ({state}) {would}{verb}: {reason}; {}",
+                entry.sentence(dry)
+            ));
         }
     }
     output.body.freed_bytes += entry.freed_bytes;

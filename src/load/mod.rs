@@ -1,6 +1,8 @@
 //! From files to shared memory: a keeper that answers for the project, and a loader process in which
 //! HDF5 is parsed and read.
 
+mod background;
+mod command;
 mod filter;
 mod hold;
 mod keeper;
@@ -13,6 +15,8 @@ mod signals;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use background::{Background, Ready, Side, Watched};
+pub use command::run as run_command;
 pub use filter::PathFilter;
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
@@ -39,6 +43,9 @@ pub enum Existing {
     Refuse,
     /// Replace it once the new one is complete.
     Replace,
+    /// Take it as it is when it was loaded from the same unchanged sources with the same selection;
+    /// else replace it.
+    Ensure,
 }
 
 /// What to load, as what, and how.
@@ -58,6 +65,8 @@ pub struct Request {
     pub strict: bool,
     /// What is damaged is left out.
     pub keep_going: bool,
+    /// How long another process at work on the project is waited for; `None` for as long as it takes.
+    pub wait: Option<Duration>,
     /// Retired segments are kept for this long.
     pub grace: Duration,
     /// The job that it is for.

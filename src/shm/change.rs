@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use nix::unistd::Uid;
 
 use super::directory::Access;
-use super::ledger::{File, Key, Ledger, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock::ChangeLock;
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
@@ -14,6 +14,7 @@ use super::place::Place;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::Survey;
+use crate::error::Told;
 use crate::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
@@ -64,7 +65,12 @@ impl<'a> Change<'a> {
     fn recover(place: &'a Place, lock: ChangeLock, uid: u32) -> Result<Option<Self>> {
         let key = lock.key().clone();
         place.shm.remove(&key.file(File::LedgerTemporary))?;
-        let Some((mut ledger, _)) = Ledger::read(&place.shm, &key)? else {
+        let found = match Ledger::read(&place.shm, &key) {
+            // What cannot be understood claims nothing: what it owned is left to gc as orphans.
+            Err(error) if error.kind() == Kind::Corrupt => None,
+            found => found?,
+        };
+        let Some((mut ledger, _)) = found else {
             let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
             return Ok(Some(Self { place, lock, uid, ledger }));
         };
@@ -118,8 +124,23 @@ impl<'a> Change<'a> {
             }
             _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
         };
-        let nothing = project.file.is_none() && project.ledger.is_none();
+        let nothing =
+            project.file.is_none() && project.ledger.is_none() && project.state != State::Foreign;
         Ok((!nothing).then_some(project))
+    }
+
+    /// What the holder that was waited for failed of.
+    pub fn heard(&self) -> Option<&Told> {
+        self.lock.heard()
+    }
+
+    /// Ends the change after `error`, of which those who wait for this lock are told.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn give_up(self, error: &Error) -> Result<()> {
+        self.lock.leave_word(&Told::from(error));
+        self.finish()
     }
 
     /// The lock, for the loader to inherit and the life lock to build on.
@@ -255,6 +276,14 @@ impl<'a> Change<'a> {
             self.place.shm.remove(&self.lock.key().file(File::Ledger))?;
             return self.lock.remove_file(&self.place.shm);
         }
+        if self
+            .ledger
+            .current
+            .as_ref()
+            .is_none_or(|current| current.lifetime == Lifetime::Persistent)
+        {
+            return Ok(());
+        }
         match self.judge()? {
             Some(project)
                 if project.state == State::Abandoned && project.key == *self.lock.key() =>
@@ -313,13 +342,12 @@ fn published_token(place: &Place, key: &Key, uid: u32) -> Result<Option<Publishe
         return Ok(None);
     }
     Ok(match root.read_text(&name, METADATA_LIMIT) {
-        Ok(None) => None,
         Ok(Some((text, _))) => {
             let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.arrays().is_empty());
             let token = Mark::parse(&text).map(|mark| mark.token);
             Some(Published { text, token, names_arrays })
         }
         // Damaged metadata says nothing about who replaced what.
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     })
 }
