@@ -56,6 +56,7 @@ pub struct Args {
 
 /// The JSON fields of `export`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The project's name.
     pub project: String,

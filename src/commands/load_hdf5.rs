@@ -96,6 +96,7 @@ pub struct Args {
 
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The project's name.
     pub project: Option<String>,

@@ -29,6 +29,7 @@ use crate::{Error, Kind, Result};
 
 /// The JSON body of commands that tell nothing but success.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Nothing {}
 
 /// Opens the place and tells what is odd about it.

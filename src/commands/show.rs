@@ -53,6 +53,7 @@ pub struct Args {
 
 /// The JSON fields of `show`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The project, with its arrays; with a key only those below it.
     pub project: Option<json::Project>,

@@ -37,6 +37,7 @@ pub enum Message {
 
 /// An array as it will be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedArray {
     /// Path in the project, with the fields of compounds.
     pub path: String,

@@ -77,6 +77,7 @@ fn fnv1a(text: &str) -> u32 {
 
 /// How long a project lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Lifetime {
     /// Until it is unlinked, or the node reboots.
@@ -100,6 +101,7 @@ pub struct Keeper {
 
 /// A batch job that uses a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Job {
     /// `slurm`, `pbs`, `lsf` or `other`.
     pub scheduler: String,
@@ -112,6 +114,7 @@ pub struct Job {
 
 /// A file that was read, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Source {
     /// Absolute path.
     pub path: String,
@@ -147,6 +150,7 @@ pub struct Selection {
 
 /// Something that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Note {
     /// Where in the file.
     pub path: String,

@@ -20,7 +20,8 @@ const BINS: usize = 32;
 const SAMPLE: u64 = 128 << 20;
 
 /// What is known of an array's values.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stats {
     /// Elements, all of them.
     pub count: u64,
@@ -43,7 +44,8 @@ pub struct Stats {
 }
 
 /// Counts of values in bins of equal width.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Histogram {
     /// Where the first bin begins.
     pub low: f64,
