@@ -85,7 +85,7 @@ impl Export<'_, '_> {
             Some(extras) => self.exact(at, extras.group(shown), shown)?,
             None => {
                 if let Some(toml::Value::Table(attrs)) = content.group_attrs.get(shown) {
-                    self.attributes(at, attrs, shown)?;
+                    self.attributes(at, attrs, shown);
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Export<'_, '_> {
         let object = self.dataset(at, name, &recipe, &[array], path, &dtype)?;
         match stored {
             Some(stored) => self.exact(&object, &stored.attrs, path)?,
-            None => self.attributes(&object, &array.attrs, path)?,
+            None => self.attributes(&object, &array.attrs, path),
         }
         self.remember(key, object);
         Ok(())
@@ -246,7 +246,7 @@ impl Export<'_, '_> {
         (self.advance)(0)
     }
 
-    fn attributes(&mut self, object: &Object, attrs: &toml::Table, path: &str) -> Result<()> {
+    fn attributes(&mut self, object: &Object, attrs: &toml::Table, path: &str) {
         for (name, value) in attrs {
             let written = match attribute(name, value) {
                 Some(attribute) => self.writer.attribute(object, &attribute, &str::to_owned),
@@ -256,7 +256,6 @@ impl Export<'_, '_> {
                 self.notes.push(note(path, name, &error));
             }
         }
-        Ok(())
     }
 
     /// Where the file that an object came from begins in the project.

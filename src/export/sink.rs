@@ -107,8 +107,8 @@ impl Target {
                 // A link keeps its name; what it leads to is replaced.
                 let real = fs::canonicalize(place).map_err(cannot)?;
                 let made = Temporary::make(&real, true)?;
-                let mode = fs::Permissions::from_mode(there.permissions().mode() & 0o7777);
-                made.sink.file.set_permissions(mode).map_err(cannot)?;
+                let permissions = fs::Permissions::from_mode(there.permissions().mode() & 0o7777);
+                made.sink.file.set_permissions(permissions).map_err(cannot)?;
                 Ok(Self::File(made))
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -176,10 +176,10 @@ impl Temporary {
     fn make(place: &Path, replace: bool) -> Result<Self> {
         let shown = place.display().to_string();
         let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let mut random = [0_u8; 6];
+        let mut random = [0_u8; 8];
         getrandom::fill(&mut random)
             .map_err(|e| Error::new(Kind::Io, format!("the kernel gives no random bytes: {e}")))?;
-        let letters: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let letters = format!("{:016x}", u64::from_ne_bytes(random));
         // A long name with a suffix might be too long for the file system.
         let short: String = name.chars().take(32).collect();
         let path = place.with_file_name(format!(".{short}.{letters}.tmp"));

@@ -40,6 +40,9 @@ pub enum Packing {
     Deflate(Vec<u64>, u8),
 }
 
+/// Gives the bytes of an array from an offset on: its number in the recipe, the offset, the place.
+pub type ReadPiece<'a> = &'a mut dyn FnMut(usize, u64, &mut [u8]) -> Result<()>;
+
 /// A new HDF5 file.
 #[derive(Debug)]
 pub struct Writer {
@@ -165,7 +168,7 @@ impl Writer {
         dataset: &Object,
         name: &str,
         recipe: &Recipe,
-        read: &mut dyn FnMut(usize, u64, &mut [u8]) -> Result<()>,
+        read: ReadPiece,
     ) -> Result<()> {
         let width = |leaf: &&Leaf| leaf.per_element().saturating_mul(leaf.dtype.itemsize());
         let all: u64 = recipe.leaves().iter().map(width).sum();

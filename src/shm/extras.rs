@@ -112,14 +112,13 @@ impl Extras {
 
     /// Remembers dataset `number` (of which input, and which of it) under one more path.
     pub fn add_dataset(&mut self, path: &str, number: (usize, usize), dataset: &Dataset) {
-        let index = match self.known_datasets.get(&number) {
-            Some(&index) => index,
-            None => {
-                let stored = self.stored(dataset);
-                self.datasets.push(stored);
-                self.known_datasets.insert(number, self.datasets.len() - 1);
-                self.datasets.len() - 1
-            }
+        let index = if let Some(&index) = self.known_datasets.get(&number) {
+            index
+        } else {
+            let stored = self.stored(dataset);
+            self.datasets.push(stored);
+            self.known_datasets.insert(number, self.datasets.len() - 1);
+            self.datasets.len() - 1
         };
         self.paths.insert(path.to_owned(), index);
     }

@@ -3,7 +3,7 @@
 use super::values::from_half;
 
 /// What a block of numbers amounts to. Blocks are merged pairwise: no sum grows so large that small
-/// values vanish in it. Source: Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for
+/// values vanish in it. Source: Chan, Golub and others, "Updating Formulae and a Pairwise Algorithm for
 /// Computing Sample Variances", 1979.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Moments {

@@ -142,7 +142,7 @@ fn heat_map(view: &View, rows: u64, columns: u64, canvas: Canvas) -> Result<Stri
     let mut cells = Vec::with_capacity(height * width);
     for y in 0..height as u64 {
         // The row in the middle of those that fall into this cell.
-        let row = (y * rows / height as u64 + (y + 1) * rows / height as u64) / 2;
+        let row = u64::midpoint(y * rows / height as u64, (y + 1) * rows / height as u64);
         for x in 0..width as u64 {
             let (begin, end) = (x * columns / width as u64, (x + 1) * columns / width as u64);
             let first = row.min(rows - 1) * columns + begin;

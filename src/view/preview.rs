@@ -1,5 +1,7 @@
 //! An array as numpy prints it: all of a small one, the corners of a large one.
 
+use std::fmt::Write as _;
+
 use super::floats::{Float, Layout};
 use super::slice::View;
 use super::values::{Value, value};
@@ -66,8 +68,7 @@ fn alone(value: &Value) -> String {
             format!("({}{sign}{}j)", short(&real.alone()), short(&text))
         }
         Value::Bool(truth) => if *truth { "True" } else { "False" }.to_owned(),
-        Value::Text(text) => text.clone(),
-        Value::Time(text) => text.clone(),
+        Value::Text(text) | Value::Time(text) => text.clone(),
         other => word(other),
     }
 }
@@ -112,10 +113,7 @@ fn word(value: &Value) -> String {
         Value::Bool(false) => "False".to_owned(),
         Value::Integer(number) => number.to_string(),
         Value::Bytes(bytes) => bytes_literal(bytes),
-        Value::Raw(bytes) => {
-            let hexadecimal: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-            format!("b'{hexadecimal}'")
-        }
+        Value::Raw(bytes) => raw_literal(bytes),
         Value::Text(text) => text_literal(text),
         Value::Time(text) => format!("'{text}'"),
         Value::Span(Some(count)) => count.to_string(),
@@ -123,6 +121,16 @@ fn word(value: &Value) -> String {
         Value::Float(float) => float.alone(),
         Value::Complex(..) => String::new(),
     }
+}
+
+/// Raw bytes in hexadecimal: `b'\x61\x00'`.
+fn raw_literal(bytes: &[u8]) -> String {
+    let mut out = String::from("b'");
+    for byte in bytes {
+        let _ = write!(out, "\\x{byte:02x}");
+    }
+    out.push('\'');
+    out
 }
 
 /// A Python literal: `b'ab\x00'`.
@@ -137,7 +145,7 @@ pub(super) fn bytes_literal(bytes: &[u8]) -> String {
             b'\t' => out.push_str("\\t"),
             b'\'' if quote == '\'' => out.push_str("\\'"),
             0x20..=0x7e => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
+            _ => drop(write!(out, "\\x{byte:02x}")),
         }
     }
     out.push(quote);
@@ -157,9 +165,9 @@ pub(super) fn text_literal(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\'' if quote == '\'' => out.push_str("\\'"),
             c if c.is_control() && u32::from(c) < 256 => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)))
+                drop(write!(out, "\\x{:02x}", u32::from(c)))
             }
-            c if c.is_control() || hidden => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() || hidden => drop(write!(out, "\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }

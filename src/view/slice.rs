@@ -197,11 +197,11 @@ fn one(part: &str, axis: Axis) -> std::result::Result<(i64, Option<Axis>), Strin
         Some(at) if at < 0 => at.saturating_add(n).clamp(low, high),
         Some(at) => at.clamp(low, high),
     };
-    let (start, stop) = match step > 0 {
+    let (start, end) = match step > 0 {
         true => (bound(field(0)?, low), bound(field(1)?, high)),
         false => (bound(field(0)?, high), bound(field(1)?, low)),
     };
-    let distance = if step > 0 { stop - start } else { start - stop };
+    let distance = if step > 0 { end - start } else { start - end };
     let count = u64::try_from(distance).unwrap_or(0).div_ceil(step.unsigned_abs());
     let start = if count == 0 { 0 } else { start };
     Ok((start, Some(Axis { count, stride: axis.stride.saturating_mul(step) })))

@@ -40,17 +40,14 @@ pub fn snippet(shm: &Path, arrays: &[(String, &Array)], whole: bool) -> String {
         let shape = crate::output::text::shape(&array.shape);
         format!("attach({segment}, {shape}, {})", text_literal(&array.dtype))
     };
-    match (arrays, whole) {
-        ([(_, array)], false) => {
-            let _ = writeln!(out, "array = {}", call(array));
-        }
-        _ => {
-            out.push_str("arrays = {\n");
-            for (path, array) in arrays {
-                let _ = writeln!(out, "    {}: {},", text_literal(path), call(array));
-            }
-            out.push_str("}\n");
-        }
+    if let ([(_, array)], false) = (arrays, whole) {
+        let _ = writeln!(out, "array = {}", call(array));
+        return out;
     }
+    out.push_str("arrays = {\n");
+    for (path, array) in arrays {
+        let _ = writeln!(out, "    {}: {},", text_literal(path), call(array));
+    }
+    out.push_str("}\n");
     out
 }
