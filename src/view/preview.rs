@@ -145,7 +145,9 @@ pub(super) fn bytes_literal(bytes: &[u8]) -> String {
             b'\t' => out.push_str("\\t"),
             b'\'' if quote == '\'' => out.push_str("\\'"),
             0x20..=0x7e => out.push(char::from(byte)),
-            _ => drop(write!(out, "\\x{byte:02x}")),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
         }
     }
     out.push(quote);
@@ -165,9 +167,11 @@ pub(super) fn text_literal(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\'' if quote == '\'' => out.push_str("\\'"),
             c if c.is_control() && u32::from(c) < 256 => {
-                drop(write!(out, "\\x{:02x}", u32::from(c)))
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
             }
-            c if c.is_control() || hidden => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if c.is_control() || hidden => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
             c => out.push(c),
         }
     }
