@@ -119,6 +119,7 @@ pub enum ByteOrder {
 
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The project's name.
     pub project: Option<String>,

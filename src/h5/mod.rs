@@ -11,14 +11,17 @@ pub(crate) mod codec;
 mod dataspace;
 mod datatype;
 mod error;
+mod exact;
 mod file;
 mod filters;
 mod form;
 mod ids;
+mod kept;
 mod links;
 mod numbers;
 mod plan;
 mod read;
+mod recipe;
 mod scatter;
 mod sources;
 mod strings;
@@ -29,6 +32,7 @@ mod tests;
 mod types;
 mod values;
 mod walk;
+mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,8 +40,11 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use self::chunks::{ChunkIndex, Stored};
+pub use self::exact::ExactAttribute;
 pub use self::form::{Content, Form, Leaf};
+pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
+pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
 
 /// What to look at, and how to go on.
@@ -106,6 +113,8 @@ pub struct Attributes {
     pub values: toml::Table,
     /// Name and reason of each that TOML cannot hold, or that cannot be read.
     pub left_out: Vec<(String, String)>,
+    /// Each as the file has it, for an export; large ones and references to regions are missing.
+    pub exact: Vec<ExactAttribute>,
 }
 
 /// A dataset: what its arrays will be, and how to find it again.
@@ -119,6 +128,8 @@ pub struct Dataset {
     pub form: Form,
     /// Its attributes.
     pub attrs: Attributes,
+    /// The type of its elements in the file, as HDF5 encodes it.
+    pub encoded_type: Vec<u8>,
     /// How the file stores it.
     pub storage: Storage,
     /// Bytes of one element as it is read.

@@ -108,6 +108,7 @@ pub(super) fn plan(
         shape,
         form,
         attrs,
+        encoded_type: file_type.encode()?,
         storage,
         element_size: place.node.size as u64,
         raw: place.node.exact,

@@ -40,7 +40,7 @@ impl Header {
     fn is_split(&self, block: usize) -> bool {
         let few = self.element <= 16 && block / self.element >= 128;
         // A flag says that it is not; older versions always did.
-        self.flags & 0x10 == 0 && few && block % self.element == 0
+        self.flags & 0x10 == 0 && few && block.is_multiple_of(self.element)
     }
 }
 
