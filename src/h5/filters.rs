@@ -8,9 +8,9 @@ use hdf5_sys::h5d::H5Dchunk_iter;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::{H5Z_FLAG_OPTIONAL, H5Zfilter_avail};
 
-use super::{Filter, codec};
 use super::error::{Outcome, Trouble, check};
 use super::ids::Id;
+use super::{Filter, codec};
 
 /// The registered numbers that are met in practice.
 /// Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.

@@ -45,7 +45,8 @@ pub(crate) fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u
         return;
     };
     target.resize(elements.len() / size * width, 0);
-    let whole = leaf.content == Content::Value && is_contiguous(leaf) && leaf.offset + width <= size;
+    let whole =
+        leaf.content == Content::Value && is_contiguous(leaf) && leaf.offset + width <= size;
     match width {
         1 if whole => pick_fixed::<1>(leaf.offset, size, elements, target),
         2 if whole => pick_fixed::<2>(leaf.offset, size, elements, target),
@@ -53,7 +54,8 @@ pub(crate) fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u
         8 if whole => pick_fixed::<8>(leaf.offset, size, elements, target),
         16 if whole => pick_fixed::<16>(leaf.offset, size, elements, target),
         _ => {
-            for (element, place) in elements.chunks_exact(size).zip(target.chunks_exact_mut(width)) {
+            for (element, place) in elements.chunks_exact(size).zip(target.chunks_exact_mut(width))
+            {
                 match whole {
                     true => place.copy_from_slice(&element[leaf.offset..leaf.offset + width]),
                     false => copy(leaf, item, element, place),

@@ -58,9 +58,8 @@ impl Conversions {
 
 /// `PATTERN=DTYPE`
 fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
-    let usage = |message: String| {
-        Error::new(Kind::Usage, message).with_hint("--dtype '/images/*=float32'")
-    };
+    let usage =
+        |message: String| Error::new(Kind::Usage, message).with_hint("--dtype '/images/*=float32'");
     let Some((pattern, name)) = rule.rsplit_once('=') else {
         return Err(usage(format!("'{rule}' is not PATTERN=DTYPE")));
     };

@@ -114,9 +114,7 @@ impl Source {
             let begins = match at.checked_sub(1).and_then(|before| index.stored.get(before)) {
                 None => true,
                 Some(before) if slabs => slab_of(before) != slab_of(stored),
-                Some(before) => {
-                    decoded.saturating_add(bytes) > ITEM || !adjoins(before, stored)
-                }
+                Some(before) => decoded.saturating_add(bytes) > ITEM || !adjoins(before, stored),
             };
             if begins {
                 items.push(u32::try_from(at).ok()?);

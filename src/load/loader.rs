@@ -78,7 +78,8 @@ fn move_all<'a>(
     if let Some(numa) = &request.numa {
         numa.apply()?;
     }
-    let most = plan.pieces.iter().map(|piece| piece.bytes.div_ceil(EACH)).fold(0, u64::saturating_add);
+    let most =
+        plan.pieces.iter().map(|piece| piece.bytes.div_ceil(EACH)).fold(0, u64::saturating_add);
     let jobs = request.jobs.or_else(|| std::thread::available_parallelism().ok());
     let jobs = jobs.map_or(1, NonZeroUsize::get).min(usize::try_from(most).unwrap_or(usize::MAX));
     let mover = Mover::new(request, (place, token), plan, Voice::new(&mut line.sender));

@@ -28,9 +28,9 @@ impl Pages {
             let (front, back) = line.split_once(" - ")?;
             (front.split(' ').nth(2)? == device).then(|| back.split(' ').nth(2))?
         });
-        let advised = options.last().is_some_and(|options| {
-            options.split(',').any(|option| option == "huge=advise")
-        });
+        let advised = options
+            .last()
+            .is_some_and(|options| options.split(',').any(|option| option == "huge=advise"));
         if advised { Self::Advised } else { Self::Usual }
     }
 }

@@ -237,13 +237,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn group(
-        &mut self,
-        group: &Group,
-        path: &str,
-        top: bool,
-        tree: &mut Tree,
-    ) -> Result<()> {
+    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) -> Result<()> {
         self.attributes(&group.attrs, if path.is_empty() { "/" } else { path });
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");

@@ -90,7 +90,10 @@ impl<'a> Pool<'a> {
                 return Turn::End;
             }
             let prepared = state.next >= self.direct.len() && state.preparing == 0;
-            if prepared && !state.library_busy && let Some(number) = state.library.pop_front() {
+            if prepared
+                && !state.library_busy
+                && let Some(number) = state.library.pop_front()
+            {
                 state.library_busy = true;
                 return Turn::Library(number);
             }
@@ -108,7 +111,11 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn take(&self, state: &mut MutexGuard<'_, State<'a>>, small: impl Fn(usize) -> bool) -> Range<usize> {
+    fn take(
+        &self,
+        state: &mut MutexGuard<'_, State<'a>>,
+        small: impl Fn(usize) -> bool,
+    ) -> Range<usize> {
         let first = state.next;
         let rest = &self.direct[first..];
         let count = rest.iter().take(BATCH).take_while(|&&number| small(number)).count().max(1);

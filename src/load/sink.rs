@@ -77,9 +77,7 @@ impl Sink<'_, '_> {
     ) -> Result<()> {
         let beyond = || Error::new(Kind::Io, "values beyond the end of an array");
         match self {
-            Self::Targets(targets) => {
-                targets.get(number).ok_or_else(beyond)?.write(offset, bytes)
-            }
+            Self::Targets(targets) => targets.get(number).ok_or_else(beyond)?.write(offset, bytes),
             Self::Windows(windows) => {
                 windows.get_mut(number).ok_or_else(beyond)?.write(offset, bytes)
             }

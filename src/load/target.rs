@@ -123,7 +123,8 @@ impl<'a> Target<'a> {
 
     fn reserve(&self, offset: u64, end: u64) -> Result<()> {
         for number in offset / PIECE..end.div_ceil(PIECE) {
-            let Some(piece) = usize::try_from(number).ok().and_then(|at| self.pieces.get(at)) else {
+            let Some(piece) = usize::try_from(number).ok().and_then(|at| self.pieces.get(at))
+            else {
                 break;
             };
             let mut done = unlocked(piece);

@@ -61,7 +61,10 @@ impl<'a> NewSegment<'a> {
     /// [`Kind::NoMemory`] when it is longer than a file may be.
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         self.file.set_len(bytes).map_err(|e| {
-            self.full(Error::io(format!("cannot make segment '{}' {bytes} bytes long", self.name), e))
+            self.full(Error::io(
+                format!("cannot make segment '{}' {bytes} bytes long", self.name),
+                e,
+            ))
         })
     }
 

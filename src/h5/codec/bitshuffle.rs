@@ -67,12 +67,7 @@ impl Params {
     }
 
     /// The whole size in 8 bytes, a block's in 4, then coded blocks with 4 bytes of size each.
-    fn coded(
-        self,
-        decoder: &mut Decoder,
-        source: &[u8],
-        target: &mut [u8],
-    ) -> Result<(), Refused> {
+    fn coded(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
         let damaged = Refused("bitshuffle: damaged data");
         let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
         let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;

@@ -166,8 +166,9 @@ impl Step {
     fn undo(&self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         match self {
             Self::Deflate => inflate(&mut decoder.inflate, source, target),
-            Self::Shuffle(size) => same_size(source, target)
-                .map(|()| shuffle::unshuffle(*size, source, target)),
+            Self::Shuffle(size) => {
+                same_size(source, target).map(|()| shuffle::unshuffle(*size, source, target))
+            }
             Self::Fletcher32 => checksum::check(source, target),
             Self::Lzf => lz::lzf(source, target),
             #[cfg(feature = "szip")]
