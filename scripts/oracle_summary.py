@@ -12,9 +12,18 @@ from pathlib import Path
 
 SHOWN = 40
 
+# A dataset whose element is an array of compounds: we load one array for each field, with the array's extents
+# added to the shape. The oracle has no form for it and calls the fields extra. Nothing else is forgiven.
+ARRAYS_OF_COMPOUNDS = {
+    "debian-hdf5-1.14.6/tools/test/h5dump/testfiles/tarray5.h5": [["Dataset1", "f"], ["Dataset1", "i"]],
+}
+
 
 def is_failure(file):
     """Whether the oracle does not accept what became of this file."""
+    extra = sorted(one["path"] for one in file.get("failures", []) if one["kind"] == "extra")
+    if file["outcome"] == "wrong" and extra and len(extra) == len(file["failures"]):
+        return extra != ARRAYS_OF_COMPOUNDS.get(file["file"])
     unacceptable = file["outcome"] in ("wrong", "crash", "silent-error", "oracle-error")
     return unacceptable or file.get("leak") or (file["state"] == "good" and file["outcome"] != "ok")
 
@@ -38,7 +47,7 @@ def main(manifest, out, *parts):
     if len(files) != expected:
         print(f"corpus: {len(files)} files were judged, not {expected}")
         return 1
-    return 0
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

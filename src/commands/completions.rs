@@ -24,7 +24,6 @@ pub struct Args {
 ///
 /// # Errors
 /// None: the signature is that of every command.
-#[expect(clippy::unnecessary_wraps, reason = "every command has this signature")]
 pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
     output.print(&script(args.shell));
     Ok(())

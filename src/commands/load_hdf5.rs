@@ -2,13 +2,16 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::lifetime;
 use crate::load::{
-    self, Ending, Existing, Input, Numa, Outcome, Planned, PlannedArray, Request, Signals,
+    self, Background, Existing, Input, Numa, Outcome, Planned, PlannedArray, Ready, Request, Side,
+    Signals, Watched,
 };
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
@@ -25,6 +28,12 @@ use crate::{Error, Kind, Result};
 Examples:
   cute-shm load-hdf5 imagenet train.h5                hold until Ctrl-C
   cute-shm load-hdf5 imagenet train.h5 --persistent   until it is unlinked
+  cute-shm load-hdf5 imagenet train.h5 -- python train.py
+                                                      while a command runs
+  cute-shm load-hdf5 imagenet train.h5 --until-exit $$
+                                                      until this shell ends
+  cute-shm load-hdf5 imagenet train.h5 --ensure --persistent
+                                                      unless it is there already
   cute-shm load-hdf5 all train.h5 test.h5             groups /train and /test
   cute-shm load-hdf5 all a=x.h5 b=y.h5 --include 'images/**' --dry-run")]
 pub struct Args {
@@ -33,12 +42,24 @@ pub struct Args {
     /// HDF5 files; several become one group each, named by the stem or as NAME=FILE
     #[arg(required = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<OsString>,
+    /// Hold the project while this command runs, and exit with its status
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["persistent", "until_exit", "dry_run"])]
+    pub command: Vec<OsString>,
     /// Return when it is loaded; the project stays until it is unlinked, or the node reboots
     #[arg(short, long)]
     pub persistent: bool,
+    /// Return when it is loaded; a keeper in the background removes it when this process ends
+    #[arg(long, value_name = "PID", conflicts_with = "persistent")]
+    pub until_exit: Option<u32>,
     /// Replace an existing project once the new one is complete
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "ensure")]
     pub overwrite: bool,
+    /// Nothing to do when it is loaded already from the same unchanged files with the same selection
+    #[arg(long)]
+    pub ensure: bool,
+    /// Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub wait: Option<Duration>,
     /// Only datasets whose path matches this glob (repeatable): '/train/**', 'images'
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
@@ -61,8 +82,14 @@ pub struct Args {
     #[arg(long, conflicts_with = "strict")]
     pub keep_going: bool,
     /// Keep the segments of a replaced project for this long, for readers that are just attaching
-    #[arg(long, value_name = "SECONDS", default_value = "0")]
-    pub grace: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
+    pub grace: Duration,
+    /// Write a line to this descriptor when the project is ready, and close it
+    #[arg(long, value_name = "FD")]
+    pub ready_fd: Option<i32>,
+    /// With a command: where the JSON object goes (standard output is the command's)
+    #[arg(long, value_name = "FILE", requires = "command", value_hint = clap::ValueHint::FilePath)]
+    pub json_to: Option<PathBuf>,
     /// Turn numbers into the machine's byte order: torch and others refuse `>f4`
     #[arg(long, value_name = "ORDER")]
     pub byte_order: Option<ByteOrder>,
@@ -97,6 +124,8 @@ pub struct Body {
     pub project: Option<String>,
     /// Nothing was loaded: this is the plan.
     pub dry_run: bool,
+    /// It was loaded already.
+    pub reused: bool,
     /// Path of the metadata file.
     pub metadata: Option<String>,
     /// The load's token: its segments' names bear it.
@@ -126,17 +155,56 @@ pub struct Body {
 /// # Errors
 /// As DESIGN section 4 says.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    if args.command.is_empty() {
+        return start(args, output);
+    }
+    output.give_away(args.json_to.clone())?;
+    // As timeout(1) does: whoever reads our status must be able to tell our failures from the command's.
+    start(args, output).map_err(|error| match error.kind() {
+        Kind::Status(_) => error,
+        kind => {
+            let (code, word) = (kind.exit_code(), kind.code());
+            let hint = error.hint().unwrap_or("the command was not started").to_owned();
+            Error::new(Kind::Status(125), format!("{error} (code {code}, {word})")).with_hint(hint)
+        }
+    })
+}
+
+fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let request = request(args, output)?;
     output.body.project = Some(request.project.to_text());
     output.body.dry_run = args.dry_run;
     for input in &request.inputs {
         check_readable(&input.path)?;
     }
+    let Some(pid) = args.until_exit else { return load(args, &request, None, output) };
+    let watched = Watched::open(pid)?;
+    let kept: Vec<_> = args.ready_fd.into_iter().chain([watched.as_fd().as_raw_fd()]).collect();
+    match Background::start(&kept)? {
+        Side::Keeper(ready) => load(args, &request, Some((watched, ready)), output),
+        Side::Front(background) => {
+            output.leave_to_other();
+            let mut signals = Signals::block()?;
+            signals.take_interrupts()?;
+            match background.wait(&signals)? {
+                0 => Ok(()),
+                code => Err(Error::new(Kind::Status(code), "")),
+            }
+        }
+    }
+}
+
+fn load(
+    args: &Args,
+    request: &Request,
+    until: Option<(Watched, Ready)>,
+    output: &mut Output<'_, Body>,
+) -> Result<()> {
     let mut signals = Signals::block()?;
     let mut progress = Progress::new(output.context, args.no_progress);
     if args.dry_run {
         let place = Place::open(&output.context.paths)?;
-        let planned = load::dry_run(&place, &request, &mut signals, &mut progress)?;
+        let planned = load::dry_run(&place, request, &mut signals, &mut progress)?;
         tell_plan(&place, &planned, progress, output);
         return Ok(());
     }
@@ -144,25 +212,24 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if let Some(warning) = &place.warning {
         output.warn(Warning::new("root", warning.clone()));
     }
-    let outcome = load::run(&place, &request, &mut signals, &mut progress)?;
-    tell_outcome(&place, &request, &outcome, progress, output)?;
+    let outcome = load::run(&place, request, &mut signals, &mut progress)?;
+    tell_outcome(&place, request, &outcome, progress, output)?;
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
-    if let Some(held) = outcome.held {
-        output.status("holding it; Ctrl-C removes it");
-        output.emit();
-        let ending = held.wait(&place, &signals)?;
-        held.release(&place)?;
-        return ended(ending, &request.project, output);
+    let total = outcome.planned.paths.max(failed as u64);
+    let partial = (failed > 0)
+        .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
+    if let Some(partial) = &partial {
+        // Whoever waits for a held project learns it now, not when it ends.
+        output.fail(partial);
     }
-    if failed > 0 {
-        let total = outcome.planned.paths.max(failed as u64);
-        return Err(Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
+    lifetime::live(args, &place, &signals, outcome.held, until, output)?;
+    match partial {
+        None => Ok(()),
+        Some(_) => Err(Error::new(Kind::Partial, "")),
     }
-    Ok(())
 }
 
 fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
-    let usage = |message: String| Error::new(Kind::Usage, message);
     Ok(Request {
         project: ProjectName::new(&args.project)?,
         inputs: inputs(&args.files)?,
@@ -175,11 +242,15 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
             group: args.group,
         },
         lifetime: if args.persistent { Lifetime::Persistent } else { Lifetime::Held },
-        existing: if args.overwrite { Existing::Replace } else { Existing::Refuse },
+        existing: match (args.ensure, args.overwrite) {
+            (true, _) => Existing::Ensure,
+            (false, true) => Existing::Replace,
+            (false, false) => Existing::Refuse,
+        },
         strict: args.strict,
         keep_going: args.keep_going,
-        grace: Duration::try_from_secs_f64(args.grace)
-            .map_err(|e| usage(format!("bad --grace: {e}")))?,
+        wait: args.wait.or((!args.ensure).then_some(Duration::ZERO)),
+        grace: args.grace,
         job: output.context.job.clone(),
         trace: output.context.verbose > 1,
         jobs: args.jobs,
@@ -293,7 +364,8 @@ fn tell_outcome(
     output.body.size_bytes = outcome.bytes;
     output.body.metadata = Some(metadata.to_string_lossy().into_owned());
     output.body.token = Some(outcome.token.to_string());
-    output.body.lifetime = Some(request.lifetime);
+    output.body.lifetime = Some(outcome.lifetime);
+    output.body.reused = outcome.reused;
     output.body.elapsed_seconds = Some(seconds);
     output.body.rate_bytes = Some(rate);
     warn_of_use(request, outcome, output);
@@ -301,7 +373,10 @@ fn tell_outcome(
         let (arrays, size) = (text::count(outcome.arrays, "array"), text::size(outcome.bytes));
         let rate = text::size(rate);
         output.line(&format!("metadata: {}", metadata.display()));
-        output.line(&format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)"));
+        match outcome.reused {
+            true => output.line(&format!("already loaded: {arrays}, {size}")),
+            false => output.line(&format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)")),
+        }
     }
     Ok(())
 }
@@ -335,21 +410,12 @@ fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Bod
     }
 }
 
-fn ended(ending: Ending, project: &ProjectName, output: &Output<'_, Body>) -> Result<()> {
-    match ending {
-        Ending::Signal(signal) => {
-            output.status(&format!("removed project '{project}'"));
-            Err(Error::new(Kind::Signal(signal as i32), ""))
-        }
-        Ending::Removed => {
-            output.status(&format!("project '{project}' was removed by another process"));
-            Ok(())
-        }
-        Ending::Replaced => {
-            output.status(&format!("project '{project}' was replaced by another process"));
-            Ok(())
-        }
-    }
+/// Seconds, with a fraction if need be.
+fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("'{text}' is no number of seconds"))
 }
 
 /// Permission bits in octal.

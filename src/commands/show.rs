@@ -155,7 +155,7 @@ impl Printer<'_> {
         let (size, resident) = (text::size(project.size_bytes), text::size(project.resident_bytes));
         let arrays = text::count(project.array_count as u64, "array");
         line("size", &format!("{size} in {arrays}, {resident} resident"));
-        line("metadata", &self.name(&project.metadata));
+        line("metadata", &self.name(project.metadata.as_deref().unwrap_or("-")));
         line("owner", &format!("user {}", project.uid));
         if let Some(created) = &project.created {
             line(
@@ -190,10 +190,10 @@ impl Printer<'_> {
     fn group(&self, group: &Group, path: &str, prefix: &str, out: &mut String) {
         let shown = if path.is_empty() { "/" } else { path };
         let depth = path.matches('/').count();
-        if is_below(shown, prefix) {
-            if let Some(serde_json::Value::Object(attrs)) = self.group_attrs.get(shown) {
-                self.attributes(attrs, depth, out);
-            }
+        if is_below(shown, prefix)
+            && let Some(serde_json::Value::Object(attrs)) = self.group_attrs.get(shown)
+        {
+            self.attributes(attrs, depth, out);
         }
         for (name, node) in group {
             let path = format!("{path}/{name}");

@@ -1,6 +1,7 @@
 //! `unlink`: removes projects.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -9,6 +10,7 @@ use crate::output::{Output, text};
 use crate::shm::attached::Attached;
 use crate::shm::change::Change;
 use crate::shm::name::ProjectName;
+use crate::shm::owner::act_as;
 use crate::shm::place::Place;
 use crate::shm::removal::{self, Removed};
 use crate::shm::state::{self, Project};
@@ -28,6 +30,9 @@ pub struct Args {
     /// A missing project is no error
     #[arg(short, long)]
     pub force: bool,
+    /// As root: projects of other users too
+    #[arg(long)]
+    pub all_users: bool,
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -72,13 +77,15 @@ impl Entry {
     }
 
     /// The same as a sentence's end.
-    pub fn sentence(&self) -> String {
+    pub fn sentence(&self, dry: bool) -> String {
         let segments = text::count(self.segment_count as u64, "segment");
-        let mut out = format!("{segments}, {} free now", text::size(self.freed_bytes));
+        let now = if dry { "would be free" } else { "free now" };
+        let mut out = format!("{segments}, {} {now}", text::size(self.freed_bytes));
         if self.mapped_bytes > 0 {
             let pids: Vec<String> = self.mapped_pids.iter().map(u32::to_string).collect();
             let pids = pids.join(", ");
-            out.push_str(&format!(", {} when process {pids} ends", text::size(self.mapped_bytes)));
+            let mapped = text::size(self.mapped_bytes);
+            let _ = write!(out, ", {mapped} when process {pids} ends");
         }
         out
     }
@@ -102,7 +109,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
                 output.line(&format!(
                     "{verb} {}: {}",
                     text::shown(&entry.project, true),
-                    entry.sentence()
+                    entry.sentence(args.dry_run)
                 ));
                 output.body.removed.push(entry);
             }
@@ -120,15 +127,15 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 fn one(place: &Place, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
     let survey = Survey::take(place)?;
     let project = find(place, &survey, name)?;
+    removal::allowed(&project, args.all_users)?;
     if args.dry_run {
         return Ok(removal::segments_of(&project, &place.shm));
     }
-    remove(place, &project)
+    act_as(project.uid, || remove(place, &project))
 }
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.
 fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
-    removal::allowed(judged)?;
     let mut patience = 100;
     let change = Change::begin_for(place, &judged.key, judged.uid, &mut || {
         patience -= 1;

@@ -1,15 +1,19 @@
 //! Holding a project: its keeper waits until it is asked to end, or until the project is not its own
 //! any more, and cleans up.
 
+use std::cell::Cell;
+use std::os::fd::AsFd;
+
 use nix::sys::signal::Signal;
 
-use super::Signals;
+use super::{Signals, Watched};
 use crate::shm::change::Change;
-use crate::shm::ledger::{Key, Ledger};
+use crate::shm::ledger::{Key, Ledger, Lifetime};
 use crate::shm::lock::LifeLock;
-use crate::shm::name::{ProjectName, Token};
+use crate::shm::metadata::Mark;
+use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
-use crate::shm::state::State;
+use crate::shm::state::{METADATA_LIMIT, State};
 use crate::{Kind, Result};
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
@@ -21,6 +25,8 @@ pub struct Held {
     project: ProjectName,
     token: Token,
     life: LifeLock,
+    /// The metadata file when it was last looked at: inode and time.
+    seen: Cell<Option<(u64, i64, i64)>>,
 }
 
 /// Why a keeper ends.
@@ -32,18 +38,27 @@ pub enum Ending {
     Removed,
     /// Somebody put another in its place.
     Replaced,
+    /// Somebody made it persistent: it stays without a keeper.
+    MadePersistent,
+    /// The process that it was held for has ended.
+    Exited,
 }
 
 impl Held {
     pub(super) fn new(project: &ProjectName, token: Token, life: LifeLock) -> Self {
-        Self { project: project.clone(), token, life }
+        Self { project: project.clone(), token, life, seen: Cell::new(None) }
     }
 
-    /// Waits until a signal comes or the project is gone.
+    /// Waits until a signal comes, the project is gone, or the process `until` has ended.
     ///
     /// # Errors
     /// As the system says.
-    pub fn wait(&self, place: &Place, signals: &Signals) -> Result<Ending> {
+    pub fn wait(
+        &self,
+        place: &Place,
+        signals: &Signals,
+        until: Option<&Watched>,
+    ) -> Result<Ending> {
         loop {
             if let Some(signal) = signals.take() {
                 return Ok(Ending::Signal(signal));
@@ -51,7 +66,9 @@ impl Held {
             if let Some(ending) = self.lost(place)? {
                 return Ok(ending);
             }
-            signals.wait(None, LOOK)?;
+            if signals.wait(until.map(AsFd::as_fd), LOOK)? {
+                return Ok(Ending::Exited);
+            }
         }
     }
 
@@ -65,8 +82,32 @@ impl Held {
         Ok(match current {
             None => Some(Ending::Removed),
             Some(current) if current.token != self.token => Some(Ending::Replaced),
-            Some(_) => None,
+            Some(current) if current.lifetime == Lifetime::Persistent => {
+                Some(Ending::MadePersistent)
+            }
+            Some(_) => self.lost_to_python(place)?,
         })
+    }
+
+    /// The Python package knows nothing of ledgers: it takes segments and metadata away, or puts its own there.
+    fn lost_to_python(&self, place: &Place) -> Result<Option<Ending>> {
+        let file = self.project.metadata_file();
+        let root = place.root()?;
+        let now = root.stat_of(&file)?.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
+        if now == self.seen.get() {
+            return Ok(None);
+        }
+        self.seen.set(now);
+        let segments = place.shm.names()?;
+        let left = segments.iter().filter_map(|name| SegmentName::parse_for(&self.project, name));
+        if left.into_iter().any(|segment| segment.bears(&self.token)) {
+            return Ok(None);
+        }
+        let Some((text, _)) = root.read_text(&file, METADATA_LIMIT)? else {
+            return Ok(Some(Ending::Removed));
+        };
+        let ours = Mark::parse(&text).is_some_and(|mark| mark.token == self.token);
+        Ok((!ours).then_some(Ending::Replaced))
     }
 
     /// Removes the project, unless somebody else answers for it or has replaced it. When somebody is

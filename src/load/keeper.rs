@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::loader;
 use super::message::{Loaded, Message, Planned};
 use super::process::Loader;
-use super::{Existing, Held, Observer, Request, Signals};
+use super::{Existing, Held, Observer, Request, Signals, plan};
 use crate::shm::budget;
 use crate::shm::change::Change;
 use crate::shm::host;
@@ -39,6 +39,10 @@ pub struct Outcome {
     pub bytes: u64,
     /// What could not be read (with `--keep-going`).
     pub failed: Vec<Note>,
+    /// It was there already: nothing was loaded.
+    pub reused: bool,
+    /// How long the project lives.
+    pub lifetime: Lifetime,
     /// How long it took.
     pub elapsed: Duration,
     /// What is to be held, for a held project.
@@ -57,13 +61,28 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let begun = Instant::now();
-    let mut change = Change::begin(place, &request.project, &mut || Ok(false))?;
+    let mut change =
+        Change::begin(place, &request.project, &mut || may_wait(request, signals, begun))?;
+    if request.existing == Existing::Ensure {
+        if let Some(told) = change.heard().cloned() {
+            // We waited for the very same load, and it failed: it would fail again.
+            change.finish()?;
+            return Err(told.into());
+        }
+        if let Some(outcome) = reuse(place, request, &mut change, begun)? {
+            change.finish()?;
+            return Ok(outcome);
+        }
+    }
     let made = make(place, request, &mut change, signals, observer);
     let (planned, token, loaded, life) = match made {
         Ok(made) => made,
         Err(error) => {
             // The first error is what the user needs; what cannot be cleaned now, gc finds.
-            let _ = change.finish();
+            let _ = match error.kind() {
+                Kind::Signal(_) | Kind::Busy => change.finish(),
+                _ => change.give_up(&error),
+            };
             return Err(error);
         }
     };
@@ -76,6 +95,8 @@ pub fn run(
         arrays: loaded.arrays,
         bytes: loaded.bytes,
         failed: loaded.failed,
+        reused: false,
+        lifetime: request.lifetime,
         elapsed: begun.elapsed(),
     })
 }
@@ -91,10 +112,72 @@ pub fn dry_run(
     observer: &mut dyn Observer,
 ) -> Result<Planned> {
     let token = Token::random()?;
-    let mut loader = Loader::start(|line| loader::run(request, place, &token, line))?;
+    let mut child = Loader::start(|line| loader::run(request, place, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
-    watch.until_planned(&mut loader, signals)
+    watch.until_planned(&mut child, signals)
+}
+
+/// Whether to go on waiting for whoever is at work on the project.
+fn may_wait(request: &Request, signals: &Signals, begun: Instant) -> Result<bool> {
+    match signals.take() {
+        Some(signal) => Err(cancelled(signal)),
+        None => Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit)),
+    }
+}
+
+/// The project as it is, if it is what was asked for: the caller's job joins, and a held project gets a
+/// further keeper, or becomes persistent.
+fn reuse(
+    place: &Place,
+    request: &Request,
+    change: &mut Change<'_>,
+    begun: Instant,
+) -> Result<Option<Outcome>> {
+    let Some(project) = change.judge()? else { return Ok(None) };
+    let Some(current) = change.current() else { return Ok(None) };
+    let same = project.state == State::Live
+        && project.record().is_some_and(|record| record.token == current.token)
+        && current.selection == request.selection
+        && has_same_sources(current, request)?;
+    if !same {
+        return Ok(None);
+    }
+    let token = current.token.clone();
+    let held = current.lifetime == Lifetime::Held && request.lifetime == Lifetime::Held;
+    let planned = Planned { sources: current.sources.clone(), ..Planned::default() };
+    change.amend(|record| {
+        if let Some(job) = &request.job
+            && !record.jobs.contains(job)
+        {
+            record.jobs.push(job.clone());
+        }
+        if !held {
+            record.lifetime = Lifetime::Persistent;
+        }
+    })?;
+    let life = held.then(|| LifeLock::take(&place.shm, change.lock().key(), &token)).transpose()?;
+    Ok(Some(Outcome {
+        planned,
+        arrays: project.present.len() as u64,
+        bytes: project.size(),
+        failed: Vec::new(),
+        reused: true,
+        lifetime: if held { Lifetime::Held } else { Lifetime::Persistent },
+        elapsed: begun.elapsed(),
+        held: life.map(|life| Held::new(&request.project, token.clone(), life)),
+        token,
+    }))
+}
+
+fn has_same_sources(current: &Record, request: &Request) -> Result<bool> {
+    let mut wanted = Vec::new();
+    for input in &request.inputs {
+        wanted.push(plan::source(&input.path, input.group.as_deref(), false)?);
+    }
+    let loaded: Vec<_> = current.sources.iter().filter(|source| !source.linked).collect();
+    let linked = current.sources.iter().filter(|source| source.linked);
+    Ok(loaded == wanted.iter().collect::<Vec<_>>() && linked.into_iter().all(plan::is_unchanged))
 }
 
 type Made = (Planned, Token, Loaded, Option<LifeLock>);
@@ -112,18 +195,18 @@ fn make(
     let mut next = record(place, request, &token);
     next.replaces = there.as_ref().map(foreign_segments).unwrap_or_default();
     change.announce(next)?;
-    let mut loader = Loader::start(|line| loader::run(request, place, &token, line))?;
+    let mut child = Loader::start(|line| loader::run(request, place, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
-    let planned = watch.until_planned(&mut loader, signals)?;
+    let planned = watch.until_planned(&mut child, signals)?;
     budget::check(&place.shm, planned.need())?;
     let life = match request.lifetime {
         Lifetime::Held => Some(LifeLock::take(&place.shm, change.lock().key(), &token)?),
         Lifetime::Persistent => None,
     };
-    loader.go()?;
-    let loaded = watch.until_loaded(&mut loader, signals)?;
-    loader.wait();
+    child.go()?;
+    let loaded = watch.until_loaded(&mut child, signals)?;
+    child.wait();
     let text = format!("{}\n{}", mark(place, &token), loaded.metadata);
     let amend = |record: &mut Record| {
         record.sources.clone_from(&planned.sources);
@@ -131,8 +214,7 @@ fn make(
             planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
         record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
     };
-    change
-        .publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
+    change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
     Ok((planned, token, loaded, life))
 }
 
@@ -140,22 +222,26 @@ fn make(
 fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     let Some(project) = there else { return Ok(false) };
     let name = request.project.to_text();
-    match project.state {
-        State::Stale | State::Abandoned => return Ok(true),
-        State::Foreign => {
-            let message = format!("project '{name}' belongs to user {}", project.uid);
-            return Err(Error::new(Kind::Permission, message)
-                .about(name)
-                .with_hint("choose another name, or another root with --root DIR"));
-        }
-        _ => {}
+    if project.state == State::Foreign || project.uid != nix::unistd::Uid::effective().as_raw() {
+        let message = format!("project '{name}' belongs to user {}", project.uid);
+        return Err(Error::new(Kind::Permission, message)
+            .about(name)
+            .with_hint("choose another name, or another root with --root DIR"));
+    }
+    if matches!(project.state, State::Stale | State::Abandoned) {
+        return Ok(true);
     }
     let replaceable = !matches!(project.state, State::Elsewhere);
-    if request.existing == Existing::Replace && replaceable {
+    if request.existing != Existing::Refuse && replaceable {
         return Ok(true);
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let hint = match project.state {
+        State::Elsewhere => {
+            format!(
+                "it is not of this node{why}; choose another name, or another root with --root DIR"
+            )
+        }
         State::Live => {
             format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'")
         }

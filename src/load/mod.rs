@@ -1,7 +1,9 @@
 //! From files to shared memory: a keeper that answers for the project, and a loader process in which
 //! HDF5 is parsed and read.
 
+mod background;
 mod cast;
+mod command;
 mod convert;
 mod filter;
 mod geometry;
@@ -29,6 +31,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use background::{Background, Ready, Side, Watched};
+pub use command::run as run_command;
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
 pub use message::{Planned, PlannedArray};
@@ -55,6 +59,9 @@ pub enum Existing {
     Refuse,
     /// Replace it once the new one is complete.
     Replace,
+    /// Take it as it is when it was loaded from the same unchanged sources with the same selection;
+    /// else replace it.
+    Ensure,
 }
 
 /// What to load, as what, and how.
@@ -74,6 +81,8 @@ pub struct Request {
     pub strict: bool,
     /// What is damaged is left out.
     pub keep_going: bool,
+    /// How long another process at work on the project is waited for; `None` for as long as it takes.
+    pub wait: Option<Duration>,
     /// Retired segments are kept for this long.
     pub grace: Duration,
     /// The job that it is for.

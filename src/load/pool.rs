@@ -176,7 +176,10 @@ impl<'a> Pool<'a> {
         let mut state = unlocked(&self.state);
         if self.keep_going && error.kind() == Kind::Corrupt {
             let path = self.plan.tasks[number].path.clone();
-            state.failed.push((number, Note { path, reason: error.to_string() }));
+            let text = error.to_string();
+            let reason = text.strip_prefix(&format!("cannot read '{path}': ")).unwrap_or(&text);
+            let reason = reason.to_owned();
+            state.failed.push((number, Note { path, reason }));
         } else {
             state.error.get_or_insert(error);
         }

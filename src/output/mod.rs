@@ -2,10 +2,12 @@
 
 pub mod json;
 pub mod progress;
+pub mod ready;
 pub mod table;
 pub mod text;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -42,6 +44,8 @@ pub struct Output<'a, B> {
     warnings: Vec<json::Warning>,
     errors: Vec<json::Failure>,
     emitted: bool,
+    json_to: Option<PathBuf>,
+    to_stderr: bool,
     broken: Option<io::Error>,
 }
 
@@ -49,14 +53,46 @@ impl<'a, B: Serialize> Output<'a, B> {
     /// Nothing said yet.
     pub fn new(context: &'a Context, command: &'static str, body: B) -> Self {
         let (warnings, errors) = (Vec::new(), Vec::new());
-        Self { context, body, command, warnings, errors, emitted: false, broken: None }
+        Self {
+            context,
+            body,
+            command,
+            warnings,
+            errors,
+            emitted: false,
+            json_to: None,
+            to_stderr: false,
+            broken: None,
+        }
     }
 
     /// Prints text of the result; nothing with `--json`.
     pub fn print(&mut self, text: &str) {
-        if !self.context.json {
+        if self.to_stderr {
+            self.status(text.trim_end());
+        } else if !self.context.json {
             self.write(text);
         }
+    }
+
+    /// Standard output is a command's: text goes to stderr, and JSON into this file.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when JSON is wanted but has no place to go.
+    pub fn give_away(&mut self, json_to: Option<PathBuf>) -> Result<()> {
+        self.to_stderr = true;
+        self.json_to = json_to;
+        if self.context.json && self.json_to.is_none() {
+            self.emitted = true;
+            return Err(Error::new(Kind::Usage, "standard output is the command's")
+                .with_hint("--json-to FILE takes the JSON object"));
+        }
+        Ok(())
+    }
+
+    /// Another process prints the result.
+    pub fn leave_to_other(&mut self) {
+        self.emitted = true;
     }
 
     /// Prints a line of the result; nothing with `--json`.
@@ -116,7 +152,8 @@ impl<'a, B: Serialize> Output<'a, B> {
 
     /// Prints the JSON object, if it is wanted and was not printed before.
     pub fn emit(&mut self) {
-        if !self.context.json || std::mem::replace(&mut self.emitted, true) {
+        let wanted = self.context.json || self.json_to.is_some();
+        if !wanted || std::mem::replace(&mut self.emitted, true) {
             return;
         }
         let envelope = json::Envelope {
@@ -128,7 +165,14 @@ impl<'a, B: Serialize> Output<'a, B> {
             errors: &self.errors,
         };
         match serde_json::to_string(&envelope) {
-            Ok(text) => self.write(&format!("{text}\n")),
+            Ok(text) => match &self.json_to {
+                None => self.write(&format!("{text}\n")),
+                Some(path) => {
+                    if let Err(error) = std::fs::write(path, format!("{text}\n")) {
+                        self.broken = Some(error);
+                    }
+                }
+            },
             Err(error) => self.broken = Some(io::Error::other(error)),
         }
     }
@@ -157,7 +201,7 @@ impl<'a, B: Serialize> Output<'a, B> {
         match self.broken {
             // Whoever closed the pipe has read enough.
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                say(&format!("error: cannot write the result: {error}"));
+                say(&format!("error: {}", Error::io("cannot write the result", error)));
                 if code == 0 { Kind::Io.exit_code() } else { code }
             }
             _ => code,

@@ -53,7 +53,7 @@ impl Columns {
         for (number, column) in table.column_iter_mut().enumerate() {
             column.set_padding((u16::from(number > 0), 1));
         }
-        table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        table.lines().flat_map(|line| [line.trim_end(), "\n"].map(str::to_owned)).collect()
     }
 
     /// Shortens the flexible column until the whole fits.

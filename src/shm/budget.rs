@@ -167,7 +167,7 @@ impl Files {
         let mut group: PathBuf = mount.join(path.trim_start_matches('/'));
         // In a container the path may be one of the host's: then the mount shows our own group.
         if path.contains("..") || !group.is_dir() {
-            group = mount.to_owned();
+            mount.clone_into(&mut group);
         }
         let mut bounds = Vec::new();
         while group.starts_with(mount) {

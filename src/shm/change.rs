@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use nix::unistd::Uid;
 
 use super::directory::Access;
-use super::ledger::{File, Key, Ledger, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock::ChangeLock;
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
@@ -14,6 +14,7 @@ use super::place::Place;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::Survey;
+use crate::error::Told;
 use crate::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
@@ -64,12 +65,17 @@ impl<'a> Change<'a> {
     fn recover(place: &'a Place, lock: ChangeLock, uid: u32) -> Result<Option<Self>> {
         let key = lock.key().clone();
         place.shm.remove(&key.file(File::LedgerTemporary))?;
-        let Some((mut ledger, _)) = Ledger::read(&place.shm, &key)? else {
+        let found = match Ledger::read(&place.shm, &key) {
+            // What cannot be understood claims nothing: what it owned is left to gc as orphans.
+            Err(error) if error.kind() == Kind::Corrupt => None,
+            found => found?,
+        };
+        let Some((mut ledger, _)) = found else {
             let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
             return Ok(Some(Self { place, lock, uid, ledger }));
         };
         if ledger.removing.is_some() {
-            removal::finish(place, lock, &ledger)?;
+            removal::finish(place, lock, &ledger, uid)?;
             return Ok(None);
         }
         let before = ledger.clone();
@@ -99,7 +105,7 @@ impl<'a> Change<'a> {
         change.remove_loads(&dead)?;
         change.remove_replaced()?;
         if change.ledger != before {
-            change.save()?;
+            change.save_if_room()?;
         }
         Ok(Some(change))
     }
@@ -118,8 +124,24 @@ impl<'a> Change<'a> {
             }
             _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
         };
-        let nothing = project.file.is_none() && project.ledger.is_none();
+        // What cannot be read is there all the same.
+        let nothing =
+            project.file.is_none() && project.ledger.is_none() && project.state != State::Foreign;
         Ok((!nothing).then_some(project))
+    }
+
+    /// What the holder that was waited for failed of.
+    pub fn heard(&self) -> Option<&Told> {
+        self.lock.heard()
+    }
+
+    /// Ends the change after `error`, of which those who wait for this lock are told.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn give_up(self, error: &Error) -> Result<()> {
+        self.lock.leave_word(&Told::from(error));
+        self.finish()
     }
 
     /// The lock, for the loader to inherit and the life lock to build on.
@@ -172,12 +194,24 @@ impl<'a> Change<'a> {
         let name = self.lock.key().project.clone();
         let (temporary, file) = (temporary(&name, &next.token), name.metadata_file());
         root.write_temporary(&temporary, &text, access)?;
+        next.metadata = Some(text);
+        amend(&mut next);
+        let mut after = self.ledger.clone();
+        after.next = None;
+        after.retiring.extend(after.current.take().map(|old| old.token));
+        after.current = Some(next);
+        // What the ledger will say is written before the commit: afterwards nothing may fail for want of memory.
+        if let Err(error) = after.prepare(&self.place.shm, self.lock.key()) {
+            root.remove(&temporary)?;
+            return Err(error);
+        }
         let published = match replace {
             true => root.rename(&temporary, &file).map(|()| true),
             false => root.rename_new(&temporary, &file),
         };
         if !matches!(published, Ok(true)) {
             root.remove(&temporary)?;
+            self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
             published?;
             return Err(Error::new(
                 Kind::Exists,
@@ -186,12 +220,8 @@ impl<'a> Change<'a> {
             .about(name.to_text())
             .with_hint("use --overwrite to replace it"));
         }
-        next.metadata = Some(text);
-        amend(&mut next);
-        self.ledger.next = None;
-        self.ledger.retiring.extend(self.ledger.current.take().map(|old| old.token));
-        self.ledger.current = Some(next);
-        self.save()?;
+        self.ledger = after;
+        Ledger::put(&self.place.shm, self.lock.key())?;
         let replaces =
             self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
         if replaces || !self.ledger.retiring.is_empty() {
@@ -199,7 +229,7 @@ impl<'a> Change<'a> {
             let retired = std::mem::take(&mut self.ledger.retiring);
             self.remove_loads(&retired)?;
             self.remove_replaced()?;
-            self.save()?;
+            self.save_if_room()?;
         }
         Ok(())
     }
@@ -248,12 +278,23 @@ impl<'a> Change<'a> {
                 root.remove(&temporary(&self.lock.key().project, &next.token))?;
             }
             self.remove_loads(&[next.token])?;
-            self.save()?;
+            if self.ledger.current.is_some() {
+                self.save_if_room()?;
+            }
         }
         let nothing_left = self.ledger.current.is_none() && self.ledger.retiring.is_empty();
         if nothing_left {
+            self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
             self.place.shm.remove(&self.lock.key().file(File::Ledger))?;
             return self.lock.remove_file(&self.place.shm);
+        }
+        if self
+            .ledger
+            .current
+            .as_ref()
+            .is_none_or(|current| current.lifetime == Lifetime::Persistent)
+        {
+            return Ok(());
         }
         match self.judge()? {
             Some(project)
@@ -289,6 +330,15 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// As [`Self::save`], where the ledger as it was leads the next holder to the same end: a full memory
+    /// is no failure then.
+    fn save_if_room(&self) -> Result<()> {
+        match self.save() {
+            Err(error) if error.kind() == Kind::NoMemory => Ok(()),
+            saved => saved,
+        }
+    }
+
     fn save(&self) -> Result<()> {
         self.ledger.write(&self.place.shm, self.lock.key())
     }
@@ -313,13 +363,12 @@ fn published_token(place: &Place, key: &Key, uid: u32) -> Result<Option<Publishe
         return Ok(None);
     }
     Ok(match root.read_text(&name, METADATA_LIMIT) {
-        Ok(None) => None,
         Ok(Some((text, _))) => {
             let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.arrays().is_empty());
             let token = Mark::parse(&text).map(|mark| mark.token);
             Some(Published { text, token, names_arrays })
         }
         // Damaged metadata says nothing about who replaced what.
-        Err(_) => None,
+        Ok(None) | Err(_) => None,
     })
 }

@@ -10,10 +10,14 @@ use toml::Table;
 
 use super::directory::{Access, Directory, FileId};
 use super::name::{PREFIX, ProjectName, Token};
+use super::segment::full;
 use crate::{Error, Kind, Result};
 
 /// The largest ledger that is read: it holds a copy of the metadata.
 const LIMIT: u64 = 512 << 20;
+
+/// The format that this program writes; a newer one it does not touch.
+const VERSION: u32 = 1;
 
 /// Which project of whom: the part of file names that follows from root and owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -220,7 +224,7 @@ impl Ledger {
     /// An empty ledger for a project in `root`.
     pub fn new(root: &Directory) -> Self {
         Self {
-            version: 1,
+            version: VERSION,
             root: root.path().to_string_lossy().into_owned(),
             root_id: root.id().to_string(),
             retiring: Vec::new(),
@@ -249,6 +253,11 @@ impl Ledger {
             Error::new(Kind::Corrupt, format!("the ledger '{}' {why}", shown.display()))
         };
         let ledger: Self = toml::from_str(&text).map_err(|e| corrupt(e.message()))?;
+        if ledger.version > VERSION {
+            let message =
+                format!("the ledger '{}' was written by a newer cute-shm", shown.display());
+            return Err(Error::new(Kind::Permission, message));
+        }
         let hash = fnv1a(&format!("{}:{}", ledger.root_id, stat.st_uid));
         if format!("{hash:08x}") != key.hash {
             return Err(corrupt("does not belong to its name"));
@@ -259,13 +268,29 @@ impl Ledger {
     /// Replaces the ledger of `key`. The change lock must be held.
     ///
     /// # Errors
-    /// As the system says; the old ledger is whole then.
+    /// As the system says, [`Kind::NoMemory`] when the shared memory is full; the old ledger is whole then.
     pub fn write(&self, shm: &Directory, key: &Key) -> Result<()> {
+        self.prepare(shm, key)?;
+        Self::put(shm, key)
+    }
+
+    /// The first half of [`Self::write`], which takes memory.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn prepare(&self, shm: &Directory, key: &Key) -> Result<()> {
         let text = toml::to_string(self)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write the ledger: {e}")))?;
         let temporary = key.file(File::LedgerTemporary);
-        shm.write_temporary(&temporary, &text, &Access::default())?;
-        shm.rename(&temporary, &key.file(File::Ledger))
+        shm.write_temporary(&temporary, &text, &Access::default()).map_err(|e| full(e, shm))
+    }
+
+    /// The second half of [`Self::write`]: what was prepared becomes the ledger. It takes no memory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn put(shm: &Directory, key: &Key) -> Result<()> {
+        shm.rename(&key.file(File::LedgerTemporary), &key.file(File::Ledger))
     }
 }
 

@@ -2,6 +2,7 @@
 //! however a process dies. Byte 0 is the change lock; behind it lies one life lock for every load.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -11,6 +12,8 @@ use nix::sys::stat::fstat;
 use super::directory::{Directory, FileId};
 use super::ledger::{self, Key};
 use super::name::Token;
+use super::segment::full;
+use crate::error::Told;
 use crate::{Error, Kind, Result};
 
 /// How often a wait for a lock looks again.
@@ -50,6 +53,7 @@ impl Byte {
 pub struct ChangeLock {
     key: Key,
     file: File,
+    heard: Option<Told>,
 }
 
 impl ChangeLock {
@@ -63,23 +67,41 @@ impl ChangeLock {
         key: &Key,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
+        let mut heard = None;
         loop {
-            let file = match open(shm, key)? {
-                Some(file) => file,
-                None => match make(shm, key)? {
-                    Some(lock) => return Ok(lock),
+            let Some(file) = open(shm, key)? else {
+                match make(shm, key)? {
+                    Some(file) => return Ok(Self { key: key.clone(), file, heard }),
                     None => continue,
-                },
-            };
-            if !try_lock(&file, Byte::Change, libc::F_WRLCK)? {
-                if !go_on()? {
-                    return Err(busy(key));
                 }
-                std::thread::sleep(POLL);
-            } else if is_current(shm, key, &file)? {
-                return Ok(Self { key: key.clone(), file });
+            };
+            let waited = wait_for(&file, key, go_on)?;
+            if waited {
+                heard = last_words(&file);
+            }
+            if is_current(shm, key, &file)? {
+                return Self { key: key.clone(), file, heard }.silence();
             }
         }
+    }
+
+    /// What the holder that was waited for said it failed of.
+    pub fn heard(&self) -> Option<&Told> {
+        self.heard.as_ref()
+    }
+
+    /// Leaves word, for those who wait, of what failed.
+    pub fn leave_word(&self, told: &Told) {
+        // Whoever cannot read it tries for itself: nothing depends on it.
+        if let Ok(text) = serde_json::to_vec(told) {
+            let _ = self.file.set_len(0).and_then(|()| self.file.write_all_at(&text, 0));
+        }
+    }
+
+    /// Takes back what an earlier holder said.
+    fn silence(self) -> Result<Self> {
+        self.file.set_len(0).map_err(|e| Error::io("cannot clear a lock file", e))?;
+        Ok(self)
     }
 
     /// Takes it or gives up at once.
@@ -165,11 +187,31 @@ fn open(shm: &Directory, key: &Key) -> Result<Option<File>> {
 }
 
 /// Makes the lock file, locked before it has a name; `None` when another was quicker.
-fn make(shm: &Directory, key: &Key) -> Result<Option<ChangeLock>> {
-    let file = shm.create_unnamed()?;
+fn make(shm: &Directory, key: &Key) -> Result<Option<File>> {
+    let file = shm.create_unnamed().map_err(|e| full(e, shm))?;
     try_lock(&file, Byte::Change, libc::F_WRLCK)?;
     let linked = shm.link(&file, &key.file(ledger::File::Lock))?;
-    Ok(linked.then(|| ChangeLock { key: key.clone(), file }))
+    Ok(linked.then_some(file))
+}
+
+/// Locks the change byte; true when another holder had to be waited for.
+fn wait_for(file: &File, key: &Key, go_on: &mut dyn FnMut() -> Result<bool>) -> Result<bool> {
+    let mut waited = false;
+    while !try_lock(file, Byte::Change, libc::F_WRLCK)? {
+        waited = true;
+        if !go_on()? {
+            return Err(busy(key));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(waited)
+}
+
+/// What the last holder of a lock file failed of.
+fn last_words(file: &File) -> Option<Told> {
+    let mut text = vec![0; 1 << 16];
+    let length = file.read_at(&mut text, 0).ok()?;
+    serde_json::from_slice(&text[..length]).ok()
 }
 
 fn try_lock(file: &File, byte: Byte, kind: libc::c_int) -> Result<bool> {
@@ -206,6 +248,22 @@ mod tests {
         let project = ProjectName::new(OsStr::new("p")).unwrap();
         let key = Key::new(&project, shm.id(), 0);
         (temp, shm, key)
+    }
+
+    #[test]
+    fn who_waited_hears_what_failed_and_who_comes_later_does_not() {
+        let (_temp, shm, key) = key();
+        let mut lock = Some(ChangeLock::take_now(&shm, &key).unwrap());
+        let told = Told::from(&Error::new(Kind::Corrupt, "bad file"));
+        let second = ChangeLock::take(&shm, &key, &mut || {
+            if let Some(lock) = lock.take() {
+                lock.leave_word(&told);
+                lock.remove_file(&shm)?;
+            }
+            Ok(true)
+        });
+        assert_eq!(second.unwrap().heard(), Some(&told));
+        assert_eq!(ChangeLock::take_now(&shm, &key).unwrap().heard(), None);
     }
 
     fn token(text: &str) -> Token {

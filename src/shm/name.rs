@@ -221,6 +221,13 @@ impl SegmentName {
         self.0.to_string_lossy().into_owned()
     }
 
+    /// The first half of its id: the load that it is of, if it is ours.
+    pub fn token(&self) -> Token {
+        let bytes = self.0.as_bytes();
+        let id = &bytes[bytes.len() - SEGMENT_ID_LEN..][..TOKEN_LEN];
+        Token(String::from_utf8_lossy(id).into_owned())
+    }
+
     /// Whether this segment belongs to the load `token`.
     pub fn bears(&self, token: &Token) -> bool {
         let bytes = self.0.as_bytes();

@@ -148,7 +148,7 @@ fn signed(bytes: u64) -> Result<i64> {
 }
 
 /// "No space" and "file too large" (of a page that cannot be had: "bad address") mean that the memory does not suffice.
-fn full(error: Error, shm: &Directory) -> Error {
+pub(super) fn full(error: Error, shm: &Directory) -> Error {
     match error.errno() {
         Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM | libc::EFAULT) => {
             let shown = shm.path().display();

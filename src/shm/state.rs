@@ -1,7 +1,7 @@
 //! The one judge of a project's state: `list`, `show`, `load-hdf5`, `unlink` and `gc` all ask here.
 //! Nothing is decided by a pid, and "cannot look" is never "dead".
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
 
@@ -10,11 +10,12 @@ use nix::sys::stat::FileStat;
 use nix::unistd::Uid;
 use serde::Serialize;
 
+use super::directory::FileId;
 use super::host;
-use super::ledger::{Key, Ledger, Lifetime, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock;
 use super::metadata::{Mark, Metadata};
-use super::name::{ProjectName, SegmentName};
+use super::name::{ProjectName, SegmentName, Token};
 use super::place::Place;
 use super::survey::Survey;
 use crate::{Kind, Result};
@@ -79,7 +80,7 @@ impl fmt::Display for State {
 /// A segment that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentStat {
-    /// Its size.
+    /// Bytes of its array, as far as they are known; else its size.
     pub size: u64,
     /// Memory that it takes.
     pub resident: u64,
@@ -112,6 +113,10 @@ pub struct MetadataFile {
     pub mtime: i64,
     /// Permission bits.
     pub mode: u32,
+    /// Which file it was.
+    pub id: FileId,
+    /// It was read; what is no regular file, or has several names, is not.
+    pub trusted: bool,
 }
 
 /// A judged project.
@@ -139,6 +144,8 @@ pub struct Project {
     pub missing: Vec<SegmentName>,
     /// Segments that the ledger owns but the metadata does not name, and all of an orphan.
     pub leftovers: IndexMap<SegmentName, SegmentStat>,
+    /// An interrupted change left something beside the project: segments, or a ledger that is not at rest.
+    pub unfinished: bool,
 }
 
 impl Project {
@@ -190,7 +197,24 @@ enum Found {
 /// # Errors
 /// As the system says; what can be told as a state is none.
 pub fn judge(place: &Place, survey: &Survey, key: &Key, uid: u32) -> Result<Project> {
-    judge_as(place, survey, key, uid, false)
+    let mut project = judge_as(place, survey, key, uid, false)?;
+    // Segments that vanish while we look may have been replaced: then there is other metadata by now.
+    for _ in 0..3 {
+        if project.missing.is_empty() || !was_replaced(place, &project)? {
+            break;
+        }
+        project = judge_as(place, survey, key, uid, false)?;
+    }
+    Ok(project)
+}
+
+/// Whether the metadata file is another than the one that was judged.
+fn was_replaced(place: &Place, project: &Project) -> Result<bool> {
+    let now = match read_metadata(place, project)? {
+        Found::Good(file, _) | Found::Bad(file, _) => Some(file.text),
+        Found::Absent | Found::Unreadable(_) => None,
+    };
+    Ok(now.as_ref() != project.file.as_ref().map(|file| &file.text))
 }
 
 /// As [`judge`], by the holder of the change lock: the lock is free then, but for itself.
@@ -214,6 +238,7 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         present: IndexMap::new(),
         missing: Vec::new(),
         leftovers: IndexMap::new(),
+        unfinished: false,
     };
     let found = read_metadata(place, &project)?;
     let ledger = Ledger::read(&place.shm, key);
@@ -228,6 +253,7 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         Found::Unreadable(why) => (State::Foreign, Some(why)),
         Found::Bad(file, why) => {
             project.file = Some(file);
+            collect_leftovers(place, survey, &mut project)?;
             (State::Corrupt, Some(why))
         }
         Found::Good(file, metadata) => {
@@ -262,18 +288,20 @@ fn judge_with_metadata(
     if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(place, mark)) {
         return Ok((State::Elsewhere, Some(why)));
     }
-    if let Some(why) = collect_segments(place, project)? {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
         return Ok((State::Corrupt, Some(why)));
     }
-    collect_leftovers(place, survey, project)?;
     let whole = project.missing.is_empty();
+    let unfinished = is_unfinished(place, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
         None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
         Some(true) if !holder => {
             project.changing = true;
             return Ok((if whole { State::Live } else { busy_state(project) }, None));
         }
-        Some(_) => {}
+        Some(_) => project.unfinished = unfinished,
     }
     if project.ledger.as_ref().is_some_and(|ledger| ledger.removing.is_some()) {
         return Ok((State::Abandoned, Some("its removal was interrupted".to_owned())));
@@ -282,6 +310,22 @@ fn judge_with_metadata(
         return Ok(verdict);
     }
     Ok(judge_segments(place, project, mark.as_ref()))
+}
+
+/// Whether a change that did not come to its end left something: told only while nobody is at it.
+fn is_unfinished(place: &Place, project: &Project) -> Result<bool> {
+    let is_there = |file| Ok(place.shm.stat_of(&project.key.file(file))?.is_some());
+    if !project.leftovers.is_empty() || is_there(File::LedgerTemporary)? {
+        return Ok(true);
+    }
+    let Some(ledger) = &project.ledger else { return is_there(File::Lock) };
+    let metadata = project.metadata.as_ref();
+    let replaced = metadata.is_some_and(|metadata| {
+        let token = metadata.mark.as_ref().map(|mark| &mark.token);
+        let current = ledger.current.as_ref().map(|current| &current.token);
+        current.is_some() && token != current && !metadata.arrays().is_empty()
+    });
+    Ok(ledger.next.is_some() || !ledger.retiring.is_empty() || replaced)
 }
 
 /// A held project lives as long as its life lock is held.
@@ -350,10 +394,11 @@ fn judge_without_metadata(
     }
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
-    if let Some(why) = collect_segments(place, project)? {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
         return Ok((State::Corrupt, Some(why)));
     }
-    collect_leftovers(place, survey, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
         None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
         Some(true) if !holder => return Ok((busy_state(project), None)),
@@ -408,6 +453,8 @@ fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
     }
     let file = |text: String, stat: &FileStat| MetadataFile {
         text,
+        id: FileId::of(stat),
+        trusted: true,
         mtime: stat.st_mtime,
         mode: stat.st_mode & 0o7777,
     };
@@ -423,7 +470,9 @@ fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
             Ok(Found::Unreadable("its metadata cannot be read".to_owned()))
         }
         Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Permission) => {
-            Ok(Found::Bad(file(String::new(), &stat), error.to_string()))
+            let trusted = error.kind() == Kind::Corrupt;
+            let file = MetadataFile { trusted, ..file(String::new(), &stat) };
+            Ok(Found::Bad(file, error.to_string()))
         }
         Err(error) => Err(error),
     }
@@ -458,9 +507,12 @@ fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<Strin
             }
             Some(stat) => {
                 let there = SegmentStat::of(stat);
-                match array.nbytes().is_some_and(|bytes| bytes > there.size) {
-                    true => project.missing.push(segment),
-                    false => drop(project.present.insert(segment, there)),
+                let bytes = array.nbytes().unwrap_or(there.size);
+                if bytes > there.size {
+                    project.missing.push(segment);
+                } else {
+                    // An empty array's segment has a byte that is not the array's.
+                    project.present.insert(segment, SegmentStat { size: bytes, ..there });
                 }
             }
         }
@@ -547,22 +599,18 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
             project.present.keys().chain(&project.missing).chain(project.leftovers.keys())
         })
         .collect();
-    let mut tokens = Vec::new();
+    let mut owned: HashMap<&ProjectName, Vec<Token>> = HashMap::new();
     for key in &survey.keys {
-        match Ledger::read(&place.shm, key) {
-            Ok(Some((ledger, _))) => {
-                tokens
-                    .extend(ledger.tokens().into_iter().map(|t| (key.project.clone(), t.clone())));
-            }
-            Ok(None) => {}
-            // A ledger that cannot be read may claim any segment of its project.
-            Err(_) => {
-                tokens.extend(survey.segments_of(&key.project).iter().filter_map(|segment| {
-                    let text = segment.to_text();
-                    let id = text.get(text.len().checked_sub(10)?..)?.get(..5)?.to_owned();
-                    Some((key.project.clone(), id.try_into().ok()?))
-                }))
-            }
+        let tokens = owned.entry(&key.project).or_default();
+        match judged.iter().find(|project| project.key == *key) {
+            Some(project) => tokens.extend(project.ledger.iter().flat_map(Ledger::tokens).cloned()),
+            None => match Ledger::read(&place.shm, key) {
+                Ok(ledger) => tokens.extend(ledger.iter().flat_map(|(l, _)| l.tokens()).cloned()),
+                // A ledger that cannot be read may claim any segment of its project.
+                Err(_) => {
+                    tokens.extend(survey.segments_of(&key.project).iter().map(SegmentName::token));
+                }
+            },
         }
     }
     let mut found: IndexMap<(ProjectName, u32), Project> = IndexMap::new();
@@ -571,7 +619,8 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
             |p: &Project| matches!(p.state, State::Foreign | State::Elsewhere | State::Corrupt);
         let foreign = judged.iter().any(|project| project.name() == name && unknown(project));
         for segment in segments {
-            let owned = tokens.iter().any(|(owner, token)| owner == name && segment.bears(token));
+            let owned =
+                owned.get(name).is_some_and(|tokens| tokens.iter().any(|t| segment.bears(t)));
             if foreign || owned || claimed.contains(segment) {
                 continue;
             }
@@ -588,6 +637,7 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
                 present: IndexMap::new(),
                 missing: Vec::new(),
                 leftovers: IndexMap::new(),
+                unfinished: false,
             });
             orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
         }
