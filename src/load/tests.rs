@@ -91,8 +91,8 @@ fn write(path: &Path, dice: &mut Dice) {
         }
         let access = H5Pcreate(*H5P_CLS_FILE_ACCESS);
         if dice.roll(2) == 0 {
-            use hdf5_sys::h5f::H5F_libver_t::H5F_LIBVER_LATEST;
-            assert!(H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0);
+            use hdf5_sys::h5f::H5F_libver_t::H5F_LIBVER_V110 as NEW;
+            assert!(H5Pset_libver_bounds(access, NEW, NEW) >= 0);
         }
         let file = H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, create, access);
         let list = H5Pcreate(*H5P_CLS_DATASET_CREATE);
