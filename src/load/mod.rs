@@ -23,6 +23,8 @@ mod reader;
 mod signals;
 mod sink;
 mod target;
+#[cfg(test)]
+mod tests;
 mod voice;
 
 use std::num::NonZeroUsize;
