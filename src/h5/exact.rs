@@ -7,11 +7,11 @@ use hdf5_sys::h5a::{H5Aget_space, H5Aget_type, H5Aopen, H5Aread};
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5t::H5Treclaim;
 
-use super::codec::pack;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, unsupported};
 use super::ids::Id;
+use super::packed::pack;
 use super::read::zeroed;
 
 /// More bytes than this are not remembered.

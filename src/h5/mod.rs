@@ -6,7 +6,6 @@
 
 mod attributes;
 mod blocks;
-mod codec;
 mod dataspace;
 mod datatype;
 mod error;
@@ -17,6 +16,7 @@ mod form;
 mod ids;
 mod links;
 mod numbers;
+mod packed;
 mod plan;
 mod read;
 mod recipe;

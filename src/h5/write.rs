@@ -18,12 +18,12 @@ use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate};
 use hdf5_sys::h5t::{H5T_class_t, H5T_cset_t, H5Tdetect_class};
 
 use super::blocks::Blocks;
-use super::codec::{Arena, Unpacker};
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, check, damaged};
 use super::exact::ExactAttribute;
 use super::ids::{self, Id};
+use super::packed::{Arena, Unpacker};
 use super::read::zeroed;
 use super::{Leaf, Recipe, scatter};
 use crate::{Error, Kind, Result};
