@@ -26,7 +26,7 @@ use super::job::{Job, Source};
 use super::message::Sender;
 use super::pages::Pages;
 use super::plan::Plan;
-use super::reader::Reader;
+use super::reader::{Reader, Trouble};
 use super::target::Target;
 use super::voice::Voice;
 use super::{Input, library, sink};
@@ -75,11 +75,15 @@ fn write(path: &Path, dice: &mut Dice) {
     let rank = 1 + usize::try_from(dice.roll(4)).unwrap();
     let most = [400, 40, 12, 7][rank - 1];
     let shape: Vec<u64> = (0..rank).map(|_| 1 + dice.roll(most)).collect();
-    let chunk: Vec<u64> = (0..rank).map(|_| 1 + dice.roll(most / 2 + 1)).collect();
+    let mut chunk: Vec<u64> = (0..rank).map(|_| 1 + dice.roll(most / 2 + 1)).collect();
     let mut limits = shape.clone();
     let grows = usize::try_from(dice.roll(rank as u64 + 1)).unwrap();
     if let Some(limit) = limits.get_mut(grows) {
         *limit = H5S_UNLIMITED;
+    }
+    // Only along an axis that can grow may a chunk be larger than the dataset.
+    for (extent, &limit) in chunk.iter_mut().zip(&limits) {
+        *extent = limit.min(*extent);
     }
     let (kind, size) = kind(dice);
     let name = CString::new(path.to_str().unwrap()).unwrap();
@@ -118,8 +122,8 @@ fn write(path: &Path, dice: &mut Dice) {
             limits.clone_from(&shape);
         }
         if dice.roll(2) == 0 {
-            let fill = dice.bytes(size);
-            assert!(H5Pset_fill_value(list, kind, fill.as_ptr().cast()) >= 0);
+            let filling = dice.bytes(size);
+            assert!(H5Pset_fill_value(list, kind, filling.as_ptr().cast()) >= 0);
         }
         let space = H5Screate_simple(i32::try_from(rank).unwrap(), shape.as_ptr(), limits.as_ptr());
         let set = H5Dcreate2(file, c"x".as_ptr(), kind, space, H5P_DEFAULT, list, H5P_DEFAULT);
@@ -174,7 +178,12 @@ fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
     let voice = Voice::new(&mut sender);
     let mut reader = Reader::default();
     while let Some(item) = job.claim() {
-        reader.item(&job, &item, &voice).unwrap_or_else(|e| panic!("seed {seed}: {e:?}"));
+        match reader.item(&job, &item, &voice) {
+            Ok(()) => {}
+            // What cannot be proved right is left to libhdf5.
+            Err(Trouble::Refused(_)) => return false,
+            Err(trouble) => panic!("seed {seed}: {trouble:?}"),
+        }
     }
     let mut check = sink::Sink::Compare(&job.targets);
     let (pieces, bench) = (&plan.pieces[..], &mut reader.bench);
@@ -185,18 +194,22 @@ fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
 
 #[test]
 fn both_ways_read_the_same() {
+    // The class ids below are the library's once it is initialised.
+    crate::h5::library_version();
     let _lock = hdf5_sys::LOCK.lock();
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let shm = Directory::open(folder.path()).unwrap();
     let path = folder.path().join("x.h5");
-    let runs = 400;
+    let runs: u64 = 2_000;
     let faster = (1..=runs)
         .filter(|&seed| {
-            let mut dice = Dice(seed * 0x9e37_79b9_7f4a_7c15);
-            (0..10).for_each(|_| drop(dice.roll(2)));
+            let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            (0..10).for_each(|_| {
+                dice.roll(2);
+            });
             write(&path, &mut dice);
             compare(&path, &shm, seed)
         })
         .count();
-    assert!(faster as u64 > runs * 3 / 4, "only {faster} of {runs} were read in the faster way");
+    assert!(faster as u64 > runs * 2 / 3, "only {faster} of {runs} were read in the faster way");
 }

@@ -128,7 +128,7 @@ mod tests {
     fn matches_of_every_distance_and_length_are_right() {
         for distance in 1..40 {
             for length in 1..100 {
-                let mut target: Vec<u8> = (0..200).map(|n| n as u8).collect();
+                let mut target: Vec<u8> = (0..200_u8).collect();
                 let mut slow = target.clone();
                 for at in 50..50 + length {
                     slow[at] = slow[at - distance];
