@@ -506,7 +506,7 @@ fn grace_keeps_the_old_segments_for_a_while() {
     sandbox.run(&["list", "-s", "--json", "--check"]);
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-p (live) recovered: an interrupted change left segments; 2 segments, 8 KiB free now
+p (live) recovered: an interrupted change left something; 2 segments, 8 KiB free now
 --- exit 0
 
 "#]]);
