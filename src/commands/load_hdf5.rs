@@ -19,6 +19,7 @@ use crate::shm::budget::{self, Bound};
 use crate::shm::ledger::{Lifetime, Selection, Source};
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
+use crate::shm::rows::Rows;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `load-hdf5`.
@@ -34,6 +35,8 @@ Examples:
   cute-shm load-hdf5 imagenet train.h5 --ensure --persistent
                                                       unless it is there already
   cute-shm load-hdf5 all train.h5 test.h5             groups /train and /test
+  srun --ntasks-per-node=1 cute-shm load-hdf5 big x.h5 --shard auto --ensure --persistent
+                                                      each node its share of the rows
   cute-shm load-hdf5 all a=x.h5 b=y.h5 --include 'images/**' --dry-run")]
 pub struct Args {
     /// The name of the project
@@ -65,6 +68,15 @@ pub struct Args {
     /// No datasets whose path matches this glob (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole
+    #[arg(long, value_name = "START:STOP", value_parser = Rows::parse_range, conflicts_with = "shard")]
+    pub rows: Option<Rows>,
+    /// Only share I of N of each array's rows, I from 0; auto: this node of SLURM_NNODES
+    #[arg(long, value_name = "I/N|auto", value_parser = parse_share)]
+    pub shard: Option<Share>,
+    /// As root: become this user before anything is opened; the project is the user's
+    #[arg(long, value_name = "USER")]
+    pub as_user: Option<String>,
     /// Permissions of the segments and the metadata, in octal
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode)]
     pub mode: u32,
@@ -94,9 +106,22 @@ pub struct Args {
     pub no_progress: bool,
 }
 
+/// What `--shard` says.
+#[derive(Debug, Clone, Copy)]
+pub enum Share {
+    /// As the scheduler's environment says.
+    Auto,
+    /// This one.
+    Given(Rows),
+}
+
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
 pub struct Body {
+    /// This node's name.
+    pub host: String,
+    /// The rows that were selected: `START:STOP`, or a share `I/N`; null for all.
+    pub rows: Option<Rows>,
     /// The project's name.
     pub project: Option<String>,
     /// Nothing was loaded: this is the plan.
@@ -123,7 +148,7 @@ pub struct Body {
     pub rate_bytes: Option<u64>,
     /// The files read.
     pub sources: Vec<Source>,
-    /// The arrays (with `--dry-run`).
+    /// The arrays (with `--dry-run` or a selection of rows; none when it was loaded already).
     pub arrays: Vec<PlannedArray>,
 }
 
@@ -148,7 +173,12 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    if let Some(user) = &args.as_user {
+        load::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
+    }
     let request = request(args, output)?;
+    output.body.host = crate::shm::host::Host::this().name;
+    output.body.rows = request.selection.rows;
     output.body.project = Some(request.project.to_text());
     output.body.dry_run = args.dry_run;
     for input in &request.inputs {
@@ -207,6 +237,7 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         selection: Selection {
             include: args.include.clone(),
             exclude: args.exclude.clone(),
+            rows: rows(args, output)?,
             mode: args.mode,
             group: args.group,
         },
@@ -223,6 +254,18 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         job: output.context.job.clone(),
         trace: output.context.verbose > 1,
     })
+}
+
+/// The selection of rows; `auto` is resolved here, so that the ledger tells which share it is.
+fn rows(args: &Args, output: &Output<'_, Body>) -> Result<Option<Rows>> {
+    match args.shard {
+        None => Ok(args.rows),
+        Some(Share::Given(rows)) => Ok(Some(rows)),
+        Some(Share::Auto) => output.context.share.map(Some).ok_or_else(|| {
+            Error::new(Kind::Usage, "--shard auto needs SLURM_NODEID and SLURM_NNODES")
+                .with_hint("run it with srun --ntasks-per-node=1, or give --shard I/N")
+        }),
+    }
 }
 
 /// The files with their groups: none for a single one, else the stem or the name given.
@@ -313,6 +356,9 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     output.body.size_bytes = planned.bytes();
     output.body.needed_bytes = planned.need().bytes;
     output.body.sources.clone_from(&planned.sources);
+    if output.body.rows.is_some() {
+        output.body.arrays.clone_from(&planned.arrays);
+    }
 }
 
 fn tell_outcome(
@@ -374,6 +420,11 @@ fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Bod
             ));
         }
     }
+}
+
+/// `I/N`, or `auto`.
+fn parse_share(text: &str) -> std::result::Result<Share, String> {
+    if text == "auto" { Ok(Share::Auto) } else { Rows::parse_shard(text).map(Share::Given) }
 }
 
 /// Seconds, with a fraction if need be.

@@ -35,6 +35,7 @@ use indexmap::IndexMap;
 
 pub use self::form::{Content, Form, Leaf};
 use crate::error::{Error, Kind, Result};
+use crate::shm::rows::Rows;
 
 /// What to look at, and how to go on.
 pub struct Options<'a> {
@@ -42,13 +43,17 @@ pub struct Options<'a> {
     pub select: &'a dyn Fn(&str) -> bool,
     /// Told each path before it is opened, and again now and then while planning it takes long.
     pub seen: &'a mut dyn FnMut(&str),
+    /// Which rows of each dataset that has any; `None` for all.
+    pub rows: Option<Rows>,
     /// Collect what is unreadable in [`Inventory::damaged`] instead of failing on the first.
     pub keep_going: bool,
 }
 
 impl fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("keep_going", &self.keep_going).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Options");
+        shown.field("rows", &self.rows).field("keep_going", &self.keep_going);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -109,8 +114,10 @@ pub struct Attributes {
 pub struct Dataset {
     /// The first path that led to it.
     pub path: String,
-    /// Its extents; empty for a scalar.
+    /// The extents of what is read of it; empty for a scalar.
     pub shape: Vec<u64>,
+    /// Which of its rows that are; `None` when `shape` is all of it.
+    pub part: Option<Part>,
     /// Its array, or its table of arrays.
     pub form: Form,
     /// Its attributes.
@@ -131,6 +138,15 @@ impl Dataset {
     pub fn leaves(&self) -> Vec<&Leaf> {
         self.form.leaves()
     }
+}
+
+/// The rows of a dataset that are wanted: as many as its shape says, from here on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The first of them.
+    pub first: u64,
+    /// How many the file has.
+    pub of: u64,
 }
 
 /// How a dataset is stored.

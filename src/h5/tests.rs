@@ -84,7 +84,8 @@ impl Fixture {
 
     fn look(&mut self) -> Result<Inventory> {
         self.close();
-        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going: false };
+        let options =
+            Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
         inventory(&self.path(), options)
     }
 }
@@ -295,7 +296,8 @@ fn only_what_is_selected_is_planned() {
     file.close();
     let mut seen = Vec::new();
     let mut note = |path: &str| seen.push(path.to_owned());
-    let options = Options { select: &|path| path == "/g/y", seen: &mut note, keep_going: false };
+    let options =
+        Options { select: &|path| path == "/g/y", seen: &mut note, rows: None, keep_going: false };
     let found = inventory(&file.path(), options).unwrap();
     assert_eq!(found.datasets.iter().map(|d| d.path.as_str()).collect::<Vec<_>>(), ["/g/y"]);
     assert_eq!(seen, ["/", "/g", "/g/y", "/x"]);
@@ -306,7 +308,8 @@ fn only_what_is_selected_is_planned() {
 fn files_that_are_not_hdf5_are_told_from_missing_ones() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str| {
-        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going: false };
+        let options =
+            Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
         inventory(&folder.path().join(name), options).unwrap_err()
     };
     std::fs::write(folder.path().join("text"), "no HDF5").unwrap();
@@ -337,7 +340,7 @@ fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
     let raw = file.folder.path().join("values.raw");
     std::fs::write(&raw, [5_i32, 6].map(i32::to_le_bytes).concat()).unwrap();
     let look = |keep_going| {
-        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going };
+        let options = Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going };
         inventory(&file.path(), options)
     };
     let error = look(false).unwrap_err();

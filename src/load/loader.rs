@@ -46,7 +46,7 @@ fn load(
                 let _ = sender.send(&Message::Looking(path.to_owned()));
             }
         };
-        Plan::make(&request.inputs, &filter, request.keep_going, &mut look)?
+        Plan::make(request, &filter, &mut look)?
     };
     line.sender.send(&Message::Planned(plan.told()))?;
     if !line.wait_for_go() {

@@ -11,6 +11,7 @@ mod message;
 mod plan;
 mod process;
 mod signals;
+mod user;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
 pub use message::{Planned, PlannedArray};
 pub use signals::Signals;
+pub use user::become_user;
 
 use crate::shm::directory::Access;
 use crate::shm::ledger::{Job, Lifetime, Note, Selection};

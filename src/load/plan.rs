@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use toml::{Table, Value};
 
-use super::Input;
 use super::filter::PathFilter;
 use super::message::{Planned, PlannedArray};
-use crate::h5::{self, Attributes, Child, Dataset, Form, Group, Inventory, Leaf};
+use super::{Input, Request};
+use crate::h5::{self, Attributes, Child, Dataset, Form, Group, Inventory, Leaf, Part};
 use crate::shm::ledger::{Note, Source};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
@@ -24,6 +24,8 @@ pub struct Piece {
     pub path: String,
     /// What the bytes mean.
     pub leaf: Leaf,
+    /// Which of the file's rows they are, when they are not all.
+    pub part: Option<Part>,
 }
 
 /// All segments of one dataset.
@@ -72,18 +74,18 @@ impl Plan {
     /// Looks into every input.
     ///
     /// # Errors
-    /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless `keep_going`.
+    /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless the request says to go on.
     pub fn make(
-        inputs: &[Input],
+        request: &Request,
         filter: &PathFilter,
-        keep_going: bool,
         looking: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut plan = Self::default();
-        for input in inputs {
+        let (rows, keep_going) = (request.selection.rows, request.keep_going);
+        for input in &request.inputs {
             plan.sources.push(source(&input.path, input.group.as_deref(), false)?);
             let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
-            let options = h5::Options { select: &select, seen: &mut *looking, keep_going };
+            let options = h5::Options { select: &select, seen: &mut *looking, rows, keep_going };
             let inventory = h5::inventory(&input.path, options)?;
             plan.add(inventory, input)?;
         }
@@ -125,6 +127,8 @@ impl Plan {
             shape: piece.leaf.shape.clone(),
             dtype: piece.leaf.dtype.to_string(),
             bytes: piece.leaf.nbytes(),
+            first_row: piece.part.map(|part| part.first),
+            total_rows: piece.part.map(|part| part.of),
         };
         Planned {
             arrays: self.pieces.iter().map(array).collect(),
@@ -227,7 +231,7 @@ impl Builder<'_> {
     fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> usize {
         let first = self.plan.pieces.len();
         self.pieces.insert(number, first);
-        add_pieces(&dataset.form, path, &mut self.plan.pieces);
+        add_pieces(&dataset.form, path, dataset.part, &mut self.plan.pieces);
         let count = self.plan.pieces.len() - first;
         let task =
             Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
@@ -271,12 +275,12 @@ impl Builder<'_> {
     }
 }
 
-fn add_pieces(form: &Form, path: &str, pieces: &mut Vec<Piece>) {
+fn add_pieces(form: &Form, path: &str, part: Option<Part>, pieces: &mut Vec<Piece>) {
     match form {
-        Form::Array(leaf) => pieces.push(Piece { path: path.to_owned(), leaf: leaf.clone() }),
+        Form::Array(leaf) => pieces.push(Piece { path: path.to_owned(), leaf: leaf.clone(), part }),
         Form::Table(fields) => {
             for (name, form) in fields {
-                add_pieces(form, &format!("{path}/{name}"), pieces);
+                add_pieces(form, &format!("{path}/{name}"), part, pieces);
             }
         }
     }
