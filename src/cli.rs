@@ -75,6 +75,8 @@ pub enum Command {
     Gc(commands::gc::Args),
     /// Wait until a project can be read
     Wait(commands::wait::Args),
+    /// Say what makes shared memory fail on this node, and what to do
+    Doctor(commands::doctor::Args),
     /// Print the completion script of a shell
     Completions(commands::completions::Args),
     /// Print the man page, or write all man pages into a directory
