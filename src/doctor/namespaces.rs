@@ -27,7 +27,7 @@ pub(super) fn private(node: &Node) -> Check {
             .with_hint("give this container or job a root of its own: CUTE_SHM_ROOT"),
         (_, Some(true)) => Check::new(name, Level::Warning, format!("'{shown_root}' is private, '{shown_shm}' is not: others see arrays without metadata"))
             .with_hint("use a root that all share: CUTE_SHM_ROOT, such as /var/tmp/cute-shm"),
-        _ => Check::new(name, Level::Ok, "process 1 cannot be looked at: only root can compare"),
+        _ => Check::new(name, Level::Ok, "process 1 cannot be looked at: nothing to compare with"),
     }
 }
 
