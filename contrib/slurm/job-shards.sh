@@ -1,7 +1,7 @@
 #!/bin/bash
 #SBATCH --nodes=4 --ntasks-per-node=1
 # Every node loads its quarter of the rows of each array, and reads only that part of the file.
-set -e
+set -eo pipefail
 
 # auto: SLURM_NODEID of SLURM_NNODES. Each node prints one JSON object with its host name and rows.
 srun /usr/bin/cute-shm load-hdf5 big /data/big.h5 --shard auto --persistent --ensure --json --no-progress |
