@@ -202,7 +202,10 @@ fn report(
         _ => {
             let would = if dry { "would be " } else { "" };
             let verb = action.replace('_', " ");
-            output.line(&format!("{name} ({state}) {would}{verb}: {reason}; {}", entry.sentence()));
+            output.line(&format!(
+                "{name} ({state}) {would}{verb}: {reason}; {}",
+                entry.sentence(dry)
+            ));
         }
     }
     output.body.freed_bytes += entry.freed_bytes;

@@ -155,7 +155,7 @@ fn full(project: &json::Project, colour: bool, width: Option<usize>) -> String {
         paint(&name, BOLD, colour),
         state_text(project, colour),
         text::size(project.size_bytes),
-        paint(&project.metadata, DIM, colour),
+        paint(project.metadata.as_deref().unwrap_or("-"), DIM, colour),
     );
     let arrays = project.arrays.as_deref().unwrap_or_default();
     if arrays.is_empty() {

@@ -223,10 +223,16 @@ fn load(
     tell_outcome(&place, request, &outcome, progress, output)?;
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
     let total = outcome.planned.paths.max(failed as u64);
+    let partial = (failed > 0)
+        .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
+    if let Some(partial) = &partial {
+        // Whoever waits for a held project learns it now, not when it ends.
+        output.fail(partial);
+    }
     lifetime::live(args, &place, &signals, outcome.held, until, output)?;
-    match failed {
-        0 => Ok(()),
-        _ => Err(Error::new(Kind::Partial, format!("{failed} of {total} could not be read"))),
+    match partial {
+        None => Ok(()),
+        Some(_) => Err(Error::new(Kind::Partial, "")),
     }
 }
 
@@ -429,8 +435,10 @@ fn parse_share(text: &str) -> std::result::Result<Share, String> {
 
 /// Seconds, with a fraction if need be.
 fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is no number of seconds"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("'{text}' is no number of seconds"))
 }
 
 /// Permission bits in octal.

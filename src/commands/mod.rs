@@ -39,13 +39,17 @@ fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<Place> {
     Ok(place)
 }
 
-/// The judged project of this name.
+/// The judged project of this name; its orphans when there is nothing else of it.
 ///
 /// # Errors
 /// [`Kind::NotFound`] when there is nothing of it.
 fn find(place: &Place, survey: &Survey, name: &ProjectName) -> Result<Project> {
     if let Some((key, uid)) = state::find(place, survey, name)? {
         return state::judge(place, survey, &key, uid);
+    }
+    let orphans = state::orphans(place, survey, &[])?;
+    if let Some(orphan) = orphans.into_iter().find(|orphan| orphan.name() == name) {
+        return Ok(orphan);
     }
     let shown = name.to_text();
     Err(Error::new(Kind::NotFound, format!("there is no project '{shown}'"))
@@ -77,7 +81,8 @@ fn describe(
         keeper: record
             .map(|record| json::Keeper { pid: record.keeper.pid, uid: record.keeper.uid }),
         uid: project.uid,
-        metadata: root.join(file).to_string_lossy().into_owned(),
+        metadata: (project.state != State::Orphan)
+            .then(|| root.join(file).to_string_lossy().into_owned()),
         created: record.map(|record| record.created.clone()),
         age_seconds: since.map(|since| now - since),
         jobs: record.map(|record| record.jobs.clone()).unwrap_or_default(),

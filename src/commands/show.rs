@@ -155,7 +155,7 @@ impl Printer<'_> {
         let (size, resident) = (text::size(project.size_bytes), text::size(project.resident_bytes));
         let arrays = text::count(project.array_count as u64, "array");
         line("size", &format!("{size} in {arrays}, {resident} resident"));
-        line("metadata", &self.name(&project.metadata));
+        line("metadata", &self.name(project.metadata.as_deref().unwrap_or("-")));
         line("owner", &format!("user {}", project.uid));
         if let Some(created) = &project.created {
             line(

@@ -213,8 +213,7 @@ fn make(
             planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
         record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
     };
-    change
-        .publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
+    change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
     Ok((planned, token, loaded, life))
 }
 
@@ -237,6 +236,11 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let hint = match project.state {
+        State::Elsewhere => {
+            format!(
+                "it is not of this node{why}; choose another name, or another root with --root DIR"
+            )
+        }
         State::Live => {
             format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'")
         }

@@ -99,8 +99,10 @@ impl<'a> Mover<'a> {
             match self.one(task) {
                 Ok(()) => {}
                 Err(error) if self.request.keep_going && error.kind() == crate::Kind::Corrupt => {
-                    failed
-                        .push((task, Note { path: task.path.clone(), reason: error.to_string() }));
+                    let text = error.to_string();
+                    let reason = text.strip_prefix(&format!("cannot read '{}': ", task.path));
+                    let reason = reason.unwrap_or(&text).to_owned();
+                    failed.push((task, Note { path: task.path.clone(), reason }));
                 }
                 Err(error) => return Err(error),
             }

@@ -173,11 +173,16 @@ impl Plan {
                 Entry::Array { piece, dataset } => {
                     let leaf = &self.pieces[*piece].leaf;
                     let source = &self.inventories[dataset.0].datasets[dataset.1];
+                    let attrs = match source.form {
+                        Form::Array(_) => source.attrs.values.clone(),
+                        // They are the compound's, not the field's: the ledger keeps them.
+                        Form::Table(_) => Table::new(),
+                    };
                     metadata::Node::Array(Array {
                         segment: SegmentName::new(project, token, *piece as u64).to_text(),
                         shape: leaf.shape.clone(),
                         dtype: leaf.dtype.to_string(),
-                        attrs: source.attrs.values.clone(),
+                        attrs,
                     })
                 }
             };

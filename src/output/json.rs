@@ -103,8 +103,8 @@ pub struct Project {
     pub keeper: Option<Keeper>,
     /// The owner's user id.
     pub uid: u32,
-    /// Path of the metadata file.
-    pub metadata: String,
+    /// Path of the metadata file; null for orphans, which have none.
+    pub metadata: Option<String>,
     /// When it was loaded.
     pub created: Option<String>,
     /// Seconds since then.

@@ -65,7 +65,12 @@ impl<'a> Change<'a> {
     fn recover(place: &'a Place, lock: ChangeLock, uid: u32) -> Result<Option<Self>> {
         let key = lock.key().clone();
         place.shm.remove(&key.file(File::LedgerTemporary))?;
-        let Some((mut ledger, _)) = Ledger::read(&place.shm, &key)? else {
+        let found = match Ledger::read(&place.shm, &key) {
+            // What cannot be understood claims nothing: what it owned is left to gc as orphans.
+            Err(error) if error.kind() == Kind::Corrupt => None,
+            found => found?,
+        };
+        let Some((mut ledger, _)) = found else {
             let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
             return Ok(Some(Self { place, lock, uid, ledger }));
         };
@@ -119,7 +124,8 @@ impl<'a> Change<'a> {
             }
             _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
         };
-        let nothing = project.file.is_none() && project.ledger.is_none();
+        let nothing =
+            project.file.is_none() && project.ledger.is_none() && project.state != State::Foreign;
         Ok((!nothing).then_some(project))
     }
 

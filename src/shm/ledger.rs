@@ -16,6 +16,9 @@ use crate::{Error, Kind, Result};
 /// The largest ledger that is read: it holds a copy of the metadata.
 const LIMIT: u64 = 512 << 20;
 
+/// The format that this program writes; a newer one it does not touch.
+const VERSION: u32 = 1;
+
 /// Which project of whom: the part of file names that follows from root and owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -221,7 +224,7 @@ impl Ledger {
     /// An empty ledger for a project in `root`.
     pub fn new(root: &Directory) -> Self {
         Self {
-            version: 1,
+            version: VERSION,
             root: root.path().to_string_lossy().into_owned(),
             root_id: root.id().to_string(),
             retiring: Vec::new(),
@@ -250,6 +253,11 @@ impl Ledger {
             Error::new(Kind::Corrupt, format!("the ledger '{}' {why}", shown.display()))
         };
         let ledger: Self = toml::from_str(&text).map_err(|e| corrupt(e.message()))?;
+        if ledger.version > VERSION {
+            let message =
+                format!("the ledger '{}' was written by a newer cute-shm", shown.display());
+            return Err(Error::new(Kind::Permission, message));
+        }
         let hash = fnv1a(&format!("{}:{}", ledger.root_id, stat.st_uid));
         if format!("{hash:08x}") != key.hash {
             return Err(corrupt("does not belong to its name"));

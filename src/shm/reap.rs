@@ -165,9 +165,7 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
     match project.state {
         State::Stale | State::Abandoned => Ok((Action::Reap, why())),
         State::Broken | State::Corrupt if options.broken => Ok((Action::Reap, why())),
-        State::Broken | State::Corrupt => {
-            keep(&format!("{}: {} (--broken reaps it)", project.state, why()))
-        }
+        State::Broken | State::Corrupt => keep(&format!("{} (--broken reaps it)", why())),
         State::Detached if options.repair => Ok((Action::Repair, why())),
         State::Detached => keep(&format!("{} (--repair restores it)", why())),
         State::Orphan if options.orphans => decide_orphan(place, project, options),
@@ -261,21 +259,18 @@ fn reap_orphans(place: &Place, item: &Item) -> Result<Vec<Removed>> {
 
 fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>> {
     let project = &item.project;
-    // What an interrupted change left is removed as soon as its lock is taken; it is counted before.
-    let leftovers = removal::segments_of(project, &place.shm)
+    // What an interrupted change left is removed as soon as its lock is taken: it is counted before.
+    let (leftovers, others): (Vec<_>, Vec<_>) = removal::segments_of(project, &place.shm)
         .into_iter()
-        .filter(|removed| project.leftovers.contains_key(&removed.name))
-        .collect::<Vec<_>>();
+        .partition(|removed| project.leftovers.contains_key(&removed.name));
     let mut change = Change::begin_for(place, &project.key, project.uid, &mut || Ok(false))?;
     let survey = Survey::take(place)?;
     let now = state::judge_locked(place, &survey, &project.key, project.uid)?;
     let (action, _) = decide(place, &now, options)?;
     match action {
         Action::Reap => {
-            let mut removed = change.remove(&now)?;
-            removed
-                .extend(leftovers.into_iter().filter(|one| !now.leftovers.contains_key(&one.name)));
-            return Ok(removed);
+            change.remove(&now)?;
+            return Ok(others.into_iter().chain(leftovers).collect());
         }
         Action::DropJob => {
             if let Some(ended) = &options.ended {

@@ -112,6 +112,10 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
     }
     let because = project.why.as_deref().unwrap_or("it is not ours");
     match project.state {
+        State::Orphan => {
+            let why = "is but segments that nothing claims".to_owned();
+            refused(why, "'cute-shm gc --orphans' reaps what nobody has")
+        }
         State::Foreign => refused(
             format!("cannot be judged: {because}"),
             "its owner, on its own node, can remove it",

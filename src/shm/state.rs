@@ -80,7 +80,7 @@ impl fmt::Display for State {
 /// A segment that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentStat {
-    /// Its size.
+    /// Bytes of its array, as far as they are known; else its size.
     pub size: u64,
     /// Memory that it takes.
     pub resident: u64,
@@ -484,9 +484,12 @@ fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<Strin
             }
             Some(stat) => {
                 let there = SegmentStat::of(stat);
-                match array.nbytes().is_some_and(|bytes| bytes > there.size) {
-                    true => project.missing.push(segment),
-                    false => drop(project.present.insert(segment, there)),
+                let bytes = array.nbytes().unwrap_or(there.size);
+                if bytes > there.size {
+                    project.missing.push(segment);
+                } else {
+                    // An empty array's segment has a byte that is not the array's.
+                    project.present.insert(segment, SegmentStat { size: bytes, ..there });
                 }
             }
         }
