@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('unlink', 'unlink', [CompletionResultType]::ParameterValue, 'Remove projects: metadata and shared memory')
             [CompletionResult]::new('gc', 'gc', [CompletionResultType]::ParameterValue, 'Remove what is provably dead: stale and abandoned projects')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Wait until a project can be read')
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Say what makes shared memory fail on this node, and what to do')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the man page, or write all man pages into a directory')
             break
@@ -47,6 +48,9 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Only datasets whose path matches this glob (repeatable): ''/train/**'', ''images''')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'No datasets whose path matches this glob (repeatable)')
+            [CompletionResult]::new('--rows', '--rows', [CompletionResultType]::ParameterName, 'Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole')
+            [CompletionResult]::new('--shard', '--shard', [CompletionResultType]::ParameterName, 'Only share I of N of each array''s rows, I from 0; auto: this node of SLURM_NNODES')
+            [CompletionResult]::new('--as-user', '--as-user', [CompletionResultType]::ParameterName, 'As root: become this user before anything is opened; the project is the user''s')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Permissions of the segments and the metadata, in octal')
             [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Give the segments and the metadata to this group (name or number)')
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Keep the segments of a replaced project for this long, for readers that are just attaching')
@@ -127,6 +131,8 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
         'cute-shm;gc' {
             [CompletionResult]::new('--min-age', '--min-age', [CompletionResultType]::ParameterName, 'How old orphans must be, such as 30s, 10min, 2h')
             [CompletionResult]::new('--job', '--job', [CompletionResultType]::ParameterName, 'Take this job off each project''s list, and reap those with no job left')
+            [CompletionResult]::new('--live-jobs', '--live-jobs', [CompletionResultType]::ParameterName, 'The jobs that are on this node (blanks or commas between): all others have ended, as with --job')
+            [CompletionResult]::new('--before', '--before', [CompletionResultType]::ParameterName, 'When jobs were seen to have ended, in seconds since 1970: what joined later stays [default: now]')
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Only what belongs to this user (name or number)')
             [CompletionResult]::new('--older-than', '--older-than', [CompletionResultType]::ParameterName, 'Persistent projects too that are older than this and that nobody has')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
@@ -153,6 +159,21 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give up after so many seconds, with exit code 7 [default: never]')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on standard error; twice: every segment created and removed, with times')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on standard error; twice: every segment created and removed, with times')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'cute-shm;doctor' {
+            [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
+            [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Exit 11 when there is a warning or a problem')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
