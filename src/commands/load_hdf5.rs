@@ -173,11 +173,11 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    output.body.host = crate::shm::host::Host::this().name;
     if let Some(user) = &args.as_user {
         load::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
     }
     let request = request(args, output)?;
-    output.body.host = crate::shm::host::Host::this().name;
     output.body.rows = request.selection.rows;
     output.body.project = Some(request.project.to_text());
     output.body.dry_run = args.dry_run;
