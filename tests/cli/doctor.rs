@@ -21,6 +21,7 @@ fn what_gc_would_reap_is_a_finding() {
     let run = sandbox.run(&["doctor", "--check"]);
     assert_eq!(run.code(), 11, "{}", run.text());
     assert!(run.stdout().contains("To do: cute-shm gc"));
+    sandbox.run(&["gc"]);
 }
 
 #[test]

@@ -336,6 +336,7 @@ fn doctor_tells_every_check() {
     let left = doctor.checks.iter().find(|check| check.name == "leftovers").unwrap();
     assert_eq!((&*left.level, left.hint.as_deref()), ("warning", Some("cute-shm gc")));
     assert!(left.message.contains("'q' (stale)"), "{}", left.message);
+    sandbox.run(&["gc"]);
 }
 
 #[test]
