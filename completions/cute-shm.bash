@@ -100,12 +100,16 @@ _cute__shm() {
             return 0
             ;;
         cute__subcmd__shm__subcmd__doctor)
-            opts="-q -v -h -V --check --root --json --quiet --verbose --color --help --version"
+            opts="-q -v -h -V --check --user --root --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

@@ -135,6 +135,7 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s q -l quiet -d
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s v -l verbose -d 'Tell more on standard error; twice: every segment created and removed, with times'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s V -l version -d 'Print version'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l user -d 'For this user\'s projects instead of one\'s own (name or number)' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
 always\t'Always'

@@ -19,6 +19,9 @@ pub struct Args {
     /// Exit 11 when there is a warning or a problem
     #[arg(long)]
     pub check: bool,
+    /// For this user's projects instead of one's own (name or number)
+    #[arg(long, value_name = "USER", value_parser = super::gc::parse_user)]
+    pub user: Option<u32>,
 }
 
 /// The JSON fields of `doctor`.
@@ -41,7 +44,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         Ok(plan) => (reapable(&plan), most_arrays(&plan), None),
         Err(error) => (Vec::new(), 0, Some(unusable(&error))),
     };
-    let mut checks = doctor::examine(&Node::this(paths, arrays));
+    let mut checks = doctor::examine(&Node::this(paths, args.user, arrays));
     let place = trouble.or_else(|| odd(&Place::open(paths).ok()?));
     checks.push(place.unwrap_or_else(|| {
         Check::new("directories", Level::Ok, "root and shared memory can be trusted")

@@ -245,7 +245,7 @@ fn parse_time(text: &str) -> std::result::Result<jiff::Timestamp, String> {
 }
 
 /// A user's number from a number or a name.
-fn parse_user(text: &str) -> std::result::Result<u32, String> {
+pub(super) fn parse_user(text: &str) -> std::result::Result<u32, String> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
     }

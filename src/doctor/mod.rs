@@ -89,9 +89,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// This node, for the user who runs this.
-    pub fn this(paths: &Paths, most_arrays: u64) -> Self {
-        let uid = nix::unistd::Uid::effective();
+    /// This node, for `user`, or else for who runs this.
+    pub fn this(paths: &Paths, user: Option<u32>, most_arrays: u64) -> Self {
+        let uid = user.map_or_else(nix::unistd::Uid::effective, nix::unistd::Uid::from_raw);
         let user = nix::unistd::User::from_uid(uid).ok().flatten();
         Self {
             top: "/".into(),

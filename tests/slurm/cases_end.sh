@@ -43,11 +43,12 @@ case_failing_prolog() {
     # Loaded on n1 by the batch script, which starts as soon as its own node's prolog is done.
     submit -N2 -- "$load early \$data/small.h5; srun true"
     want 'the job is held' 'until_true 20 "[[ \"\$(squeue -h -j $job -o %T)\" == PENDING ]]"'
+    want 'n2 is drained' 'until_true 10 "sinfo -h -n n2 -o %T | grep -q ^drain"'
     no_hook prolog
     want 'the epilog ran on both' 'until_true 10 "[[ \$(called epilog $job) -ge 2 ]]"'
     want 'n1 is not drained' 'until_true 10 "[[ \$(sinfo -h -n n1 -o %T) == idle ]]"'
     scancel "$job"
-    scontrol update nodename=n2 state=resume
+    want 'n2 comes back' 'until_true 10 "scontrol update nodename=n2 state=resume 2>/dev/null"'
     want 'the cluster is idle' 'idle && until_true 15 "[[ \$(sinfo -h -n n2 -o %T) == idle ]]"'
     clean
 }
@@ -64,6 +65,8 @@ case_requeue() {
         'grep -ah -A40 "^=== epilog .* job='"$job"' " "$cluster"/log/hooks.0.log | grep -m1 RESTART_COUNT | grep -q =1'
     until_true 10 "scontrol update jobid=$job StartTime=now 2>/dev/null"
     want 'the second run is live' 'until_true 30 "project_is n1 again live"'
+    want 'id and count alone would take it' 'on_node n1 env -i SLURM_JOB_ID=$job SLURM_JOB_RESTART_COUNT=1 \
+        "$cluster/cute-shm" gc --job $job --user $user --dry-run | grep -q "^again .* would be reaped"'
     # The old epilog, as if it had hung since then.
     on_node n1 env -i SLURM_JOB_ID="$job" SLURM_JOB_RESTART_COUNT=1 "$cluster/cute-shm" \
         gc --job "$job" --user $user --before "$old" --best-effort --quiet

@@ -41,28 +41,34 @@ print(*(doc["host"] + " " + doc["rows"] for doc in docs), sum(doc["size_bytes"] 
 }
 
 case_four_tasks() {
-    told='four tasks by the task prolog: one load, the variable reaches each'
+    told='four tasks, by the task prolog and each by itself: one load; the variable reaches each'
     submit -N1 -n4 -w n1 -- 'export CUTE_SHM_FILE='"$cluster"'/data/small.h5 CUTE_SHM_PROJECT=four
-        srun -n4 sh -c "echo \$CUTE_SHM_PROJECT" && '"$load"' four $CUTE_SHM_FILE --json && sleep 1'
+        srun -n4 sh -c "echo \$CUTE_SHM_PROJECT" && '"$load"' four $CUTE_SHM_FILE --json
+        unset CUTE_SHM_FILE; srun -n4 '"$load"' direct $data/small.h5 --json >'"$cluster"'/log/direct.$SLURM_JOB_ID; sleep 1'
     want 'live' 'until_true 20 "project_is n1 four live"'
     want 'the job ends' idle
     want 'four tasks have the variable' '[[ $(grep -c "^four$" "$cluster/log/out.$job") -eq 4 ]]'
     want 'a later load in the job reuses it' 'grep -q "\"reused\":true" "$cluster/log/out.$job"'
+    want 'of four at once one loads' \
+        '[[ $(grep -c "\"reused\":false" "$cluster/log/direct.$job") -eq 1 && $(grep -c "\"reused\":true" "$cluster/log/direct.$job") -eq 3 ]]'
     want 'five task prologs ran' '[[ $(called taskprolog $job) -ge 5 ]]'
     clean
 }
 
 case_array() {
     told='an array of three: each element its own project, each epilog takes its own'
-    submit -N1 --array=1-3 -- "$load array\$SLURM_ARRAY_TASK_ID \$data/small.h5 && sleep \$SLURM_ARRAY_TASK_ID"
-    want 'all three are loaded' 'until_true 20 "[[ \$(grep -l ^loaded $cluster/log/out.* 2>/dev/null | wc -l) -ge 1 ]]"'
+    submit -N1 -n1 -w n1 --array=1-3 -- \
+        "$load array\$SLURM_ARRAY_TASK_ID \$data/small.h5 && sleep \$((2 * SLURM_ARRAY_TASK_ID - 1))"
+    want 'the third is loaded' 'until_true 20 "project_is n1 array3 live"'
+    want 'the first goes' 'until_true 20 "project_is n1 array1 none"'
+    want 'the third is still there' 'project_is n1 array3 live'
     want 'the array ends' idle && clean
     want 'none failed' '! grep -q error "$cluster"/log/err.'"$job"'* 2>/dev/null'
 }
 
 case_side_by_side() {
     told='two jobs of one user on a node: the epilog of one leaves the other its project, and one that both use'
-    submit -N1 -n1 -w n1 -- "$load mine \$data/small.h5; $load both \$data/small.h5; sleep 1"
+    submit -N1 -n1 -w n1 -- "$load mine \$data/small.h5; $load both \$data/small.h5; sleep 2"
     local first=$job
     submit -N1 -n1 -w n1 -- "$load other \$data/small.h5; $load both \$data/small.h5; while [ ! -e $cluster/log/go ]; do sleep 0.1; done"
     want 'the first ends' 'until_true 20 "[[ \$(called epilog $first) -eq 1 ]] && project_is n1 mine none"'
@@ -97,12 +103,11 @@ case_as_user() {
     want 'a file that the user may not read is refused' "[[ $code -eq 6 ]]"
     no_hook prolog
     # The loader dies with its keeper also after the change of credentials.
-    cute n1 load-hdf5 orphan "$cluster/data/large.h5" --as-user $user --persistent --quiet --no-progress &
+    (cute n1 load-hdf5 orphan "$cluster/data/large.h5" --as-user $user --persistent --quiet --no-progress &) 2>/dev/null
     want 'a load as the user is caught' 'catch n1 orphan'
     want 'both are the user'"'"'s' '[[ "$(stat -c %U /proc/$keeper /proc/$loader | sort -u)" == $user ]]'
     kill -9 "$keeper"
     want 'its loader is dead' "until_true 5 '! grep -q ^State:.*[RSDT] /proc/$loader/status 2>/dev/null'"
-    wait $! 2>/dev/null
     cute n1 gc --all-users --quiet >/dev/null
     cute n1 unlink reference --quiet >/dev/null 2>&1 || on_node n1 runuser -u nobody -- "$cluster/cute-shm" unlink reference >/dev/null
     clean
@@ -116,7 +121,7 @@ case_closed_pipes() {
         { "$0" 2>&1; echo $? >&3; } 3>&1 >/dev/full
         "$1" gc --job 999 --user 1 --best-effort --json | true; echo "${PIPESTATUS[0]}"
         "$1" gc --job 999 --user 1 --best-effort >/dev/full 2>&1; echo $?' \
-        "$cluster/hooks/epilog.real" "$cluster/cute-shm" | tr '\n' ' ')
+        "$cluster/hooks/epilog.real" "$cluster/cute-shm" 2>/dev/null | tr '\n' ' ')
     want "every status is 0: $codes" '[[ "'"$codes"'" == "0 0 0 0 " ]]'
     clean
 }
