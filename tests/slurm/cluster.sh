@@ -13,7 +13,7 @@ start_cluster() {
     # shellcheck disable=SC1091
     source "$cluster/env.sh"
     # Only a node's own /tmp/cute-shm, as on real machines, lets both nodes have a project of one name.
-    [[ -d /tmp/cute-shm ]] || mkdir -m 1777 /tmp/cute-shm
+    [[ -d /tmp/cute-shm ]] || { mkdir -m 1777 /tmp/cute-shm && made_root=1; }
     local node
     for node in n1 n2; do
         on_node $node mount -t tmpfs -o size=8m,mode=1777 root /tmp/cute-shm || return 1
