@@ -64,7 +64,7 @@ pub enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Load HDF5 files into shared memory
-    LoadHdf5(commands::load_hdf5::Args),
+    LoadHdf5(Box<commands::load_hdf5::Args>),
     /// List the projects of this node
     List(commands::list::Args),
     /// Show one project, or one of its arrays

@@ -126,6 +126,13 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             _ if dry => Ok(item.would_remove(&output.context.paths)?),
             _ => plan.carry_out(item, &options),
         };
+        let busy = removed.as_ref().err().filter(|error| error.kind() == Kind::Busy);
+        if let Some(busy) = busy.map(ToString::to_string) {
+            // Somebody was quicker: whoever it is leaves the project at rest.
+            let entry = Entry::new(item.project.name(), &[], &attached);
+            report(item, "skipped", &busy, entry, dry, output);
+            continue;
+        }
         let action = match (&removed, item.action) {
             (Err(_), _) => "failed",
             (_, Action::Keep) => "skipped",
@@ -139,7 +146,7 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             output.fail(error);
         }
         let entry = Entry::new(item.project.name(), &removed.unwrap_or_default(), &attached);
-        report(item, action, entry, dry, output);
+        report(item, action, &item.reason, entry, dry, output);
     }
     let to_do = plan.items.iter().filter(|item| item.action != Action::Keep).count();
     if to_do == 0 {
@@ -186,12 +193,13 @@ fn options(args: &Args, context: Surroundings<'_>) -> Options {
 fn report(
     item: &Item,
     action: &'static str,
+    reason: &str,
     entry: Entry,
     dry: bool,
     output: &mut Output<'_, Body>,
 ) {
     let name = text::shown(&entry.project, true);
-    let (state, reason) = (item.project.state, &item.reason);
+    let state = item.project.state;
     match action {
         // What is well is told only to those who ask.
         "skipped" if state == State::Live => {
@@ -215,7 +223,7 @@ fn report(
         uid: item.project.uid,
         state,
         action,
-        reason: reason.clone(),
+        reason: reason.to_owned(),
         segment_count: entry.segment_count,
         freed_bytes: entry.freed_bytes,
         mapped_bytes: entry.mapped_bytes,

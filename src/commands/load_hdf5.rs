@@ -1,6 +1,7 @@
 //! `load-hdf5`: HDF5 files into shared memory.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::lifetime;
 use crate::load::{
-    self, Background, Existing, Input, Outcome, Planned, PlannedArray, Ready, Request, Side,
+    self, Background, Existing, Input, Numa, Outcome, Planned, PlannedArray, Ready, Request, Side,
     Signals, Watched,
 };
 use crate::output::json::Warning;
@@ -101,6 +102,21 @@ pub struct Args {
     /// With a command: where the JSON object goes (standard output is the command's)
     #[arg(long, value_name = "FILE", requires = "command", value_hint = clap::ValueHint::FilePath)]
     pub json_to: Option<PathBuf>,
+    /// Turn numbers into the machine's byte order: torch and others refuse `>f4`
+    #[arg(long, value_name = "ORDER")]
+    pub byte_order: Option<ByteOrder>,
+    /// Convert arrays whose path matches, as numpy's astype does (repeatable): '/images/*=float32'
+    #[arg(long, value_name = "PATTERN=DTYPE")]
+    pub dtype: Vec<String>,
+    /// Read everything once more with the HDF5 library and compare
+    #[arg(long)]
+    pub verify: bool,
+    /// Threads that read and decode [default: the processors this process may use]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Take memory from all NUMA nodes in turn (interleave), from the reader's (local), or from NODES (0,2-3)
+    #[arg(long, value_name = "interleave|local|NODES")]
+    pub numa: Option<Numa>,
     /// Draw no progress bar
     #[arg(long)]
     pub no_progress: bool,
@@ -113,6 +129,13 @@ pub enum Share {
     Auto,
     /// This one.
     Given(Rows),
+}
+
+/// The order of the bytes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ByteOrder {
+    /// The machine's own.
+    Native,
 }
 
 /// The JSON fields of `load-hdf5`.
@@ -244,6 +267,8 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
             include: args.include.clone(),
             exclude: args.exclude.clone(),
             rows: rows(args, output)?,
+            native: args.byte_order.is_some(),
+            dtypes: args.dtype.clone(),
             mode: args.mode,
             group: args.group,
         },
@@ -259,6 +284,9 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         grace: args.grace,
         job: output.context.job.clone(),
         trace: output.context.verbose > 1,
+        jobs: args.jobs,
+        numa: args.numa.clone(),
+        verify: args.verify,
     })
 }
 

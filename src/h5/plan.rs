@@ -18,7 +18,7 @@ use super::error::{Outcome, check, damaged, unsupported};
 use super::ids::Id;
 use super::read::Reading;
 use super::types::{Node, Reader};
-use super::{Dataset, Form, Part, Skip, Storage, attributes, filters, sources, strings};
+use super::{Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, sources, strings};
 use crate::shm::rows::Rows;
 
 /// Where a dataset is, and how its elements are read.
@@ -96,9 +96,12 @@ pub(super) fn plan(
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let (storage, raw) = storage(&dcpl, shape.len(), &file_name)?;
     let written = is_written(&id, &storage);
-    if written {
-        filters::check_available(&id, &storage.filters)?;
-    }
+    // Around the library goes a part only where its chunks begin at its first row.
+    let aligned = part.is_none_or(|part| part.is_aligned(storage.chunk.as_deref()));
+    let around = node.exact && !node.has_pointers() && aligned;
+    let readable = !written || filters::check_available(&id, &storage.filters, around)?;
+    let offset = if around && storage.layout == "contiguous" { chunks::offset(&id) } else { None };
+    let offset = offset.and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
     let mut sources = raw.paths;
     if storage.layout == "virtual" {
         sources.extend(sources::virtual_files(&dcpl, &file_name)?);
@@ -115,6 +118,8 @@ pub(super) fn plan(
         storage,
         element_size: place.node.size as u64,
         raw: place.node.exact,
+        readable,
+        offset,
         skipped_fields: Vec::new(),
         place,
     };
@@ -123,6 +128,15 @@ pub(super) fn plan(
     dataset.skipped_fields =
         skipped.map(|(field, reason)| Skip { path: format!("{path}{field}"), reason }).collect();
     Ok((dataset, sources))
+}
+
+/// The bytes of the rows before the wanted ones.
+fn skipped_bytes(part: Option<Part>, shape: &[u64], node: &Node) -> Option<u64> {
+    let first = part.map_or(0, |part| part.first);
+    shape
+        .iter()
+        .skip(1)
+        .try_fold(first.checked_mul(node.size as u64)?, |all, &n| all.checked_mul(n))
 }
 
 /// Reduces `shape` to the wanted rows; a scalar has none and stays whole.

@@ -36,6 +36,45 @@ pub(super) fn scatter(
     }
 }
 
+/// Picks `leaf` out of `elements` of `size` bytes each: its values, one after the other, become `target`.
+pub(crate) fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u8>) {
+    let item = usize::try_from(leaf.dtype.itemsize()).unwrap_or(0);
+    let each = usize::try_from(leaf.per_element()).unwrap_or(0);
+    let (Some(width), true) = (item.checked_mul(each).filter(|&width| width > 0), size > 0) else {
+        target.clear();
+        return;
+    };
+    target.resize(elements.len() / size * width, 0);
+    let whole =
+        leaf.content == Content::Value && is_contiguous(leaf) && leaf.offset + width <= size;
+    match width {
+        1 if whole => pick_fixed::<1>(leaf.offset, size, elements, target),
+        2 if whole => pick_fixed::<2>(leaf.offset, size, elements, target),
+        4 if whole => pick_fixed::<4>(leaf.offset, size, elements, target),
+        8 if whole => pick_fixed::<8>(leaf.offset, size, elements, target),
+        16 if whole => pick_fixed::<16>(leaf.offset, size, elements, target),
+        _ => {
+            for (element, place) in elements.chunks_exact(size).zip(target.chunks_exact_mut(width))
+            {
+                match whole {
+                    true => place.copy_from_slice(&element[leaf.offset..leaf.offset + width]),
+                    false => copy(leaf, item, element, place),
+                }
+            }
+        }
+    }
+}
+
+/// A width that is known to the compiler is one load and one store.
+fn pick_fixed<const N: usize>(offset: usize, size: usize, elements: &[u8], target: &mut [u8]) {
+    let places = target.as_chunks_mut::<N>().0;
+    for (element, place) in elements.chunks_exact(size).zip(places) {
+        if let Some(value) = element[offset..].first_chunk::<N>() {
+            *place = *value;
+        }
+    }
+}
+
 /// The index in the whole dataset at which each row of the block begins.
 fn row_starts(shape: &[u64], block: &Block) -> impl Iterator<Item = u64> {
     let rank = shape.len();

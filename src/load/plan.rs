@@ -1,17 +1,19 @@
 //! The plan of a load: which segments there will be, what they are called in the project, and what was
 //! left out. Nothing is moved here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use toml::{Table, Value};
 
+use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
 use super::message::{Planned, PlannedArray};
 use super::{Input, Request};
-use crate::h5::{self, Attributes, Child, Dataset, Form, Group, Inventory, Leaf, Part};
+use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Part};
+use crate::shm::dtype::Dtype;
 use crate::shm::ledger::{Note, Source};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
@@ -22,10 +24,44 @@ use crate::{Error, Kind, Result};
 pub struct Piece {
     /// Path in the project.
     pub path: String,
-    /// What the bytes mean.
+    /// What the file's bytes mean.
     pub leaf: Leaf,
     /// Which of the file's rows they are, when they are not all.
     pub part: Option<Part>,
+    /// What is done to them on the way.
+    pub conversion: Option<Conversion>,
+    /// Bytes in the segment.
+    pub bytes: u64,
+}
+
+impl Piece {
+    fn new(path: String, leaf: &Leaf, conversions: &Conversions) -> Result<Self> {
+        let conversion = conversions.of(&path, &leaf.dtype)?;
+        let mut piece = Self { path, leaf: leaf.clone(), part: None, conversion, bytes: 0 };
+        let bytes = piece.dtype().nbytes(&leaf.shape).filter(|&bytes| i64::try_from(bytes).is_ok());
+        let too_large = || {
+            let message = format!("'{}' is too large as {}", piece.path, piece.dtype());
+            Error::new(Kind::NoMemory, message)
+        };
+        piece.bytes = bytes.ok_or_else(too_large)?;
+        Ok(piece)
+    }
+
+    /// What the values are in the segment.
+    pub fn dtype(&self) -> &Dtype {
+        self.conversion.as_ref().map_or(&self.leaf.dtype, Conversion::to)
+    }
+
+    /// Bytes of the values of one element of the dataset.
+    pub fn width(&self) -> u64 {
+        self.leaf.per_element().saturating_mul(self.dtype().itemsize())
+    }
+
+    /// Whether elements of `size` bytes are these values as they will be.
+    pub fn is_plain(&self, size: u64) -> bool {
+        let whole = self.leaf.content == Content::Value && self.leaf.offset == 0;
+        whole && self.conversion.is_none() && self.width() == size
+    }
 }
 
 /// All segments of one dataset.
@@ -78,6 +114,7 @@ impl Plan {
     pub fn make(
         request: &Request,
         filter: &PathFilter,
+        conversions: &Conversions,
         looking: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut plan = Self::default();
@@ -87,12 +124,17 @@ impl Plan {
             let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
             let options = h5::Options { select: &select, seen: &mut *looking, rows, keep_going };
             let inventory = h5::inventory(&input.path, options)?;
-            plan.add(inventory, input)?;
+            plan.add(inventory, input, conversions)?;
         }
         Ok(plan)
     }
 
-    fn add(&mut self, inventory: Inventory, input: &Input) -> Result<()> {
+    fn add(
+        &mut self,
+        inventory: Inventory,
+        input: &Input,
+        conversions: &Conversions,
+    ) -> Result<()> {
         let group = input.group.as_deref();
         let main = self.sources.len() - 1;
         for path in &inventory.sources {
@@ -109,9 +151,10 @@ impl Plan {
         let mut pieces = BTreeMap::new();
         let prefix = within(group, "");
         let mut tree = Tree::new();
+        let (inventory_ref, pieces) = (&inventory, &mut pieces);
         let mut builder =
-            Builder { plan: self, inventory: &inventory, number, pieces: &mut pieces };
-        builder.group(&inventory.root, &prefix, group.is_none(), &mut tree);
+            Builder { plan: self, inventory: inventory_ref, conversions, number, pieces };
+        builder.group(&inventory.root, &prefix, group.is_none(), &mut tree)?;
         match group {
             None => self.root = tree,
             Some(name) => drop(self.root.insert(name.to_owned(), Entry::Group(tree))),
@@ -125,8 +168,8 @@ impl Plan {
         let array = |piece: &Piece| PlannedArray {
             path: piece.path.clone(),
             shape: piece.leaf.shape.clone(),
-            dtype: piece.leaf.dtype.to_string(),
-            bytes: piece.leaf.nbytes(),
+            dtype: piece.dtype().to_string(),
+            bytes: piece.bytes,
             first_row: piece.part.map(|part| part.first),
             total_rows: piece.part.map(|part| part.of),
         };
@@ -150,7 +193,7 @@ impl Plan {
         &self,
         project: &ProjectName,
         token: &Token,
-        failed: &[(usize, usize)],
+        failed: &HashSet<(usize, usize)>,
     ) -> String {
         let root = self.nodes(&self.root, project, token, failed);
         metadata::Metadata { mark: None, root }.to_toml()
@@ -161,7 +204,7 @@ impl Plan {
         tree: &Tree,
         project: &ProjectName,
         token: &Token,
-        failed: &[(usize, usize)],
+        failed: &HashSet<(usize, usize)>,
     ) -> metadata::Group {
         let mut nodes = metadata::Group::with_capacity(tree.len());
         for (name, entry) in tree {
@@ -171,7 +214,8 @@ impl Plan {
                 }
                 Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
                 Entry::Array { piece, dataset } => {
-                    let leaf = &self.pieces[*piece].leaf;
+                    let Piece { leaf, .. } = &self.pieces[*piece];
+                    let dtype = self.pieces[*piece].dtype();
                     let source = &self.inventories[dataset.0].datasets[dataset.1];
                     let attrs = match source.form {
                         Form::Array(_) => source.attrs.values.clone(),
@@ -181,7 +225,7 @@ impl Plan {
                     metadata::Node::Array(Array {
                         segment: SegmentName::new(project, token, *piece as u64).to_text(),
                         shape: leaf.shape.clone(),
-                        dtype: leaf.dtype.to_string(),
+                        dtype: dtype.to_string(),
                         attrs,
                     })
                 }
@@ -196,12 +240,13 @@ impl Plan {
 struct Builder<'a> {
     plan: &'a mut Plan,
     inventory: &'a Inventory,
+    conversions: &'a Conversions,
     number: usize,
     pieces: &'a mut BTreeMap<usize, usize>,
 }
 
 impl Builder<'_> {
-    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) {
+    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) -> Result<()> {
         self.attributes(&group.attrs, if path.is_empty() { "/" } else { path });
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
@@ -214,29 +259,33 @@ impl Builder<'_> {
             let entry = match child {
                 Child::Group(inner) => {
                     let mut tree = Tree::new();
-                    self.group(inner, &path, false, &mut tree);
+                    self.group(inner, &path, false, &mut tree)?;
                     Entry::Group(tree)
                 }
-                Child::Dataset(number) => self.dataset(*number, &path),
+                Child::Dataset(number) => self.dataset(*number, &path)?,
             };
             tree.insert(name.clone(), entry);
         }
+        Ok(())
     }
 
-    fn dataset(&mut self, number: usize, path: &str) -> Entry {
+    fn dataset(&mut self, number: usize, path: &str) -> Result<Entry> {
         let inventory = self.inventory;
         let dataset = &inventory.datasets[number];
         let mut next = match self.pieces.get(&number) {
             Some(first) => *first,
-            None => self.add_task(number, dataset, path),
+            None => self.add_task(number, dataset, path)?,
         };
-        self.form(&dataset.form, number, &mut next)
+        Ok(self.form(&dataset.form, number, &mut next))
     }
 
-    fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> usize {
+    fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> Result<usize> {
         let first = self.plan.pieces.len();
         self.pieces.insert(number, first);
-        add_pieces(&dataset.form, path, dataset.part, &mut self.plan.pieces);
+        add_pieces(&dataset.form, path, self.conversions, &mut self.plan.pieces)?;
+        for piece in &mut self.plan.pieces[first..] {
+            piece.part = dataset.part;
+        }
         let count = self.plan.pieces.len() - first;
         let task =
             Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
@@ -246,7 +295,7 @@ impl Builder<'_> {
             // The table of a compound has no place for attributes.
             Form::Table(_) => self.attributes(&dataset.attrs, path),
         }
-        first
+        Ok(first)
     }
 
     fn form(&self, form: &Form, number: usize, next: &mut usize) -> Entry {
@@ -280,15 +329,21 @@ impl Builder<'_> {
     }
 }
 
-fn add_pieces(form: &Form, path: &str, part: Option<Part>, pieces: &mut Vec<Piece>) {
+fn add_pieces(
+    form: &Form,
+    path: &str,
+    conversions: &Conversions,
+    pieces: &mut Vec<Piece>,
+) -> Result<()> {
     match form {
-        Form::Array(leaf) => pieces.push(Piece { path: path.to_owned(), leaf: leaf.clone(), part }),
+        Form::Array(leaf) => pieces.push(Piece::new(path.to_owned(), leaf, conversions)?),
         Form::Table(fields) => {
             for (name, form) in fields {
-                add_pieces(form, &format!("{path}/{name}"), part, pieces);
+                add_pieces(form, &format!("{path}/{name}"), conversions, pieces)?;
             }
         }
     }
+    Ok(())
 }
 
 fn count(tree: &Tree) -> u64 {

@@ -49,8 +49,8 @@ impl KeeperLine {
         }
         let Ok(mut line) = self.go.try_clone() else { return false };
         std::thread::spawn(move || {
-            // Nothing more is ever said: the read ends when the keeper does.
-            let _ = line.read(&mut [0]);
+            // Nothing more is ever said: the read ends when the keeper does. A signal's handler may interrupt it.
+            while line.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::Interrupted) {}
             end_now(1);
         });
         true

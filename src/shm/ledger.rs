@@ -11,6 +11,7 @@ use toml::Table;
 use super::directory::{Access, Directory, FileId};
 use super::name::{PREFIX, ProjectName, Token};
 use super::rows::Rows;
+use super::segment::full;
 use crate::{Error, Kind, Result};
 
 /// The largest ledger that is read: it holds a copy of the metadata.
@@ -145,6 +146,12 @@ pub struct Selection {
     /// The rows of each array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Rows>,
+    /// Numbers are turned into the machine's byte order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub native: bool,
+    /// Types to convert to, as `PATTERN=DTYPE`; the last that matches a path counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dtypes: Vec<String>,
     /// Permission bits of the segments.
     pub mode: u32,
     /// The group that they belong to.
@@ -268,13 +275,29 @@ impl Ledger {
     /// Replaces the ledger of `key`. The change lock must be held.
     ///
     /// # Errors
-    /// As the system says; the old ledger is whole then.
+    /// As the system says, [`Kind::NoMemory`] when the shared memory is full; the old ledger is whole then.
     pub fn write(&self, shm: &Directory, key: &Key) -> Result<()> {
+        self.prepare(shm, key)?;
+        Self::put(shm, key)
+    }
+
+    /// The first half of [`Self::write`], which takes memory.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn prepare(&self, shm: &Directory, key: &Key) -> Result<()> {
         let text = toml::to_string(self)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write the ledger: {e}")))?;
         let temporary = key.file(File::LedgerTemporary);
-        shm.write_temporary(&temporary, &text, &Access::default())?;
-        shm.rename(&temporary, &key.file(File::Ledger))
+        shm.write_temporary(&temporary, &text, &Access::default()).map_err(|e| full(e, shm))
+    }
+
+    /// The second half of [`Self::write`]: what was prepared becomes the ledger. It takes no memory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn put(shm: &Directory, key: &Key) -> Result<()> {
+        shm.rename(&key.file(File::LedgerTemporary), &key.file(File::Ledger))
     }
 }
 

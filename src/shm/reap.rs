@@ -166,13 +166,16 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
         State::Stale | State::Abandoned => Ok((Action::Reap, why())),
         State::Broken | State::Corrupt if options.broken => Ok((Action::Reap, why())),
         State::Broken | State::Corrupt => keep(&format!("{} (--broken reaps it)", why())),
+        State::Detached if options.repair && place.root.is_none() => {
+            keep(&format!("{}, and its root cannot be seen from here", why()))
+        }
         State::Detached if options.repair => Ok((Action::Repair, why())),
         State::Detached => keep(&format!("{} (--repair restores it)", why())),
-        State::Orphan if options.orphans => decide_orphan(place, project, options),
+        State::Orphan if options.orphans => Ok(decide_orphan(place, project, options)),
         State::Orphan => keep(&format!("{} (--orphans reaps what nobody has)", why())),
         State::Live if project.changing => keep("somebody changes it just now"),
-        State::Live if !project.leftovers.is_empty() => {
-            Ok((Action::Recover, "an interrupted change left segments".to_owned()))
+        State::Live if project.unfinished => {
+            Ok((Action::Recover, "an interrupted change left something".to_owned()))
         }
         State::Live => decide_old(place, project, options),
         State::Foreign | State::Elsewhere => keep(&why()),
@@ -198,19 +201,18 @@ fn decide_for_job(project: &Project, ended: &Ended) -> Option<(Action, String)> 
     })
 }
 
-fn decide_orphan(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {
+fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action, String) {
     let youngest = project.leftovers.values().map(|segment| segment.mtime).max().unwrap_or(0);
     let age = jiff::Timestamp::now().as_second() - youngest;
     if age < options.min_age {
-        return Ok((
-            Action::Keep,
-            format!("an orphan of {age} s: younger than {} s", options.min_age),
-        ));
+        return (Action::Keep, format!("an orphan of {age} s: younger than {} s", options.min_age));
     }
-    if is_used(place, project)? {
-        return Ok((Action::Keep, "an orphan that a process has open".to_owned()));
+    match is_used(place, project) {
+        Ok(false) => (Action::ReapOrphans, "nothing claims it and nobody has it".to_owned()),
+        Ok(true) => (Action::Keep, "an orphan that a process has open".to_owned()),
+        // What somebody planted under such a name must not keep gc from its work.
+        Err(error) => (Action::Keep, error.to_string()),
     }
-    Ok((Action::ReapOrphans, "nothing claims it and nobody has it".to_owned()))
 }
 
 fn decide_old(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {
