@@ -203,7 +203,7 @@ _cute__shm() {
             return 0
             ;;
         cute__subcmd__shm__subcmd__load__subcmd__hdf5)
-            opts="-p -o -q -v -h -V --persistent --until-exit --overwrite --ensure --wait --include --exclude --rows --shard --as-user --mode --group --dry-run --strict --keep-going --grace --ready-fd --json-to --no-progress --root --json --quiet --verbose --color --help --version"
+            opts="-p -o -j -q -v -h -V --persistent --until-exit --overwrite --ensure --wait --include --exclude --rows --shard --as-user --mode --group --dry-run --strict --keep-going --grace --ready-fd --json-to --byte-order --dtype --verify --jobs --numa --no-progress --root --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -266,6 +266,26 @@ _cute__shm() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --byte-order)
+                    COMPREPLY=($(compgen -W "native" -- "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --numa)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --root)

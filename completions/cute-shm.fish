@@ -54,6 +54,10 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l group -d
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l grace -d 'Keep the segments of a replaced project for this long, for readers that are just attaching' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l ready-fd -d 'Write a line to this descriptor when the project is ready, and close it' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l json-to -d 'With a command: where the JSON object goes (standard output is the command\'s)' -r -F
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l byte-order -d 'Turn numbers into the machine\'s byte order: torch and others refuse `>f4`' -r -f -a "native\t'The machine\'s own'"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l dtype -d 'Convert arrays whose path matches, as numpy\'s astype does (repeatable): \'/images/*=float32\'' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -s j -l jobs -d 'Threads that read and decode [default: the processors this process may use]' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l numa -d 'Take memory from all NUMA nodes in turn (interleave), from the reader\'s (local), or from NODES (0,2-3)' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -64,6 +68,7 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l ensure -
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l dry-run -d 'Say what would be loaded and whether it fits, and load nothing'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l strict -d 'What has no form in shared memory fails the load instead of being left out'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l keep-going -d 'Load what can be read of a damaged file; exit 10 when something could not'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l verify -d 'Read everything once more with the HDF5 library and compare'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l no-progress -d 'Draw no progress bar'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l json -d 'Print exactly one JSON object on standard output, also on failure'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -s q -l quiet -d 'Print no status and no warnings'
