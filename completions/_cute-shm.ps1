@@ -35,6 +35,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('load-hdf5', 'load-hdf5', [CompletionResultType]::ParameterValue, 'Load HDF5 files into shared memory')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the projects of this node')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show one project, or one of its arrays')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write a project, a group or an array to a file')
             [CompletionResult]::new('unlink', 'unlink', [CompletionResultType]::ParameterValue, 'Remove projects: metadata and shared memory')
             [CompletionResult]::new('gc', 'gc', [CompletionResultType]::ParameterValue, 'Remove what is provably dead: stale and abandoned projects')
             [CompletionResult]::new('wait', 'wait', [CompletionResultType]::ParameterValue, 'Wait until a project can be read')
@@ -102,9 +103,35 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             break
         }
         'cute-shm;show' {
+            [CompletionResult]::new('--slice', '--slice', [CompletionResultType]::ParameterName, 'Look at a part of the array, in numpy''s notation: ''0:10,:,3''')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
             [CompletionResult]::new('--all-attrs', '--all-attrs', [CompletionResultType]::ParameterName, 'Print attribute values in full')
+            [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Count, min, max, mean, standard deviation, NaN and infinities, and a histogram')
+            [CompletionResult]::new('--plot', '--plot', [CompletionResultType]::ParameterName, 'Draw the array: a line for one dimension, a heat map for two')
+            [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Print Python code that attaches the array, or all arrays, read-only')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on standard error; twice: every segment created and removed, with times')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on standard error; twice: every segment created and removed, with times')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'cute-shm;export' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where to write; - is standard output')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where to write; - is standard output')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'The format [default: what FILE''s suffix tells]')
+            [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Only arrays whose path matches; may be given several times')
+            [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'No array whose path matches; may be given several times')
+            [CompletionResult]::new('--gzip', '--gzip', [CompletionResultType]::ParameterName, 'Compress with deflate of this level, 0 to 9 (hdf5 only)')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'Hold this lock meanwhile, as Python''s filelock does')
+            [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
+            [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Replace FILE if it is there')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no status and no warnings')

@@ -63,6 +63,7 @@ pub struct Args {
 
 /// The JSON fields of `gc`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// Nothing was done: this is what would be.
     pub dry_run: bool,
@@ -76,6 +77,7 @@ pub struct Body {
 
 /// One project that was looked at.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Done {
     /// Its name.
     pub project: String,

@@ -34,6 +34,7 @@ pub struct Args {
 
 /// The JSON fields of `list`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The projects, by name.
     pub projects: Vec<json::Project>,

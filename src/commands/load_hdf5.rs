@@ -140,6 +140,7 @@ pub enum ByteOrder {
 
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// This node's name.
     pub host: String,

@@ -2,7 +2,9 @@
 
 pub mod completions;
 pub mod doctor;
+pub mod export;
 pub mod gc;
+mod key;
 mod lifetime;
 pub mod list;
 pub mod load_hdf5;
@@ -28,6 +30,7 @@ use crate::{Error, Kind, Result};
 
 /// The JSON body of commands that tell nothing but success.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Nothing {}
 
 /// Opens the place and tells what is odd about it.
@@ -105,6 +108,7 @@ fn describe(
                 size_bytes: array.nbytes(),
                 segment: array.segment.clone(),
                 missing: gone(&array.segment),
+                storage: None,
                 attrs: json::attributes(&array.attrs),
             };
             arrays.iter().map(array).collect()

@@ -40,6 +40,7 @@ pub struct Args {
 
 /// The JSON fields of `unlink`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// Nothing was removed: this is what would be.
     pub dry_run: bool,
@@ -49,6 +50,7 @@ pub struct Body {
 
 /// A removed project.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entry {
     /// Its name.
     pub project: String,

@@ -11,14 +11,17 @@ pub(crate) mod codec;
 mod dataspace;
 mod datatype;
 mod error;
+mod exact;
 mod file;
 mod filters;
 mod form;
 mod ids;
 mod links;
 mod numbers;
+mod packed;
 mod plan;
 mod read;
+mod recipe;
 mod scatter;
 mod sources;
 mod strings;
@@ -29,6 +32,7 @@ mod tests;
 mod types;
 mod values;
 mod walk;
+mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,10 +40,16 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 pub use self::chunks::{ChunkIndex, Stored};
+pub use self::exact::ExactAttribute;
 pub use self::form::{Content, Form, Leaf};
+pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
+pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::shm::rows::Rows;
+
+/// Takes a block of a dataset: first index and count on each axis, and the elements.
+pub type Visit<'a> = dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()> + 'a;
 
 /// What to look at, and how to go on.
 pub struct Options<'a> {
@@ -111,6 +121,8 @@ pub struct Attributes {
     pub values: toml::Table,
     /// Name and reason of each that TOML cannot hold, or that cannot be read.
     pub left_out: Vec<(String, String)>,
+    /// Each as the file has it, for an export; large ones and references to regions are missing.
+    pub exact: Vec<ExactAttribute>,
 }
 
 /// A dataset: what its arrays will be, and how to find it again.
@@ -126,6 +138,8 @@ pub struct Dataset {
     pub form: Form,
     /// Its attributes.
     pub attrs: Attributes,
+    /// The type of its elements in the file, as HDF5 encodes it.
+    pub encoded_type: Vec<u8>,
     /// How the file stores it.
     pub storage: Storage,
     /// Bytes of one element as it is read.
@@ -220,11 +234,7 @@ impl Inventory {
 
     /// Shows dataset number `dataset` block by block: first index and count on each axis, and the
     /// elements as libhdf5 reads them. Pointers among them are valid just then.
-    pub fn visit(
-        &self,
-        dataset: usize,
-        visit: &mut dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    pub fn visit(&self, dataset: usize, visit: &mut Visit<'_>) -> Result<()> {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else {
             return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));

@@ -115,6 +115,7 @@ pub(super) fn plan(
         part,
         form,
         attrs,
+        encoded_type: file_type.encode()?,
         storage,
         element_size: place.node.size as u64,
         raw: place.node.exact,

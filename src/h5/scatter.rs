@@ -131,13 +131,53 @@ fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
     }
 }
 
+/// The reverse of [`scatter`] for elements that follow each other: puts the values of `leaf` from
+/// `source` into `elements`, of `size` bytes each. Strings end at their padding, and live in `arena`.
+pub(super) fn gather(
+    leaf: &Leaf,
+    size: usize,
+    source: &[u8],
+    elements: &mut [u8],
+    arena: &mut super::packed::Arena,
+) {
+    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
+    let Ok(each) = usize::try_from(leaf.per_element()) else { return };
+    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
+    let whole = is_contiguous(leaf);
+    for (values, element) in source.chunks_exact(width).zip(elements.chunks_exact_mut(size)) {
+        if whole {
+            if let Some(target) = element.get_mut(leaf.offset..leaf.offset.saturating_add(width)) {
+                target.copy_from_slice(values);
+            }
+            continue;
+        }
+        for (number, value) in values.chunks_exact(item).enumerate() {
+            let Some(range) = self::range(leaf, number as u64) else { return };
+            let Some(target) = element.get_mut(range) else { return };
+            match leaf.content {
+                Content::Value => target.copy_from_slice(value),
+                Content::Text => {
+                    let length = value.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+                    let address = arena.text(&value[..length]);
+                    target.copy_from_slice(&address.to_ne_bytes());
+                }
+            }
+        }
+    }
+}
+
 /// The bytes of value `number` of `leaf` in an element.
 pub(super) fn value<'a>(leaf: &Leaf, number: u64, element: &'a [u8]) -> Option<&'a [u8]> {
+    element.get(range(leaf, number)?)
+}
+
+/// Where value `number` of `leaf` stands in an element.
+fn range(leaf: &Leaf, number: u64) -> Option<std::ops::Range<usize>> {
     let (mut rest, mut offset) = (number, leaf.offset);
     for &(count, stride) in leaf.steps.iter().rev() {
         let index = usize::try_from(rest % count.max(1)).ok()?;
         rest /= count.max(1);
         offset = offset.checked_add(index.checked_mul(stride)?)?;
     }
-    element.get(offset..offset.checked_add(leaf.size)?)
+    Some(offset..offset.checked_add(leaf.size)?)
 }

@@ -212,6 +212,7 @@ fn make(
         record.left_out =
             planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
         record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
+        record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
     };
     change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
     Ok((planned, token, loaded, life))
@@ -284,6 +285,7 @@ fn record(place: &Place, request: &Request, token: &Token) -> Record {
         selection: request.selection.clone(),
         left_out: Vec::new(),
         attributes: toml::Table::new(),
+        extras: None,
         replaces: Vec::new(),
         metadata: None,
     }

@@ -62,6 +62,7 @@ fn load(
     Ok(Some(Loaded {
         metadata: plan.metadata(&request.project, token, &numbers),
         attributes: plan.attributes(),
+        extras: plan.extras(),
         arrays: (plan.pieces.len() - lost) as u64,
         bytes,
         failed: failed.into_iter().map(|(_, note)| note).collect(),

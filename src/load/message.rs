@@ -37,6 +37,7 @@ pub enum Message {
 
 /// An array as it will be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedArray {
     /// Path in the project, with the fields of compounds.
     pub path: String,
@@ -88,6 +89,9 @@ pub struct Loaded {
     pub metadata: String,
     /// Attributes of groups and compound datasets by path, as TOML text.
     pub attributes: String,
+    /// Types, storage and exact attributes of the sources, for the ledger.
+    #[serde(default)]
+    pub extras: String,
     /// Segments made.
     pub arrays: u64,
     /// Bytes of the arrays.

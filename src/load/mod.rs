@@ -23,6 +23,8 @@ mod reader;
 mod signals;
 mod sink;
 mod target;
+#[cfg(test)]
+mod tests;
 mod user;
 mod voice;
 
@@ -32,6 +34,7 @@ use std::time::Duration;
 
 pub use background::{Background, Ready, Side, Watched};
 pub use command::run as run_command;
+pub use filter::PathFilter;
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
 pub use message::{Planned, PlannedArray};

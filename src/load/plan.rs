@@ -14,6 +14,7 @@ use super::message::{Planned, PlannedArray};
 use super::{Input, Request};
 use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Part};
 use crate::shm::dtype::Dtype;
+use crate::shm::extras::Extras;
 use crate::shm::ledger::{Note, Source};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
@@ -92,6 +93,7 @@ pub struct Plan {
     pub sources: Vec<Source>,
     root: Tree,
     attributes: Table,
+    extras: Extras,
     skips: Vec<Note>,
     damaged: Vec<Note>,
     left_out: Vec<Note>,
@@ -188,6 +190,11 @@ impl Plan {
         toml::to_string(&self.attributes).unwrap_or_default()
     }
 
+    /// What an export needs and the metadata has no place for, as the ledger keeps it.
+    pub fn extras(&self) -> String {
+        self.extras.to_text()
+    }
+
     /// The metadata's text without its mark; `failed` are numbers of tasks that came to nothing.
     pub fn metadata(
         &self,
@@ -247,7 +254,9 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) -> Result<()> {
-        self.attributes(&group.attrs, if path.is_empty() { "/" } else { path });
+        let shown = if path.is_empty() { "/" } else { path };
+        self.attributes(&group.attrs, shown);
+        self.plan.extras.add_group(shown, &group.attrs.exact);
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
             // The reader takes any table with this key for an array; only the top level is safe.
@@ -276,6 +285,7 @@ impl Builder<'_> {
             Some(first) => *first,
             None => self.add_task(number, dataset, path)?,
         };
+        self.plan.extras.add_dataset(path, (self.number, number), dataset);
         Ok(self.form(&dataset.form, number, &mut next))
     }
 

@@ -3,6 +3,8 @@
 pub mod json;
 pub mod progress;
 pub mod ready;
+#[cfg(test)]
+mod schema;
 pub mod table;
 pub mod text;
 

@@ -79,6 +79,7 @@ fn fnv1a(text: &str) -> u32 {
 
 /// How long a project lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Lifetime {
     /// Until it is unlinked, or the node reboots.
@@ -102,6 +103,7 @@ pub struct Keeper {
 
 /// A batch job that uses a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Job {
     /// `slurm`, `pbs`, `lsf` or `other`.
     pub scheduler: String,
@@ -117,6 +119,7 @@ pub struct Job {
 
 /// A file that was read, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Source {
     /// Absolute path.
     pub path: String,
@@ -161,6 +164,7 @@ pub struct Selection {
 
 /// Something that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Note {
     /// Where in the file.
     pub path: String,
@@ -196,6 +200,9 @@ pub struct Record {
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
+    /// What an export needs to write the sources again: `shm::extras` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extras: Option<String>,
     /// Segments of another program that this load replaces: they go once it is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
@@ -317,6 +324,7 @@ pub(crate) mod tests {
             selection: Selection::default(),
             left_out: Vec::new(),
             attributes: Table::new(),
+            extras: Some("{\"types\": []}".to_owned()),
             replaces: vec!["y".to_owned()],
             metadata: Some("# x\n[a]\n".to_owned()),
         }

@@ -25,6 +25,7 @@ pub const METADATA_LIMIT: u64 = 256 << 20;
 
 /// What was found of a project (DESIGN section 2), in the order in which it is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {

@@ -165,6 +165,7 @@ impl<'a> Maker<'a> {
             selection: Selection { mode: 0o600, ..Selection::default() },
             left_out: Vec::new(),
             attributes: toml::Table::new(),
+            extras: None,
             replaces: Vec::new(),
             metadata: None,
         }

@@ -10,7 +10,7 @@ const DAMAGED: Refused = Refused("blosc: damaged data");
 
 /// Whether the coder that the filter's parameters name can be undone: Snappy cannot.
 pub(super) fn is_known(coder: Option<u32>) -> bool {
-    coder != Some(2)
+    coder != Some(3)
 }
 
 struct Header {
@@ -40,7 +40,7 @@ impl Header {
     fn is_split(&self, block: usize) -> bool {
         let few = self.element <= 16 && block / self.element >= 128;
         // A flag says that it is not; older versions always did.
-        self.flags & 0x10 == 0 && few && block % self.element == 0
+        self.flags & 0x10 == 0 && few && block.is_multiple_of(self.element)
     }
 }
 
