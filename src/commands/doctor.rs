@@ -26,6 +26,7 @@ pub struct Args {
 
 /// The JSON fields of `doctor`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// This node's name.
     pub host: String,

@@ -145,6 +145,7 @@ pub struct Body {
     /// This node's name.
     pub host: String,
     /// The rows that were selected: `START:STOP`, or a share `I/N`; null for all.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub rows: Option<Rows>,
     /// The project's name.
     pub project: Option<String>,

@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use toml::{Table, Value};
 
+use super::Input;
 use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
 use super::message::{Planned, PlannedArray};
-use super::{Input, Request};
 use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Part};
 use crate::shm::dtype::Dtype;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::{Note, Source};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::shm::rows::Rows;
 use crate::{Error, Kind, Result};
 
 /// Where a segment's bytes come from.
@@ -112,16 +113,17 @@ impl Plan {
     /// Looks into every input.
     ///
     /// # Errors
-    /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless the request says to go on.
+    /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless `keep_going`.
     pub fn make(
-        request: &Request,
+        inputs: &[Input],
+        rows: Option<Rows>,
         filter: &PathFilter,
         conversions: &Conversions,
+        keep_going: bool,
         looking: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut plan = Self::default();
-        let (rows, keep_going) = (request.selection.rows, request.keep_going);
-        for input in &request.inputs {
+        for input in inputs {
             plan.sources.push(source(&input.path, input.group.as_deref(), false)?);
             let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
             let options = h5::Options { select: &select, seen: &mut *looking, rows, keep_going };
