@@ -19,6 +19,9 @@ _cute__shm() {
             cute__shm,completions)
                 cmd="cute__shm__subcmd__completions"
                 ;;
+            cute__shm,doctor)
+                cmd="cute__shm__subcmd__doctor"
+                ;;
             cute__shm,export)
                 cmd="cute__shm__subcmd__export"
                 ;;
@@ -50,7 +53,7 @@ _cute__shm() {
 
     case "${cmd}" in
         cute__shm)
-            opts="-q -v -h -V --root --json --quiet --verbose --color --help --version load-hdf5 list show export unlink gc wait completions man"
+            opts="-q -v -h -V --root --json --quiet --verbose --color --help --version load-hdf5 list show export unlink gc wait doctor completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -81,6 +84,35 @@ _cute__shm() {
                 return 0
             fi
             case "${prev}" in
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cute__subcmd__shm__subcmd__doctor)
+            opts="-q -v -h -V --check --user --root --json --quiet --verbose --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -186,7 +218,7 @@ _cute__shm() {
             return 0
             ;;
         cute__subcmd__shm__subcmd__gc)
-            opts="-q -v -h -V --dry-run --check --broken --orphans --min-age --job --user --older-than --repair --all-users --best-effort --root --json --quiet --verbose --color --help --version"
+            opts="-q -v -h -V --dry-run --check --broken --orphans --min-age --job --live-jobs --before --user --older-than --repair --all-users --best-effort --root --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,6 +229,14 @@ _cute__shm() {
                     return 0
                     ;;
                 --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --live-jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --before)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -252,7 +292,7 @@ _cute__shm() {
             return 0
             ;;
         cute__subcmd__shm__subcmd__load__subcmd__hdf5)
-            opts="-p -o -j -q -v -h -V --persistent --until-exit --overwrite --ensure --wait --include --exclude --mode --group --dry-run --strict --keep-going --grace --ready-fd --json-to --byte-order --dtype --verify --jobs --numa --no-progress --root --json --quiet --verbose --color --help --version"
+            opts="-p -o -j -q -v -h -V --persistent --until-exit --overwrite --ensure --wait --include --exclude --rows --shard --as-user --mode --group --dry-run --strict --keep-going --grace --ready-fd --json-to --byte-order --dtype --verify --jobs --numa --no-progress --root --json --quiet --verbose --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -271,6 +311,18 @@ _cute__shm() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rows)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -40,12 +40,16 @@ complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "export" -d 'Write
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "unlink" -d 'Remove projects: metadata and shared memory'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "gc" -d 'Remove what is provably dead: stale and abandoned projects'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "wait" -d 'Wait until a project can be read'
+complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "doctor" -d 'Say what makes shared memory fail on this node, and what to do'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "man" -d 'Print the man page, or write all man pages into a directory'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l until-exit -d 'Return when it is loaded; a keeper in the background removes it when this process ends' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l wait -d 'Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l include -d 'Only datasets whose path matches this glob (repeatable): \'/train/**\', \'images\'' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l exclude -d 'No datasets whose path matches this glob (repeatable)' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l rows -d 'Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l shard -d 'Only share I of N of each array\'s rows, I from 0; auto: this node of SLURM_NNODES' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l as-user -d 'As root: become this user before anything is opened; the project is the user\'s' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l mode -d 'Permissions of the segments and the metadata, in octal' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l group -d 'Give the segments and the metadata to this group (name or number)' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l grace -d 'Keep the segments of a replaced project for this long, for readers that are just attaching' -r
@@ -130,6 +134,8 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -s h -l help -
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -s V -l version -d 'Print version'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l min-age -d 'How old orphans must be, such as 30s, 10min, 2h' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l job -d 'Take this job off each project\'s list, and reap those with no job left' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l live-jobs -d 'The jobs that are on this node (blanks or commas between): all others have ended, as with --job' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l before -d 'When jobs were seen to have ended, in seconds since 1970: what joined later stays [default: now]' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l user -d 'Only what belongs to this user (name or number)' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l older-than -d 'Persistent projects too that are older than this and that nobody has' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand gc" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
@@ -158,6 +164,17 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s q -l quiet -d
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s v -l verbose -d 'Tell more on standard error; twice: every segment created and removed, with times'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand wait" -s V -l version -d 'Print version'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l user -d 'For this user\'s projects instead of one\'s own (name or number)' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l check -d 'Exit 11 when there is a warning or a problem'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -l json -d 'Print exactly one JSON object on standard output, also on failure'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -s q -l quiet -d 'Print no status and no warnings'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -s v -l verbose -d 'Tell more on standard error; twice: every segment created and removed, with times'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand completions" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
 always\t'Always'

@@ -65,7 +65,7 @@ pub enum ColorChoice {
 #[allow(clippy::large_enum_variant)] // one value a process
 pub enum Command {
     /// Load HDF5 files into shared memory
-    LoadHdf5(commands::load_hdf5::Args),
+    LoadHdf5(Box<commands::load_hdf5::Args>),
     /// List the projects of this node
     List(commands::list::Args),
     /// Show one project, or one of its arrays
@@ -78,6 +78,8 @@ pub enum Command {
     Gc(commands::gc::Args),
     /// Wait until a project can be read
     Wait(commands::wait::Args),
+    /// Say what makes shared memory fail on this node, and what to do
+    Doctor(commands::doctor::Args),
     /// Print the completion script of a shell
     Completions(commands::completions::Args),
     /// Print the man page, or write all man pages into a directory

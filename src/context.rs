@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use crate::cli::{ColorChoice, Global};
 use crate::shm::ledger::Job;
 use crate::shm::place::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
+use crate::shm::rows::Rows;
 
 /// Everything that a command needs to know of its surroundings.
 #[derive(Debug, Clone)]
@@ -28,6 +29,10 @@ pub struct Context {
     pub terminal_err: bool,
     /// The batch job that we run in.
     pub job: Option<Job>,
+    /// The restart count that the scheduler tells, if it does.
+    pub restart_count: Option<u64>,
+    /// This node's share of what several nodes load.
+    pub share: Option<Rows>,
 }
 
 impl Context {
@@ -61,6 +66,8 @@ impl Context {
             width: out.then(terminal_width).flatten(),
             terminal_err: err,
             job: job(),
+            restart_count: restart_count(),
+            share: share(),
         }
     }
 }
@@ -72,15 +79,35 @@ fn terminal_width() -> Option<usize> {
 /// The scheduler's variables, in the order in which they are believed.
 fn job() -> Option<Job> {
     let schedulers = [
-        ("slurm", "SLURM_JOB_ID", Some("SLURM_RESTART_COUNT")),
-        ("pbs", "PBS_JOBID", None),
-        ("lsf", "LSB_JOBID", None),
-        ("other", "CUTE_SHM_JOB", None),
+        ("slurm", "SLURM_JOB_ID"),
+        ("pbs", "PBS_JOBID"),
+        ("lsf", "LSB_JOBID"),
+        ("other", "CUTE_SHM_JOB"),
     ];
-    let value = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    schedulers.iter().find_map(|(scheduler, variable, restarts)| {
-        let id = value(variable)?;
-        let restart = restarts.and_then(value).and_then(|count| count.parse().ok()).unwrap_or(0);
-        Some(Job { scheduler: (*scheduler).to_owned(), id, restart })
+    schedulers.iter().find_map(|(scheduler, variable)| {
+        let mut id = value(variable)?;
+        // LSF gives the elements of an array one id: only the index tells them apart.
+        if let ("lsf", Some(index)) = (*scheduler, value("LSB_JOBINDEX").filter(|i| i != "0")) {
+            id = format!("{id}[{index}]");
+        }
+        let restart = restart_count().filter(|_| *scheduler == "slurm").unwrap_or(0);
+        let since = jiff::Timestamp::now().to_string();
+        Some(Job { scheduler: (*scheduler).to_owned(), id, restart, since })
     })
+}
+
+/// How often Slurm restarted the job: a job's own environment and that of prologs and epilogs call it
+/// differently.
+fn restart_count() -> Option<u64> {
+    ["SLURM_RESTART_COUNT", "SLURM_JOB_RESTART_COUNT"].into_iter().find_map(value)?.parse().ok()
+}
+
+/// Which of how many nodes this is.
+fn share() -> Option<Rows> {
+    let count = value("SLURM_STEP_NUM_NODES").or_else(|| value("SLURM_NNODES"))?;
+    Rows::parse_shard(&format!("{}/{count}", value("SLURM_NODEID")?)).ok()
+}
+
+fn value(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod commands;
 pub mod context;
+pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod h5;
@@ -23,7 +24,8 @@ pub use error::{Error, Kind, Result};
 
 use cli::{Cli, Command};
 use commands::{
-    completions, export as export_command, gc, list, load_hdf5, man, show, unlink, wait,
+    completions, doctor as doctor_command, export as export_command, gc, list, load_hdf5, man,
+    show, unlink, wait,
 };
 use context::Context;
 use output::{Output, json};
@@ -57,6 +59,7 @@ fn dispatch(cli: &Cli) -> u8 {
         Command::Unlink(args) => command!("unlink", unlink, unlink::Body, args),
         Command::Gc(args) => command!("gc", gc, gc::Body, args),
         Command::Wait(args) => command!("wait", wait, wait::Body, args),
+        Command::Doctor(args) => command!("doctor", doctor_command, doctor_command::Body, args),
         Command::Completions(args) => command!("completions", completions, commands::Nothing, args),
         Command::Man(args) => command!("man", man, commands::Nothing, args),
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Surroundings, unlink::Entry};
 use crate::output::{Output, text};
 use crate::shm::attached::Attached;
-use crate::shm::ledger::Job;
+use crate::shm::jobs::{Ended, Which};
 use crate::shm::place::Place;
 use crate::shm::reap::{Action, Item, Options, Plan};
 use crate::shm::state::State;
@@ -38,6 +38,12 @@ pub struct Args {
     /// Take this job off each project's list, and reap those with no job left
     #[arg(long, value_name = "ID")]
     pub job: Option<String>,
+    /// The jobs that are on this node (blanks or commas between): all others have ended, as with --job
+    #[arg(long, value_name = "IDS", conflicts_with = "job")]
+    pub live_jobs: Option<String>,
+    /// When jobs were seen to have ended, in seconds since 1970: what joined later stays [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub before: Option<jiff::Timestamp>,
     /// Only what belongs to this user (name or number)
     #[arg(long, value_name = "USER", value_parser = parse_user)]
     pub user: Option<u32>,
@@ -159,20 +165,26 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     }
 }
 
+/// What is known of ended jobs. The restart count is that of the epilog that calls us, if one does.
+fn ended(args: &Args, context: Surroundings<'_>) -> Option<Ended> {
+    let before = args.before.unwrap_or_else(jiff::Timestamp::now);
+    if let Some(id) = &args.job {
+        let own = context.job.as_ref().is_some_and(|job| job.id == *id);
+        let restart = context.restart_count.filter(|_| own).unwrap_or(u64::MAX);
+        return Some(Ended { which: Which::One(id.clone(), restart), before });
+    }
+    let ids = args.live_jobs.as_ref()?;
+    let split = ids.split(|c: char| c.is_whitespace() || c == ',');
+    let ids = split.filter(|id| !id.is_empty()).map(str::to_owned).collect();
+    Some(Ended { which: Which::AllBut(ids), before })
+}
+
 fn options(args: &Args, context: Surroundings<'_>) -> Options {
-    let restart = |id: &str| match &context.job {
-        Some(job) if job.id == id && job.restart > 0 => job.restart,
-        _ => u64::MAX,
-    };
     Options {
         broken: args.broken,
         orphans: args.orphans,
         min_age: args.min_age,
-        job: args.job.as_ref().map(|id| Job {
-            scheduler: "slurm".to_owned(),
-            id: id.clone(),
-            restart: restart(id),
-        }),
+        ended: ended(args, context),
         user: args.user,
         older_than: args.older_than,
         repair: args.repair,
@@ -235,8 +247,15 @@ fn parse_age(text: &str) -> std::result::Result<i64, String> {
     number.checked_mul(unit).ok_or_else(|| format!("'{text}' is too long"))
 }
 
+/// A moment in seconds since 1970, with a fraction if need be: bash's $EPOCHREALTIME.
+fn parse_time(text: &str) -> std::result::Result<jiff::Timestamp, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is no number of seconds"))?;
+    let since = jiff::SignedDuration::try_from_secs_f64(seconds).map_err(|e| e.to_string())?;
+    jiff::Timestamp::from_duration(since).map_err(|e| e.to_string())
+}
+
 /// A user's number from a number or a name.
-fn parse_user(text: &str) -> std::result::Result<u32, String> {
+pub(super) fn parse_user(text: &str) -> std::result::Result<u32, String> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
     }
@@ -259,6 +278,12 @@ mod tests {
         for bad in ["", "x", "3y", "99999999999999999999", "-1"] {
             assert!(parse_age(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn moments_have_fractions() {
+        assert_eq!(parse_time("1.5").unwrap().as_millisecond(), 1500);
+        assert!(parse_time("yesterday").is_err() && parse_time("inf").is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::shm::budget::{self, Bound};
 use crate::shm::ledger::{Lifetime, Selection, Source};
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
+use crate::shm::rows::Rows;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `load-hdf5`.
@@ -35,6 +36,8 @@ Examples:
   cute-shm load-hdf5 imagenet train.h5 --ensure --persistent
                                                       unless it is there already
   cute-shm load-hdf5 all train.h5 test.h5             groups /train and /test
+  srun --ntasks-per-node=1 cute-shm load-hdf5 big x.h5 --shard auto --ensure --persistent
+                                                      each node its share of the rows
   cute-shm load-hdf5 all a=x.h5 b=y.h5 --include 'images/**' --dry-run")]
 pub struct Args {
     /// The name of the project
@@ -66,6 +69,15 @@ pub struct Args {
     /// No datasets whose path matches this glob (repeatable)
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole
+    #[arg(long, value_name = "START:STOP", value_parser = Rows::parse_range, conflicts_with = "shard")]
+    pub rows: Option<Rows>,
+    /// Only share I of N of each array's rows, I from 0; auto: this node of SLURM_NNODES
+    #[arg(long, value_name = "I/N|auto", value_parser = parse_share)]
+    pub shard: Option<Share>,
+    /// As root: become this user before anything is opened; the project is the user's
+    #[arg(long, value_name = "USER")]
+    pub as_user: Option<String>,
     /// Permissions of the segments and the metadata, in octal
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode)]
     pub mode: u32,
@@ -110,6 +122,15 @@ pub struct Args {
     pub no_progress: bool,
 }
 
+/// What `--shard` says.
+#[derive(Debug, Clone, Copy)]
+pub enum Share {
+    /// As the scheduler's environment says.
+    Auto,
+    /// This one.
+    Given(Rows),
+}
+
 /// The order of the bytes of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ByteOrder {
@@ -121,6 +142,11 @@ pub enum ByteOrder {
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
+    /// This node's name.
+    pub host: String,
+    /// The rows that were selected: `START:STOP`, or a share `I/N`; null for all.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub rows: Option<Rows>,
     /// The project's name.
     pub project: Option<String>,
     /// Nothing was loaded: this is the plan.
@@ -147,7 +173,7 @@ pub struct Body {
     pub rate_bytes: Option<u64>,
     /// The files read.
     pub sources: Vec<Source>,
-    /// The arrays (with `--dry-run`).
+    /// The arrays (with `--dry-run` or a selection of rows; none when it was loaded already).
     pub arrays: Vec<PlannedArray>,
 }
 
@@ -172,7 +198,12 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    output.body.host = crate::shm::host::Host::this().name;
+    if let Some(user) = &args.as_user {
+        load::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
+    }
     let request = request(args, output)?;
+    output.body.rows = request.selection.rows;
     output.body.project = Some(request.project.to_text());
     output.body.dry_run = args.dry_run;
     for input in &request.inputs {
@@ -237,6 +268,7 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         selection: Selection {
             include: args.include.clone(),
             exclude: args.exclude.clone(),
+            rows: rows(args, output)?,
             native: args.byte_order.is_some(),
             dtypes: args.dtype.clone(),
             mode: args.mode,
@@ -258,6 +290,18 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         numa: args.numa.clone(),
         verify: args.verify,
     })
+}
+
+/// The selection of rows; `auto` is resolved here, so that the ledger tells which share it is.
+fn rows(args: &Args, output: &Output<'_, Body>) -> Result<Option<Rows>> {
+    match args.shard {
+        None => Ok(args.rows),
+        Some(Share::Given(rows)) => Ok(Some(rows)),
+        Some(Share::Auto) => output.context.share.map(Some).ok_or_else(|| {
+            Error::new(Kind::Usage, "--shard auto needs SLURM_NODEID and SLURM_NNODES")
+                .with_hint("run it with srun --ntasks-per-node=1, or give --shard I/N")
+        }),
+    }
 }
 
 /// The files with their groups: none for a single one, else the stem or the name given.
@@ -348,6 +392,9 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     output.body.size_bytes = planned.bytes();
     output.body.needed_bytes = planned.need().bytes;
     output.body.sources.clone_from(&planned.sources);
+    if output.body.rows.is_some() {
+        output.body.arrays.clone_from(&planned.arrays);
+    }
 }
 
 fn tell_outcome(
@@ -409,6 +456,11 @@ fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Bod
             ));
         }
     }
+}
+
+/// `I/N`, or `auto`.
+fn parse_share(text: &str) -> std::result::Result<Share, String> {
+    if text == "auto" { Ok(Share::Auto) } else { Rows::parse_shard(text).map(Share::Given) }
 }
 
 /// Seconds, with a fraction if need be.

@@ -1,6 +1,7 @@
 //! One file for each subcommand: its arguments, whose doc comments are its help, and a thin `run`.
 
 pub mod completions;
+pub mod doctor;
 pub mod export;
 pub mod gc;
 mod key;

@@ -25,6 +25,8 @@ impl Block {
 pub(super) struct Blocks {
     shape: Vec<u64>,
     extent: Vec<u64>,
+    /// How far into an extent the first row lies.
+    phase: u64,
     next: Option<Vec<u64>>,
 }
 
@@ -37,7 +39,15 @@ impl Blocks {
         let whole = bytes(&clipped, size) <= LARGEST;
         let extent = grow(if whole { unit } else { &ones }, shape, size);
         let next = (!shape.contains(&0)).then(|| vec![0; shape.len()]);
-        Self { shape: shape.to_vec(), extent, next }
+        Self { shape: shape.to_vec(), extent, phase: 0, next }
+    }
+
+    /// The same for rows that begin at row `first` of the dataset: blocks still end where chunks do.
+    pub(super) fn starting_at(mut self, first: u64) -> Self {
+        if let (Some(&extent), Some(&rows)) = (self.extent.first(), self.shape.first()) {
+            self.phase = if extent < rows { first % extent.max(1) } else { 0 };
+        }
+        self
     }
 }
 
@@ -47,11 +57,15 @@ impl Iterator for Blocks {
     fn next(&mut self) -> Option<Block> {
         let start = self.next.take()?;
         let axes = start.iter().zip(&self.extent).zip(&self.shape);
-        let count = axes.map(|((&at, &extent), &n)| extent.min(n.saturating_sub(at))).collect();
+        let mut count: Vec<u64> =
+            axes.map(|((&at, &extent), &n)| extent.min(n.saturating_sub(at))).collect();
+        if let (Some(rows), Some(0)) = (count.first_mut(), start.first()) {
+            *rows = (*rows).min(self.extent[0] - self.phase);
+        }
         let mut following = start.clone();
-        let axes = following.iter_mut().zip(&self.extent).zip(&self.shape);
-        for ((at, &extent), &n) in axes.rev() {
-            *at = at.saturating_add(extent);
+        let axes = following.iter_mut().zip(&count).zip(&self.shape);
+        for ((at, &count), &n) in axes.rev() {
+            *at = at.saturating_add(count);
             if *at < n {
                 self.next = Some(following);
                 break;
@@ -116,6 +130,18 @@ mod tests {
         for block in cut(&[5000, 5000], Some(&[300, 700]), 8) {
             assert_eq!((block.start[0] % 300, block.start[1] % 700), (0, 0));
         }
+    }
+
+    #[test]
+    fn blocks_of_later_rows_end_where_chunks_do() {
+        let blocks: Vec<_> =
+            Blocks::new(&[4000, 5000], Some(&[300, 700]), 8).starting_at(1000).collect();
+        assert!(blocks.iter().skip_while(|block| block.start[0] == 0).count() > 0);
+        for block in &blocks {
+            assert!(block.start[0] == 0 || (block.start[0] + 1000) % 300 == 0, "{block:?}");
+        }
+        assert_eq!(blocks.iter().map(Block::elements).sum::<u64>(), 4000 * 5000);
+        assert_eq!(Blocks::new(&[7], Some(&[4]), 8).starting_at(6).count(), 1);
     }
 
     #[test]

@@ -94,7 +94,9 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     let count = grid.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
     let bytes = chunk.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n));
     let (Some(count), Some(bytes)) = (count, bytes) else { return Ok(None) };
-    let known = node.exact && !node.has_pointers() && count <= MOST_CHUNKS;
+    let first = dataset.part.map_or(0, |part| part.first);
+    let aligned = dataset.part.is_none_or(|part| part.is_aligned(Some(chunk)));
+    let known = node.exact && !node.has_pointers() && count <= MOST_CHUNKS && aligned;
     if !known || chunk.is_empty() || dataset.shape.contains(&0) {
         return Ok(None);
     }
@@ -113,7 +115,7 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
         // unlimited axis first and forgets to turn that back.
         return Ok(None);
     }
-    let mut stored = collect(id, chunk, &grid)?;
+    let mut stored = collect(id, chunk, &grid, first)?;
     let Some(absent) = absent(&mut stored, count) else {
         return damaged("a chunk is stored twice");
     };
@@ -151,14 +153,16 @@ fn grows_elsewhere(id: &Id) -> Outcome<bool> {
 }
 
 struct Collection<'a> {
+    /// The row at which the wanted chunks begin.
+    first: u64,
     chunk: &'a [u64],
     grid: &'a [u64],
     stored: Vec<Stored>,
     odd: bool,
 }
 
-fn collect(id: &Id, chunk: &[u64], grid: &[u64]) -> Outcome<Vec<Stored>> {
-    let mut all = Collection { chunk, grid, stored: Vec::new(), odd: false };
+fn collect(id: &Id, chunk: &[u64], grid: &[u64], first: u64) -> Outcome<Vec<Stored>> {
+    let mut all = Collection { first, chunk, grid, stored: Vec::new(), odd: false };
     let data = (&raw mut all).cast::<c_void>();
     // SAFETY: `id` is open; `take` gets the collection it expects.
     check(unsafe { H5Dchunk_iter(id.raw(), H5P_DEFAULT, Some(take), data) })?;
@@ -179,7 +183,10 @@ unsafe extern "C" fn take(
         (all, offset)
     };
     let mut number = 0_u64;
-    for ((&at, &extent), &count) in offset.iter().zip(all.chunk).zip(all.grid) {
+    let first = std::iter::once(all.first).chain(std::iter::repeat(0));
+    for (((&at, first), &extent), &count) in offset.iter().zip(first).zip(all.chunk).zip(all.grid) {
+        // A chunk before the wanted rows.
+        let Some(at) = at.checked_sub(first) else { return 0 };
         // A chunk beyond the extents is what shrinking a dataset may leave; nobody reads it.
         if at % extent != 0 || at / extent >= count {
             all.odd |= at % extent != 0;

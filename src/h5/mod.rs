@@ -46,6 +46,7 @@ pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
 pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
+use crate::shm::rows::Rows;
 
 /// Takes a block of a dataset: first index and count on each axis, and the elements.
 pub type Visit<'a> = dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()> + 'a;
@@ -56,13 +57,17 @@ pub struct Options<'a> {
     pub select: &'a dyn Fn(&str) -> bool,
     /// Told each path before it is opened, and again now and then while planning it takes long.
     pub seen: &'a mut dyn FnMut(&str),
+    /// Which rows of each dataset that has any; `None` for all.
+    pub rows: Option<Rows>,
     /// Collect what is unreadable in [`Inventory::damaged`] instead of failing on the first.
     pub keep_going: bool,
 }
 
 impl fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("keep_going", &self.keep_going).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Options");
+        shown.field("rows", &self.rows).field("keep_going", &self.keep_going);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -125,8 +130,10 @@ pub struct Attributes {
 pub struct Dataset {
     /// The first path that led to it.
     pub path: String,
-    /// Its extents; empty for a scalar.
+    /// The extents of what is read of it; empty for a scalar.
     pub shape: Vec<u64>,
+    /// Which of its rows that are; `None` when `shape` is all of it.
+    pub part: Option<Part>,
     /// Its array, or its table of arrays.
     pub form: Form,
     /// Its attributes.
@@ -161,6 +168,22 @@ impl Dataset {
     /// Which of [`Inventory::raw_files`] it is in.
     pub fn file(&self) -> usize {
         self.place.file
+    }
+}
+
+/// The rows of a dataset that are wanted: as many as its shape says, from here on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The first of them.
+    pub first: u64,
+    /// How many the file has.
+    pub of: u64,
+}
+
+impl Part {
+    /// Whether it begins where a chunk does.
+    fn is_aligned(self, chunk: Option<&[u64]>) -> bool {
+        chunk.and_then(<[u64]>::first).is_none_or(|&rows| self.first.is_multiple_of(rows.max(1)))
     }
 }
 

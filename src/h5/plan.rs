@@ -18,7 +18,8 @@ use super::error::{Outcome, check, damaged, unsupported};
 use super::ids::Id;
 use super::read::Reading;
 use super::types::{Node, Reader};
-use super::{Dataset, Form, Skip, Storage, attributes, chunks, filters, sources, strings};
+use super::{Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, sources, strings};
+use crate::shm::rows::Rows;
 
 /// Where a dataset is, and how its elements are read.
 #[derive(Debug)]
@@ -76,14 +77,16 @@ fn open_beside(group: &Id, name: &CStr) -> Outcome<Id> {
 pub(super) fn plan(
     found: Found,
     files: &[Id],
+    rows: Option<Rows>,
     seen: &mut dyn FnMut(&str),
 ) -> Outcome<(Dataset, Vec<PathBuf>)> {
     let Found { id, path, file: (file, file_name), token, link } = found;
     // SAFETY: `id` is an open dataset, here and below.
     let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
-    let Some(shape) = space.shape()? else {
+    let Some(mut shape) = space.shape()? else {
         return unsupported("a null dataspace: it has no elements and no shape");
     };
+    let part = cut(&mut shape, rows);
     // SAFETY: as above.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
     let mut reader = Reader::default();
@@ -93,9 +96,12 @@ pub(super) fn plan(
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let (storage, raw) = storage(&dcpl, shape.len(), &file_name)?;
     let written = is_written(&id, &storage);
-    let around = node.exact && !node.has_pointers();
+    // Around the library goes a part only where its chunks begin at its first row.
+    let aligned = part.is_none_or(|part| part.is_aligned(storage.chunk.as_deref()));
+    let around = node.exact && !node.has_pointers() && aligned;
     let readable = !written || filters::check_available(&id, &storage.filters, around)?;
     let offset = if around && storage.layout == "contiguous" { chunks::offset(&id) } else { None };
+    let offset = offset.and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
     let mut sources = raw.paths;
     if storage.layout == "virtual" {
         sources.extend(sources::virtual_files(&dcpl, &file_name)?);
@@ -106,6 +112,7 @@ pub(super) fn plan(
     let mut dataset = Dataset {
         path: path.to_owned(),
         shape,
+        part,
         form,
         attrs,
         encoded_type: file_type.encode()?,
@@ -124,6 +131,24 @@ pub(super) fn plan(
     Ok((dataset, sources))
 }
 
+/// The bytes of the rows before the wanted ones.
+fn skipped_bytes(part: Option<Part>, shape: &[u64], node: &Node) -> Option<u64> {
+    let first = part.map_or(0, |part| part.first);
+    shape
+        .iter()
+        .skip(1)
+        .try_fold(first.checked_mul(node.size as u64)?, |all, &n| all.checked_mul(n))
+}
+
+/// Reduces `shape` to the wanted rows; a scalar has none and stays whole.
+fn cut(shape: &mut [u64], rows: Option<Rows>) -> Option<Part> {
+    let (all, rows) = (shape.first_mut()?, rows?);
+    let wanted = rows.of(*all);
+    let part = Part { first: wanted.start, of: *all };
+    *all = wanted.end - wanted.start;
+    Some(part)
+}
+
 /// Finds the length of variable-length strings, which takes reading them.
 fn measure(
     dataset: &mut Dataset,
@@ -138,8 +163,8 @@ fn measure(
     let whole = dataset.shape.iter().fold(1_u64, |all, &n| all.saturating_mul(n));
     let elements = if dataset.shape.contains(&0) { 0 } else { whole };
     let id = dataset.place.open(files)?;
-    let Dataset { path, shape, form, storage, place, .. } = dataset;
-    let reading = Reading::new(&id, &place.node, shape, storage.chunk.as_deref())?;
+    let Dataset { path, shape, part, form, storage, place, .. } = dataset;
+    let reading = Reading::new(&id, &place.node, shape, *part, storage.chunk.as_deref())?;
     let mut told = || seen(path);
     let dropped = strings::measure(form, elements, Some(&reading), written, &mut told)?;
     match &*form {

@@ -14,13 +14,14 @@ use super::dataspace::Dataspace;
 use super::error::{Outcome, check, damaged};
 use super::ids::Id;
 use super::types::{Node, NodeKind};
-use super::{Content, Dataset, Inventory, Leaf, scatter};
+use super::{Content, Dataset, Inventory, Leaf, Part, scatter};
 
 /// A dataset that is open for reading.
 pub(super) struct Reading<'a> {
     dataset: &'a Id,
     node: &'a Node,
     shape: &'a [u64],
+    part: Option<Part>,
     chunk: Option<&'a [u64]>,
 }
 
@@ -41,7 +42,7 @@ pub(super) fn read(
     }
     let id = dataset.place.open(&inventory.files)?;
     let chunk = dataset.storage.chunk.as_deref();
-    let reading = Reading::new(&id, &dataset.place.node, &dataset.shape, chunk)?;
+    let reading = Reading::new(&id, &dataset.place.node, &dataset.shape, dataset.part, chunk)?;
     match (&leaves[..], sinks) {
         ([leaf], [sink]) if is_plain(&dataset.place.node) && leaf.content == Content::Value => {
             reading.fill(sink, progress)
@@ -61,7 +62,8 @@ pub(super) fn visit(
     }
     let id = dataset.place.open(&inventory.files)?;
     let chunk = dataset.storage.chunk.as_deref();
-    Reading::new(&id, &dataset.place.node, &dataset.shape, chunk)?.each_block(|block, elements| {
+    let node = &dataset.place.node;
+    Reading::new(&id, node, &dataset.shape, dataset.part, chunk)?.each_block(|block, elements| {
         if visit(block, elements) { Ok(()) } else { damaged("given up") }
     })
 }
@@ -76,15 +78,17 @@ fn is_plain(node: &Node) -> bool {
 }
 
 impl<'a> Reading<'a> {
-    /// Makes sure that the open dataset still has the planned shape.
+    /// Reads a dataset, or the `part` of it that has this `shape`, once it is sure that the open
+    /// dataset still has the planned extents.
     pub(super) fn new(
         dataset: &'a Id,
         node: &'a Node,
         shape: &'a [u64],
+        part: Option<Part>,
         chunk: Option<&'a [u64]>,
     ) -> Outcome<Self> {
-        let reading = Self { dataset, node, shape, chunk };
-        if reading.space()?.shape()?.as_deref() != Some(shape) {
+        let reading = Self { dataset, node, shape, part, chunk };
+        if reading.space()?.shape()? != Some(reading.extents()) {
             return damaged("the dataset has another shape than a moment ago");
         }
         Ok(reading)
@@ -95,22 +99,37 @@ impl<'a> Reading<'a> {
         Dataspace::own(unsafe { H5Dget_space(self.dataset.raw()) })
     }
 
+    /// The shape that the file has.
+    fn extents(&self) -> Vec<u64> {
+        let mut extents = self.shape.to_vec();
+        if let (Some(rows), Some(part)) = (extents.first_mut(), self.part) {
+            *rows = part.of;
+        }
+        extents
+    }
+
+    /// Blocks of the part that is read, counted from its own first row.
     fn blocks(&self) -> Blocks {
-        Blocks::new(self.shape, self.chunk, self.node.size as u64)
+        let first = self.part.map_or(0, |part| part.first);
+        Blocks::new(self.shape, self.chunk, self.node.size as u64).starting_at(first)
     }
 
     fn fill(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
-        let (file, memory) = (self.space()?, self.space()?);
+        let file = self.space()?;
+        let memory = match self.part {
+            Some(_) => Dataspace::simple(self.shape)?,
+            None => self.space()?,
+        };
         let size = self.node.size as u64;
         let whole = Block { start: vec![0; self.shape.len()], count: self.shape.to_vec() };
         if whole.elements().checked_mul(size) != Some(sink.len() as u64) {
             return damaged("the buffer does not fit the dataset");
         }
         for block in self.blocks() {
-            self.select(&file, &block)?;
+            self.select_in_file(&file, &block)?;
             self.select(&memory, &block)?;
             let target = sink.as_mut_ptr().cast();
-            // SAFETY: the memory space has the dataset's shape, and the sink has room for as many
+            // SAFETY: the memory space has the shape that is read, and the sink has room for as many
             // elements of the memory type; the selections are within it.
             unsafe { self.call(&memory, &file, target)? };
             progress(block.elements().saturating_mul(size));
@@ -161,7 +180,7 @@ impl<'a> Reading<'a> {
     ) -> Outcome<()> {
         let mut buffer = zeroed(block.elements(), self.node.size)?;
         let file = self.space()?;
-        self.select(&file, block)?;
+        self.select_in_file(&file, block)?;
         let memory = match block.count[..] {
             [] => self.space()?,
             _ => Dataspace::simple(&block.count)?,
@@ -175,6 +194,15 @@ impl<'a> Reading<'a> {
             check(unsafe { H5Treclaim(kind, memory.raw(), H5P_DEFAULT, place) })?;
         }
         result
+    }
+
+    /// Where a block lies in the file: the part's first row is not the file's.
+    fn select_in_file(&self, space: &Dataspace, block: &Block) -> Outcome<()> {
+        let mut block = block.clone();
+        if let (Some(start), Some(part)) = (block.start.first_mut(), self.part) {
+            *start = start.saturating_add(part.first);
+        }
+        self.select(space, &block)
     }
 
     fn select(&self, space: &Dataspace, block: &Block) -> Outcome<()> {

@@ -84,7 +84,8 @@ impl Fixture {
 
     fn look(&mut self) -> Result<Inventory> {
         self.close();
-        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going: false };
+        let options =
+            Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
         inventory(&self.path(), options)
     }
 }
@@ -295,7 +296,8 @@ fn only_what_is_selected_is_planned() {
     file.close();
     let mut seen = Vec::new();
     let mut note = |path: &str| seen.push(path.to_owned());
-    let options = Options { select: &|path| path == "/g/y", seen: &mut note, keep_going: false };
+    let options =
+        Options { select: &|path| path == "/g/y", seen: &mut note, rows: None, keep_going: false };
     let found = inventory(&file.path(), options).unwrap();
     assert_eq!(found.datasets.iter().map(|d| d.path.as_str()).collect::<Vec<_>>(), ["/g/y"]);
     assert_eq!(seen, ["/", "/g", "/g/y", "/x"]);
@@ -306,7 +308,8 @@ fn only_what_is_selected_is_planned() {
 fn files_that_are_not_hdf5_are_told_from_missing_ones() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str| {
-        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going: false };
+        let options =
+            Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
         inventory(&folder.path().join(name), options).unwrap_err()
     };
     std::fs::write(folder.path().join("text"), "no HDF5").unwrap();
@@ -337,7 +340,7 @@ fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
     let raw = file.folder.path().join("values.raw");
     std::fs::write(&raw, [5_i32, 6].map(i32::to_le_bytes).concat()).unwrap();
     let look = |keep_going| {
-        let options = Options { select: &|_| true, seen: &mut |_| {}, keep_going };
+        let options = Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going };
         inventory(&file.path(), options)
     };
     let error = look(false).unwrap_err();
@@ -369,4 +372,37 @@ fn buffers_of_another_size_are_refused() {
     assert!(found.read(0, &mut [&mut short], &mut |_| {}).is_err());
     assert!(found.read(0, &mut [], &mut |_| {}).is_err());
     assert!(found.read(1, &mut [], &mut |_| {}).is_err());
+}
+
+/// A creation list with chunks of two rows.
+fn in_chunks(columns: u64) -> Id {
+    let _lock = lock();
+    // SAFETY: the class is the library's own, the list open, there are two extents.
+    unsafe {
+        let list = Id::own(H5Pcreate(*H5P_CLS_DATASET_CREATE)).unwrap();
+        assert!(H5Pset_chunk(list.raw(), 2, [2, columns].as_ptr()) >= 0);
+        list
+    }
+}
+
+#[test]
+fn selected_rows_are_those_of_the_file() {
+    let mut file = Fixture::new();
+    let values: Vec<i32> = (0..35).collect();
+    file.dataset(c"a", int32(), &[7, 5], &values);
+    file.stored(c"b", int32(), &[7, 5], &values, in_chunks(3).raw());
+    file.dataset(c"c", int32(), &[], &[9_i32]);
+    file.dataset(c"d", int32(), &[2], &[1_i32, 2]);
+    file.close();
+    let rows = Some(crate::shm::rows::Rows::Range(3, Some(6)));
+    let options = Options { select: &|_| true, seen: &mut |_| {}, rows, keep_going: false };
+    let found = inventory(&file.path(), options).unwrap();
+    let wanted: Vec<u8> = values[15..30].iter().flat_map(|value| value.to_le_bytes()).collect();
+    for dataset in 0..2 {
+        assert_eq!(found.datasets[dataset].shape, [3, 5]);
+        assert_eq!(found.datasets[dataset].part, Some(super::Part { first: 3, of: 7 }));
+        assert_eq!(bytes(&found, dataset)[0], wanted);
+    }
+    assert_eq!(bytes(&found, 2)[0], 9_i32.to_le_bytes(), "a scalar is whole");
+    assert_eq!(found.datasets[3].shape, [0], "a short array ends before the rows begin");
 }

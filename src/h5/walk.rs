@@ -219,7 +219,8 @@ impl Walk<'_> {
         let file = self.file(&id, object)?;
         let link = (here.token, here.file, link.name.clone());
         let found = Found { id, path, file, token: object.token, link };
-        let (dataset, sources) = plan::plan(found, &self.inventory.files, self.options.seen)?;
+        let (dataset, sources) =
+            plan::plan(found, &self.inventory.files, self.options.rows, self.options.seen)?;
         self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
         for source in sources {
             self.add_source(source);

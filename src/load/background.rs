@@ -143,7 +143,7 @@ impl Ready {
 }
 
 /// Closes whatever the caller left open: a keeper must not hold a script's pipes and locks.
-fn close_others(kept: &[RawFd], pipe: RawFd) {
+pub(super) fn close_others(kept: &[RawFd], pipe: RawFd) {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let open: Vec<RawFd> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();

@@ -13,6 +13,7 @@ use super::{Existing, Held, Observer, Request, Signals, plan};
 use crate::shm::budget;
 use crate::shm::change::Change;
 use crate::shm::host;
+use crate::shm::jobs;
 use crate::shm::ledger::{Keeper, Ledger, Lifetime, Note, Record};
 use crate::shm::lock::LifeLock;
 use crate::shm::metadata::Mark;
@@ -147,10 +148,8 @@ fn reuse(
     let held = current.lifetime == Lifetime::Held && request.lifetime == Lifetime::Held;
     let planned = Planned { sources: current.sources.clone(), ..Planned::default() };
     change.amend(|record| {
-        if let Some(job) = &request.job
-            && !record.jobs.contains(job)
-        {
-            record.jobs.push(job.clone());
+        if let Some(job) = &request.job {
+            jobs::join(&mut record.jobs, job);
         }
         if !held {
             record.lifetime = Lifetime::Persistent;

@@ -45,7 +45,10 @@ fn load(
                 let _ = sender.send(&Message::Looking(path.to_owned()));
             }
         };
-        Plan::make(&request.inputs, &filter, &conversions, request.keep_going, &mut look)?
+        {
+            let (inputs, rows) = (&request.inputs, request.selection.rows);
+            Plan::make(inputs, rows, &filter, &conversions, request.keep_going, &mut look)?
+        }
     };
     line.sender.send(&Message::Planned(plan.told()))?;
     if !line.wait_for_go() {

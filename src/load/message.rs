@@ -47,6 +47,10 @@ pub struct PlannedArray {
     pub dtype: String,
     /// Bytes of its elements.
     pub bytes: u64,
+    /// With a selection of rows: which row of the file's array is the first.
+    pub first_row: Option<u64>,
+    /// With a selection of rows: how many the file's array has.
+    pub total_rows: Option<u64>,
 }
 
 /// What a load will do.

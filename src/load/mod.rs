@@ -25,6 +25,7 @@ mod sink;
 mod target;
 #[cfg(test)]
 mod tests;
+mod user;
 mod voice;
 
 use std::num::NonZeroUsize;
@@ -39,6 +40,7 @@ pub use keeper::{Outcome, dry_run, run};
 pub use message::{Planned, PlannedArray};
 pub use numa::Numa;
 pub use signals::Signals;
+pub use user::become_user;
 
 use crate::shm::directory::Access;
 use crate::shm::ledger::{Job, Lifetime, Note, Selection};

@@ -12,12 +12,13 @@ use super::Input;
 use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
 use super::message::{Planned, PlannedArray};
-use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf};
+use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Part};
 use crate::shm::dtype::Dtype;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::{Note, Source};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::shm::rows::Rows;
 use crate::{Error, Kind, Result};
 
 /// Where a segment's bytes come from.
@@ -27,6 +28,8 @@ pub struct Piece {
     pub path: String,
     /// What the file's bytes mean.
     pub leaf: Leaf,
+    /// Which of the file's rows they are, when they are not all.
+    pub part: Option<Part>,
     /// What is done to them on the way.
     pub conversion: Option<Conversion>,
     /// Bytes in the segment.
@@ -36,7 +39,7 @@ pub struct Piece {
 impl Piece {
     fn new(path: String, leaf: &Leaf, conversions: &Conversions) -> Result<Self> {
         let conversion = conversions.of(&path, &leaf.dtype)?;
-        let mut piece = Self { path, leaf: leaf.clone(), conversion, bytes: 0 };
+        let mut piece = Self { path, leaf: leaf.clone(), part: None, conversion, bytes: 0 };
         let bytes = piece.dtype().nbytes(&leaf.shape).filter(|&bytes| i64::try_from(bytes).is_ok());
         let too_large = || {
             let message = format!("'{}' is too large as {}", piece.path, piece.dtype());
@@ -113,6 +116,7 @@ impl Plan {
     /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless `keep_going`.
     pub fn make(
         inputs: &[Input],
+        rows: Option<Rows>,
         filter: &PathFilter,
         conversions: &Conversions,
         keep_going: bool,
@@ -122,7 +126,7 @@ impl Plan {
         for input in inputs {
             plan.sources.push(source(&input.path, input.group.as_deref(), false)?);
             let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
-            let options = h5::Options { select: &select, seen: &mut *looking, keep_going };
+            let options = h5::Options { select: &select, seen: &mut *looking, rows, keep_going };
             let inventory = h5::inventory(&input.path, options)?;
             plan.add(inventory, input, conversions)?;
         }
@@ -170,6 +174,8 @@ impl Plan {
             shape: piece.leaf.shape.clone(),
             dtype: piece.dtype().to_string(),
             bytes: piece.bytes,
+            first_row: piece.part.map(|part| part.first),
+            total_rows: piece.part.map(|part| part.of),
         };
         Planned {
             arrays: self.pieces.iter().map(array).collect(),
@@ -289,6 +295,9 @@ impl Builder<'_> {
         let first = self.plan.pieces.len();
         self.pieces.insert(number, first);
         add_pieces(&dataset.form, path, self.conversions, &mut self.plan.pieces)?;
+        for piece in &mut self.plan.pieces[first..] {
+            piece.part = dataset.part;
+        }
         let count = self.plan.pieces.len() - first;
         let task =
             Task { input: self.number, dataset: number, path: path.to_owned(), first, count };

@@ -155,7 +155,8 @@ fn write(path: &Path, dice: &mut Dice) {
 fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
     let input = Input { path: path.to_owned(), group: None };
     let filter = PathFilter::new(&[], &[]).unwrap();
-    let plan = Plan::make(&[input], &filter, &Conversions::default(), false, &mut |_| {}).unwrap();
+    let plan =
+        Plan::make(&[input], None, &filter, &Conversions::default(), false, &mut |_| {}).unwrap();
     let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
     let dataset = &inventory.datasets[task.dataset];
     let source = match dataset.raw_offset() {

@@ -8,7 +8,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::json::Envelope;
-use crate::commands::{Nothing, export, gc, list, load_hdf5, show, unlink, wait};
+use crate::commands::{Nothing, doctor, export, gc, list, load_hdf5, show, unlink, wait};
 
 const INTRODUCTION: &str = "\
 # JSON output
@@ -56,6 +56,7 @@ fn schema() -> Value {
     add!(Some("unlink"), unlink::Body);
     add!(Some("gc"), gc::Body);
     add!(Some("wait"), wait::Body);
+    add!(Some("doctor"), doctor::Body);
     add!(Some("completions"), Nothing);
     add!(Some("man"), Nothing);
     add!(None, Nothing);

@@ -106,7 +106,7 @@ fn available(meminfo: &Path) -> Option<Bound> {
 }
 
 /// The memory limits of this process's cgroup and all its ancestors, below `root` (`/`).
-fn cgroups(root: &Path) -> Vec<Bound> {
+pub(crate) fn cgroups(root: &Path) -> Vec<Bound> {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (own, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
     let mut bounds = Vec::new();

@@ -10,6 +10,7 @@ use toml::Table;
 
 use super::directory::{Access, Directory, FileId};
 use super::name::{PREFIX, ProjectName, Token};
+use super::rows::Rows;
 use super::segment::full;
 use crate::{Error, Kind, Result};
 
@@ -111,6 +112,9 @@ pub struct Job {
     /// How often it was restarted, where the scheduler says.
     #[serde(default)]
     pub restart: u64,
+    /// When it joined: RFC 3339, UTC.
+    #[serde(default)]
+    pub since: String,
 }
 
 /// A file that was read, as it was then.
@@ -142,6 +146,9 @@ pub struct Selection {
     /// Globs on dataset paths to leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// The rows of each array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
     /// Numbers are turned into the machine's byte order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub native: bool,

@@ -8,8 +8,9 @@ use nix::unistd::Uid;
 
 use super::change::Change;
 use super::directory::FileId;
+use super::jobs::Ended;
 use super::lease::Lease;
-use super::ledger::{Job, Key, Ledger, Lifetime};
+use super::ledger::{Key, Ledger, Lifetime};
 use super::owner::act_as;
 use super::place::{Paths, Place};
 use super::removal::{self, Removed};
@@ -26,8 +27,8 @@ pub struct Options {
     pub orphans: bool,
     /// How old, in seconds, the youngest orphan of a project must be.
     pub min_age: i64,
-    /// Take this job off every project's list, and reap those with no job left.
-    pub job: Option<Job>,
+    /// Take these jobs off every project's list, and reap those with no job left.
+    pub ended: Option<Ended>,
     /// Only what belongs to this user.
     pub user: Option<u32>,
     /// Persistent projects that are older than so many seconds and that nobody has.
@@ -156,8 +157,8 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
     if !allowed {
         return keep("it belongs to another user");
     }
-    if let Some(job) = &options.job
-        && let Some(decision) = decide_for_job(project, job)
+    if let Some(ended) = &options.ended
+        && let Some(decision) = decide_for_job(project, ended)
     {
         return Ok(decision);
     }
@@ -183,26 +184,21 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
 }
 
 /// A project that lists the job loses it; with no other left it goes.
-fn decide_for_job(project: &Project, job: &Job) -> Option<(Action, String)> {
+fn decide_for_job(project: &Project, ended: &Ended) -> Option<(Action, String)> {
     if project.changing
         || matches!(project.state, State::Foreign | State::Elsewhere | State::Loading)
     {
         return None;
     }
-    let jobs = &project.record()?.jobs;
-    let left = jobs.iter().filter(|listed| !is_of(listed, job)).count();
-    if left == jobs.len() {
+    let record = project.record()?;
+    let left = record.jobs.iter().filter(|listed| !ended.covers(listed, record)).count();
+    if left == record.jobs.len() {
         return None;
     }
     Some(match left {
-        0 => (Action::Reap, format!("job {} has ended", job.id)),
-        _ => (Action::DropJob, format!("job {} has ended, {left} more use it", job.id)),
+        0 => (Action::Reap, ended.sentence()),
+        _ => (Action::DropJob, format!("{}, {left} more use it", ended.sentence())),
     })
-}
-
-/// A requeued job has the same id: only restarts up to the ended one's count are its own.
-fn is_of(listed: &Job, ended: &Job) -> bool {
-    listed.id == ended.id && listed.restart <= ended.restart
 }
 
 fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action, String) {
@@ -279,8 +275,11 @@ fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>>
             return Ok(others.into_iter().chain(leftovers).collect());
         }
         Action::DropJob => {
-            if let Some(job) = &options.job {
-                change.amend(|record| record.jobs.retain(|listed| !is_of(listed, job)))?;
+            if let Some(ended) = &options.ended {
+                change.amend(|record| {
+                    let before = record.clone();
+                    record.jobs.retain(|listed| !ended.covers(listed, &before));
+                })?;
             }
         }
         Action::Repair => change.repair()?,

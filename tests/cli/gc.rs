@@ -302,6 +302,31 @@ fn a_restarted_job_is_not_its_former_self() {
 }
 
 #[test]
+fn a_late_epilog_leaves_what_joined_after_it_began() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "p", "7");
+    let run = sandbox.run(&["gc", "--job", "7", "--before", "1000000000.5"]);
+    assert!(run.stderr().ends_with("nothing to reap\n"), "{}", run.text());
+    assert_eq!(sandbox.segments("p").len(), 2);
+    assert_eq!(sandbox.run(&["gc", "--job", "7", "--before", "soon"]).code(), 2);
+}
+
+#[test]
+fn projects_of_jobs_that_left_the_node_are_reaped() {
+    let mut sandbox = Sandbox::with_plain();
+    for (project, job) in [("here", "7"), ("gone", "8")] {
+        let args = ["load-hdf5", project, "plain.h5", "-p"];
+        sandbox.command(&args).env("PBS_JOBID", job).run();
+        sandbox.unlink_at_end(project);
+    }
+    load_for_job(&mut sandbox, "named", "9");
+    let run = sandbox.run(&["gc", "--live-jobs", "7, 11"]);
+    assert!(run.stdout().starts_with("gone (live) reaped: its jobs have ended"), "{}", run.text());
+    assert_eq!(run.stdout().lines().count(), 1, "{}", run.text());
+    assert_eq!(sandbox.run(&["gc", "--live-jobs", "7", "--job", "7"]).code(), 2);
+}
+
+#[test]
 fn a_job_that_others_share_a_project_with_is_taken_off_its_list() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");

@@ -84,6 +84,7 @@ struct Job {
     scheduler: String,
     id: String,
     restart: u64,
+    since: String,
 }
 
 #[derive(Deserialize, Debug)]
@@ -164,9 +165,16 @@ struct Planned {
     shape: Vec<u64>,
     dtype: String,
     bytes: u64,
+    #[serde(deserialize_with = "present")]
+    first_row: Option<u64>,
+    #[serde(deserialize_with = "present")]
+    total_rows: Option<u64>,
 }
 
 object!(Load {
+    host: String,
+    #[serde(deserialize_with = "present")]
+    rows: Option<String>,
     #[serde(deserialize_with = "present")]
     project: Option<String>,
     dry_run: bool,
@@ -251,6 +259,21 @@ struct Item {
     mapped_pids: Vec<u32>,
 }
 
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct Check {
+    name: String,
+    level: String,
+    message: String,
+    #[serde(deserialize_with = "present")]
+    hint: Option<String>,
+}
+
+object!(Doctor {
+    host: String,
+    checks: Vec<Check>,
+});
+
 object!(Gc {
     dry_run: bool,
     items: Vec<Item>,
@@ -312,11 +335,37 @@ fn load_hdf5_tells_its_plan() {
     let run = sandbox.run(&["load-hdf5", "p", "plain.h5", "--dry-run", "--json"]);
     let load: Load = good(&run, "load-hdf5");
     assert!(load.dry_run && load.token.is_none() && load.metadata.is_none());
+    assert!(!load.host.is_empty() && load.rows.is_none());
     let arrays: Vec<_> =
         load.arrays.iter().map(|a| (&*a.path, &*a.shape, &*a.dtype, a.bytes)).collect();
     assert_eq!(arrays, [("/x", &[2, 3][..], "float64", 48), ("/y", &[3], "int32", 12)]);
     assert!(load.bounds.is_sorted_by_key(|bound| bound.free_bytes), "the tightest first");
     assert!(!load.bounds.is_empty() && !load.bounds[0].what.is_empty());
+}
+
+#[test]
+fn load_hdf5_tells_which_rows_it_loaded() {
+    let mut sandbox = Sandbox::with_plain();
+    let args = ["load-hdf5", "-p", "p", "plain.h5", "--shard", "1/2", "--json"];
+    let load: Load = good(&sandbox.loads("p", &args), "load-hdf5");
+    assert_eq!(load.rows.as_deref(), Some("1/2"));
+    let arrays: Vec<_> =
+        load.arrays.iter().map(|a| (&*a.shape, a.first_row, a.total_rows)).collect();
+    assert_eq!(arrays, [(&[1, 3][..], Some(1), Some(2)), (&[2], Some(1), Some(3))]);
+    assert_eq!(load.size_bytes, 24 + 8);
+}
+
+#[test]
+fn doctor_tells_every_check() {
+    let sandbox = Sandbox::with_project();
+    crate::states::stale_project(&sandbox, "q");
+    let run = sandbox.run(&["doctor", "--check", "--json"]);
+    let doctor: Doctor = bad(&run, Some("doctor"), "findings");
+    assert!(!doctor.host.is_empty() && doctor.checks.len() > 10);
+    let left = doctor.checks.iter().find(|check| check.name == "leftovers").unwrap();
+    assert_eq!((&*left.level, left.hint.as_deref()), ("warning", Some("cute-shm gc")));
+    assert!(left.message.contains("'q' (stale)"), "{}", left.message);
+    sandbox.run(&["gc"]);
 }
 
 #[test]
@@ -424,6 +473,7 @@ fn show_tells_jobs_and_sources() {
     let project = show.project.unwrap();
     let job = &project.jobs[0];
     assert_eq!((&*job.scheduler, &*job.id, job.restart), ("slurm", "42", 2));
+    assert!(job.since.ends_with('Z'));
     let groups: Vec<_> = project.sources.iter().map(|source| source.group.as_deref()).collect();
     assert_eq!(groups, [Some("a"), Some("b")]);
     assert_eq!(project.arrays.unwrap().len(), 4);

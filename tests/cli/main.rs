@@ -7,6 +7,7 @@
 #![allow(clippy::needless_raw_string_hashes)]
 
 mod completions;
+mod doctor;
 mod errors;
 mod exit_codes;
 mod fixtures;
@@ -19,6 +20,7 @@ mod load_hdf5;
 mod man;
 mod names;
 mod output;
+mod rows;
 mod sandbox;
 mod show;
 mod states;

@@ -148,8 +148,12 @@ struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     fn record(&self, token: &Token, lifetime: Lifetime, job: bool) -> Record {
-        let job =
-            job.then(|| Job { scheduler: "slurm".to_owned(), id: "77".to_owned(), restart: 0 });
+        let job = job.then(|| Job {
+            scheduler: "slurm".to_owned(),
+            id: "77".to_owned(),
+            restart: 0,
+            since: String::new(),
+        });
         Record {
             token: token.clone(),
             lifetime,

@@ -1,0 +1,104 @@
+//! `doctor`: what makes shared memory fail on this node, and what to do about it.
+
+use serde::Serialize;
+
+use crate::doctor::{self, Check, Level, Node};
+use crate::output::{DIM, GREEN, Output, RED, YELLOW, paint, text};
+use crate::shm::place::Place;
+use crate::shm::reap::{Action, Options, Plan};
+use crate::{Error, Kind, Result};
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cute-shm doctor                  every check, one line each
+  cute-shm doctor --check --quiet  in a node health check: exit 11 when something is wrong
+  cute-shm doctor --json | jq -r '.checks[] | select(.level != \"ok\") | .message'")]
+pub struct Args {
+    /// Exit 11 when there is a warning or a problem
+    #[arg(long)]
+    pub check: bool,
+    /// For this user's projects instead of one's own (name or number)
+    #[arg(long, value_name = "USER", value_parser = super::gc::parse_user)]
+    pub user: Option<u32>,
+}
+
+/// The JSON fields of `doctor`.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Body {
+    /// This node's name.
+    pub host: String,
+    /// What each check found.
+    pub checks: Vec<Check>,
+}
+
+/// Runs `doctor`.
+///
+/// # Errors
+/// [`Kind::Findings`] with `--check`.
+pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    let paths = &output.context.paths;
+    // A place that cannot be opened is the very thing to tell of: the other checks go on.
+    let (left, arrays, trouble) = match Plan::make(paths, &Options::default()) {
+        Ok(plan) => (reapable(&plan), most_arrays(&plan), None),
+        Err(error) => (Vec::new(), 0, Some(unusable(&error))),
+    };
+    let mut checks = doctor::examine(&Node::this(paths, args.user, arrays));
+    let place = trouble.or_else(|| odd(&Place::open(paths).ok()?));
+    checks.push(place.unwrap_or_else(|| {
+        Check::new("directories", Level::Ok, "root and shared memory can be trusted")
+    }));
+    checks.push(doctor::leftovers(&left));
+    for check in &checks {
+        output.line(&line(check, output.context.colour));
+    }
+    let wrong = checks.iter().filter(|check| check.level >= Level::Warning).count();
+    output.body = Body { host: crate::shm::host::Host::this().name, checks };
+    if args.check && wrong > 0 {
+        let what = text::count(wrong as u64, "finding");
+        return Err(Error::new(Kind::Findings, format!("{what} on this node"))
+            .with_hint("each line says what to do"));
+    }
+    Ok(())
+}
+
+fn reapable(plan: &Plan) -> Vec<String> {
+    let due = plan.items.iter().filter(|item| item.action != Action::Keep);
+    due.map(|item| {
+        format!("'{}' ({}): {}", item.project.name().to_text(), item.project.state, item.reason)
+    })
+    .collect()
+}
+
+fn most_arrays(plan: &Plan) -> u64 {
+    plan.items.iter().map(|item| item.project.present.len() as u64).max().unwrap_or(0)
+}
+
+fn unusable(error: &Error) -> Check {
+    let check = Check::new("directories", Level::Problem, error.to_string());
+    match error.hint() {
+        Some(hint) => check.with_hint(hint),
+        None => check,
+    }
+}
+
+fn odd(place: &Place) -> Option<Check> {
+    let warning = place.warning.clone()?;
+    Some(Check::new("directories", Level::Warning, warning).with_hint(
+        "let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf",
+    ))
+}
+
+fn line(check: &Check, colour: bool) -> String {
+    let style = match check.level {
+        Level::Ok => GREEN,
+        Level::Note => DIM,
+        Level::Warning => YELLOW,
+        Level::Problem => RED,
+    };
+    let word = paint(&format!("{:8}", check.level.word()), style, colour);
+    let advice = check.hint.as_ref().map_or_else(String::new, |hint| format!(". To do: {hint}"));
+    format!("{word} {:13} {}{advice}", check.name, text::shown(&check.message, true))
+}

@@ -1,0 +1,125 @@
+//! Memory beside the shm file system: the cgroup's limit, swap, and the NUMA nodes.
+
+use super::{Check, Level, Node};
+use crate::output::text::size;
+use crate::shm::budget;
+
+/// Less than this under a cgroup's limit is too little for any load worth the name.
+const LITTLE: u64 = 256 << 20;
+
+/// A number of /proc/meminfo or a NUMA node's, in bytes.
+pub(super) fn meminfo(text: &str, field: &str) -> Option<u64> {
+    let field = format!("{field}:");
+    let mut words = text.lines().find(|line| line.contains(&field))?.split_whitespace();
+    words.by_ref().find(|word| *word == field)?;
+    words.next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The tightest limit of this process's cgroups, of either version.
+pub(super) fn cgroup(node: &Node) -> Check {
+    let name = "cgroup";
+    let tightest = budget::cgroups(&node.top).into_iter().min_by_key(|bound| bound.free_bytes);
+    let Some(bound) = tightest else {
+        return Check::new(name, Level::Ok, "no cgroup limits this process's memory");
+    };
+    let said = format!("{} free ({})", size(bound.free_bytes), bound.what);
+    let hint =
+        "segments count for the job that writes them: ask for more (--mem), or load before the job";
+    let shm = node.space.map_or(u64::MAX, |space| space.free);
+    match bound.free_bytes {
+        free if free < LITTLE => Check::new(name, Level::Warning, said).with_hint(hint),
+        free if free < shm => {
+            Check::new(name, Level::Note, format!("{said}: less than shared memory has"))
+                .with_hint(hint)
+        }
+        _ => Check::new(name, Level::Ok, said),
+    }
+}
+
+/// Shared memory is swapped out like any other that is not locked.
+pub(super) fn swap(node: &Node) -> Check {
+    let text = node.text("/proc/meminfo");
+    let read = |field| meminfo(&text, field).unwrap_or(0);
+    let (total, free) = (read("SwapTotal"), read("SwapFree"));
+    let used = total.saturating_sub(free);
+    if total == 0 {
+        return Check::new("swap", Level::Ok, "no swap");
+    }
+    let said = format!("{} of {} swap used", size(used), size(total));
+    match used > total / 2 {
+        false => Check::new("swap", Level::Note, format!("{said}: idle arrays may be swapped out")),
+        true => Check::new("swap", Level::Warning, format!("{said}: arrays may be on disk"))
+            .with_hint(
+                "free memory, then 'swapoff -a && swapon -a'; compute nodes do best without swap",
+            ),
+    }
+}
+
+/// Memory of each NUMA node: an array lies where the loader ran.
+pub(super) fn numa(node: &Node) -> Check {
+    let mut nodes = Vec::new();
+    for number in 0..1024 {
+        let text = node.text(format!("/sys/devices/system/node/node{number}/meminfo"));
+        if let (Some(total), Some(free)) = (meminfo(&text, "MemTotal"), meminfo(&text, "MemFree")) {
+            nodes.push((number, total, free));
+        }
+    }
+    let each = |&(number, total, free): &(u32, u64, u64)| {
+        format!("node {number} {} of {}", size(free), size(total))
+    };
+    let said = format!("free on {}", nodes.iter().map(each).collect::<Vec<_>>().join(", "));
+    match nodes.len() {
+        0 => Check::new("numa", Level::Ok, "no NUMA nodes are told"),
+        1 => Check::new("numa", Level::Ok, said),
+        _ => Check::new("numa", Level::Note, said)
+            .with_hint("pages lie on the node that loads: 'numactl --interleave=all cute-shm load-hdf5 ...' spreads them"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::node;
+    use super::*;
+
+    const MOUNT: &str = "30 23 0:26 / /cg rw shared:4 - cgroup2 cgroup2 rw\n";
+
+    fn limited(max: &str, used: &str) -> Level {
+        let (_temp, node) = node(&[
+            ("proc/self/cgroup", "0::/job\n"),
+            ("proc/self/mountinfo", MOUNT),
+            ("cg/job/memory.max", max),
+            ("cg/job/memory.current", used),
+        ]);
+        cgroup(&node).level
+    }
+
+    #[test]
+    fn the_tightest_cgroup_is_judged() {
+        assert_eq!(limited("max", "5"), Level::Ok);
+        assert_eq!(limited("1099511627776", "0"), Level::Ok);
+        assert_eq!(limited("8589934592", "0"), Level::Note, "less than shared memory has");
+        assert_eq!(limited("8589934592", "8589000000"), Level::Warning);
+    }
+
+    #[test]
+    fn swap_is_worth_a_word_and_a_warning_when_used() {
+        let level = |text| swap(&node(&[("proc/meminfo", text)]).1).level;
+        assert_eq!(level("SwapTotal: 0 kB\nSwapFree: 0 kB\n"), Level::Ok);
+        assert_eq!(level("SwapTotal: 1000 kB\nSwapFree: 900 kB\n"), Level::Note);
+        assert_eq!(level("SwapTotal: 1000 kB\nSwapFree: 100 kB\n"), Level::Warning);
+    }
+
+    #[test]
+    fn every_numa_node_is_named() {
+        let text = "Node 0 MemTotal: 2048 kB\nNode 0 MemFree: 1024 kB\n";
+        let (_temp, one) = node(&[("sys/devices/system/node/node0/meminfo", text)]);
+        assert_eq!(numa(&one).level, Level::Ok);
+        let (_temp, two) = node(&[
+            ("sys/devices/system/node/node0/meminfo", text),
+            ("sys/devices/system/node/node1/meminfo", text),
+        ]);
+        let check = numa(&two);
+        assert_eq!(check.level, Level::Note);
+        assert_eq!(check.message, "free on node 0 1 MiB of 2 MiB, node 1 1 MiB of 2 MiB");
+    }
+}

@@ -1,0 +1,68 @@
+//! Huge pages for shared memory: allocation is most of the time of a load, and they make it faster.
+
+use super::{Check, Level, Node};
+
+const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+
+/// Whether the shm mount, or the kernel for all of them, gives huge pages.
+pub(super) fn huge(node: &Node) -> Check {
+    let name = "huge_pages";
+    let enabled = node.text(ENABLED);
+    let kernel = chosen(&enabled);
+    let mounts = node.text("/proc/self/mountinfo");
+    let shm = node.paths.shm.to_string_lossy();
+    let mount = mount_option(&mounts, &shm).unwrap_or("never");
+    let remount = format!("mount -o remount,huge=within_size {shm}");
+    match (kernel, mount) {
+        (None, _) => Check::new(name, Level::Ok, "the kernel has none for shared memory"),
+        (Some("deny"), _) => {
+            Check::new(name, Level::Note, "the kernel denies them to shared memory")
+                .with_hint(format!("echo never > {ENABLED}; {remount}"))
+        }
+        (Some("force"), _) => Check::new(name, Level::Ok, "the kernel gives them to all"),
+        (_, "always" | "within_size") => {
+            Check::new(name, Level::Ok, format!("'{shm}' has huge={mount}"))
+        }
+        (_, "advise") => {
+            Check::new(name, Level::Ok, format!("'{shm}' has huge=advise: who asks gets them"))
+        }
+        _ => Check::new(name, Level::Note, format!("'{shm}' has none: loads take longer"))
+            .with_hint(remount),
+    }
+}
+
+/// The word in brackets.
+fn chosen(text: &str) -> Option<&str> {
+    Some(text.split_once('[')?.1.split_once(']')?.0)
+}
+
+/// The mount's `huge=`; the last mount on a directory is the one that is seen.
+fn mount_option<'a>(mounts: &'a str, shm: &str) -> Option<&'a str> {
+    let line = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(shm))?;
+    let options = line.split_once(" - ")?.1.split(' ').nth(2)?;
+    options.split(',').find_map(|option| option.strip_prefix("huge="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::node;
+    use super::*;
+
+    fn level(enabled: &str, option: &str) -> Level {
+        let mounts =
+            format!("25 20 0:22 / /dev/shm rw shared:3 - tmpfs tmpfs rw,size=1g{option}\n");
+        let path = ENABLED.trim_start_matches('/');
+        huge(&node(&[(path, enabled), ("proc/self/mountinfo", &mounts)]).1).level
+    }
+
+    #[test]
+    fn kernel_and_mount_decide_together() {
+        let never = "always within_size advise [never] deny force\n";
+        assert_eq!(level(never, ""), Level::Note);
+        assert_eq!(level(never, ",huge=within_size"), Level::Ok);
+        assert_eq!(level(never, ",huge=advise"), Level::Ok);
+        assert_eq!(level("always never [deny] force", ",huge=always"), Level::Note);
+        assert_eq!(level("always never deny [force]", ""), Level::Ok);
+        assert_eq!(level("", ""), Level::Ok);
+    }
+}
