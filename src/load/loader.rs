@@ -21,7 +21,7 @@ use crate::{Error, Result};
 const REPORT: Duration = Duration::from_millis(50);
 
 /// Runs the loader to its end; the last message says how it went.
-pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine) {
+pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine<'_>) {
     let last = match load(request, place, token, &mut line) {
         Ok(Some(loaded)) => Message::Loaded(loaded),
         Ok(None) => return,
@@ -31,11 +31,12 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
     let _ = line.sender.send(&last);
 }
 
-fn load(
+/// Plans, and moves what was planned once the keeper says so; `None` when it never does.
+pub(super) fn load(
     request: &Request,
     place: &Place,
     token: &Token,
-    line: &mut KeeperLine,
+    line: &mut KeeperLine<'_>,
 ) -> Result<Option<Loaded>> {
     let filter = PathFilter::new(&request.selection.include, &request.selection.exclude)?;
     let mut looking = Throttle::new();
@@ -77,18 +78,18 @@ fn load(
 }
 
 /// Moves datasets into segments.
-struct Mover<'a> {
+struct Mover<'a, 'k> {
     request: &'a Request,
     place: &'a Place,
     token: &'a Token,
     plan: &'a Plan,
-    line: &'a mut KeeperLine,
+    line: &'a mut KeeperLine<'k>,
     moved: u64,
     unsaid: u64,
     due: Throttle,
 }
 
-impl<'a> Mover<'a> {
+impl<'a> Mover<'a, '_> {
     /// Every dataset in turn; with `--keep-going` what could not be read is returned.
     fn all(&mut self) -> Result<Vec<(&'a Task, Note)>> {
         let mut failed = Vec::new();
@@ -154,7 +155,7 @@ impl<'a> Mover<'a> {
 /// Datasets of more bytes than this are named before they are read, whatever was said before.
 const LARGE: usize = 16 << 20;
 
-fn say(sender: &mut Sender, unsaid: &mut u64) {
+fn say(sender: &mut Sender<'_>, unsaid: &mut u64) {
     let _ = sender.send(&Message::Advanced(std::mem::take(unsaid)));
 }
 

@@ -4,9 +4,11 @@
 mod background;
 mod command;
 mod filter;
+mod here;
 mod hold;
 mod keeper;
 mod loader;
+mod making;
 mod message;
 mod plan;
 mod process;
@@ -17,8 +19,10 @@ use std::time::Duration;
 
 pub use background::{Background, Ready, Side, Watched};
 pub use command::run as run_command;
+pub use here::run_here;
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
+pub(crate) use making::Making;
 pub use message::{Planned, PlannedArray};
 pub use signals::Signals;
 

@@ -34,20 +34,26 @@ pub struct Loader {
 
 /// What the loader process has of its keeper.
 #[derive(Debug)]
-pub struct KeeperLine {
+pub struct KeeperLine<'a> {
     /// Where messages go.
-    pub sender: Sender,
-    go: File,
+    pub sender: Sender<'a>,
+    go: Option<File>,
 }
 
-impl KeeperLine {
+impl<'a> KeeperLine<'a> {
+    /// To a keeper in the same process, which answers every message at once.
+    pub fn within(sender: Sender<'a>) -> Self {
+        Self { sender, go: None }
+    }
+
     /// Waits for the keeper's word to go on, and from then on ends this process when the keeper is gone.
     pub fn wait_for_go(&mut self) -> bool {
+        let Some(go) = &mut self.go else { return true };
         let mut word = [0];
-        if !matches!(self.go.read(&mut word), Ok(1)) {
+        if !matches!(go.read(&mut word), Ok(1)) {
             return false;
         }
-        let Ok(mut line) = self.go.try_clone() else { return false };
+        let Ok(mut line) = go.try_clone() else { return false };
         std::thread::spawn(move || {
             // Nothing more is ever said: the read ends when the keeper does.
             let _ = line.read(&mut [0]);
@@ -62,7 +68,7 @@ impl Loader {
     ///
     /// # Errors
     /// As the system says.
-    pub fn start(work: impl FnOnce(KeeperLine)) -> Result<Self> {
+    pub fn start(work: impl FnOnce(KeeperLine<'_>)) -> Result<Self> {
         let cannot = |e| Error::io("cannot start the loader", e);
         let (from_loader, to_keeper) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let (from_keeper, to_loader) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
@@ -79,7 +85,8 @@ impl Loader {
             ForkResult::Child => {
                 drop((from_loader, to_loader));
                 settle(keeper);
-                work(KeeperLine { sender: Sender::new(to_keeper.into()), go: from_keeper.into() });
+                let go = Some(from_keeper.into());
+                work(KeeperLine { sender: Sender::new(to_keeper.into()), go });
                 end_now(0)
             }
         }

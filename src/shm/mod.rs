@@ -17,5 +17,7 @@ pub mod place;
 pub mod reap;
 pub mod removal;
 pub mod segment;
+pub mod shared;
 pub mod state;
 pub mod survey;
+pub mod unlink;
