@@ -3,6 +3,7 @@
 //! The library behind the command `cute-shm`. It speaks the on-disk format of the Python package
 //! `cute-shm` 1.2: what it loads, `cute_shm.shm_to_arrays` reads; what Python shares, it lists and removes.
 
+mod api;
 pub mod cli;
 pub mod commands;
 pub mod context;
@@ -17,7 +18,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use api::{
+    Added, Array, Element, Entry, FileLock, GroupRef, Guard, Listed, Load, Node, Project, Reading,
+    Report, Share, Skipped, Source, Tree, Unlinked, Writing, hdf5_size,
+};
 pub use error::{Error, Kind, Result};
+pub use load::{Observer, Planned, PlannedArray};
+pub use shm::ledger::Note;
+pub use shm::state::State;
 
 use cli::{Cli, Command};
 use commands::{completions, gc, list, load_hdf5, man, show, unlink, wait};

@@ -93,8 +93,7 @@ pub(super) fn is<T: Element>(dtype: &Dtype) -> bool {
 
 /// As [`is`], but with the most significant byte first.
 pub(super) fn is_swapped<T: Element>(dtype: &Dtype) -> bool {
-    dtype.is_big_endian()
-        && is::<T>(&Dtype::new(dtype.class().clone(), dtype.itemsize(), false))
+    dtype.is_big_endian() && is::<T>(&Dtype::new(dtype.class().clone(), dtype.itemsize(), false))
 }
 
 /// The elements' bytes.

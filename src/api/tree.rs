@@ -60,11 +60,7 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// [`Kind::Exists`] when the path is taken or leads through an array; [`Kind::Usage`] for a path
     /// with an empty name, and for `shm_name` below a group, which misleads every reader of the format.
-    pub fn array(
-        &mut self,
-        path: &str,
-        source: impl Into<Source<'a>>,
-    ) -> Result<&mut Added<'a>> {
+    pub fn array(&mut self, path: &str, source: impl Into<Source<'a>>) -> Result<&mut Added<'a>> {
         let (groups, name) = split(path)?;
         let group = self.descend(groups, path)?;
         match group.items.entry(name.to_owned()) {

@@ -14,7 +14,7 @@ use crate::shm::metadata::Mark;
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::state::{METADATA_LIMIT, State};
-use crate::{Kind, Result};
+use crate::{Error, Kind, Result};
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
 const LOOK: u16 = 400;
@@ -130,6 +130,27 @@ impl Held {
             }
             _ => change.finish(),
         }
+    }
+
+    /// Lets the project live without a keeper.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
+    pub fn make_persistent(&self, place: &Place) -> Result<()> {
+        let uid = nix::unistd::Uid::effective().as_raw();
+        let key = self.key(place)?;
+        let mut change = Change::begin_for(place, &key, uid, &mut || Ok(false))?;
+        if change.current().is_none_or(|current| current.token != self.token) {
+            change.finish()?;
+            let name = self.project.to_text();
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("project '{name}' was removed or replaced"),
+            )
+            .about(name));
+        }
+        change.amend(|record| record.lifetime = Lifetime::Persistent)?;
+        change.finish()
     }
 
     fn key(&self, place: &Place) -> Result<Key> {

@@ -31,9 +31,7 @@ impl<'a> Making<'a> {
     ) -> Result<Self> {
         let mut change = Change::begin(place, &request.project, go_on)?;
         match announce(place, request, &mut change) {
-            Ok((token, replace, life)) => {
-                Ok(Self { place, request, change, token, replace, life })
-            }
+            Ok((token, replace, life)) => Ok(Self { place, request, change, token, replace, life }),
             Err(error) => {
                 // The first error is what the user needs; what cannot be cleaned now, gc finds.
                 let _ = change.finish();

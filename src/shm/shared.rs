@@ -38,7 +38,8 @@ impl Segment {
         let Some((file, stat)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY)? else {
             return Ok(None);
         };
-        let corrupt = |why: String| Err(Error::new(Kind::Corrupt, format!("segment '{name}' {why}")));
+        let corrupt =
+            |why: String| Err(Error::new(Kind::Corrupt, format!("segment '{name}' {why}")));
         if stat.st_uid != uid {
             return corrupt(format!("belongs to user {}", stat.st_uid));
         }
@@ -69,7 +70,10 @@ impl Segment {
     /// When `offset` and `out` reach beyond the end.
     pub fn copy_to(&self, offset: usize, out: &mut [u8]) {
         assert!(offset.checked_add(out.len()).is_some_and(|end| end <= self.bytes));
-        let Some(map) = self.write.get().or(self.read.as_ref()) else { return };
+        // Never the mapping for writing: a slice of this process may stand in it, which must not be read
+        // past its borrow. What was written before, through that one, is in memory after the fence.
+        let Some(map) = self.read.as_ref() else { return };
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         // SAFETY: the assertion keeps the whole range within the mapping.
         let from = unsafe { map.as_ptr().add(offset) };
         let (mut words, mut done) = (out.chunks_exact_mut(WORD), 0);
@@ -100,7 +104,7 @@ impl Segment {
         }
     }
 
-    /// Maps the segment for writing too, once. From then on every access is through that mapping.
+    /// Maps the segment for writing too, once. From then on every slice is of that mapping.
     ///
     /// # Errors
     /// [`Kind::NotFound`] when the segment was removed or replaced meanwhile, [`Kind::Permission`] when
