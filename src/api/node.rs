@@ -127,7 +127,7 @@ impl Node {
     }
 
     /// Begins to load an HDF5 file as the project `name`.
-    pub fn load_hdf5(&self, name: &str, path: impl Into<PathBuf>) -> Load<'static> {
+    pub fn load_hdf5<'a>(&self, name: &str, path: impl Into<PathBuf>) -> Load<'a> {
         Load::new(self, name, path.into())
     }
 

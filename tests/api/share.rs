@@ -27,7 +27,7 @@ fn every_layout_arrives_in_row_major_order() {
     assert_eq!(get("reversed"), base.slice(s![..;-1, ..;2, 1..]));
     assert_eq!(
         project.array("scalar").unwrap().to_array::<i64, IxDyn>().unwrap(),
-        scalar.into_dyn()
+        scalar.clone().into_dyn()
     );
     assert_eq!(project.array("empty").unwrap().to_array::<f32, Ix2>().unwrap(), empty);
 }
