@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt::Debug;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::shm::dtype::Dtype;
 
@@ -17,7 +18,9 @@ use crate::shm::dtype::Dtype;
 /// assert_eq!(f32::DTYPE, "float32");
 /// assert_eq!(bool::DTYPE, "bool");
 /// ```
-pub trait Element: sealed::Plain + Copy + Debug + Send + Sync + 'static {
+pub trait Element:
+    sealed::Plain + Copy + Debug + Send + Sync + UnwindSafe + RefUnwindSafe + 'static
+{
     /// What `str(numpy.dtype)` gives for it: `float32`, `bool`, `complex64`.
     const DTYPE: &'static str;
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::element::{self, Element};
 use crate::{Error, Kind, Result};
@@ -36,7 +37,7 @@ pub(super) enum Data<'a> {
 }
 
 /// Elements that are not in row-major order in memory.
-pub(super) trait Rows: Send + Sync {
+pub(super) trait Rows: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// Writes rows (what one index of the first axis names) in row-major order.
     fn fill(&self, rows: Range<usize>, out: &mut [u8]);
 }
