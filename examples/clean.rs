@@ -5,7 +5,7 @@
 use cute_shm::{Node, Result};
 
 fn main() -> Result<()> {
-    let node = Node::default();
+    let node = Node::from_env();
     let mut names = std::env::args().skip(1).peekable();
     if names.peek().is_none() {
         for project in node.projects()? {

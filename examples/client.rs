@@ -12,7 +12,7 @@ fn main() -> Result<()> {
     let lock = FileLock::new(args.next().unwrap_or_else(|| "/tmp/cute-shm-demo.lock".to_owned()));
     let rounds: u32 = args.next().and_then(|text| text.parse().ok()).unwrap_or(100);
 
-    let attached = Node::default().open(&project)?;
+    let attached = Node::from_env().open(&project)?;
     for _ in 0..rounds {
         let reading = attached.read_locked(&lock, Duration::from_secs(10))?;
         let numbers = reading.slice::<i64>("data")?;

@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     };
     println!("{} bytes in the file's arrays", cute_shm::hdf5_size(file)?);
     let mut told = Told;
-    let mut load = Node::default().load_hdf5(project, file).overwrite(true).observer(&mut told);
+    let mut load = Node::from_env().load_hdf5(project, file).overwrite(true).observer(&mut told);
     if let [flag, glob] = options
         && flag == "--include"
     {

@@ -6,7 +6,7 @@ use cute_shm::{Array, Element, Node, Result};
 
 fn main() -> Result<()> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "demo".to_owned());
-    let project = Node::default().open(&name)?;
+    let project = Node::from_env().open(&name)?;
     for array in project.arrays() {
         let (path, dtype, shape) = (array.path(), array.dtype(), array.shape());
         println!("{path}\t{dtype}\t{shape:?}\t{}\t{}", sum(&array)?, array.attrs());

@@ -12,7 +12,7 @@ fn main() -> Result<()> {
     let lock = FileLock::new(args.next().unwrap_or_else(|| "/tmp/cute-shm-demo.lock".to_owned()));
     let rounds: i64 = args.next().and_then(|text| text.parse().ok()).unwrap_or(1000);
 
-    let node = Node::default();
+    let node = Node::from_env();
     let start = vec![0_i64; 10_000];
     let mut tree = Tree::new();
     tree.array("data", &start)?;

@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     tree.array("b/b1", &b1)?;
     tree.array("b/b2", &b2)?;
 
-    let share = Node::default().share(&project).overwrite(true);
+    let share = Node::from_env().share(&project).overwrite(true);
     if persist {
         let report = share.persist(&tree)?;
         println!("{} arrays, {} bytes: {}", report.arrays, report.bytes, report.metadata.display());

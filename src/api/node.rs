@@ -78,6 +78,17 @@ impl Node {
         Self::new(root, DEFAULT_SHM_DIR)
     }
 
+    /// The directories that the environment names for the command: `CUTE_SHM_ROOT`, `CUTE_SHM_DIR`; the
+    /// default ones where it says nothing.
+    pub fn from_env() -> Self {
+        let directory = |name, default| match std::env::var_os(name) {
+            Some(value) if !value.is_empty() => PathBuf::from(value),
+            _ => default,
+        };
+        let Paths { root, shm } = Paths::default();
+        Self::new(directory("CUTE_SHM_ROOT", root), directory("CUTE_SHM_DIR", shm))
+    }
+
     /// The directory of the metadata files.
     pub fn root(&self) -> &Path {
         &self.paths.root
