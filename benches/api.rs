@@ -18,7 +18,8 @@ const ARRAYS: usize = 10_000;
 const PYTHON: &str = r"
 import resource, sys, time
 import numpy as np, cute_shm
-resource.setrlimit(resource.RLIMIT_NOFILE, (40000, 40000))
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 project, mib = sys.argv[1], int(sys.argv[2])
 data = np.ones(mib << 17)
 for line in sys.stdin:
