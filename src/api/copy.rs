@@ -53,7 +53,9 @@ pub(super) fn copy(
         if crew.stop.load(Ordering::Relaxed) {
             break;
         }
-        segments.into_iter().for_each(|(segment, _)| segment.persist());
+        for (segment, _) in segments {
+            segment.persist();
+        }
     }
     crew.failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

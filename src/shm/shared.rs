@@ -80,6 +80,7 @@ impl Segment {
         if from.align_offset(WORD) == 0 {
             for word in words.by_ref() {
                 // SAFETY: within the range, and aligned, because the step is a word.
+                #[expect(clippy::cast_ptr_alignment, reason = "asked for above")]
                 let value = unsafe { from.add(done).cast::<u64>().read_volatile() };
                 word.copy_from_slice(&value.to_ne_bytes());
                 done += WORD;

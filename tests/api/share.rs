@@ -10,7 +10,7 @@ use crate::Scene;
 #[test]
 fn every_layout_arrives_in_row_major_order() {
     let scene = Scene::new();
-    let base = Array3::from_shape_fn((4, 5, 6), |(i, j, k)| (i * 100 + j * 10 + k) as u32);
+    let base = Array3::from_shape_vec((4, 5, 6), (0..120_u32).collect()).unwrap();
     let scalar = ndarray::arr0(7_i64);
     let empty = Array2::<f32>::zeros((0, 3));
     let mut tree = Tree::new();
@@ -35,7 +35,8 @@ fn every_layout_arrives_in_row_major_order() {
 #[test]
 fn large_arrays_are_whole_with_any_number_of_threads() {
     let scene = Scene::new();
-    let rows = Array2::from_shape_fn((3000, 1501), |(i, j)| (i * 1501 + j) as f64);
+    let numbers = (0..3000 * 1501).map(f64::from).collect();
+    let rows = Array2::from_shape_vec((3000, 1501), numbers).unwrap();
     let flat: Vec<u8> = (0..20_000_001_u32).map(|n| (n % 251) as u8).collect();
     let mut tree = Tree::new();
     tree.array("rows", &rows).unwrap();
