@@ -13,7 +13,12 @@ use std::time::Instant;
 use cute_shm::{Node, Tree};
 use memmap2::MmapOptions;
 
-const ARRAYS: usize = 10_000;
+/// As many as this, or as the package can open: it takes two descriptors for each.
+fn arrays() -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    10_000.min(usize::try_from(most / 2).unwrap_or(usize::MAX).saturating_sub(50))
+}
 
 const PYTHON: &str = r"
 import resource, sys, time
@@ -86,7 +91,8 @@ fn main() {
     tell("cute_shm (Rust)", &mut ours, &mut memcpy.clone());
     tell("arrays_to_shm", &mut theirs, &mut ours.clone());
 
-    let small: Vec<[f64; 4]> = vec![[1.0; 4]; ARRAYS];
+    let arrays = arrays();
+    let small: Vec<[f64; 4]> = vec![[1.0; 4]; arrays];
     let mut tree = Tree::new();
     for (n, numbers) in small.iter().enumerate() {
         tree.array(&format!("group{}/a{n}", n % 10), numbers).expect("a path");
@@ -100,7 +106,7 @@ fn main() {
         drop(attached);
         theirs.extend(python.as_mut().and_then(|python| python.time(&project)));
     }
-    println!("attach of {ARRAYS} arrays, {rounds} rounds");
+    println!("attach of {arrays} arrays, {rounds} rounds");
     tell("cute_shm (Rust)", &mut ours, &mut []);
     tell("shm_to_arrays", &mut theirs, &mut ours.clone());
     if let Some(Python(mut child, stdin, _)) = python {
