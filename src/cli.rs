@@ -62,6 +62,7 @@ pub enum ColorChoice {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // one value a process
 pub enum Command {
     /// Load HDF5 files into shared memory
     LoadHdf5(commands::load_hdf5::Args),
@@ -69,6 +70,8 @@ pub enum Command {
     List(commands::list::Args),
     /// Show one project, or one of its arrays
     Show(commands::show::Args),
+    /// Write a project, a group or an array to a file
+    Export(commands::export::Args),
     /// Remove projects: metadata and shared memory
     Unlink(commands::unlink::Args),
     /// Remove what is provably dead: stale and abandoned projects

@@ -41,10 +41,12 @@ pub mod cli;
 pub mod commands;
 pub mod context;
 pub mod error;
+pub mod export;
 pub mod h5;
 pub mod load;
 pub mod output;
 pub mod shm;
+pub mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -61,7 +63,9 @@ pub use shm::ledger::Note;
 pub use shm::state::State;
 
 use cli::{Cli, Command};
-use commands::{completions, gc, list, load_hdf5, man, show, unlink, wait};
+use commands::{
+    completions, export as export_command, gc, list, load_hdf5, man, show, unlink, wait,
+};
 use context::Context;
 use output::{Output, json};
 
@@ -88,6 +92,9 @@ fn dispatch(cli: &Cli) -> u8 {
         Command::LoadHdf5(args) => command!("load-hdf5", load_hdf5, load_hdf5::Body, args),
         Command::List(args) => command!("list", list, list::Body, args),
         Command::Show(args) => command!("show", show, show::Body, args),
+        Command::Export(args) => {
+            command!("export", export_command, export_command::Body, args)
+        }
         Command::Unlink(args) => command!("unlink", unlink, unlink::Body, args),
         Command::Gc(args) => command!("gc", gc, gc::Body, args),
         Command::Wait(args) => command!("wait", wait, wait::Body, args),

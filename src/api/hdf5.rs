@@ -13,7 +13,7 @@ use crate::shm::ledger::{Lifetime, Note, Selection};
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 
-/// A load of HDF5 files, made by [`Node::load_hdf5`]. It runs on the caller's thread and keeps a
+/// A load of HDF5 files, made by [`Node::load_hdf5`]. It reads with as many threads as there are processors, and keeps a
 /// bounded part of the file in memory besides the segments.
 ///
 /// A file is parsed in this process. The command `cute-shm load-hdf5` does it in a child, because a
@@ -161,6 +161,9 @@ impl<'a> Load<'a> {
             grace: Duration::ZERO,
             job: None,
             trace: false,
+            jobs: None,
+            numa: None,
+            verify: false,
         };
         let place = Place::create(self.node.paths())?;
         let mut silent = Silent;

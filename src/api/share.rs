@@ -165,6 +165,9 @@ impl Share {
             grace: self.grace,
             job: None,
             trace: false,
+            jobs: None,
+            numa: None,
+            verify: false,
         })
     }
 }

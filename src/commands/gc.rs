@@ -57,6 +57,7 @@ pub struct Args {
 
 /// The JSON fields of `gc`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// Nothing was done: this is what would be.
     pub dry_run: bool,
@@ -70,6 +71,7 @@ pub struct Body {
 
 /// One project that was looked at.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Done {
     /// Its name.
     pub project: String,
@@ -120,6 +122,13 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             _ if dry => Ok(item.would_remove(&output.context.paths)?),
             _ => plan.carry_out(item, &options),
         };
+        let busy = removed.as_ref().err().filter(|error| error.kind() == Kind::Busy);
+        if let Some(busy) = busy.map(ToString::to_string) {
+            // Somebody was quicker: whoever it is leaves the project at rest.
+            let entry = Entry::new(item.project.name(), &[], &attached);
+            report(item, "skipped", &busy, entry, dry, output);
+            continue;
+        }
         let action = match (&removed, item.action) {
             (Err(_), _) => "failed",
             (_, Action::Keep) => "skipped",
@@ -133,7 +142,7 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             output.fail(error);
         }
         let entry = Entry::new(item.project.name(), &removed.unwrap_or_default(), &attached);
-        report(item, action, entry, dry, output);
+        report(item, action, &item.reason, entry, dry, output);
     }
     let to_do = plan.items.iter().filter(|item| item.action != Action::Keep).count();
     if to_do == 0 {
@@ -174,12 +183,13 @@ fn options(args: &Args, context: Surroundings<'_>) -> Options {
 fn report(
     item: &Item,
     action: &'static str,
+    reason: &str,
     entry: Entry,
     dry: bool,
     output: &mut Output<'_, Body>,
 ) {
     let name = text::shown(&entry.project, true);
-    let (state, reason) = (item.project.state, &item.reason);
+    let state = item.project.state;
     match action {
         // What is well is told only to those who ask.
         "skipped" if state == State::Live => {
@@ -190,7 +200,10 @@ fn report(
         _ => {
             let would = if dry { "would be " } else { "" };
             let verb = action.replace('_', " ");
-            output.line(&format!("{name} ({state}) {would}{verb}: {reason}; {}", entry.sentence()));
+            output.line(&format!(
+                "{name} ({state}) {would}{verb}: {reason}; {}",
+                entry.sentence(dry)
+            ));
         }
     }
     output.body.freed_bytes += entry.freed_bytes;
@@ -200,7 +213,7 @@ fn report(
         uid: item.project.uid,
         state,
         action,
-        reason: reason.clone(),
+        reason: reason.to_owned(),
         segment_count: entry.segment_count,
         freed_bytes: entry.freed_bytes,
         mapped_bytes: entry.mapped_bytes,

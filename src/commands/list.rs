@@ -34,6 +34,7 @@ pub struct Args {
 
 /// The JSON fields of `list`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The projects, by name.
     pub projects: Vec<json::Project>,
@@ -155,7 +156,7 @@ fn full(project: &json::Project, colour: bool, width: Option<usize>) -> String {
         paint(&name, BOLD, colour),
         state_text(project, colour),
         text::size(project.size_bytes),
-        paint(&project.metadata, DIM, colour),
+        paint(project.metadata.as_deref().unwrap_or("-"), DIM, colour),
     );
     let arrays = project.arrays.as_deref().unwrap_or_default();
     if arrays.is_empty() {

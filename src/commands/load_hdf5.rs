@@ -1,6 +1,7 @@
 //! `load-hdf5`: HDF5 files into shared memory.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::lifetime;
 use crate::load::{
-    self, Background, Existing, Input, Outcome, Planned, PlannedArray, Ready, Request, Side,
+    self, Background, Existing, Input, Numa, Outcome, Planned, PlannedArray, Ready, Request, Side,
     Signals, Watched,
 };
 use crate::output::json::Warning;
@@ -89,13 +90,36 @@ pub struct Args {
     /// With a command: where the JSON object goes (standard output is the command's)
     #[arg(long, value_name = "FILE", requires = "command", value_hint = clap::ValueHint::FilePath)]
     pub json_to: Option<PathBuf>,
+    /// Turn numbers into the machine's byte order: torch and others refuse `>f4`
+    #[arg(long, value_name = "ORDER")]
+    pub byte_order: Option<ByteOrder>,
+    /// Convert arrays whose path matches, as numpy's astype does (repeatable): '/images/*=float32'
+    #[arg(long, value_name = "PATTERN=DTYPE")]
+    pub dtype: Vec<String>,
+    /// Read everything once more with the HDF5 library and compare
+    #[arg(long)]
+    pub verify: bool,
+    /// Threads that read and decode [default: the processors this process may use]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Take memory from all NUMA nodes in turn (interleave), from the reader's (local), or from NODES (0,2-3)
+    #[arg(long, value_name = "interleave|local|NODES")]
+    pub numa: Option<Numa>,
     /// Draw no progress bar
     #[arg(long)]
     pub no_progress: bool,
 }
 
+/// The order of the bytes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ByteOrder {
+    /// The machine's own.
+    Native,
+}
+
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The project's name.
     pub project: Option<String>,
@@ -193,10 +217,16 @@ fn load(
     tell_outcome(&place, request, &outcome, progress, output)?;
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
     let total = outcome.planned.paths.max(failed as u64);
+    let partial = (failed > 0)
+        .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
+    if let Some(partial) = &partial {
+        // Whoever waits for a held project learns it now, not when it ends.
+        output.fail(partial);
+    }
     lifetime::live(args, &place, &signals, outcome.held, until, output)?;
-    match failed {
-        0 => Ok(()),
-        _ => Err(Error::new(Kind::Partial, format!("{failed} of {total} could not be read"))),
+    match partial {
+        None => Ok(()),
+        Some(_) => Err(Error::new(Kind::Partial, "")),
     }
 }
 
@@ -207,6 +237,8 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         selection: Selection {
             include: args.include.clone(),
             exclude: args.exclude.clone(),
+            native: args.byte_order.is_some(),
+            dtypes: args.dtype.clone(),
             mode: args.mode,
             group: args.group,
         },
@@ -222,6 +254,9 @@ fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
         grace: args.grace,
         job: output.context.job.clone(),
         trace: output.context.verbose > 1,
+        jobs: args.jobs,
+        numa: args.numa.clone(),
+        verify: args.verify,
     })
 }
 
@@ -378,8 +413,10 @@ fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Bod
 
 /// Seconds, with a fraction if need be.
 fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is no number of seconds"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("'{text}' is no number of seconds"))
 }
 
 /// Permission bits in octal.

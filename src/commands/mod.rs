@@ -1,7 +1,9 @@
 //! One file for each subcommand: its arguments, whose doc comments are its help, and a thin `run`.
 
 pub mod completions;
+pub mod export;
 pub mod gc;
+mod key;
 mod lifetime;
 pub mod list;
 pub mod load_hdf5;
@@ -27,6 +29,7 @@ use crate::{Error, Kind, Result};
 
 /// The JSON body of commands that tell nothing but success.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Nothing {}
 
 /// Opens the place and tells what is odd about it.
@@ -62,7 +65,8 @@ fn describe(
         keeper: record
             .map(|record| json::Keeper { pid: record.keeper.pid, uid: record.keeper.uid }),
         uid: project.uid,
-        metadata: root.join(file).to_string_lossy().into_owned(),
+        metadata: (project.state != State::Orphan)
+            .then(|| root.join(file).to_string_lossy().into_owned()),
         created: record.map(|record| record.created.clone()),
         age_seconds: since.map(|since| now - since),
         jobs: record.map(|record| record.jobs.clone()).unwrap_or_default(),
@@ -85,6 +89,7 @@ fn describe(
                 size_bytes: array.nbytes(),
                 segment: array.segment.clone(),
                 missing: gone(&array.segment),
+                storage: None,
                 attrs: json::attributes(&array.attrs),
             };
             arrays.iter().map(array).collect()

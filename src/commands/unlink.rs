@@ -37,6 +37,7 @@ pub struct Args {
 
 /// The JSON fields of `unlink`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// Nothing was removed: this is what would be.
     pub dry_run: bool,
@@ -46,6 +47,7 @@ pub struct Body {
 
 /// A removed project.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entry {
     /// Its name.
     pub project: String,
@@ -74,9 +76,10 @@ impl Entry {
     }
 
     /// The same as a sentence's end.
-    pub fn sentence(&self) -> String {
+    pub fn sentence(&self, dry: bool) -> String {
         let segments = text::count(self.segment_count as u64, "segment");
-        let mut out = format!("{segments}, {} free now", text::size(self.freed_bytes));
+        let now = if dry { "would be free" } else { "free now" };
+        let mut out = format!("{segments}, {} {now}", text::size(self.freed_bytes));
         if self.mapped_bytes > 0 {
             let pids: Vec<String> = self.mapped_pids.iter().map(u32::to_string).collect();
             let pids = pids.join(", ");
@@ -105,7 +108,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
                 output.line(&format!(
                     "{verb} {}: {}",
                     text::shown(&entry.project, true),
-                    entry.sentence()
+                    entry.sentence(args.dry_run)
                 ));
                 output.body.removed.push(entry);
             }

@@ -30,6 +30,7 @@ pub struct Args {
 
 /// The JSON fields of `wait`.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
     /// The project, once it is live; null when it was waited for in vain.
     pub project: Option<json::Project>,

@@ -13,6 +13,7 @@ use super::Attributes;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, unsupported};
+use super::exact;
 use super::ids::Id;
 use super::read::zeroed;
 use super::types::Reader;
@@ -39,6 +40,9 @@ pub(super) fn read(object: &Id) -> Attributes {
             Ok(_) => value(object, &name),
             Err(_) => unsupported("a name that is not UTF-8"),
         };
+        if name.to_str().is_ok() {
+            attributes.exact.extend(exact::read(object, &name));
+        }
         let name = name.to_string_lossy().into_owned();
         match value {
             Ok(value) => drop(attributes.values.insert(name, value)),

@@ -78,6 +78,11 @@ fn grow(unit: &[u64], shape: &[u64], size: u64) -> Vec<u64> {
     extent
 }
 
+/// The place of the element at `start` in the C order of `shape`.
+pub(super) fn first_index(shape: &[u64], start: &[u64]) -> u64 {
+    shape.iter().zip(start).fold(0, |index, (&n, &at)| index.saturating_mul(n).saturating_add(at))
+}
+
 fn bytes(extent: &[u64], size: u64) -> u64 {
     extent.iter().fold(size, |all, &n| all.saturating_mul(n))
 }

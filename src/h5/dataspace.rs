@@ -53,6 +53,17 @@ impl Dataspace {
         Ok(Some(dims))
     }
 
+    /// The most that each extent may become.
+    pub(super) fn limits(&self) -> Outcome<Vec<u64>> {
+        // SAFETY: `self` is an open dataspace.
+        let rank = check(unsafe { H5Sget_simple_extent_ndims(self.raw()) })?;
+        let mut limits = vec![0_u64; usize::try_from(rank).unwrap_or(0)];
+        let none = std::ptr::null_mut();
+        // SAFETY: there is room for as many extents as the library just counted.
+        check(unsafe { H5Sget_simple_extent_dims(self.raw(), none, limits.as_mut_ptr()) })?;
+        Ok(limits)
+    }
+
     /// Selects `block`, which must have as many dimensions as `shape` of this space.
     pub(super) fn select(&self, block: &Block, shape: &[u64]) -> Outcome<()> {
         if block.start.len() != shape.len() || block.count.len() != shape.len() {

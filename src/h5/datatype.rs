@@ -169,6 +169,11 @@ impl Datatype {
         unsafe { H5Tget_cset(self.raw()) }
     }
 
+    pub(super) fn is_space_padded(&self) -> bool {
+        // SAFETY: `self` is an open string type.
+        unsafe { H5Tget_strpad(self.raw()) == H5T_str_t::H5T_STR_SPACEPAD }
+    }
+
     /// The same fixed string, padded with NUL.
     pub(super) fn null_padded(&self) -> Outcome<Self> {
         let copy = self.copy()?;

@@ -8,9 +8,9 @@ use hdf5_sys::h5d::H5Dchunk_iter;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::{H5Z_FLAG_OPTIONAL, H5Zfilter_avail};
 
-use super::Filter;
 use super::error::{Outcome, Trouble, check};
 use super::ids::Id;
+use super::{Filter, codec};
 
 /// The registered numbers that are met in practice.
 /// Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
@@ -87,13 +87,18 @@ fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
     Ok(Filter { id, name, optional: flags & H5Z_FLAG_OPTIONAL != 0, params })
 }
 
-/// Fails if a filter that some chunk went through is neither built in nor found among the plugins.
-pub(super) fn check_available(dataset: &Id, filters: &[Filter]) -> Outcome<()> {
+/// Whether libhdf5 can undo every filter that some chunk went through; fails for one that neither the
+/// library nor, if the dataset may be read around it, the codecs here can undo.
+pub(super) fn check_available(dataset: &Id, filters: &[Filter], around: bool) -> Outcome<bool> {
     let mut unused = None;
+    let native = around && filters.iter().all(codec::is_known);
     for (place, Filter { id, name, .. }) in filters.iter().enumerate() {
         // SAFETY: a call without pointers.
         let lacking = unsafe { H5Zfilter_avail(*id) } <= 0;
         if lacking && *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 == 0 {
+            if native {
+                return Ok(false);
+            }
             let reason = match name.as_str() {
                 "" => format!("compressed with filter {id}, which this HDF5 lacks"),
                 _ => format!("compressed with {name} (filter {id}), which this HDF5 lacks"),
@@ -101,7 +106,7 @@ pub(super) fn check_available(dataset: &Id, filters: &[Filter]) -> Outcome<()> {
             return Err(Trouble::Unsupported(reason));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// One bit for each place in the pipeline: whether every stored chunk lacks that filter.

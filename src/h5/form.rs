@@ -51,7 +51,7 @@ impl Leaf {
     }
 
     /// How many values each element of the dataset has.
-    pub(super) fn per_element(&self) -> u64 {
+    pub(crate) fn per_element(&self) -> u64 {
         self.steps.iter().map(|(count, _)| count).product()
     }
 

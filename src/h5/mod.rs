@@ -6,17 +6,22 @@
 
 mod attributes;
 mod blocks;
+mod chunks;
+pub(crate) mod codec;
 mod dataspace;
 mod datatype;
 mod error;
+mod exact;
 mod file;
 mod filters;
 mod form;
 mod ids;
+mod kept;
 mod links;
 mod numbers;
 mod plan;
 mod read;
+mod recipe;
 mod scatter;
 mod sources;
 mod strings;
@@ -27,13 +32,19 @@ mod tests;
 mod types;
 mod values;
 mod walk;
+mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+pub use self::chunks::{ChunkIndex, Stored};
+pub use self::exact::ExactAttribute;
 pub use self::form::{Content, Form, Leaf};
+pub use self::recipe::{Recipe, attribute};
+pub(crate) use self::scatter::pick;
+pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
 
 /// What to look at, and how to go on.
@@ -102,6 +113,8 @@ pub struct Attributes {
     pub values: toml::Table,
     /// Name and reason of each that TOML cannot hold, or that cannot be read.
     pub left_out: Vec<(String, String)>,
+    /// Each as the file has it, for an export; large ones and references to regions are missing.
+    pub exact: Vec<ExactAttribute>,
 }
 
 /// A dataset: what its arrays will be, and how to find it again.
@@ -115,6 +128,8 @@ pub struct Dataset {
     pub form: Form,
     /// Its attributes.
     pub attrs: Attributes,
+    /// The type of its elements in the file, as HDF5 encodes it.
+    pub encoded_type: Vec<u8>,
     /// How the file stores it.
     pub storage: Storage,
     /// Bytes of one element as it is read.
@@ -123,6 +138,9 @@ pub struct Dataset {
     pub raw: bool,
     /// Path and reason of each field left out; they stand in [`Inventory::skips`] too.
     pub skipped_fields: Vec<Skip>,
+    /// Whether libhdf5 can undo its filters: where not, only [`Inventory::chunk_index`] leads to it.
+    pub readable: bool,
+    offset: Option<u64>,
     place: plan::Place,
 }
 
@@ -130,6 +148,16 @@ impl Dataset {
     /// Its arrays, depth first: one buffer each is what [`Inventory::read`] wants.
     pub fn leaves(&self) -> Vec<&Leaf> {
         self.form.leaves()
+    }
+
+    /// Where its elements begin in its file, if they lie there as they are read, one after the other.
+    pub fn raw_offset(&self) -> Option<u64> {
+        self.offset
+    }
+
+    /// Which of [`Inventory::raw_files`] it is in.
+    pub fn file(&self) -> usize {
+        self.place.file
     }
 }
 
@@ -165,6 +193,41 @@ pub fn inventory(path: &Path, options: Options) -> Result<Inventory> {
 }
 
 impl Inventory {
+    /// The path of each open file that is one plain file on disk.
+    pub fn raw_files(&self) -> Vec<Option<PathBuf>> {
+        let _lock = ids::lock();
+        self.files.iter().map(chunks::plain_path).collect()
+    }
+
+    /// The chunks of a dataset, if they can be read and decoded without libhdf5.
+    pub fn chunk_index(&self, dataset: usize) -> Option<ChunkIndex> {
+        let _lock = ids::lock();
+        let dataset = self.datasets.get(dataset)?;
+        chunks::index(dataset, &dataset.place.open(&self.files).ok()?).ok()?
+    }
+
+    /// Shows dataset number `dataset` block by block: first index and count on each axis, and the
+    /// elements as libhdf5 reads them. Pointers among them are valid just then.
+    pub fn visit(
+        &self,
+        dataset: usize,
+        visit: &mut dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let _lock = ids::lock();
+        let Some(dataset) = self.datasets.get(dataset) else {
+            return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));
+        };
+        let mut failed = Ok(());
+        let seen = read::visit(self, dataset, &mut |block, elements| {
+            if failed.is_ok() {
+                failed = visit(&block.start, &block.count, elements);
+            }
+            failed.is_ok()
+        });
+        failed?;
+        seen.map_err(|trouble| cannot_read(dataset, trouble))
+    }
+
     /// Copies dataset number `dataset` into `sinks`, one per leaf and exactly as long, all zero
     /// before (HDF5 leaves out what has neither data nor fill value). `progress` is told the bytes
     /// of each block as it is done.
@@ -178,11 +241,13 @@ impl Inventory {
         let Some(dataset) = self.datasets.get(dataset) else {
             return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));
         };
-        read::read(self, dataset, sinks, progress).map_err(|trouble| {
-            let (path, reason) = (&dataset.path, trouble.into_reason());
-            Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}")).about(path)
-        })
+        read::read(self, dataset, sinks, progress).map_err(|trouble| cannot_read(dataset, trouble))
     }
+}
+
+fn cannot_read(dataset: &Dataset, trouble: error::Trouble) -> Error {
+    let (path, reason) = (&dataset.path, trouble.into_reason());
+    Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}")).about(path)
 }
 
 /// The version of the HDF5 library that reads: `2.0.0`.

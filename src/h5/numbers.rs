@@ -50,7 +50,7 @@ pub(super) fn integer(file: &Datatype) -> Outcome<Node> {
     Node::scalar(file, memory, Dtype::new(class, size as u64, big))
 }
 
-fn standard_integer(size: usize, signed: bool, big: bool) -> hid_t {
+pub(super) fn standard_integer(size: usize, signed: bool, big: bool) -> hid_t {
     match (size, signed, big) {
         (1, true, _) => *H5T_STD_I8LE,
         (1, false, _) => *H5T_STD_U8LE,
@@ -99,7 +99,7 @@ fn holds(float: &Float, size: usize, fields: FloatFields) -> bool {
         && 1 - bias >= float.min_exponent
 }
 
-fn standard_float(size: usize, big: bool) -> Outcome<Datatype> {
+pub(super) fn standard_float(size: usize, big: bool) -> Outcome<Datatype> {
     let id = match (size, big) {
         (2, _) => return Datatype::half(big),
         (4, false) => *H5T_IEEE_F32LE,

@@ -18,7 +18,7 @@ use super::error::{Outcome, check, damaged, unsupported};
 use super::ids::Id;
 use super::read::Reading;
 use super::types::{Node, Reader};
-use super::{Dataset, Form, Skip, Storage, attributes, filters, sources, strings};
+use super::{Dataset, Form, Skip, Storage, attributes, chunks, filters, sources, strings};
 
 /// Where a dataset is, and how its elements are read.
 #[derive(Debug)]
@@ -93,9 +93,9 @@ pub(super) fn plan(
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let (storage, raw) = storage(&dcpl, shape.len(), &file_name)?;
     let written = is_written(&id, &storage);
-    if written {
-        filters::check_available(&id, &storage.filters)?;
-    }
+    let around = node.exact && !node.has_pointers();
+    let readable = !written || filters::check_available(&id, &storage.filters, around)?;
+    let offset = if around && storage.layout == "contiguous" { chunks::offset(&id) } else { None };
     let mut sources = raw.paths;
     if storage.layout == "virtual" {
         sources.extend(sources::virtual_files(&dcpl, &file_name)?);
@@ -108,9 +108,12 @@ pub(super) fn plan(
         shape,
         form,
         attrs,
+        encoded_type: file_type.encode()?,
         storage,
         element_size: place.node.size as u64,
         raw: place.node.exact,
+        readable,
+        offset,
         skipped_fields: Vec::new(),
         place,
     };

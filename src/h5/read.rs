@@ -50,6 +50,22 @@ pub(super) fn read(
     }
 }
 
+/// [`Inventory::visit`] in this module's terms; ends early when `visit` says no.
+pub(super) fn visit(
+    inventory: &Inventory,
+    dataset: &Dataset,
+    visit: &mut dyn FnMut(&Block, &[u8]) -> bool,
+) -> Outcome<()> {
+    if dataset.shape.contains(&0) {
+        return Ok(());
+    }
+    let id = dataset.place.open(&inventory.files)?;
+    let chunk = dataset.storage.chunk.as_deref();
+    Reading::new(&id, &dataset.place.node, &dataset.shape, chunk)?.each_block(|block, elements| {
+        if visit(block, elements) { Ok(()) } else { damaged("given up") }
+    })
+}
+
 /// Whether elements are nothing but the values of one leaf.
 fn is_plain(node: &Node) -> bool {
     match &node.kind {

@@ -36,6 +36,45 @@ pub(super) fn scatter(
     }
 }
 
+/// Picks `leaf` out of `elements` of `size` bytes each: its values, one after the other, become `target`.
+pub(crate) fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u8>) {
+    let item = usize::try_from(leaf.dtype.itemsize()).unwrap_or(0);
+    let each = usize::try_from(leaf.per_element()).unwrap_or(0);
+    let (Some(width), true) = (item.checked_mul(each).filter(|&width| width > 0), size > 0) else {
+        target.clear();
+        return;
+    };
+    target.resize(elements.len() / size * width, 0);
+    let whole =
+        leaf.content == Content::Value && is_contiguous(leaf) && leaf.offset + width <= size;
+    match width {
+        1 if whole => pick_fixed::<1>(leaf.offset, size, elements, target),
+        2 if whole => pick_fixed::<2>(leaf.offset, size, elements, target),
+        4 if whole => pick_fixed::<4>(leaf.offset, size, elements, target),
+        8 if whole => pick_fixed::<8>(leaf.offset, size, elements, target),
+        16 if whole => pick_fixed::<16>(leaf.offset, size, elements, target),
+        _ => {
+            for (element, place) in elements.chunks_exact(size).zip(target.chunks_exact_mut(width))
+            {
+                match whole {
+                    true => place.copy_from_slice(&element[leaf.offset..leaf.offset + width]),
+                    false => copy(leaf, item, element, place),
+                }
+            }
+        }
+    }
+}
+
+/// A width that is known to the compiler is one load and one store.
+fn pick_fixed<const N: usize>(offset: usize, size: usize, elements: &[u8], target: &mut [u8]) {
+    let places = target.as_chunks_mut::<N>().0;
+    for (element, place) in elements.chunks_exact(size).zip(places) {
+        if let Some(value) = element[offset..].first_chunk::<N>() {
+            *place = *value;
+        }
+    }
+}
+
 /// The index in the whole dataset at which each row of the block begins.
 fn row_starts(shape: &[u64], block: &Block) -> impl Iterator<Item = u64> {
     let rank = shape.len();
@@ -92,13 +131,53 @@ fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
     }
 }
 
+/// The reverse of [`scatter`] for elements that follow each other: puts the values of `leaf` from
+/// `source` into `elements`, of `size` bytes each. Strings end at their padding, and live in `arena`.
+pub(super) fn gather(
+    leaf: &Leaf,
+    size: usize,
+    source: &[u8],
+    elements: &mut [u8],
+    arena: &mut super::kept::Arena,
+) {
+    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
+    let Ok(each) = usize::try_from(leaf.per_element()) else { return };
+    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
+    let whole = is_contiguous(leaf);
+    for (values, element) in source.chunks_exact(width).zip(elements.chunks_exact_mut(size)) {
+        if whole {
+            if let Some(target) = element.get_mut(leaf.offset..leaf.offset.saturating_add(width)) {
+                target.copy_from_slice(values);
+            }
+            continue;
+        }
+        for (number, value) in values.chunks_exact(item).enumerate() {
+            let Some(range) = self::range(leaf, number as u64) else { return };
+            let Some(target) = element.get_mut(range) else { return };
+            match leaf.content {
+                Content::Value => target.copy_from_slice(value),
+                Content::Text => {
+                    let length = value.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+                    let address = arena.text(&value[..length]);
+                    target.copy_from_slice(&address.to_ne_bytes());
+                }
+            }
+        }
+    }
+}
+
 /// The bytes of value `number` of `leaf` in an element.
 pub(super) fn value<'a>(leaf: &Leaf, number: u64, element: &'a [u8]) -> Option<&'a [u8]> {
+    element.get(range(leaf, number)?)
+}
+
+/// Where value `number` of `leaf` stands in an element.
+fn range(leaf: &Leaf, number: u64) -> Option<std::ops::Range<usize>> {
     let (mut rest, mut offset) = (number, leaf.offset);
     for &(count, stride) in leaf.steps.iter().rev() {
         let index = usize::try_from(rest % count.max(1)).ok()?;
         rest /= count.max(1);
         offset = offset.checked_add(index.checked_mul(stride)?)?;
     }
-    element.get(offset..offset.checked_add(leaf.size)?)
+    Some(offset..offset.checked_add(leaf.size)?)
 }

@@ -39,8 +39,8 @@ pub(super) fn register() {
 }
 
 /// How a chunk was encoded: HDF5's four parameters.
-#[derive(Debug, Clone, Copy)]
-struct Params {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Params {
     options: c_uint,
     pixels_per_block: usize,
     bits_per_pixel: usize,
@@ -82,7 +82,7 @@ unsafe extern "C" fn filter(
 }
 
 impl Params {
-    fn new(values: &[c_uint]) -> Option<Self> {
+    pub(super) fn new(values: &[c_uint]) -> Option<Self> {
         let at = |index: usize| usize::try_from(*values.get(index)?).ok().filter(|&n| n > 0);
         Some(Self {
             options: *values.first()?,
@@ -93,7 +93,7 @@ impl Params {
     }
 
     /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code.
-    fn chunk(self, source: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn chunk(self, source: &[u8]) -> Option<Vec<u8>> {
         let (size, code) = source.split_at_checked(4)?;
         let size = usize::try_from(u32::from_le_bytes(size.try_into().ok()?)).ok()?;
         self.decode(code, size)

@@ -64,6 +64,8 @@ impl Node {
 pub(super) struct Reader {
     /// Whether variable-length sequences are wanted.
     pub(super) ragged: bool,
+    /// Whether the types are for writing: strings then keep the padding that the file wants.
+    pub(super) writing: bool,
     /// Path below the dataset, and reason, of each field left out.
     pub(super) skipped: Vec<(String, String)>,
     pub(super) depth: u32,
@@ -86,9 +88,9 @@ impl Reader {
             H5T_class_t::H5T_INTEGER => numbers::integer(file),
             H5T_class_t::H5T_FLOAT => numbers::float(file),
             H5T_class_t::H5T_BITFIELD => numbers::bitfield(file),
-            H5T_class_t::H5T_ENUM => numbers::enumeration(file),
+            H5T_class_t::H5T_ENUM => self.enumeration(file),
             H5T_class_t::H5T_COMPLEX => numbers::complex(file),
-            H5T_class_t::H5T_STRING => string(file),
+            H5T_class_t::H5T_STRING => string(file, self.writing),
             H5T_class_t::H5T_OPAQUE => opaque(file),
             H5T_class_t::H5T_ARRAY => self.array(file, path),
             H5T_class_t::H5T_COMPOUND => self.compound(file, path),
@@ -98,6 +100,15 @@ impl Reader {
             H5T_class_t::H5T_TIME => unsupported("the deprecated time type H5T_TIME"),
             _ => unsupported("an unknown class of type"),
         }
+    }
+
+    fn enumeration(&mut self, file: &Datatype) -> Outcome<Node> {
+        let mut node = numbers::enumeration(file)?;
+        // HDF5 reads an enum of odd precision as an integer, but does not write it as one.
+        if self.writing && node.size == file.size()? {
+            (node.memory, node.exact) = (file.copy()?, true);
+        }
+        Ok(node)
     }
 
     fn array(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
@@ -185,7 +196,7 @@ fn packed(mut fields: Vec<(String, usize, Node)>) -> Outcome<Node> {
 }
 
 /// Fixed strings keep their length; others are read as pointers.
-fn string(file: &Datatype) -> Outcome<Node> {
+fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
     use hdf5_sys::h5t::H5T_cset_t::{H5T_CSET_ASCII, H5T_CSET_UTF8};
     if !matches!(file.charset(), H5T_CSET_ASCII | H5T_CSET_UTF8) {
         return unsupported("strings in an unknown character set");
@@ -195,7 +206,12 @@ fn string(file: &Datatype) -> Outcome<Node> {
         let size = memory.size()?;
         return Ok(Node { kind: NodeKind::Text, memory, size, exact: false });
     }
-    Node::scalar(file, file.null_padded()?, Dtype::bytes(file.size()? as u64))
+    // HDF5 would end a null-terminated string with NUL even where the source had none to spare.
+    let memory = match writing && !file.is_space_padded() {
+        true => file.copy()?,
+        false => file.null_padded()?,
+    };
+    Node::scalar(file, memory, Dtype::bytes(file.size()? as u64))
 }
 
 /// Raw bytes; h5py's tag may say which numpy type they are.

@@ -1,6 +1,6 @@
 //! `--include` and `--exclude`: globs on the paths of datasets.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{Error, Kind, Result};
 
@@ -27,6 +27,15 @@ impl PathFilter {
         let included = self.include.as_ref().is_none_or(|set| set.is_match(path));
         included && !self.exclude.is_match(path)
     }
+}
+
+/// One glob on paths, as `--include` has them.
+pub fn glob(text: &str) -> std::result::Result<Glob, globset::Error> {
+    let anchored = match text.starts_with('/') {
+        true => text.trim_end_matches('/').to_owned(),
+        false => format!("**/{}", text.trim_end_matches('/')),
+    };
+    GlobBuilder::new(&format!("{anchored}{{,/**}}")).literal_separator(true).build()
 }
 
 fn set(globs: &[String]) -> Result<GlobSet> {

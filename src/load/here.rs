@@ -2,6 +2,7 @@
 //! process has one thread, which no library can know; the price is that a file that crashes the HDF5
 //! library crashes the program.
 
+use std::sync::mpsc;
 use std::time::Instant;
 
 use super::keeper;
@@ -13,7 +14,7 @@ use super::{Observer, Outcome, Request};
 use crate::shm::place::Place;
 use crate::{Error, Kind, Result};
 
-/// Loads a project on the caller's thread. Between two datasets, and now and then while the file is
+/// Loads a project within this process; observer and `go_on` are called on the caller's thread. Between two datasets, and now and then while the file is
 /// planned, `go_on` is asked.
 ///
 /// # Errors
@@ -50,8 +51,8 @@ pub fn run_here(
         }
         Ok(())
     };
-    let mut line = KeeperLine::within(Sender::call(&mut keeper));
-    let loaded = loader::load(request, place, &token, &mut line).map(Option::unwrap_or_default);
+    let loaded = beside(&mut keeper, |line| loader::load(request, place, &token, line));
+    let loaded = loaded.map(Option::unwrap_or_default);
     for note in loaded.iter().flat_map(|loaded| &loaded.failed) {
         observer.warn(note);
     }
@@ -70,5 +71,29 @@ pub fn run_here(
         lifetime: request.lifetime,
         elapsed: begun.elapsed(),
         held,
+    })
+}
+
+/// Runs the loader in a thread of its own, whose messages `keeper` answers in this one: its workers may
+/// speak from any thread, and an observer need not be able to.
+fn beside<T: Send>(
+    keeper: &mut dyn FnMut(&Message) -> Result<()>,
+    load: impl FnOnce(&mut KeeperLine) -> Result<T> + Send,
+) -> Result<T> {
+    let (said, heard) = mpsc::channel::<(Message, mpsc::Sender<Result<()>>)>();
+    let gone = || Error::new(Kind::Busy, "the load was given up");
+    let sender = Sender::call(move |message| {
+        let (answer, answered) = mpsc::channel();
+        said.send((message.clone(), answer)).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())?
+    });
+    let mut line = KeeperLine::within(sender);
+    std::thread::scope(|scope| {
+        let loader = scope.spawn(move || load(&mut line));
+        for (message, answer) in heard {
+            // A loader that does not wait for the answer does not need it.
+            let _ = answer.send(keeper(&message));
+        }
+        loader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

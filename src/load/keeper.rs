@@ -209,8 +209,7 @@ fn make(
     child.wait();
     let text = format!("{}\n{}", mark(place, &token), loaded.metadata);
     let amend = |record: &mut Record| amend_record(record, &planned, &loaded);
-    change
-        .publish(text, &request.access(), replace, amend, || std::thread::sleep(request.grace))?;
+    change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
     Ok((planned, token, loaded, life))
 }
 
@@ -220,6 +219,7 @@ pub(super) fn amend_record(record: &mut Record, planned: &Planned, loaded: &Load
     record.left_out =
         planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
     record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
+    record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
 }
 
 /// Whether a project in the way may be replaced: what is provably dead counts as absent.
@@ -241,6 +241,11 @@ pub(super) fn may_replace(request: &Request, there: Option<&Project>) -> Result<
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let hint = match project.state {
+        State::Elsewhere => {
+            format!(
+                "it is not of this node{why}; choose another name, or another root with --root DIR"
+            )
+        }
         State::Live => {
             format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'")
         }
@@ -284,6 +289,7 @@ pub(super) fn record(place: &Place, request: &Request, token: &Token) -> Record 
         selection: request.selection.clone(),
         left_out: Vec::new(),
         attributes: toml::Table::new(),
+        extras: None,
         replaces: Vec::new(),
         metadata: None,
     }

@@ -37,6 +37,7 @@ pub enum Message {
 
 /// An array as it will be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedArray {
     /// Path in the project, with the fields of compounds.
     pub path: String,
@@ -84,6 +85,9 @@ pub struct Loaded {
     pub metadata: String,
     /// Attributes of groups and compound datasets by path, as TOML text.
     pub attributes: String,
+    /// Types, storage and exact attributes of the sources, for the ledger.
+    #[serde(default)]
+    pub extras: String,
     /// Segments made.
     pub arrays: u64,
     /// Bytes of the arrays.
@@ -93,28 +97,31 @@ pub struct Loaded {
 }
 
 /// The loader's end of the line to its keeper.
-pub struct Sender<'a>(Line<'a>);
+pub struct Sender(Line);
 
-enum Line<'a> {
+enum Line {
     Pipe(File),
-    Call(&'a mut dyn FnMut(&Message) -> Result<()>),
+    Call(Box<Call>),
 }
 
-impl std::fmt::Debug for Sender<'_> {
+/// A keeper in the same process, which answers at once.
+type Call = dyn FnMut(&Message) -> Result<()> + Send;
+
+impl std::fmt::Debug for Sender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sender").finish_non_exhaustive()
     }
 }
 
-impl<'a> Sender<'a> {
+impl Sender {
     /// Over this pipe.
     pub fn new(pipe: File) -> Self {
         Self(Line::Pipe(pipe))
     }
 
     /// To a keeper in this process, whose error ends the load.
-    pub fn call(keeper: &'a mut dyn FnMut(&Message) -> Result<()>) -> Self {
-        Self(Line::Call(keeper))
+    pub fn call(keeper: impl FnMut(&Message) -> Result<()> + Send + 'static) -> Self {
+        Self(Line::Call(Box::new(keeper)))
     }
 
     /// Sends a message.

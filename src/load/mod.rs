@@ -2,28 +2,44 @@
 //! HDF5 is parsed and read.
 
 mod background;
+mod cast;
 mod command;
+mod convert;
 mod filter;
+mod geometry;
 mod here;
 mod hold;
+mod job;
 mod keeper;
+mod library;
 mod loader;
 mod making;
 mod message;
+mod mover;
+mod numa;
+mod pages;
 mod plan;
+mod pool;
 mod process;
+mod reader;
 mod signals;
+mod sink;
+mod target;
+mod voice;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use background::{Background, Ready, Side, Watched};
 pub use command::run as run_command;
+pub use filter::PathFilter;
 pub use here::run_here;
 pub use hold::{Ending, Held};
 pub use keeper::{Outcome, dry_run, run};
 pub(crate) use making::Making;
 pub use message::{Planned, PlannedArray};
+pub use numa::Numa;
 pub use signals::Signals;
 
 use crate::shm::directory::Access;
@@ -76,6 +92,12 @@ pub struct Request {
     pub job: Option<Job>,
     /// Tell of every segment.
     pub trace: bool,
+    /// Threads that read; `None` for as many as the processors this process may use.
+    pub jobs: Option<NonZeroUsize>,
+    /// Where pages come from; `None` leaves it to the system.
+    pub numa: Option<Numa>,
+    /// Compare everything with HDF5's own read afterwards.
+    pub verify: bool,
 }
 
 impl Request {

@@ -1,7 +1,7 @@
 //! The plan of a load: which segments there will be, what they are called in the project, and what was
 //! left out. Nothing is moved here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,12 @@ use indexmap::IndexMap;
 use toml::{Table, Value};
 
 use super::Input;
+use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
 use super::message::{Planned, PlannedArray};
-use crate::h5::{self, Attributes, Child, Dataset, Form, Group, Inventory, Leaf};
+use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf};
+use crate::shm::dtype::Dtype;
+use crate::shm::extras::Extras;
 use crate::shm::ledger::{Note, Source};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
@@ -22,8 +25,42 @@ use crate::{Error, Kind, Result};
 pub struct Piece {
     /// Path in the project.
     pub path: String,
-    /// What the bytes mean.
+    /// What the file's bytes mean.
     pub leaf: Leaf,
+    /// What is done to them on the way.
+    pub conversion: Option<Conversion>,
+    /// Bytes in the segment.
+    pub bytes: u64,
+}
+
+impl Piece {
+    fn new(path: String, leaf: &Leaf, conversions: &Conversions) -> Result<Self> {
+        let conversion = conversions.of(&path, &leaf.dtype)?;
+        let mut piece = Self { path, leaf: leaf.clone(), conversion, bytes: 0 };
+        let bytes = piece.dtype().nbytes(&leaf.shape).filter(|&bytes| i64::try_from(bytes).is_ok());
+        let too_large = || {
+            let message = format!("'{}' is too large as {}", piece.path, piece.dtype());
+            Error::new(Kind::NoMemory, message)
+        };
+        piece.bytes = bytes.ok_or_else(too_large)?;
+        Ok(piece)
+    }
+
+    /// What the values are in the segment.
+    pub fn dtype(&self) -> &Dtype {
+        self.conversion.as_ref().map_or(&self.leaf.dtype, Conversion::to)
+    }
+
+    /// Bytes of the values of one element of the dataset.
+    pub fn width(&self) -> u64 {
+        self.leaf.per_element().saturating_mul(self.dtype().itemsize())
+    }
+
+    /// Whether elements of `size` bytes are these values as they will be.
+    pub fn is_plain(&self, size: u64) -> bool {
+        let whole = self.leaf.content == Content::Value && self.leaf.offset == 0;
+        whole && self.conversion.is_none() && self.width() == size
+    }
 }
 
 /// All segments of one dataset.
@@ -54,6 +91,7 @@ pub struct Plan {
     pub sources: Vec<Source>,
     root: Tree,
     attributes: Table,
+    extras: Extras,
     skips: Vec<Note>,
     damaged: Vec<Note>,
     left_out: Vec<Note>,
@@ -76,6 +114,7 @@ impl Plan {
     pub fn make(
         inputs: &[Input],
         filter: &PathFilter,
+        conversions: &Conversions,
         keep_going: bool,
         looking: &mut dyn FnMut(&str),
     ) -> Result<Self> {
@@ -85,12 +124,17 @@ impl Plan {
             let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
             let options = h5::Options { select: &select, seen: &mut *looking, keep_going };
             let inventory = h5::inventory(&input.path, options)?;
-            plan.add(inventory, input)?;
+            plan.add(inventory, input, conversions)?;
         }
         Ok(plan)
     }
 
-    fn add(&mut self, inventory: Inventory, input: &Input) -> Result<()> {
+    fn add(
+        &mut self,
+        inventory: Inventory,
+        input: &Input,
+        conversions: &Conversions,
+    ) -> Result<()> {
         let group = input.group.as_deref();
         let main = self.sources.len() - 1;
         for path in &inventory.sources {
@@ -107,9 +151,10 @@ impl Plan {
         let mut pieces = BTreeMap::new();
         let prefix = within(group, "");
         let mut tree = Tree::new();
+        let (inventory_ref, pieces) = (&inventory, &mut pieces);
         let mut builder =
-            Builder { plan: self, inventory: &inventory, number, pieces: &mut pieces };
-        builder.group(&inventory.root, &prefix, group.is_none(), &mut tree);
+            Builder { plan: self, inventory: inventory_ref, conversions, number, pieces };
+        builder.group(&inventory.root, &prefix, group.is_none(), &mut tree)?;
         match group {
             None => self.root = tree,
             Some(name) => drop(self.root.insert(name.to_owned(), Entry::Group(tree))),
@@ -123,8 +168,8 @@ impl Plan {
         let array = |piece: &Piece| PlannedArray {
             path: piece.path.clone(),
             shape: piece.leaf.shape.clone(),
-            dtype: piece.leaf.dtype.to_string(),
-            bytes: piece.leaf.nbytes(),
+            dtype: piece.dtype().to_string(),
+            bytes: piece.bytes,
         };
         Planned {
             arrays: self.pieces.iter().map(array).collect(),
@@ -141,12 +186,17 @@ impl Plan {
         toml::to_string(&self.attributes).unwrap_or_default()
     }
 
+    /// What an export needs and the metadata has no place for, as the ledger keeps it.
+    pub fn extras(&self) -> String {
+        self.extras.to_text()
+    }
+
     /// The metadata's text without its mark; `failed` are numbers of tasks that came to nothing.
     pub fn metadata(
         &self,
         project: &ProjectName,
         token: &Token,
-        failed: &[(usize, usize)],
+        failed: &HashSet<(usize, usize)>,
     ) -> String {
         let root = self.nodes(&self.root, project, token, failed);
         metadata::Metadata { mark: None, root }.to_toml()
@@ -157,7 +207,7 @@ impl Plan {
         tree: &Tree,
         project: &ProjectName,
         token: &Token,
-        failed: &[(usize, usize)],
+        failed: &HashSet<(usize, usize)>,
     ) -> metadata::Group {
         let mut nodes = metadata::Group::with_capacity(tree.len());
         for (name, entry) in tree {
@@ -167,13 +217,19 @@ impl Plan {
                 }
                 Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
                 Entry::Array { piece, dataset } => {
-                    let leaf = &self.pieces[*piece].leaf;
+                    let Piece { leaf, .. } = &self.pieces[*piece];
+                    let dtype = self.pieces[*piece].dtype();
                     let source = &self.inventories[dataset.0].datasets[dataset.1];
+                    let attrs = match source.form {
+                        Form::Array(_) => source.attrs.values.clone(),
+                        // They are the compound's, not the field's: the ledger keeps them.
+                        Form::Table(_) => Table::new(),
+                    };
                     metadata::Node::Array(Array {
                         segment: SegmentName::new(project, token, *piece as u64).to_text(),
                         shape: leaf.shape.clone(),
-                        dtype: leaf.dtype.to_string(),
-                        attrs: source.attrs.values.clone(),
+                        dtype: dtype.to_string(),
+                        attrs,
                     })
                 }
             };
@@ -187,13 +243,16 @@ impl Plan {
 struct Builder<'a> {
     plan: &'a mut Plan,
     inventory: &'a Inventory,
+    conversions: &'a Conversions,
     number: usize,
     pieces: &'a mut BTreeMap<usize, usize>,
 }
 
 impl Builder<'_> {
-    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) {
-        self.attributes(&group.attrs, if path.is_empty() { "/" } else { path });
+    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) -> Result<()> {
+        let shown = if path.is_empty() { "/" } else { path };
+        self.attributes(&group.attrs, shown);
+        self.plan.extras.add_group(shown, &group.attrs.exact);
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
             // The reader takes any table with this key for an array; only the top level is safe.
@@ -205,29 +264,31 @@ impl Builder<'_> {
             let entry = match child {
                 Child::Group(inner) => {
                     let mut tree = Tree::new();
-                    self.group(inner, &path, false, &mut tree);
+                    self.group(inner, &path, false, &mut tree)?;
                     Entry::Group(tree)
                 }
-                Child::Dataset(number) => self.dataset(*number, &path),
+                Child::Dataset(number) => self.dataset(*number, &path)?,
             };
             tree.insert(name.clone(), entry);
         }
+        Ok(())
     }
 
-    fn dataset(&mut self, number: usize, path: &str) -> Entry {
+    fn dataset(&mut self, number: usize, path: &str) -> Result<Entry> {
         let inventory = self.inventory;
         let dataset = &inventory.datasets[number];
         let mut next = match self.pieces.get(&number) {
             Some(first) => *first,
-            None => self.add_task(number, dataset, path),
+            None => self.add_task(number, dataset, path)?,
         };
-        self.form(&dataset.form, number, &mut next)
+        self.plan.extras.add_dataset(path, (self.number, number), dataset);
+        Ok(self.form(&dataset.form, number, &mut next))
     }
 
-    fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> usize {
+    fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> Result<usize> {
         let first = self.plan.pieces.len();
         self.pieces.insert(number, first);
-        add_pieces(&dataset.form, path, &mut self.plan.pieces);
+        add_pieces(&dataset.form, path, self.conversions, &mut self.plan.pieces)?;
         let count = self.plan.pieces.len() - first;
         let task =
             Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
@@ -237,7 +298,7 @@ impl Builder<'_> {
             // The table of a compound has no place for attributes.
             Form::Table(_) => self.attributes(&dataset.attrs, path),
         }
-        first
+        Ok(first)
     }
 
     fn form(&self, form: &Form, number: usize, next: &mut usize) -> Entry {
@@ -271,15 +332,21 @@ impl Builder<'_> {
     }
 }
 
-fn add_pieces(form: &Form, path: &str, pieces: &mut Vec<Piece>) {
+fn add_pieces(
+    form: &Form,
+    path: &str,
+    conversions: &Conversions,
+    pieces: &mut Vec<Piece>,
+) -> Result<()> {
     match form {
-        Form::Array(leaf) => pieces.push(Piece { path: path.to_owned(), leaf: leaf.clone() }),
+        Form::Array(leaf) => pieces.push(Piece::new(path.to_owned(), leaf, conversions)?),
         Form::Table(fields) => {
             for (name, form) in fields {
-                add_pieces(form, &format!("{path}/{name}"), pieces);
+                add_pieces(form, &format!("{path}/{name}"), conversions, pieces)?;
             }
         }
     }
+    Ok(())
 }
 
 fn count(tree: &Tree) -> u64 {

@@ -34,15 +34,15 @@ pub struct Loader {
 
 /// What the loader process has of its keeper.
 #[derive(Debug)]
-pub struct KeeperLine<'a> {
+pub struct KeeperLine {
     /// Where messages go.
-    pub sender: Sender<'a>,
+    pub sender: Sender,
     go: Option<File>,
 }
 
-impl<'a> KeeperLine<'a> {
+impl KeeperLine {
     /// To a keeper in the same process, which answers every message at once.
-    pub fn within(sender: Sender<'a>) -> Self {
+    pub fn within(sender: Sender) -> Self {
         Self { sender, go: None }
     }
 
@@ -55,8 +55,8 @@ impl<'a> KeeperLine<'a> {
         }
         let Ok(mut line) = go.try_clone() else { return false };
         std::thread::spawn(move || {
-            // Nothing more is ever said: the read ends when the keeper does.
-            let _ = line.read(&mut [0]);
+            // Nothing more is ever said: the read ends when the keeper does. A signal's handler may interrupt it.
+            while line.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::Interrupted) {}
             end_now(1);
         });
         true
@@ -68,7 +68,7 @@ impl Loader {
     ///
     /// # Errors
     /// As the system says.
-    pub fn start(work: impl FnOnce(KeeperLine<'_>)) -> Result<Self> {
+    pub fn start(work: impl FnOnce(KeeperLine)) -> Result<Self> {
         let cannot = |e| Error::io("cannot start the loader", e);
         let (from_loader, to_keeper) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let (from_keeper, to_loader) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;

@@ -2,8 +2,10 @@
 //! read like a file, so that nothing is ever interrupted halfway.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +25,8 @@ pub struct Signals {
     caught: SignalFd,
     interrupt: Arc<EventFd>,
     wants_interrupt: bool,
+    /// One that has come, but not been acted on.
+    pending: Cell<Option<Signal>>,
 }
 
 impl Signals {
@@ -46,7 +50,7 @@ impl Signals {
         let caught = SignalFd::with_flags(&blocked, flags).map_err(cannot)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let interrupt = Arc::new(EventFd::from_flags(flags).map_err(cannot)?);
-        Ok(Self { original, caught, interrupt, wants_interrupt })
+        Ok(Self { original, caught, interrupt, wants_interrupt, pending: Cell::new(None) })
     }
 
     /// Takes Ctrl-C too. It starts a thread: to be called after the last fork.
@@ -75,6 +79,9 @@ impl Signals {
 
     /// The signal that asked to end, if one has come.
     pub fn take(&self) -> Option<Signal> {
+        if let Some(signal) = self.pending.take() {
+            return Some(signal);
+        }
         if self.interrupt.read().is_ok() {
             return Some(Signal::SIGINT);
         }
@@ -89,6 +96,24 @@ impl Signals {
     pub fn restore(&self) -> Result<()> {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.original), None)
             .map_err(|e| Error::io("cannot restore the signal mask", e))
+    }
+
+    /// Waits for this long, or until a signal comes, which is left to be taken.
+    pub fn sleep(&self, duration: Duration) {
+        let end = Instant::now() + duration;
+        while let Some(left) =
+            end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
+            let step = u16::try_from(left.as_millis()).unwrap_or(u16::MAX).max(1);
+            // A failure to wait ends it early: nothing but comfort depends on it.
+            if self.wait(None, step).is_err() {
+                return;
+            }
+            if let Some(signal) = self.take() {
+                self.pending.set(Some(signal));
+                return;
+            }
+        }
     }
 
     /// Waits until `other` can be read, a signal has come, or `milliseconds` are over. True when

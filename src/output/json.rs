@@ -13,6 +13,7 @@ pub const SCHEMA: &str = "cute-shm/1";
 
 /// The one object on stdout.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Envelope<'a, B> {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
@@ -31,6 +32,7 @@ pub struct Envelope<'a, B> {
 
 /// Something that a user should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Warning {
     /// `skipped`, `damaged`, `root`, `mode`, `descriptors`, `state`.
     pub code: &'static str,
@@ -64,6 +66,7 @@ impl fmt::Display for Warning {
 
 /// A failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The kind of failure: it decides the exit code.
     pub code: &'static str,
@@ -88,6 +91,7 @@ impl From<&Error> for Failure {
 
 /// One project, in `list` and `show`.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Project {
     /// Its name.
     pub name: String,
@@ -103,8 +107,8 @@ pub struct Project {
     pub keeper: Option<Keeper>,
     /// The owner's user id.
     pub uid: u32,
-    /// Path of the metadata file.
-    pub metadata: String,
+    /// Path of the metadata file; null for orphans, which have none.
+    pub metadata: Option<String>,
     /// When it was loaded.
     pub created: Option<String>,
     /// Seconds since then.
@@ -129,6 +133,7 @@ pub struct Project {
 
 /// Who keeps a project.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Keeper {
     /// Process id.
     pub pid: u32,
@@ -138,6 +143,7 @@ pub struct Keeper {
 
 /// One array.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Array {
     /// `/group/name`.
     pub key: String,
@@ -151,8 +157,24 @@ pub struct Array {
     pub segment: String,
     /// Whether the segment is gone.
     pub missing: bool,
+    /// How the source stored it; null when that is not known, and in `list`.
+    pub storage: Option<Storage>,
     /// Attributes; NaN and infinity, which JSON lacks, as the strings "nan", "inf" and "-inf".
     pub attrs: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How a file stored an array.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Storage {
+    /// `compact`, `contiguous`, `chunked`, `external` or `virtual`.
+    pub layout: String,
+    /// The extents of a chunk.
+    pub chunk: Option<Vec<u64>>,
+    /// Names of the filters, in the order of writing.
+    pub filters: Vec<String>,
+    /// The names of an enum's values.
+    pub enum_names: std::collections::BTreeMap<String, i64>,
 }
 
 /// A TOML value in JSON.

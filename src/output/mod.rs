@@ -3,6 +3,8 @@
 pub mod json;
 pub mod progress;
 pub mod ready;
+#[cfg(test)]
+mod schema;
 pub mod table;
 pub mod text;
 
@@ -201,7 +203,7 @@ impl<'a, B: Serialize> Output<'a, B> {
         match self.broken {
             // Whoever closed the pipe has read enough.
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                say(&format!("error: cannot write the result: {error}"));
+                say(&format!("error: {}", Error::io("cannot write the result", error)));
                 if code == 0 { Kind::Io.exit_code() } else { code }
             }
             _ => code,

@@ -14,6 +14,7 @@ pub const PAGE: u64 = 4096;
 
 /// One limit and what it leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bound {
     /// What limits, in words.
     pub what: String,

@@ -65,12 +65,17 @@ impl<'a> Change<'a> {
     fn recover(place: &'a Place, lock: ChangeLock, uid: u32) -> Result<Option<Self>> {
         let key = lock.key().clone();
         place.shm.remove(&key.file(File::LedgerTemporary))?;
-        let Some((mut ledger, _)) = Ledger::read(&place.shm, &key)? else {
+        let found = match Ledger::read(&place.shm, &key) {
+            // What cannot be understood claims nothing: what it owned is left to gc as orphans.
+            Err(error) if error.kind() == Kind::Corrupt => None,
+            found => found?,
+        };
+        let Some((mut ledger, _)) = found else {
             let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
             return Ok(Some(Self { place, lock, uid, ledger }));
         };
         if ledger.removing.is_some() {
-            removal::finish(place, lock, &ledger)?;
+            removal::finish(place, lock, &ledger, uid)?;
             return Ok(None);
         }
         let before = ledger.clone();
@@ -100,7 +105,7 @@ impl<'a> Change<'a> {
         change.remove_loads(&dead)?;
         change.remove_replaced()?;
         if change.ledger != before {
-            change.save()?;
+            change.save_if_room()?;
         }
         Ok(Some(change))
     }
@@ -119,7 +124,9 @@ impl<'a> Change<'a> {
             }
             _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
         };
-        let nothing = project.file.is_none() && project.ledger.is_none();
+        // What cannot be read is there all the same.
+        let nothing =
+            project.file.is_none() && project.ledger.is_none() && project.state != State::Foreign;
         Ok((!nothing).then_some(project))
     }
 
@@ -187,12 +194,24 @@ impl<'a> Change<'a> {
         let name = self.lock.key().project.clone();
         let (temporary, file) = (temporary(&name, &next.token), name.metadata_file());
         root.write_temporary(&temporary, &text, access)?;
+        next.metadata = Some(text);
+        amend(&mut next);
+        let mut after = self.ledger.clone();
+        after.next = None;
+        after.retiring.extend(after.current.take().map(|old| old.token));
+        after.current = Some(next);
+        // What the ledger will say is written before the commit: afterwards nothing may fail for want of memory.
+        if let Err(error) = after.prepare(&self.place.shm, self.lock.key()) {
+            root.remove(&temporary)?;
+            return Err(error);
+        }
         let published = match replace {
             true => root.rename(&temporary, &file).map(|()| true),
             false => root.rename_new(&temporary, &file),
         };
         if !matches!(published, Ok(true)) {
             root.remove(&temporary)?;
+            self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
             published?;
             return Err(Error::new(
                 Kind::Exists,
@@ -201,12 +220,8 @@ impl<'a> Change<'a> {
             .about(name.to_text())
             .with_hint("use --overwrite to replace it"));
         }
-        next.metadata = Some(text);
-        amend(&mut next);
-        self.ledger.next = None;
-        self.ledger.retiring.extend(self.ledger.current.take().map(|old| old.token));
-        self.ledger.current = Some(next);
-        self.save()?;
+        self.ledger = after;
+        Ledger::put(&self.place.shm, self.lock.key())?;
         let replaces =
             self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
         if replaces || !self.ledger.retiring.is_empty() {
@@ -214,7 +229,7 @@ impl<'a> Change<'a> {
             let retired = std::mem::take(&mut self.ledger.retiring);
             self.remove_loads(&retired)?;
             self.remove_replaced()?;
-            self.save()?;
+            self.save_if_room()?;
         }
         Ok(())
     }
@@ -263,10 +278,13 @@ impl<'a> Change<'a> {
                 root.remove(&temporary(&self.lock.key().project, &next.token))?;
             }
             self.remove_loads(&[next.token])?;
-            self.save()?;
+            if self.ledger.current.is_some() {
+                self.save_if_room()?;
+            }
         }
         let nothing_left = self.ledger.current.is_none() && self.ledger.retiring.is_empty();
         if nothing_left {
+            self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
             self.place.shm.remove(&self.lock.key().file(File::Ledger))?;
             return self.lock.remove_file(&self.place.shm);
         }
@@ -310,6 +328,15 @@ impl<'a> Change<'a> {
             }
         }
         Ok(())
+    }
+
+    /// As [`Self::save`], where the ledger as it was leads the next holder to the same end: a full memory
+    /// is no failure then.
+    fn save_if_room(&self) -> Result<()> {
+        match self.save() {
+            Err(error) if error.kind() == Kind::NoMemory => Ok(()),
+            saved => saved,
+        }
     }
 
     fn save(&self) -> Result<()> {

@@ -55,8 +55,12 @@ impl Directory {
         let shown = path.display();
         let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| {
             let error = Error::io(format!("cannot open the directory '{shown}'"), errno);
+            if path.is_symlink() {
+                let message = format!("'{shown}' is refused: it is a symbolic link");
+                return Error::new(Kind::Permission, message);
+            }
             match errno {
-                Errno::ENOTDIR | Errno::ELOOP => error.with_kind(Kind::Permission),
+                Errno::ENOTDIR => error.with_kind(Kind::Permission),
                 _ => error,
             }
         })?;

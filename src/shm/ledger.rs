@@ -10,10 +10,14 @@ use toml::Table;
 
 use super::directory::{Access, Directory, FileId};
 use super::name::{PREFIX, ProjectName, Token};
+use super::segment::full;
 use crate::{Error, Kind, Result};
 
 /// The largest ledger that is read: it holds a copy of the metadata.
 const LIMIT: u64 = 512 << 20;
+
+/// The format that this program writes; a newer one it does not touch.
+const VERSION: u32 = 1;
 
 /// Which project of whom: the part of file names that follows from root and owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +78,7 @@ fn fnv1a(text: &str) -> u32 {
 
 /// How long a project lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Lifetime {
     /// Until it is unlinked, or the node reboots.
@@ -97,6 +102,7 @@ pub struct Keeper {
 
 /// A batch job that uses a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Job {
     /// `slurm`, `pbs`, `lsf` or `other`.
     pub scheduler: String,
@@ -109,6 +115,7 @@ pub struct Job {
 
 /// A file that was read, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Source {
     /// Absolute path.
     pub path: String,
@@ -135,6 +142,12 @@ pub struct Selection {
     /// Globs on dataset paths to leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Numbers are turned into the machine's byte order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub native: bool,
+    /// Types to convert to, as `PATTERN=DTYPE`; the last that matches a path counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dtypes: Vec<String>,
     /// Permission bits of the segments.
     pub mode: u32,
     /// The group that they belong to.
@@ -144,6 +157,7 @@ pub struct Selection {
 
 /// Something that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Note {
     /// Where in the file.
     pub path: String,
@@ -179,6 +193,9 @@ pub struct Record {
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
+    /// What an export needs to write the sources again: `shm::extras` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extras: Option<String>,
     /// Segments of another program that this load replaces: they go once it is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
@@ -214,7 +231,7 @@ impl Ledger {
     /// An empty ledger for a project in `root`.
     pub fn new(root: &Directory) -> Self {
         Self {
-            version: 1,
+            version: VERSION,
             root: root.path().to_string_lossy().into_owned(),
             root_id: root.id().to_string(),
             retiring: Vec::new(),
@@ -243,6 +260,11 @@ impl Ledger {
             Error::new(Kind::Corrupt, format!("the ledger '{}' {why}", shown.display()))
         };
         let ledger: Self = toml::from_str(&text).map_err(|e| corrupt(e.message()))?;
+        if ledger.version > VERSION {
+            let message =
+                format!("the ledger '{}' was written by a newer cute-shm", shown.display());
+            return Err(Error::new(Kind::Permission, message));
+        }
         let hash = fnv1a(&format!("{}:{}", ledger.root_id, stat.st_uid));
         if format!("{hash:08x}") != key.hash {
             return Err(corrupt("does not belong to its name"));
@@ -253,13 +275,29 @@ impl Ledger {
     /// Replaces the ledger of `key`. The change lock must be held.
     ///
     /// # Errors
-    /// As the system says; the old ledger is whole then.
+    /// As the system says, [`Kind::NoMemory`] when the shared memory is full; the old ledger is whole then.
     pub fn write(&self, shm: &Directory, key: &Key) -> Result<()> {
+        self.prepare(shm, key)?;
+        Self::put(shm, key)
+    }
+
+    /// The first half of [`Self::write`], which takes memory.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn prepare(&self, shm: &Directory, key: &Key) -> Result<()> {
         let text = toml::to_string(self)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write the ledger: {e}")))?;
         let temporary = key.file(File::LedgerTemporary);
-        shm.write_temporary(&temporary, &text, &Access::default())?;
-        shm.rename(&temporary, &key.file(File::Ledger))
+        shm.write_temporary(&temporary, &text, &Access::default()).map_err(|e| full(e, shm))
+    }
+
+    /// The second half of [`Self::write`]: what was prepared becomes the ledger. It takes no memory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn put(shm: &Directory, key: &Key) -> Result<()> {
+        shm.rename(&key.file(File::LedgerTemporary), &key.file(File::Ledger))
     }
 }
 
@@ -279,6 +317,7 @@ pub(crate) mod tests {
             selection: Selection::default(),
             left_out: Vec::new(),
             attributes: Table::new(),
+            extras: Some("{\"types\": []}".to_owned()),
             replaces: vec!["y".to_owned()],
             metadata: Some("# x\n[a]\n".to_owned()),
         }

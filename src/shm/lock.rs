@@ -12,6 +12,7 @@ use nix::sys::stat::fstat;
 use super::directory::{Directory, FileId};
 use super::ledger::{self, Key};
 use super::name::Token;
+use super::segment::full;
 use crate::error::Told;
 use crate::{Error, Kind, Result};
 
@@ -187,7 +188,7 @@ fn open(shm: &Directory, key: &Key) -> Result<Option<File>> {
 
 /// Makes the lock file, locked before it has a name; `None` when another was quicker.
 fn make(shm: &Directory, key: &Key) -> Result<Option<File>> {
-    let file = shm.create_unnamed()?;
+    let file = shm.create_unnamed().map_err(|e| full(e, shm))?;
     try_lock(&file, Byte::Change, libc::F_WRLCK)?;
     let linked = shm.link(&file, &key.file(ledger::File::Lock))?;
     Ok(linked.then_some(file))

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use memmap2::{Mmap, MmapMut, MmapOptions};
+use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 
 use crate::{Error, Result};
 
@@ -30,10 +30,56 @@ impl Filling {
         map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
     }
 
+    /// Maps `len` bytes from `offset` on of a new segment. Their memory must have been reserved, and no
+    /// other mapping that lives meanwhile may be filled at the same bytes.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn map_part(file: &File, offset: u64, len: u64) -> Result<Self> {
+        let Ok(size) = usize::try_from(len) else {
+            return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));
+        };
+        if size == 0 {
+            return Ok(Self(None));
+        }
+        // SAFETY: as for `map`; the caller (`load::target`) keeps count of the parts that are mapped.
+        let map = unsafe { MmapOptions::new().offset(offset).len(size).map_mut(file) };
+        map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
+    }
+
+    /// Takes huge pages for a part of a new segment, where the file system gives them to mappings that
+    /// ask for them; small ones otherwise. Full memory is `EFAULT`, not a signal.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn reserve_huge(file: &File, offset: u64, len: u64) -> Result<()> {
+        let part = Self::map_part(file, offset, len)?;
+        let Some(map) = &part.0 else { return Ok(()) };
+        // A kernel without huge pages refuses the advice, which is no failure.
+        let _ = map.advise(Advice::HugePage);
+        let cannot = |e| Error::io(format!("cannot reserve {len} bytes of shared memory"), e);
+        loop {
+            match map.advise(Advice::PopulateWrite) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // Linux before 5.14 does not know the advice.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    return allocate(file, offset, len).map_err(cannot);
+                }
+                done => return done.map_err(cannot),
+            }
+        }
+    }
+
     /// The bytes to fill.
     pub fn bytes(&mut self) -> &mut [u8] {
         self.0.as_deref_mut().unwrap_or_default()
     }
+}
+
+fn allocate(file: &File, offset: u64, len: u64) -> std::io::Result<()> {
+    let signed = |n| i64::try_from(n).map_err(|_| std::io::Error::from_raw_os_error(libc::EFBIG));
+    let flags = nix::fcntl::FallocateFlags::empty();
+    Ok(nix::fcntl::fallocate(file, flags, signed(offset)?, signed(len)?)?)
 }
 
 /// A published segment, mapped to read.

@@ -164,16 +164,17 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
     match project.state {
         State::Stale | State::Abandoned => Ok((Action::Reap, why())),
         State::Broken | State::Corrupt if options.broken => Ok((Action::Reap, why())),
-        State::Broken | State::Corrupt => {
-            keep(&format!("{}: {} (--broken reaps it)", project.state, why()))
+        State::Broken | State::Corrupt => keep(&format!("{} (--broken reaps it)", why())),
+        State::Detached if options.repair && place.root.is_none() => {
+            keep(&format!("{}, and its root cannot be seen from here", why()))
         }
         State::Detached if options.repair => Ok((Action::Repair, why())),
         State::Detached => keep(&format!("{} (--repair restores it)", why())),
-        State::Orphan if options.orphans => decide_orphan(place, project, options),
+        State::Orphan if options.orphans => Ok(decide_orphan(place, project, options)),
         State::Orphan => keep(&format!("{} (--orphans reaps what nobody has)", why())),
         State::Live if project.changing => keep("somebody changes it just now"),
-        State::Live if !project.leftovers.is_empty() => {
-            Ok((Action::Recover, "an interrupted change left segments".to_owned()))
+        State::Live if project.unfinished => {
+            Ok((Action::Recover, "an interrupted change left something".to_owned()))
         }
         State::Live => decide_old(place, project, options),
         State::Foreign | State::Elsewhere => keep(&why()),
@@ -204,19 +205,18 @@ fn is_of(listed: &Job, ended: &Job) -> bool {
     listed.id == ended.id && listed.restart <= ended.restart
 }
 
-fn decide_orphan(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {
+fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action, String) {
     let youngest = project.leftovers.values().map(|segment| segment.mtime).max().unwrap_or(0);
     let age = jiff::Timestamp::now().as_second() - youngest;
     if age < options.min_age {
-        return Ok((
-            Action::Keep,
-            format!("an orphan of {age} s: younger than {} s", options.min_age),
-        ));
+        return (Action::Keep, format!("an orphan of {age} s: younger than {} s", options.min_age));
     }
-    if is_used(place, project)? {
-        return Ok((Action::Keep, "an orphan that a process has open".to_owned()));
+    match is_used(place, project) {
+        Ok(false) => (Action::ReapOrphans, "nothing claims it and nobody has it".to_owned()),
+        Ok(true) => (Action::Keep, "an orphan that a process has open".to_owned()),
+        // What somebody planted under such a name must not keep gc from its work.
+        Err(error) => (Action::Keep, error.to_string()),
     }
-    Ok((Action::ReapOrphans, "nothing claims it and nobody has it".to_owned()))
 }
 
 fn decide_old(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {
@@ -265,21 +265,18 @@ fn reap_orphans(place: &Place, item: &Item) -> Result<Vec<Removed>> {
 
 fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>> {
     let project = &item.project;
-    // What an interrupted change left is removed as soon as its lock is taken; it is counted before.
-    let leftovers = removal::segments_of(project, &place.shm)
+    // What an interrupted change left is removed as soon as its lock is taken: it is counted before.
+    let (leftovers, others): (Vec<_>, Vec<_>) = removal::segments_of(project, &place.shm)
         .into_iter()
-        .filter(|removed| project.leftovers.contains_key(&removed.name))
-        .collect::<Vec<_>>();
+        .partition(|removed| project.leftovers.contains_key(&removed.name));
     let mut change = Change::begin_for(place, &project.key, project.uid, &mut || Ok(false))?;
     let survey = Survey::take(place)?;
     let now = state::judge_locked(place, &survey, &project.key, project.uid)?;
     let (action, _) = decide(place, &now, options)?;
     match action {
         Action::Reap => {
-            let mut removed = change.remove(&now)?;
-            removed
-                .extend(leftovers.into_iter().filter(|one| !now.leftovers.contains_key(&one.name)));
-            return Ok(removed);
+            change.remove(&now)?;
+            return Ok(others.into_iter().chain(leftovers).collect());
         }
         Action::DropJob => {
             if let Some(job) = &options.job {

@@ -51,9 +51,15 @@ pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<
         (None, None) => Ledger::new(&place.shm),
     };
     ledger.removing = Some(names.iter().map(SegmentName::to_text).collect());
-    ledger.write(&place.shm, lock.key())?;
+    match ledger.write(&place.shm, lock.key()) {
+        // Removing is what makes room. A kill now would leave a project that is broken or abandoned.
+        Err(error) if error.kind() == Kind::NoMemory => {}
+        written => written?,
+    }
     if let (Some(file), Some(root)) = (&project.file, &place.root)
-        && !take_metadata(root, lock.key(), |text, id| id == file.id && text == file.text)?
+        && !take_metadata(root, lock.key(), project.uid, |text, id| {
+            id == file.id && text == file.text
+        })?
     {
         restore(place, lock.key(), project.ledger.as_ref())?;
         let name = project.name();
@@ -76,11 +82,12 @@ pub fn remove_segment(shm: &Directory, name: &SegmentName) -> Result<bool> {
     Ok(removed)
 }
 
-/// Finishes an interrupted removal.
+/// Finishes an interrupted removal of user `uid`, whose ledger may say anything: what belongs to another
+/// user stays.
 ///
 /// # Errors
 /// As the system says.
-pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
+pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger, uid: u32) -> Result<()> {
     let project = lock.key().project.clone();
     let removing: HashSet<&str> = ledger.removing.iter().flatten().map(String::as_str).collect();
     let ours = |text: &str| {
@@ -89,12 +96,16 @@ pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
     };
     if let Some(root) = &place.root {
         put_back_unless(root, lock.key(), ours)?;
-        take_metadata(root, lock.key(), |text, _| ours(text))?;
+        take_metadata(root, lock.key(), uid, |text, _| ours(text))?;
     }
-    let names: Vec<_> = removing
-        .iter()
-        .filter_map(|name| SegmentName::parse_for(&project, OsStr::new(name)))
-        .collect();
+    let mut names = Vec::new();
+    for name in
+        removing.iter().filter_map(|name| SegmentName::parse_for(&project, OsStr::new(name)))
+    {
+        if place.shm.stat_of(name.as_os_str())?.is_some_and(|stat| stat.st_uid == uid) {
+            names.push(name);
+        }
+    }
     remove_files(place, lock, &names)
 }
 
@@ -116,6 +127,10 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
     }
     let because = project.why.as_deref().unwrap_or("it is not ours");
     match project.state {
+        State::Orphan => {
+            let why = "is but segments that nothing claims".to_owned();
+            refused(why, "'cute-shm gc --orphans' reaps what nobody has")
+        }
         State::Foreign => refused(
             format!("cannot be judged: {because}"),
             "its owner, on its own node, can remove it",
@@ -137,9 +152,14 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
 fn take_metadata(
     root: &Directory,
     key: &Key,
+    uid: u32,
     expected: impl Fn(&str, FileId) -> bool,
 ) -> Result<bool> {
     let (name, aside) = (key.project.metadata_file(), aside(key));
+    if root.stat_of(&name)?.is_some_and(|stat| stat.st_uid != uid) {
+        // Another user's by now: there is none of ours.
+        return Ok(true);
+    }
     // A name that Python's pattern for metadata does not match, so that nobody reads it meanwhile.
     match root.rename(&name, &aside) {
         Ok(()) => {}

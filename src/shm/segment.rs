@@ -1,6 +1,7 @@
 //! Segments: created exclusively, reserved before anything is written, removed unless they are kept.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -55,6 +56,50 @@ impl<'a> NewSegment<'a> {
         Ok(())
     }
 
+    /// Gives the segment its length, without memory.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when it is longer than a file may be.
+    pub fn set_len(&self, bytes: u64) -> Result<()> {
+        self.file.set_len(bytes).map_err(|e| {
+            self.full(Error::io(
+                format!("cannot make segment '{}' {bytes} bytes long", self.name),
+                e,
+            ))
+        })
+    }
+
+    /// Reserves `bytes` from `start` on.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub fn reserve_part(&self, start: u64, bytes: u64) -> Result<()> {
+        while bytes > 0 {
+            match fallocate(&self.file, FallocateFlags::empty(), signed(start)?, signed(bytes)?) {
+                Ok(()) => break,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(self.cannot_reserve(bytes, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` at `offset`. Where memory was not reserved before, it is taken now: a write into
+    /// shared memory that is full is an error like that of a reservation.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|e| {
+            self.full(Error::io(format!("cannot write to segment '{}'", self.name), e))
+        })
+    }
+
+    /// An error that, if it says that memory is full, says so to the user.
+    pub fn full(&self, error: Error) -> Error {
+        full(error, self.shm)
+    }
+
     fn cannot_reserve(&self, bytes: u64, errno: Errno) -> Error {
         full(
             Error::io(format!("cannot reserve {bytes} bytes for segment '{}'", self.name), errno),
@@ -104,10 +149,10 @@ fn signed(bytes: u64) -> Result<i64> {
         .map_err(|_| Error::new(Kind::NoMemory, format!("{bytes} bytes are too many")))
 }
 
-/// "No space" and "file too large" mean that the memory does not suffice.
-fn full(error: Error, shm: &Directory) -> Error {
+/// "No space" and "file too large" (of a page that cannot be had: "bad address") mean that the memory does not suffice.
+pub(super) fn full(error: Error, shm: &Directory) -> Error {
     match error.errno() {
-        Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM) => {
+        Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM | libc::EFAULT) => {
             let shown = shm.path().display();
             error.with_kind(Kind::NoMemory).with_hint(format!(
                 "free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=BYTES '{shown}' \

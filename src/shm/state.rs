@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::directory::FileId;
 use super::host;
-use super::ledger::{Key, Ledger, Lifetime, Record};
+use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock;
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
@@ -25,6 +25,7 @@ pub const METADATA_LIMIT: u64 = 256 << 20;
 
 /// What was found of a project (DESIGN section 2), in the order in which it is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
@@ -80,7 +81,7 @@ impl fmt::Display for State {
 /// A segment that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentStat {
-    /// Its size.
+    /// Bytes of its array, as far as they are known; else its size.
     pub size: u64,
     /// Memory that it takes.
     pub resident: u64,
@@ -144,6 +145,8 @@ pub struct Project {
     pub missing: Vec<SegmentName>,
     /// Segments that the ledger owns but the metadata does not name, and all of an orphan.
     pub leftovers: IndexMap<SegmentName, SegmentStat>,
+    /// An interrupted change left something beside the project: segments, or a ledger that is not at rest.
+    pub unfinished: bool,
 }
 
 impl Project {
@@ -236,6 +239,7 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         present: IndexMap::new(),
         missing: Vec::new(),
         leftovers: IndexMap::new(),
+        unfinished: false,
     };
     let found = read_metadata(place, &project)?;
     let ledger = Ledger::read(&place.shm, key);
@@ -250,6 +254,7 @@ fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -
         Found::Unreadable(why) => (State::Foreign, Some(why)),
         Found::Bad(file, why) => {
             project.file = Some(file);
+            collect_leftovers(place, survey, &mut project)?;
             (State::Corrupt, Some(why))
         }
         Found::Good(file, metadata) => {
@@ -284,18 +289,20 @@ fn judge_with_metadata(
     if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(place, mark)) {
         return Ok((State::Elsewhere, Some(why)));
     }
-    if let Some(why) = collect_segments(place, project)? {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
         return Ok((State::Corrupt, Some(why)));
     }
-    collect_leftovers(place, survey, project)?;
     let whole = project.missing.is_empty();
+    let unfinished = is_unfinished(place, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
         None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
         Some(true) if !holder => {
             project.changing = true;
             return Ok((if whole { State::Live } else { busy_state(project) }, None));
         }
-        Some(_) => {}
+        Some(_) => project.unfinished = unfinished,
     }
     if project.ledger.as_ref().is_some_and(|ledger| ledger.removing.is_some()) {
         return Ok((State::Abandoned, Some("its removal was interrupted".to_owned())));
@@ -304,6 +311,22 @@ fn judge_with_metadata(
         return Ok(verdict);
     }
     Ok(judge_segments(place, project, mark.as_ref()))
+}
+
+/// Whether a change that did not come to its end left something: told only while nobody is at it.
+fn is_unfinished(place: &Place, project: &Project) -> Result<bool> {
+    let is_there = |file| Ok(place.shm.stat_of(&project.key.file(file))?.is_some());
+    if !project.leftovers.is_empty() || is_there(File::LedgerTemporary)? {
+        return Ok(true);
+    }
+    let Some(ledger) = &project.ledger else { return is_there(File::Lock) };
+    let metadata = project.metadata.as_ref();
+    let replaced = metadata.is_some_and(|metadata| {
+        let token = metadata.mark.as_ref().map(|mark| &mark.token);
+        let current = ledger.current.as_ref().map(|current| &current.token);
+        current.is_some() && token != current && !metadata.arrays().is_empty()
+    });
+    Ok(ledger.next.is_some() || !ledger.retiring.is_empty() || replaced)
 }
 
 /// A held project lives as long as its life lock is held.
@@ -372,10 +395,11 @@ fn judge_without_metadata(
     }
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
-    if let Some(why) = collect_segments(place, project)? {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
         return Ok((State::Corrupt, Some(why)));
     }
-    collect_leftovers(place, survey, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
         None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
         Some(true) if !holder => return Ok((busy_state(project), None)),
@@ -484,9 +508,12 @@ fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<Strin
             }
             Some(stat) => {
                 let there = SegmentStat::of(stat);
-                match array.nbytes().is_some_and(|bytes| bytes > there.size) {
-                    true => project.missing.push(segment),
-                    false => drop(project.present.insert(segment, there)),
+                let bytes = array.nbytes().unwrap_or(there.size);
+                if bytes > there.size {
+                    project.missing.push(segment);
+                } else {
+                    // An empty array's segment has a byte that is not the array's.
+                    project.present.insert(segment, SegmentStat { size: bytes, ..there });
                 }
             }
         }
@@ -611,6 +638,7 @@ pub fn orphans(place: &Place, survey: &Survey, judged: &[Project]) -> Result<Vec
                 present: IndexMap::new(),
                 missing: Vec::new(),
                 leftovers: IndexMap::new(),
+                unfinished: false,
             });
             orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
         }

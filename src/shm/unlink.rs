@@ -12,13 +12,17 @@ use crate::{Error, Kind, Result};
 /// How often somebody else at work on the project is waited for, 20 ms each.
 const PATIENCE: u32 = 100;
 
-/// The judged project of this name.
+/// The judged project of this name; its orphans when there is nothing else of it.
 ///
 /// # Errors
 /// [`Kind::NotFound`] when there is nothing of it.
 pub fn find(place: &Place, survey: &Survey, name: &ProjectName) -> Result<Project> {
     if let Some((key, uid)) = state::find(place, survey, name)? {
         return state::judge(place, survey, &key, uid);
+    }
+    let orphans = state::orphans(place, survey, &[])?;
+    if let Some(orphan) = orphans.into_iter().find(|orphan| orphan.name() == name) {
+        return Ok(orphan);
     }
     let shown = name.to_text();
     Err(Error::new(Kind::NotFound, format!("there is no project '{shown}'"))

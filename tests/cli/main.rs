@@ -1,3 +1,26 @@
-//! The command line, tested from outside.
+//! The command line, tested from outside: every test has directories and an environment of its own, and
+//! looks at all that the program says.
+//!
+//! Expected texts stand in the tests; `SNAPSHOTS=overwrite cargo test --test cli` writes them anew.
 
-fn main() {}
+// That is how snapbox writes them.
+#![allow(clippy::needless_raw_string_hashes)]
+
+mod completions;
+mod errors;
+mod exit_codes;
+mod fixtures;
+mod gc;
+mod held;
+mod json;
+mod lifetime;
+mod list;
+mod load_hdf5;
+mod man;
+mod names;
+mod output;
+mod sandbox;
+mod show;
+mod states;
+mod unlink;
+mod wait;

@@ -1,0 +1,81 @@
+//! Array keys on the command line: `/group/name`, or Python's `group.name` where that is unambiguous.
+
+use crate::shm::metadata::{Group, Node};
+use crate::{Error, Kind, Result};
+
+/// The path that `key` means in this tree.
+///
+/// # Errors
+/// [`Kind::NotFound`] when there is no such array or group, [`Kind::Usage`] when there are several.
+pub fn resolve(project: &str, root: &Group, key: &str) -> Result<String> {
+    let mut paths = Vec::new();
+    collect(root, "", &mut paths);
+    let slashed = format!("/{}", key.trim_matches('/'));
+    if slashed == "/" || paths.contains(&slashed) {
+        return Ok(slashed);
+    }
+    let mut found: Vec<String> =
+        paths.into_iter().filter(|path| path[1..].replace('/', ".") == key).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (None, _) => {
+            let message = format!("project '{project}' has no array '{key}'");
+            Err(Error::new(Kind::NotFound, message)
+                .about(key)
+                .with_hint(format!("'cute-shm show {project}' lists its arrays")))
+        }
+        (Some(last), false) => {
+            found.push(last);
+            Err(Error::new(Kind::Usage, format!("'{key}' is ambiguous: {}", found.join(", ")))
+                .about(key)
+                .with_hint("write it as /group/name"))
+        }
+    }
+}
+
+fn collect(group: &Group, path: &str, paths: &mut Vec<String>) {
+    for (name, node) in group {
+        let path = format!("{path}/{name}");
+        if let Node::Group(inner) = node {
+            collect(inner, &path, paths);
+        }
+        paths.push(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> Group {
+        let inner: Group = [("b".to_owned(), Node::Group(Group::new()))].into_iter().collect();
+        [("a".to_owned(), Node::Group(inner.clone())), ("c.d".to_owned(), Node::Group(inner))]
+            .into_iter()
+            .chain([("a.b".to_owned(), Node::Group(Group::new()))])
+            .collect()
+    }
+
+    #[test]
+    fn paths_come_first_then_python_s_dots() {
+        let resolve = |key| resolve("p", &tree(), key).map_err(|error| error.kind());
+        assert_eq!(resolve("/a/b"), Ok("/a/b".to_owned()));
+        assert_eq!(resolve("a/b/"), Ok("/a/b".to_owned()));
+        assert_eq!(resolve("a.b"), Ok("/a.b".to_owned()));
+        assert_eq!(resolve("c.d.b"), Ok("/c.d/b".to_owned()));
+        assert_eq!(resolve("/"), Ok("/".to_owned()));
+        assert_eq!(resolve("x"), Err(Kind::NotFound));
+    }
+
+    #[test]
+    fn two_meanings_are_too_many() {
+        let mut tree = tree();
+        tree.shift_remove("a.b");
+        tree.insert(
+            "e.f".to_owned(),
+            Node::Group([("g".to_owned(), Node::Group(Group::new()))].into()),
+        );
+        let inner: Group = [("f.g".to_owned(), Node::Group(Group::new()))].into();
+        tree.insert("e".to_owned(), Node::Group(inner));
+        assert_eq!(resolve("p", &tree, "e.f.g").unwrap_err().kind(), Kind::Usage);
+    }
+}

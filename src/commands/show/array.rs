@@ -1,0 +1,134 @@
+//! One array: a preview, statistics, a picture, or Python code that attaches it.
+
+use std::fmt::Write as _;
+
+use super::{Args, Body};
+use crate::export::select;
+use crate::output::{DIM, Output, json, paint, text};
+use crate::shm::metadata::{Array, Group, Node};
+use crate::shm::place::Place;
+use crate::shm::published::Published;
+use crate::view::{self, Canvas, Stats, View};
+use crate::{Error, Kind, Result};
+
+/// Columns where there is no terminal.
+const WIDTH: usize = 80;
+/// Rows of a picture.
+const HEIGHT: usize = 20;
+
+/// The array at a path; `None` for a group.
+pub(super) fn at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
+    let mut group = root;
+    let mut found = None;
+    let mut rest = path.strip_prefix('/')?;
+    // Names may have slashes in them: the longest that fits is taken at each step.
+    while !rest.is_empty() {
+        let fits = |name: &&String| {
+            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
+        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
+        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
+        match group.get(name)? {
+            Node::Group(inner) => (group, found) = (inner, None),
+            Node::Array(array) => found = Some(array),
+        }
+    }
+    found
+}
+
+/// Prints what was asked for of one array.
+pub(super) fn show(
+    place: &Place,
+    array: &Array,
+    args: &Args,
+    output: &mut Output<'_, Body>,
+) -> Result<()> {
+    let source = Published::open(&place.shm, array)?;
+    let mut view = View::new(source, array)?;
+    if let Some(slice) = &args.slice {
+        view = view.slice(slice)?;
+    }
+    let rich = output.context.colour;
+    let width = output.context.width.unwrap_or(WIDTH);
+    let canvas = Canvas { width, height: HEIGHT, rich };
+    output.body.view_shape = Some(view.shape());
+    if !args.stats && !args.plot || output.context.json {
+        let preview = view::preview(&view)?;
+        output.print(&format!("\n{preview}\n"));
+        output.body.preview = Some(preview);
+    }
+    if args.stats {
+        let stats = view::stats(&view)?;
+        output.print(&describe(&stats, canvas));
+        output.body.stats = Some(stats);
+    }
+    if args.plot {
+        let plain = Canvas { rich: rich && !output.context.json, ..canvas };
+        let picture = view::plot(&view, plain)?;
+        output.print(&format!("\n{picture}"));
+        output.body.plot = Some(picture);
+    }
+    Ok(())
+}
+
+fn describe(stats: &Stats, canvas: Canvas) -> String {
+    let mut out = String::from("\n");
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(out, "{}  {value}", paint(&format!("{name:>9}"), DIM, canvas.rich));
+    };
+    let json = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| x.to_string());
+    line("count", &stats.count.to_string());
+    line("min", &json(&stats.min));
+    line("max", &json(&stats.max));
+    line("mean", &number(stats.mean));
+    line("std", &number(stats.std));
+    line("nan", &stats.nan_count.to_string());
+    line("inf", &stats.inf_count.to_string());
+    if let Some(distinct) = stats.distinct_count {
+        line("distinct", &distinct.to_string());
+    }
+    if let Some(histogram) = &stats.histogram {
+        out.push('\n');
+        out.push_str(&histogram.draw(canvas));
+        let finite = stats.count - stats.nan_count - stats.inf_count;
+        if histogram.sample_count < finite {
+            let _ = writeln!(out, "{:>12} of {finite} values", histogram.sample_count);
+        }
+    }
+    out
+}
+
+/// Python code for the array or the arrays at a path.
+pub(super) fn python(
+    place: &Place,
+    root: &Group,
+    prefix: &str,
+    project: &json::Project,
+) -> Result<String> {
+    if let Some(gone) = project.arrays.iter().flatten().find(|array| array.missing) {
+        let message = format!("the segment of '{}' is gone", text::shown(&gone.key, true));
+        return Err(Error::new(Kind::NotFound, message).about(gone.key.clone()));
+    }
+    if let Some(array) = at(root, prefix) {
+        return Ok(view::snippet(place.shm.path(), &[(prefix.to_owned(), array)], false));
+    }
+    let selected = select(root, prefix, &|_| true);
+    let mut arrays = Vec::new();
+    collect(&selected, "", &mut arrays);
+    Ok(view::snippet(place.shm.path(), &arrays, true))
+}
+
+fn collect<'a>(group: &'a Group, path: &str, arrays: &mut Vec<(String, &'a Array)>) {
+    for (name, node) in group {
+        let path = format!("{path}/{name}");
+        match node {
+            Node::Array(array) => arrays.push((path, array)),
+            Node::Group(inner) => collect(inner, &path, arrays),
+        }
+    }
+}

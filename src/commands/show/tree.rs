@@ -1,0 +1,193 @@
+//! A project as text: what is known of it, then the tree of its groups and arrays.
+
+use std::fmt::Write as _;
+
+use crate::commands::list::{lifetime_text, state_text};
+use crate::export::is_below;
+use crate::output::{BOLD, CYAN, DIM, RED, json, paint, text};
+use crate::shm::ledger::Note;
+use crate::shm::metadata::{Group, Node};
+use crate::shm::state::{Project, State};
+
+/// The longest attribute value that is printed in full.
+const VALUE_WIDTH: usize = 60;
+
+/// Prints a project.
+pub(super) struct Printer<'a> {
+    pub(super) colour: bool,
+    pub(super) terminal: bool,
+    pub(super) full: bool,
+    pub(super) group_attrs: &'a serde_json::Map<String, serde_json::Value>,
+    pub(super) project: &'a json::Project,
+}
+
+impl Printer<'_> {
+    pub(super) fn all(&self, judged: &Project, prefix: Option<&str>, left_out: &[Note]) -> String {
+        let mut out = String::new();
+        if prefix.is_none() {
+            self.head(judged, &mut out);
+        }
+        if let Some(metadata) = &judged.metadata {
+            self.group(&metadata.root, "", prefix.unwrap_or("/"), &mut out);
+        }
+        if prefix.is_none() && !left_out.is_empty() {
+            let _ = writeln!(out, "left out:");
+            for note in left_out {
+                let _ = writeln!(out, "  {}: {}", self.name(&note.path), note.reason);
+            }
+        }
+        out
+    }
+
+    fn head(&self, judged: &Project, out: &mut String) {
+        let project = self.project;
+        let mut line = |name: &str, value: &str| {
+            let name = paint(&format!("{name:>9}"), DIM, self.colour);
+            let _ = writeln!(out, "{name}  {value}");
+        };
+        line("project", &paint(&self.name(&project.name), BOLD, self.colour));
+        line("state", &state_text(project, self.colour));
+        if let Some(reason) = &project.reason {
+            line("because", reason);
+        }
+        if let Some(advice) = advice(project) {
+            line("do", &advice);
+        }
+        line("lifetime", &lifetime_text(project));
+        let (size, resident) = (text::size(project.size_bytes), text::size(project.resident_bytes));
+        let arrays = text::count(project.array_count as u64, "array");
+        line("size", &format!("{size} in {arrays}, {resident} resident"));
+        line("metadata", &self.name(project.metadata.as_deref().unwrap_or("-")));
+        line("owner", &format!("user {}", project.uid));
+        if let Some(created) = &project.created {
+            line(
+                "loaded",
+                &format!("{created} ({} ago)", text::age(project.age_seconds.unwrap_or(0))),
+            );
+        }
+        for source in &project.sources {
+            line(
+                "from",
+                &format!("{} ({})", self.name(&source.path), text::size(source.size_bytes)),
+            );
+        }
+        if let Some(keeper) = &project.keeper {
+            line("by", &format!("process {} of user {}", keeper.pid, keeper.uid));
+        }
+        for job in &project.jobs {
+            line("job", &format!("{} {}", job.scheduler, job.id));
+        }
+        let attached = match &project.attached_pids {
+            Some(pids) if pids.is_empty() => "no process".to_owned(),
+            Some(pids) => {
+                let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+                format!("processes {}", pids.join(", "))
+            }
+            None => "unknown".to_owned(),
+        };
+        line("attached", &attached);
+        if !judged.leftovers.is_empty() {
+            line("leftovers", &text::count(judged.leftovers.len() as u64, "segment"));
+        }
+        out.push('\n');
+    }
+
+    fn group(&self, group: &Group, path: &str, prefix: &str, out: &mut String) {
+        let shown = if path.is_empty() { "/" } else { path };
+        let depth = path.matches('/').count();
+        if is_below(shown, prefix)
+            && let Some(serde_json::Value::Object(attrs)) = self.group_attrs.get(shown)
+        {
+            self.attributes(attrs, depth, out);
+        }
+        for (name, node) in group {
+            let path = format!("{path}/{name}");
+            let related = is_below(&path, prefix) || is_below(prefix, &path);
+            if !related {
+                continue;
+            }
+            let indent = "  ".repeat(depth);
+            match node {
+                Node::Group(inner) => {
+                    let name = paint(&format!("{}/", self.name(name)), BOLD, self.colour);
+                    let _ = writeln!(out, "{indent}{name}");
+                    self.group(inner, &path, prefix, out);
+                }
+                Node::Array(_) => self.array(name, &path, depth, out),
+            }
+        }
+    }
+
+    fn array(&self, name: &str, path: &str, depth: usize, out: &mut String) {
+        let arrays = self.project.arrays.as_deref().unwrap_or_default();
+        let Some(array) = arrays.iter().find(|array| array.key == path) else { return };
+        let size = array.size_bytes.map_or_else(|| "?".to_owned(), text::size);
+        let gone =
+            if array.missing { paint("  * missing *", RED, self.colour) } else { String::new() };
+        let _ = writeln!(
+            out,
+            "{}{}  {} {}  {size}{}{gone}",
+            "  ".repeat(depth),
+            paint(&self.name(name), CYAN, self.colour),
+            text::shape(&array.shape),
+            self.name(&array.dtype),
+            self.storage(array.storage.as_ref()),
+        );
+        self.attributes(&array.attrs, depth + 1, out);
+    }
+
+    /// How the source stored it, where that is worth telling.
+    fn storage(&self, storage: Option<&json::Storage>) -> String {
+        let Some(storage) = storage else { return String::new() };
+        let mut words = Vec::new();
+        if let Some(chunk) = &storage.chunk {
+            words.push(format!("chunks {}", text::shape(chunk)));
+        } else if !matches!(storage.layout.as_str(), "contiguous" | "compact") {
+            words.push(storage.layout.clone());
+        }
+        words.extend(storage.filters.iter().map(|filter| self.name(filter)));
+        if !storage.enum_names.is_empty() {
+            let name = |(name, value): (&String, &i64)| format!("{}={value}", self.name(name));
+            let names: Vec<String> = storage.enum_names.iter().map(name).collect();
+            words.push(text::shorten(&format!("enum {}", names.join(" ")), VALUE_WIDTH));
+        }
+        match words.is_empty() {
+            true => String::new(),
+            false => paint(&format!("  {}", words.join(", ")), DIM, self.colour),
+        }
+    }
+
+    fn attributes(
+        &self,
+        attrs: &serde_json::Map<String, serde_json::Value>,
+        depth: usize,
+        out: &mut String,
+    ) {
+        for (name, value) in attrs {
+            let value = self.name(&value.to_string());
+            let value = if self.full { value } else { text::shorten(&value, VALUE_WIDTH) };
+            let name = paint(&format!("@{}", self.name(name)), DIM, self.colour);
+            let _ = writeln!(out, "{}{name} = {value}", "  ".repeat(depth));
+        }
+    }
+
+    fn name(&self, name: &str) -> String {
+        text::shown(name, self.terminal)
+    }
+}
+
+/// What to do about a project that is not as it should be.
+fn advice(project: &json::Project) -> Option<String> {
+    let name = &project.name;
+    Some(match project.state {
+        State::Live | State::Loading | State::Removing | State::Foreign => return None,
+        State::Elsewhere => "look at it where it was loaded".to_owned(),
+        State::Corrupt => format!("'cute-shm unlink {name}' removes it"),
+        State::Abandoned | State::Stale => "'cute-shm gc' reaps it".to_owned(),
+        State::Broken => format!(
+            "'cute-shm gc --broken' reaps it; load it again with --overwrite, or 'cute-shm unlink {name}'"
+        ),
+        State::Detached => "'cute-shm gc --repair' restores its metadata".to_owned(),
+        State::Orphan => "'cute-shm gc --orphans' reaps what nobody has".to_owned(),
+    })
+}

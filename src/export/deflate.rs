@@ -1,0 +1,240 @@
+//! Compressed datasets: chunks are shuffled and deflated by all processors at once, and only written
+//! one after the other.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::Advance;
+use crate::h5::{Object, Writer};
+use crate::shm::published::Published;
+use crate::{Error, Kind, Result};
+
+/// Bytes that a chunk aims at: within HDF5's default cache of 1 MiB, large enough to compress well.
+const TARGET: u64 = 512 << 10;
+/// The bit of deflate, the second filter, in the mask of filters that a chunk has not been through.
+const NOT_DEFLATED: u32 = 1 << 1;
+
+/// Extents of chunks for an array: whole rows, so that each chunk is one piece of the array. `None`
+/// where chunks make no sense.
+pub(super) fn chunk(shape: &[u64], item: u64) -> Option<Vec<u64>> {
+    if shape.is_empty() || shape.contains(&0) || item == 0 || item >= u64::from(u32::MAX) {
+        return None;
+    }
+    let mut chunk = shape.to_vec();
+    for axis in 0..shape.len() {
+        let rest = chunk[axis + 1..].iter().fold(item, |all, &n| all.saturating_mul(n));
+        if rest.saturating_mul(chunk[axis]) <= TARGET {
+            break;
+        }
+        chunk[axis] = (TARGET / rest).clamp(1, shape[axis]);
+        if rest <= TARGET {
+            break;
+        }
+    }
+    Some(chunk)
+}
+
+/// A chunk on its way to the file: where it begins, which filters it lacks, its bytes.
+type Done = (Vec<u64>, u32, Vec<u8>, u64);
+
+/// Writes a dataset whose chunks are those of [`chunk`].
+pub(super) fn write(
+    writer: &Writer,
+    dataset: &Object,
+    source: &Published,
+    grid: &Grid,
+    level: u8,
+    advance: Advance,
+) -> Result<()> {
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel::<Result<Done>>(2 * workers);
+        for _ in 0..workers {
+            let (sender, next, stop) = (sender.clone(), &next, &stop);
+            scope.spawn(move || {
+                let mut work = Work::new(source, grid, level);
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= grid.count() || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    // A receiver that is gone has failed, and says so itself.
+                    if sender.send(work.chunk(number)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for done in receiver {
+            let written = done.and_then(|(start, lacks, bytes, size)| {
+                writer.write_chunk(dataset, &start, lacks, &bytes)?;
+                advance(size)
+            });
+            if written.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                return written;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How an array is cut.
+#[derive(Debug)]
+pub(super) struct Grid {
+    pub(super) shape: Vec<u64>,
+    pub(super) chunk: Vec<u64>,
+    pub(super) item: usize,
+}
+
+impl Grid {
+    fn counts(&self) -> impl DoubleEndedIterator<Item = u64> + ExactSizeIterator + '_ {
+        self.shape.iter().zip(&self.chunk).map(|(n, c)| n.div_ceil(*c))
+    }
+
+    fn count(&self) -> u64 {
+        self.counts().product()
+    }
+
+    /// First index of chunk `number`.
+    fn start(&self, number: u64) -> Vec<u64> {
+        let mut rest = number;
+        let mut start: Vec<u64> = Vec::with_capacity(self.shape.len());
+        for (count, chunk) in self.counts().zip(&self.chunk).rev() {
+            start.push(rest % count * chunk);
+            rest /= count;
+        }
+        start.reverse();
+        start
+    }
+
+    /// Where a chunk's elements lie in the array: offset and length in bytes.
+    fn place(&self, start: &[u64]) -> (u64, u64) {
+        let (mut first, mut elements) = (0, 1);
+        for (axis, &n) in self.shape.iter().enumerate() {
+            first = first * n + start[axis];
+            elements *= self.chunk[axis].min(n - start[axis]);
+        }
+        (first * self.item as u64, elements * self.item as u64)
+    }
+
+    fn chunk_bytes(&self) -> usize {
+        self.chunk
+            .iter()
+            .fold(self.item, |all, &n| all.saturating_mul(usize::try_from(n).unwrap_or(usize::MAX)))
+    }
+}
+
+/// One worker's buffers.
+struct Work<'a> {
+    source: &'a Published,
+    grid: &'a Grid,
+    compressor: Compressor,
+    plain: Vec<u8>,
+    shuffled: Vec<u8>,
+}
+
+impl<'a> Work<'a> {
+    fn new(source: &'a Published, grid: &'a Grid, level: u8) -> Self {
+        let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
+        let bytes = grid.chunk_bytes();
+        let (plain, shuffled) = (vec![0; bytes], vec![0; bytes]);
+        Self { source, grid, compressor: Compressor::new(level), plain, shuffled }
+    }
+
+    fn chunk(&mut self, number: u64) -> Result<Done> {
+        let start = self.grid.start(number);
+        let (offset, size) = self.grid.place(&start);
+        let length = usize::try_from(size).unwrap_or(usize::MAX).min(self.plain.len());
+        self.source.read_at(offset, &mut self.plain[..length])?;
+        self.plain[length..].fill(0);
+        shuffle(&self.plain, self.grid.item, &mut self.shuffled);
+        let bound = self.compressor.zlib_compress_bound(self.shuffled.len());
+        let mut packed = vec![0; bound];
+        let length = self
+            .compressor
+            .zlib_compress(&self.shuffled, &mut packed)
+            .map_err(|e| Error::new(Kind::Io, format!("cannot compress: {e}")))?;
+        if length >= self.shuffled.len() {
+            return Ok((start, NOT_DEFLATED, self.shuffled.clone(), size));
+        }
+        packed.truncate(length);
+        Ok((start, 0, packed, size))
+    }
+}
+
+/// First bytes of all elements, then the second ones, and so on: HDF5's filter 2.
+fn shuffle(plain: &[u8], item: usize, out: &mut [u8]) {
+    match item {
+        0 | 1 => out.copy_from_slice(plain),
+        2 => transpose::<2>(plain, out),
+        4 => transpose::<4>(plain, out),
+        8 => transpose::<8>(plain, out),
+        16 => transpose::<16>(plain, out),
+        _ => {
+            let count = plain.len() / item;
+            for (number, element) in plain.chunks_exact(item).enumerate() {
+                for (byte, value) in element.iter().enumerate() {
+                    out[byte * count + number] = *value;
+                }
+            }
+        }
+    }
+}
+
+/// In blocks that stay in the first-level cache, one row of output at a time.
+fn transpose<const N: usize>(plain: &[u8], out: &mut [u8]) {
+    const BLOCK: usize = 1024;
+    let count = plain.len() / N;
+    let (elements, _) = plain.as_chunks::<N>();
+    for (number, block) in elements.chunks(BLOCK).enumerate() {
+        for byte in 0..N {
+            let begin = byte * count + number * BLOCK;
+            let row = &mut out[begin..begin + block.len()];
+            for (to, element) in row.iter_mut().zip(block) {
+                *to = element[byte];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_one_piece_and_of_sensible_size() {
+        assert_eq!(chunk(&[100, 100], 8), Some(vec![100, 100]));
+        assert_eq!(chunk(&[1 << 20, 16], 8), Some(vec![4096, 16]));
+        assert_eq!(chunk(&[4, 1 << 20], 8), Some(vec![1, 65536]));
+        assert_eq!(chunk(&[], 8), None);
+        assert_eq!(chunk(&[0, 4], 8), None);
+    }
+
+    #[test]
+    fn chunks_cover_the_array_once() {
+        let grid = Grid { shape: vec![3, 5, 7], chunk: vec![1, 2, 7], item: 4 };
+        let places: Vec<_> = (0..grid.count()).map(|n| grid.place(&grid.start(n))).collect();
+        let mut next = 0;
+        for (offset, length) in places {
+            assert_eq!(offset, next);
+            next += length;
+        }
+        assert_eq!(next, 3 * 5 * 7 * 4);
+    }
+
+    #[test]
+    fn shuffling_puts_first_bytes_first() {
+        for item in [2, 3, 4, 8] {
+            let plain: Vec<u8> = (0..item * 5).map(|n| u8::try_from(n).unwrap()).collect();
+            let mut out = vec![0; plain.len()];
+            shuffle(&plain, item, &mut out);
+            assert_eq!(usize::from(out[1]), item);
+            assert_eq!(out[5], 1);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! HDF5 as it was: what the ledger keeps of the sources gives back types, compounds and attributes;
+//! without it, what h5py would write for the same arrays.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::{Advance, Content, PIECE, deflate};
+use crate::h5::{ExactAttribute, Object, Packing, Recipe, Writer, attribute};
+use crate::shm::dtype::{Class, Dtype};
+use crate::shm::extras::Attribute;
+use crate::shm::ledger::Note;
+use crate::shm::metadata::{Array, Group, Node};
+use crate::shm::published::Published;
+use crate::{Error, Kind, Result};
+
+/// Writes `content` to the empty `file` at `path`.
+pub(super) fn write(
+    content: &Content,
+    path: &Path,
+    file: &File,
+    advance: Advance,
+) -> Result<Vec<Note>> {
+    let writer = Writer::create(path)?;
+    let mut export = Export {
+        content,
+        writer: &writer,
+        uses: HashMap::new(),
+        known: HashMap::new(),
+        later: Vec::new(),
+        references: Vec::new(),
+        notes: Vec::new(),
+        advance,
+    };
+    for (_, array) in content.arrays() {
+        *export.uses.entry(array.segment.clone()).or_default() += 1;
+    }
+    let root = Rc::new(writer.root()?);
+    export.group(&root, &content.root, "")?;
+    drop(root);
+    let Export { later, references, mut notes, known, advance, .. } = export;
+    for (object, attribute, prefix, path) in references {
+        let rename = |target: &str| format!("{prefix}{target}");
+        if let Err(error) = writer.attribute(&object, &attribute, &rename) {
+            notes.push(note(&path, &attribute.name, &error));
+        }
+    }
+    drop(known);
+    writer.close()?;
+    // Beside the library, which would copy every byte once more.
+    for Later { path, array, offset } in later {
+        let source = content.open(&path, &array)?;
+        copy_to(&source, file, offset, advance)?;
+    }
+    Ok(notes)
+}
+
+/// A dataset whose place in the file is reserved.
+struct Later {
+    path: String,
+    array: Array,
+    offset: u64,
+}
+
+struct Export<'a, 'w> {
+    content: &'a Content<'a>,
+    writer: &'w Writer,
+    /// How many paths each segment has.
+    uses: HashMap<String, usize>,
+    /// Datasets that further paths may lead to, by their segments.
+    known: HashMap<Vec<String>, Rc<Object>>,
+    later: Vec<Later>,
+    references: Vec<(Rc<Object>, ExactAttribute, String, String)>,
+    notes: Vec<Note>,
+    advance: Advance<'a>,
+}
+
+impl Export<'_, '_> {
+    fn group(&mut self, at: &Rc<Object>, group: &Group, path: &str) -> Result<()> {
+        let shown = if path.is_empty() { "/" } else { path };
+        let content = self.content;
+        match &content.extras {
+            Some(extras) => self.exact(at, extras.group(shown), shown)?,
+            None => {
+                if let Some(toml::Value::Table(attrs)) = content.group_attrs.get(shown) {
+                    self.attributes(at, attrs, shown);
+                }
+            }
+        }
+        for (name, node) in group {
+            let path = format!("{path}/{name}");
+            match node {
+                Node::Array(array) => self.array(at, name, array, &path)?,
+                Node::Group(inner) if self.compound(at, name, inner, &path)? => {}
+                Node::Group(inner) => {
+                    let made = Rc::new(self.writer.group(at, name).map_err(|e| e.about(&path))?);
+                    self.group(&made, inner, &path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn array(&mut self, at: &Object, name: &str, array: &Array, path: &str) -> Result<()> {
+        let key = vec![array.segment.clone()];
+        if let Some(known) = self.known.get(&key) {
+            return self.writer.link(known, at, name);
+        }
+        let unsupported = |reason: String| {
+            Error::new(Kind::Unsupported, format!("'{path}' cannot be written: {reason}"))
+                .about(path)
+                .with_hint("leave it out with --exclude")
+        };
+        let Some(dtype) = Dtype::parse(&array.dtype) else {
+            return Err(unsupported(format!("nothing is known of dtype '{}'", array.dtype)));
+        };
+        let stored = self.content.extras.as_ref().and_then(|extras| extras.dataset(path));
+        let as_it_was = stored.and_then(|stored| {
+            let encoded = self.content.extras.as_ref()?.encoded_type(stored.kind)?;
+            let found = (dtype.clone(), array.shape.clone());
+            let find = |path: &[String]| path.is_empty().then(|| found.clone());
+            Recipe::of_source(&encoded, &stored.shape, &find)
+        });
+        let text = *dtype.class() == Class::Text;
+        let recipe = match as_it_was {
+            Some(recipe) => recipe,
+            // UTF-8 needs at most as many bytes as code points of four do.
+            None if text => {
+                let bytes = Dtype::bytes(dtype.itemsize());
+                Recipe::of_text(&bytes, &array.shape).map_err(unsupported)?
+            }
+            None => Recipe::of_dtype(&dtype, &array.shape).map_err(unsupported)?,
+        };
+        let object = self.dataset(at, name, &recipe, &[array], path, &dtype)?;
+        match stored {
+            Some(stored) => self.exact(&object, &stored.attrs, path)?,
+            None => self.attributes(&object, &array.attrs, path),
+        }
+        self.remember(key, object);
+        Ok(())
+    }
+
+    /// Puts a compound's table together again; false when it is an ordinary group.
+    fn compound(&mut self, at: &Object, name: &str, table: &Group, path: &str) -> Result<bool> {
+        let Some(extras) = &self.content.extras else { return Ok(false) };
+        let Some(stored) = extras.dataset(path) else { return Ok(false) };
+        let find = |path: &[String]| {
+            let array = field(table, path)?;
+            Some((Dtype::parse(&array.dtype)?, array.shape.clone()))
+        };
+        let recipe = extras
+            .encoded_type(stored.kind)
+            .and_then(|encoded| Recipe::of_source(&encoded, &stored.shape, &find));
+        let Some(recipe) = recipe else { return Ok(false) };
+        let paths = recipe.paths();
+        let arrays: Option<Vec<&Array>> = paths.iter().map(|path| field(table, path)).collect();
+        let Some(arrays) = arrays else { return Ok(false) };
+        let key: Vec<String> = arrays.iter().map(|array| array.segment.clone()).collect();
+        if let Some(known) = self.known.get(&key) {
+            self.writer.link(known, at, name)?;
+            return Ok(true);
+        }
+        let object = self.dataset(at, name, &recipe, &arrays, path, &Dtype::bool())?;
+        self.exact(&object, &stored.attrs, path)?;
+        self.remember(key, object);
+        Ok(true)
+    }
+
+    fn dataset(
+        &mut self,
+        at: &Object,
+        name: &str,
+        recipe: &Recipe,
+        arrays: &[&Array],
+        path: &str,
+        dtype: &Dtype,
+    ) -> Result<Rc<Object>> {
+        let (item, shape) = recipe.extents();
+        let chunk = match self.content.gzip {
+            Some(level) if !recipe.has_pointers() => {
+                deflate::chunk(shape, item as u64).map(|chunk| (chunk, level))
+            }
+            _ => None,
+        };
+        let packing = match &chunk {
+            Some((chunk, level)) => Packing::Deflate(chunk.clone(), *level),
+            None => Packing::Contiguous,
+        };
+        let object = self.writer.dataset(at, name, recipe, &packing).map_err(|e| e.about(path))?;
+        if arrays.iter().any(|array| array.nbytes() == Some(0)) && shape.contains(&0) {
+            return Ok(Rc::new(object));
+        }
+        let path = path.trim_start_matches('/');
+        match (arrays, chunk) {
+            ([array], Some((chunk, level))) if recipe.is_plain() => {
+                let source = self.content.open(path, array)?;
+                let grid = deflate::Grid { shape: shape.to_vec(), chunk, item };
+                deflate::write(self.writer, &object, &source, &grid, level, self.advance)?;
+            }
+            ([array], None) if recipe.is_plain() && self.writer.offset(&object).is_some() => {
+                let offset = self.writer.offset(&object).unwrap_or(0);
+                self.later.push(Later { path: path.to_owned(), array: (*array).clone(), offset });
+            }
+            _ => self.write_elements(&object, name, recipe, arrays, path, dtype)?,
+        }
+        Ok(Rc::new(object))
+    }
+
+    /// Through the library: what needs conversion, strings elsewhere, or fields side by side.
+    fn write_elements(
+        &mut self,
+        object: &Object,
+        name: &str,
+        recipe: &Recipe,
+        arrays: &[&Array],
+        path: &str,
+        dtype: &Dtype,
+    ) -> Result<()> {
+        let open = |array: &&Array| self.content.open(path, array);
+        let sources: Vec<Published> = arrays.iter().map(open).collect::<Result<_>>()?;
+        let advance = &mut *self.advance;
+        let text = *dtype.class() == Class::Text && recipe.has_pointers();
+        let mut read = |number: usize, offset: u64, into: &mut [u8]| {
+            sources[number].read_at(offset, into)?;
+            if text {
+                to_utf8(into, dtype);
+            }
+            advance(into.len() as u64)
+        };
+        self.writer.write(object, name, recipe, &mut read)
+    }
+
+    /// Attributes as they were; those that refer to objects wait until all objects are there.
+    fn exact(&mut self, object: &Rc<Object>, attributes: &[Attribute], path: &str) -> Result<()> {
+        let Some(extras) = &self.content.extras else { return Ok(()) };
+        for attribute in attributes.iter().filter_map(|attribute| extras.exact(attribute)) {
+            if attribute.refers() {
+                let prefix = self.prefix(path);
+                self.references.push((Rc::clone(object), attribute, prefix, path.to_owned()));
+            } else if let Err(error) = self.writer.attribute(object, &attribute, &str::to_owned) {
+                self.notes.push(note(path, &attribute.name, &error));
+            }
+        }
+        (self.advance)(0)
+    }
+
+    fn attributes(&mut self, object: &Object, attrs: &toml::Table, path: &str) {
+        for (name, value) in attrs {
+            let written = match attribute(name, value) {
+                Some(attribute) => self.writer.attribute(object, &attribute, &str::to_owned),
+                None => Err(Error::new(Kind::Unsupported, "HDF5 has no such value")),
+            };
+            if let Err(error) = written {
+                self.notes.push(note(path, name, &error));
+            }
+        }
+    }
+
+    /// Where the file that an object came from begins in the project.
+    fn prefix(&self, path: &str) -> String {
+        let first = path.split('/').nth(1).unwrap_or_default();
+        let is_file = self.content.source_groups.iter().any(|group| group == first);
+        if is_file { format!("/{first}") } else { String::new() }
+    }
+
+    fn remember(&mut self, key: Vec<String>, object: Rc<Object>) {
+        let uses = key.first().and_then(|segment| self.uses.get(segment));
+        if uses.is_some_and(|&uses| uses > 1) {
+            self.known.insert(key, object);
+        }
+    }
+}
+
+fn note(path: &str, name: &str, error: &Error) -> Note {
+    Note { path: format!("{path}@{name}"), reason: error.to_string() }
+}
+
+/// The array of a field.
+fn field<'a>(table: &'a Group, path: &[String]) -> Option<&'a Array> {
+    let (last, groups) = path.split_last()?;
+    let mut table = table;
+    for name in groups {
+        let Node::Group(inner) = table.get(name)? else { return None };
+        table = inner;
+    }
+    match table.get(last)? {
+        Node::Array(array) => Some(array),
+        Node::Group(_) => None,
+    }
+}
+
+/// Code points of four bytes to UTF-8, each value in its place and padded with NUL.
+fn to_utf8(values: &mut [u8], dtype: &Dtype) {
+    let Ok(size) = usize::try_from(dtype.itemsize()) else { return };
+    for value in values.chunks_exact_mut(size.max(1)) {
+        let point = |bytes: &[u8; 4]| match dtype.is_big_endian() {
+            true => u32::from_be_bytes(*bytes),
+            false => u32::from_le_bytes(*bytes),
+        };
+        let points = value.as_chunks::<4>().0.iter().map(point);
+        let text: String = points
+            .map(|point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
+        value.fill(0);
+        value[..text.len()].copy_from_slice(text.as_bytes());
+    }
+}
+
+fn copy_to(source: &Published, file: &File, offset: u64, advance: Advance) -> Result<()> {
+    let mut piece = vec![0_u8; PIECE.min(usize::try_from(source.bytes()).unwrap_or(PIECE))];
+    let mut done = 0;
+    while done < source.bytes() {
+        let left = usize::try_from(source.bytes() - done).unwrap_or(PIECE).min(PIECE);
+        source.read_at(done, &mut piece[..left])?;
+        file.write_all_at(&piece[..left], offset + done)
+            .map_err(|e| Error::io("cannot write the file", e))?;
+        done += left as u64;
+        advance(left as u64)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Where a dataset's bytes lie in its file, so that several threads can read them without libhdf5.
+//! Only what is proved is told; everything else stays with the library.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_uint, c_void};
+use std::path::PathBuf;
+
+use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
+use hdf5_sys::h5d::{
+    H5D_fill_time_t, H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset,
+    H5Dget_space,
+};
+use hdf5_sys::h5f::H5Fget_access_plist;
+use hdf5_sys::h5fd::H5FD_SEC2;
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5p::{
+    H5P_DEFAULT, H5Pfill_value_defined, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_time,
+    H5Pget_fill_value,
+};
+use hdf5_sys::h5s::H5S_UNLIMITED;
+
+use super::codec::Pipeline;
+use super::dataspace::Dataspace;
+use super::error::{Outcome, check, damaged};
+use super::ids::Id;
+use super::{Dataset, file, read};
+
+unsafe extern "C" {
+    /// Which structure keeps the chunks; the bindings lack it.
+    fn H5Dget_chunk_index_type(dataset: hid_t, kind: *mut c_int) -> herr_t;
+}
+
+/// `H5D_CHUNK_IDX_EARRAY`: the index of datasets with one unlimited axis.
+const EXTENSIBLE_ARRAY: c_int = 4;
+
+/// The most chunks that a dataset may be cut into: beyond it, those that were never written cannot be
+/// told in bounded memory.
+const MOST_CHUNKS: u64 = 1 << 27;
+
+/// A chunk in the file: 32 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number in C order.
+    pub number: u64,
+    /// Where in the file it begins.
+    pub address: u64,
+    /// Its bytes there.
+    pub size: u64,
+    /// A bit for each filter that it did not go through.
+    pub mask: u32,
+}
+
+/// The chunks of a dataset.
+#[derive(Debug)]
+pub struct ChunkIndex {
+    /// Extents of a chunk.
+    pub chunk: Vec<u64>,
+    /// How many chunks there are along each axis.
+    pub grid: Vec<u64>,
+    /// Those that are stored, each number once, in the order of their addresses.
+    pub stored: Vec<Stored>,
+    /// Those that are not, if they have to be filled with something else than zeros.
+    pub absent: Vec<u64>,
+    /// One element of those.
+    pub fill: Vec<u8>,
+    pub(crate) pipeline: Pipeline,
+}
+
+/// Where a contiguous dataset begins; `None` if nothing of it is stored.
+pub(super) fn offset(dataset: &Id) -> Option<u64> {
+    // SAFETY: `dataset` is open.
+    let offset = unsafe { H5Dget_offset(dataset.raw()) };
+    (offset != u64::MAX).then_some(offset)
+}
+
+/// The path of a file that the library reads as one plain file.
+pub(super) fn plain_path(id: &Id) -> Option<PathBuf> {
+    // SAFETY: `id` is an open file.
+    let access = Id::own(unsafe { H5Fget_access_plist(id.raw()) }).ok()?;
+    // SAFETY: `access` is an open file access list.
+    let driver = unsafe { H5Pget_driver(access.raw()) };
+    if driver != *H5FD_SEC2 {
+        return None;
+    }
+    file::name(id).ok()
+}
+
+/// The chunks of an open dataset; `None` if it is not for this module.
+pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
+    let Some(chunk) = dataset.storage.chunk.as_deref() else { return Ok(None) };
+    let node = &dataset.place.node;
+    let grid: Vec<u64> =
+        chunk.iter().zip(&dataset.shape).map(|(&c, &n)| n.div_ceil(c.max(1))).collect();
+    let count = grid.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
+    let bytes = chunk.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n));
+    let (Some(count), Some(bytes)) = (count, bytes) else { return Ok(None) };
+    let known = node.exact && !node.has_pointers() && count <= MOST_CHUNKS;
+    if !known || chunk.is_empty() || dataset.shape.contains(&0) {
+        return Ok(None);
+    }
+    let Some(pipeline) = Pipeline::new(&dataset.storage.filters, bytes) else { return Ok(None) };
+    // SAFETY: `id` is an open dataset.
+    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
+    let mut options: c_uint = 0;
+    // SAFETY: the list is open and the place outlives the call.
+    check(unsafe { H5Pget_chunk_opts(dcpl.raw(), &raw mut options) })?;
+    if options != 0 {
+        // Partial chunks at the edge are not filtered, and nothing else says so.
+        return Ok(None);
+    }
+    if grid.len() > 1 && is_extensible_array(id)? && grows_elsewhere(id)? {
+        // libhdf5 2.0 tells the chunks of these with wrong coordinates: it stores them with the
+        // unlimited axis first and forgets to turn that back.
+        return Ok(None);
+    }
+    let mut stored = collect(id, chunk, &grid)?;
+    let Some(absent) = absent(&mut stored, count) else {
+        return damaged("a chunk is stored twice");
+    };
+    stored.sort_unstable_by_key(|chunk| chunk.address);
+    let mut index = ChunkIndex {
+        chunk: chunk.to_vec(),
+        grid,
+        stored,
+        absent: Vec::new(),
+        fill: Vec::new(),
+        pipeline,
+    };
+    if absent > 0 {
+        let Some(fill) = fill(&dcpl, dataset)? else { return Ok(None) };
+        if fill.iter().any(|&byte| byte != 0) {
+            index.fill = fill;
+            index.absent = numbers_of_absent(&index.stored, count)?;
+        }
+    }
+    Ok(Some(index))
+}
+
+fn is_extensible_array(id: &Id) -> Outcome<bool> {
+    let mut kind = -1;
+    // SAFETY: `id` is an open dataset and the place outlives the call.
+    check(unsafe { H5Dget_chunk_index_type(id.raw(), &raw mut kind) })?;
+    Ok(kind == EXTENSIBLE_ARRAY)
+}
+
+/// Whether it is not the first axis that is unlimited.
+fn grows_elsewhere(id: &Id) -> Outcome<bool> {
+    // SAFETY: `id` is an open dataset.
+    let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+    Ok(space.limits()?.first() != Some(&H5S_UNLIMITED))
+}
+
+struct Collection<'a> {
+    chunk: &'a [u64],
+    grid: &'a [u64],
+    stored: Vec<Stored>,
+    odd: bool,
+}
+
+fn collect(id: &Id, chunk: &[u64], grid: &[u64]) -> Outcome<Vec<Stored>> {
+    let mut all = Collection { chunk, grid, stored: Vec::new(), odd: false };
+    let data = (&raw mut all).cast::<c_void>();
+    // SAFETY: `id` is open; `take` gets the collection it expects.
+    check(unsafe { H5Dchunk_iter(id.raw(), H5P_DEFAULT, Some(take), data) })?;
+    if all.odd { damaged("a chunk beyond the dataset") } else { Ok(all.stored) }
+}
+
+unsafe extern "C" fn take(
+    offset: *const hsize_t,
+    mask: c_uint,
+    address: haddr_t,
+    size: hsize_t,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: HDF5 hands on our pointer, and an offset for each dimension of the dataset.
+    let (all, offset) = unsafe {
+        let all = &mut *data.cast::<Collection<'_>>();
+        let offset = std::slice::from_raw_parts(offset, all.chunk.len());
+        (all, offset)
+    };
+    let mut number = 0_u64;
+    for ((&at, &extent), &count) in offset.iter().zip(all.chunk).zip(all.grid) {
+        // A chunk beyond the extents is what shrinking a dataset may leave; nobody reads it.
+        if at % extent != 0 || at / extent >= count {
+            all.odd |= at % extent != 0;
+            return 0;
+        }
+        // Below the number of chunks, which was computed without overflow.
+        number = number * count + at / extent;
+    }
+    if all.stored.try_reserve(1).is_err() {
+        all.odd = true;
+        return 0;
+    }
+    all.stored.push(Stored { number, address, size, mask });
+    0
+}
+
+/// How many chunks are not stored; `None` if one is stored twice.
+fn absent(stored: &mut [Stored], count: u64) -> Option<u64> {
+    stored.sort_unstable_by_key(|chunk| chunk.number);
+    let once = stored.windows(2).all(|pair| pair[0].number < pair[1].number);
+    once.then(|| count.saturating_sub(stored.len() as u64))
+}
+
+fn numbers_of_absent(stored: &[Stored], count: u64) -> Outcome<Vec<u64>> {
+    let words = usize::try_from(count.div_ceil(64)).unwrap_or(usize::MAX);
+    let mut there = read::zeroed(words as u64, 1)?.into_iter().map(u64::from).collect::<Vec<_>>();
+    for chunk in stored {
+        if let Some(word) = usize::try_from(chunk.number / 64).ok().and_then(|at| there.get_mut(at))
+        {
+            *word |= 1 << (chunk.number % 64);
+        }
+    }
+    let lacks = |number: &u64| {
+        let word = usize::try_from(number / 64).ok().and_then(|at| there.get(at));
+        word.is_some_and(|word| word >> (number % 64) & 1 == 0)
+    };
+    Ok((0..count).filter(lacks).collect())
+}
+
+/// The element that chunks which were never written are full of; none when the library would leave
+/// them alone for another reason than that it is zero.
+fn fill(dcpl: &Id, dataset: &Dataset) -> Outcome<Option<Vec<u8>>> {
+    let node = &dataset.place.node;
+    let mut fill = read::zeroed(1, node.size)?;
+    let mut status = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
+    // SAFETY: the list is open and the place outlives the call, here and below.
+    check(unsafe { H5Pfill_value_defined(dcpl.raw(), &raw mut status) })?;
+    if status != H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
+        return Ok(Some(fill));
+    }
+    let mut time = H5D_fill_time_t::H5D_FILL_TIME_ERROR;
+    // SAFETY: as above.
+    check(unsafe { H5Pget_fill_time(dcpl.raw(), &raw mut time) })?;
+    // SAFETY: the buffer has the size of one element of the memory type.
+    check(unsafe { H5Pget_fill_value(dcpl.raw(), node.memory.raw(), fill.as_mut_ptr().cast()) })?;
+    let never = time == H5D_fill_time_t::H5D_FILL_TIME_NEVER;
+    Ok((!never || fill.iter().all(|&byte| byte == 0)).then_some(fill))
+}

@@ -1,0 +1,165 @@
+//! Filter 32008, bitshuffle: the first bits of all elements of a block, then the second ones, and so
+//! on; alone, or with LZ4 or Zstandard after it.
+//! Source: <https://github.com/kiyo-masui/bitshuffle>, its README and the header of its filter.
+
+use super::{Decoder, Refused, lz};
+
+/// Elements come in groups of this many; what is left over is stored as it is.
+const GROUP: usize = 8;
+/// Bytes that a block has when the file does not say how many elements.
+const TARGET: usize = 8192;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Params {
+    element: usize,
+    /// Elements of a block.
+    block: usize,
+    coder: Coder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coder {
+    Plain,
+    Lz4,
+    Zstd,
+}
+
+impl Params {
+    /// From the filter's parameters: two of version, bytes of an element, elements of a block, coder.
+    pub(super) fn new(params: &[u32]) -> Option<Self> {
+        let at = |index: usize| usize::try_from(params.get(index).copied().unwrap_or(0)).ok();
+        let element = at(2).filter(|&n| n > 0 && n <= 1 << 20)?;
+        let block = match at(3)? {
+            0 => usual_block(element),
+            n => Some(n).filter(|n| n % GROUP == 0)?,
+        };
+        let coder = match at(4)? {
+            0 => Coder::Plain,
+            2 => Coder::Lz4,
+            3 => Coder::Zstd,
+            _ => return None,
+        };
+        Some(Self { element, block, coder })
+    }
+
+    pub(super) fn decode(
+        self,
+        decoder: &mut Decoder,
+        source: &[u8],
+        target: &mut [u8],
+    ) -> Result<(), Refused> {
+        match self.coder {
+            Coder::Plain => self.plain(source, target),
+            _ => self.coded(decoder, source, target),
+        }
+    }
+
+    fn plain(self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+        super::same_size(source, target)?;
+        let shuffled = target.len() / (self.element * GROUP) * self.element * GROUP;
+        let block = self.block.saturating_mul(self.element);
+        let parts = target[..shuffled].chunks_mut(block);
+        for (part, bits) in parts.zip(source[..shuffled].chunks(block)) {
+            untranspose(self.element, bits, part);
+        }
+        target[shuffled..].copy_from_slice(&source[shuffled..]);
+        Ok(())
+    }
+
+    /// The whole size in 8 bytes, a block's in 4, then coded blocks with 4 bytes of size each.
+    fn coded(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+        let damaged = Refused("bitshuffle: damaged data");
+        let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
+        let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
+        let block = match u32::from_be_bytes(*block) as usize {
+            0 => usual_block(self.element).saturating_mul(self.element),
+            block => block,
+        };
+        let group = self.element * GROUP;
+        if u64::from_be_bytes(*whole) != target.len() as u64 || block % group != 0 {
+            return Err(damaged);
+        }
+        let shuffled = target.len() / group * group;
+        let (body, tail) = target.split_at_mut(shuffled);
+        let mut bits = Vec::new();
+        super::resize(&mut bits, block.min(shuffled))?;
+        for part in body.chunks_mut(block) {
+            let (size, after) = rest.split_first_chunk::<4>().ok_or(damaged)?;
+            let size = u32::from_be_bytes(*size) as usize;
+            let (code, after) = after.split_at_checked(size).ok_or(damaged)?;
+            rest = after;
+            let bits = &mut bits[..part.len()];
+            match self.coder {
+                Coder::Zstd => super::zstd(&mut decoder.zstd, code, bits)?,
+                _ => lz::lz4(code, bits)?,
+            }
+            untranspose(self.element, bits, part);
+        }
+        tail.copy_from_slice(rest.get(..tail.len()).ok_or(damaged)?);
+        Ok(())
+    }
+}
+
+fn usual_block(element: usize) -> usize {
+    (TARGET / element / GROUP * GROUP).max(128)
+}
+
+/// Turns rows of bits back into elements; both slices hold the same whole groups of elements.
+pub(super) fn untranspose(element: usize, bits: &[u8], target: &mut [u8]) {
+    let row = bits.len() / element / 8;
+    if row == 0 {
+        return;
+    }
+    for (byte, rows) in bits.chunks_exact(row * 8).take(element).enumerate() {
+        let rows: [&[u8]; 8] = std::array::from_fn(|bit| &rows[bit * row..(bit + 1) * row]);
+        for (group, elements) in target.chunks_exact_mut(element * GROUP).enumerate() {
+            let square = u64::from_le_bytes(std::array::from_fn(|bit| rows[bit][group]));
+            let bytes = transpose(square).to_le_bytes();
+            for (element, value) in elements.chunks_exact_mut(element).zip(bytes) {
+                element[byte] = value;
+            }
+        }
+    }
+}
+
+/// Swaps rows and columns of 8 x 8 bits, by quarters of quarters.
+/// Source: Henry S. Warren, Hacker's Delight, section 7-3.
+fn transpose(square: u64) -> u64 {
+    [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0_u64)]
+        .iter()
+        .fold(square, |x, &(shift, mask)| {
+            let t = (x ^ (x >> shift)) & mask;
+            x ^ t ^ (t << shift)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_come_back_to_their_elements() {
+        for element in [1, 2, 4, 8, 3] {
+            let plain: Vec<u8> = (0..64 * element).map(|n| (n * 37 % 253) as u8).collect();
+            let (row, mut bits) = (8, vec![0_u8; plain.len()]);
+            for (index, bytes) in plain.chunks(element).enumerate() {
+                for bit in 0..element * 8 {
+                    let value = bytes[bit / 8] >> (bit % 8) & 1;
+                    bits[bit * row + index / 8] |= value << (index % 8);
+                }
+            }
+            let mut target = vec![0; plain.len()];
+            untranspose(element, &bits, &mut target);
+            assert_eq!(target, plain);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(Params::new(&[0, 4, 0, 0, 2]).is_none());
+        assert!(Params::new(&[0, 4, 4, 7, 2]).is_none());
+        let params = Params::new(&[0, 4, 4, 0, 2]).unwrap();
+        let mut target = [0; 64];
+        assert!(params.decode(&mut Decoder::default(), &[0; 3], &mut target).is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! Filter 32001, Blosc 1: a container of blocks, each in one part or one part for each byte of an
+//! element, shuffled by bytes or bits before.
+//! Source: <https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst>.
+
+use super::bitshuffle::untranspose;
+use super::{Decoder, Refused, blosclz, inflate, lz, shuffle, zstd};
+
+const HEADER: usize = 16;
+const DAMAGED: Refused = Refused("blosc: damaged data");
+
+/// Whether the coder that the filter's parameters name can be undone: Snappy cannot.
+pub(super) fn is_known(coder: Option<u32>) -> bool {
+    coder != Some(2)
+}
+
+struct Header {
+    flags: u8,
+    element: usize,
+    bytes: usize,
+    block: usize,
+}
+
+impl Header {
+    fn parse(source: &[u8]) -> Option<Self> {
+        let at = |index: usize| {
+            let bytes = source.get(index..index + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_le_bytes(bytes)).ok()
+        };
+        let (version, flags) = (*source.first()?, *source.get(2)?);
+        let element = usize::from(*source.get(3)?).max(1);
+        (version <= 2).then_some(Self { flags, element, bytes: at(4)?, block: at(8)? })
+    }
+
+    /// The coder is told by three bits.
+    fn coder(&self) -> u8 {
+        self.flags >> 5
+    }
+
+    /// Whether a whole block is in one part for each byte of an element.
+    fn is_split(&self, block: usize) -> bool {
+        let few = self.element <= 16 && block / self.element >= 128;
+        // A flag says that it is not; older versions always did.
+        self.flags & 0x10 == 0 && few && block.is_multiple_of(self.element)
+    }
+}
+
+pub(super) fn decode(
+    decoder: &mut Decoder,
+    source: &[u8],
+    target: &mut [u8],
+) -> Result<(), Refused> {
+    let header = Header::parse(source).ok_or(DAMAGED)?;
+    if header.bytes != target.len() {
+        return Err(DAMAGED);
+    }
+    if header.flags & 2 != 0 {
+        let plain = source.get(HEADER..).and_then(|rest| rest.get(..target.len()));
+        target.copy_from_slice(plain.ok_or(DAMAGED)?);
+        return Ok(());
+    }
+    if header.block == 0 {
+        return if target.is_empty() { Ok(()) } else { Err(DAMAGED) };
+    }
+    let mut plain = Vec::new();
+    super::resize(&mut plain, header.block.min(target.len()))?;
+    for (number, part) in target.chunks_mut(header.block).enumerate() {
+        let start = number.checked_mul(4).and_then(|at| at.checked_add(HEADER)).ok_or(DAMAGED)?;
+        let start = source.get(start..start + 4).and_then(|s| s.try_into().ok()).ok_or(DAMAGED)?;
+        let code = usize::try_from(u32::from_le_bytes(start)).ok().and_then(|at| source.get(at..));
+        let plain = &mut plain[..part.len()];
+        block(decoder, &header, code.ok_or(DAMAGED)?, plain)?;
+        unfilter(&header, plain, part);
+    }
+    Ok(())
+}
+
+fn block(
+    decoder: &mut Decoder,
+    header: &Header,
+    mut code: &[u8],
+    target: &mut [u8],
+) -> Result<(), Refused> {
+    let split = target.len() == header.block && header.is_split(target.len());
+    let parts = if split { header.element } else { 1 };
+    for part in target.chunks_mut((target.len() / parts).max(1)) {
+        let (size, rest) = code.split_first_chunk::<4>().ok_or(DAMAGED)?;
+        let size = usize::try_from(u32::from_le_bytes(*size)).map_err(|_| DAMAGED)?;
+        let (bytes, rest) = rest.split_at_checked(size).ok_or(DAMAGED)?;
+        code = rest;
+        match header.coder() {
+            _ if size == part.len() => part.copy_from_slice(bytes),
+            0 => blosclz::decode(bytes, part).ok_or(DAMAGED)?,
+            1 => lz::lz4(bytes, part)?,
+            3 => inflate(&mut decoder.inflate, bytes, part)?,
+            4 => zstd(&mut decoder.zstd, bytes, part)?,
+            _ => return Err(Refused("blosc: a coder that is not known here")),
+        }
+    }
+    Ok(())
+}
+
+/// Undoes what came before the coder.
+fn unfilter(header: &Header, plain: &[u8], target: &mut [u8]) {
+    let element = header.element;
+    if header.flags & 4 != 0 {
+        // Blocks that are no whole groups of eight elements are not shuffled.
+        let (count, rest) = (plain.len() / element, plain.len() % element);
+        let whole = if count % 8 == 0 { plain.len() - rest } else { 0 };
+        untranspose(element, &plain[..whole], &mut target[..whole]);
+        target[whole..].copy_from_slice(&plain[whole..]);
+    } else if header.flags & 1 != 0 && element > 1 {
+        shuffle::unshuffle(element, plain, target);
+    } else {
+        target.copy_from_slice(plain);
+    }
+}

@@ -1,0 +1,54 @@
+//! Filter 3: Fletcher's checksum of 32 bits in HDF5's variant, which takes words most significant byte
+//! first and pads an odd byte.
+//! Source: the HDF5 file format specification, "Fletcher32 checksum".
+
+use super::Refused;
+
+/// Words that can be added before the sums must be folded.
+const WORDS: usize = 360;
+
+/// Checks the four bytes at the end and copies what is before them.
+pub(super) fn check(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    let Some((data, stored)) = source.split_last_chunk::<4>() else {
+        return Err(Refused("fletcher32: data without a checksum"));
+    };
+    if data.len() != target.len() || sum(data) != u32::from_le_bytes(*stored) {
+        return Err(Refused("fletcher32: a wrong checksum"));
+    }
+    target.copy_from_slice(data);
+    Ok(())
+}
+
+fn sum(data: &[u8]) -> u32 {
+    let (mut first, mut second) = (0_u32, 0_u32);
+    let (words, odd) = data.as_chunks::<2>();
+    for run in words.chunks(WORDS) {
+        for &word in run {
+            first += u32::from(u16::from_be_bytes(word));
+            second += first;
+        }
+        (first, second) = (fold(first), fold(second));
+    }
+    if let [byte] = odd {
+        first += u32::from(*byte) << 8;
+        second += first;
+        (first, second) = (fold(first), fold(second));
+    }
+    fold(second) << 16 | fold(first)
+}
+
+fn fold(sum: u32) -> u32 {
+    (sum & 0xffff) + (sum >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn sums_are_those_of_the_algorithm() {
+        assert_eq!(sum(&[]), 0);
+        assert_eq!(sum(&[1]), 0x0100_0100);
+        assert_eq!(sum(&[0, 1, 0, 1]), 0x0003_0002);
+    }
+}

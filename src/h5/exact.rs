@@ -1,0 +1,64 @@
+//! Attributes as they are in the file, type and all: what an export needs to write them again.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+
+use hdf5_sys::h5a::{H5Aget_space, H5Aget_type, H5Aopen, H5Aread};
+use hdf5_sys::h5p::H5P_DEFAULT;
+use hdf5_sys::h5t::H5Treclaim;
+
+use super::dataspace::Dataspace;
+use super::datatype::Datatype;
+use super::error::{Outcome, check, unsupported};
+use super::ids::Id;
+use super::kept::pack;
+use super::read::zeroed;
+
+/// More bytes than this are not remembered.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// One attribute as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExactAttribute {
+    /// Its name.
+    pub name: String,
+    /// Its type, as HDF5 encodes it.
+    pub kind: Vec<u8>,
+    /// Its extents: none for a scalar; `None` for a null dataspace.
+    pub shape: Option<Vec<u64>>,
+    /// Its elements, strings and sequences written out with their lengths, references as paths.
+    pub data: Vec<u8>,
+}
+
+/// Reads one attribute of an open object.
+pub(super) fn read(object: &Id, name: &CStr) -> Outcome<ExactAttribute> {
+    // SAFETY: `object` is open, the name ends with NUL.
+    let attribute = Id::own(unsafe { H5Aopen(object.raw(), name.as_ptr(), H5P_DEFAULT) })?;
+    // SAFETY: `attribute` is open, here and below.
+    let space = Dataspace::own(unsafe { H5Aget_space(attribute.raw()) })?;
+    // SAFETY: as above.
+    let kind = Datatype::own(unsafe { H5Aget_type(attribute.raw()) })?;
+    let shape = space.shape()?;
+    let elements = shape
+        .as_ref()
+        .map_or(Some(0), |shape| shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n)));
+    let size = kind.size()?;
+    let Some(elements) = elements.filter(|n| n.saturating_mul(size as u64) <= MOST_BYTES) else {
+        return unsupported("large array");
+    };
+    let mut data = Vec::new();
+    if elements > 0 {
+        let mut buffer = zeroed(elements, size)?;
+        let place = buffer.as_mut_ptr().cast();
+        // SAFETY: the buffer has room for every element of the attribute's own type.
+        check(unsafe { H5Aread(attribute.raw(), kind.raw(), place) })?;
+        // SAFETY: HDF5 has just filled the buffer through this type.
+        let packed = unsafe { pack(&kind, &buffer, object.raw(), &mut data) };
+        let place = buffer.as_mut_ptr().cast();
+        // SAFETY: as above; what was packed is a copy.
+        check(unsafe { H5Treclaim(kind.raw(), space.raw(), H5P_DEFAULT, place) })?;
+        packed?;
+    }
+    let name = name.to_string_lossy().into_owned();
+    Ok(ExactAttribute { name, kind: kind.encode()?, shape, data })
+}

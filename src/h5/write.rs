@@ -1,0 +1,355 @@
+//! Writes HDF5 files: groups, attributes and datasets, from arrays that are read piece by piece.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_uint};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use hdf5_sys::h5a::{H5Acreate2, H5Awrite};
+use hdf5_sys::h5d::{
+    H5D_alloc_time_t, H5D_fill_time_t, H5Dcreate2, H5Dget_offset, H5Dget_space, H5Dwrite,
+    H5Dwrite_chunk,
+};
+use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fcreate};
+use hdf5_sys::h5g::{H5Gcreate2, H5Gopen2};
+#[allow(clippy::wildcard_imports)] // the setters of property lists
+use hdf5_sys::h5p::*;
+use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate};
+use hdf5_sys::h5t::{H5T_class_t, H5T_cset_t, H5Tdetect_class};
+
+use super::blocks::Blocks;
+use super::dataspace::Dataspace;
+use super::datatype::Datatype;
+use super::error::{Outcome, Trouble, check, damaged};
+use super::exact::ExactAttribute;
+use super::ids::{self, Id};
+use super::kept::{Arena, Unpacker};
+use super::read::zeroed;
+use super::{Leaf, Recipe, scatter};
+use crate::{Error, Kind, Result};
+
+/// Contiguous datasets of more bytes than this begin on a page: aligned writes are faster.
+const ALIGNED: u64 = 1 << 16;
+
+/// How a dataset is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packing {
+    /// In one piece, which is there from the beginning.
+    Contiguous,
+    /// In chunks of these extents, with shuffle and deflate of this level.
+    Deflate(Vec<u64>, u8),
+}
+
+/// Gives the bytes of an array from an offset on: its number in the recipe, the offset, the place.
+pub type ReadPiece<'a> = &'a mut dyn FnMut(usize, u64, &mut [u8]) -> Result<()>;
+
+/// A new HDF5 file.
+#[derive(Debug)]
+pub struct Writer {
+    file: Id,
+    links: Id,
+    groups: Id,
+}
+
+/// A group or dataset of a new file.
+#[derive(Debug)]
+pub struct Object(Id);
+
+impl Writer {
+    /// Makes the file at `path` anew.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn create(path: &Path) -> Result<Self> {
+        let _lock = ids::lock();
+        Self::make(path).map_err(|trouble| failed(&path.display().to_string(), trouble))
+    }
+
+    fn make(path: &Path) -> Outcome<Self> {
+        let (access, creation) = (list(*H5P_CLS_FILE_ACCESS)?, list(*H5P_CLS_FILE_CREATE)?);
+        let order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+        let (links, groups) = (list(*H5P_CLS_LINK_CREATE)?, list(*H5P_CLS_GROUP_CREATE)?);
+        let name = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
+        // SAFETY: all lists are open and of the class that each call wants; the name ends with NUL.
+        let file = unsafe {
+            check(H5Pset_file_locking(access.raw(), 0, 1))?;
+            check(H5Pset_alignment(access.raw(), ALIGNED, 4096))?;
+            // Keeps the order of the project; files that had another were loaded by name.
+            check(H5Pset_link_creation_order(creation.raw(), order))?;
+            check(H5Pset_link_creation_order(groups.raw(), order))?;
+            check(H5Pset_char_encoding(links.raw(), H5T_cset_t::H5T_CSET_UTF8))?;
+            check(H5Pset_create_intermediate_group(links.raw(), 1))?;
+            Id::own(H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, creation.raw(), access.raw()))?
+        };
+        Ok(Self { file, links, groups })
+    }
+
+    /// The root group.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn root(&self) -> Result<Object> {
+        let _lock = ids::lock();
+        // SAFETY: the file is open, the name ends with NUL.
+        let opened = Id::own(unsafe { H5Gopen2(self.file.raw(), c"/".as_ptr(), H5P_DEFAULT) });
+        opened.map(Object).map_err(|trouble| failed("/", trouble))
+    }
+
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn group(&self, at: &Object, name: &str) -> Result<Object> {
+        let _lock = ids::lock();
+        let make = || {
+            let text = link_name(name)?;
+            let (links, groups) = (self.links.raw(), self.groups.raw());
+            // SAFETY: all is open, the name ends with NUL.
+            Id::own(unsafe { H5Gcreate2(at.0.raw(), text.as_ptr(), links, groups, H5P_DEFAULT) })
+        };
+        make().map(Object).map_err(|trouble| failed(name, trouble))
+    }
+
+    /// Gives an object another name.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn link(&self, object: &Object, at: &Object, name: &str) -> Result<()> {
+        let _lock = ids::lock();
+        let make = || {
+            let text = link_name(name)?;
+            let (object, at, links) = (object.0.raw(), at.0.raw(), self.links.raw());
+            // SAFETY: all is open, the name ends with NUL.
+            check(unsafe { hdf5_sys::h5o::H5Olink(object, at, text.as_ptr(), links, H5P_DEFAULT) })
+        };
+        make().map(|_| ()).map_err(|trouble| failed(name, trouble))
+    }
+
+    /// Makes a dataset, without its data.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn dataset(
+        &self,
+        at: &Object,
+        name: &str,
+        recipe: &Recipe,
+        packing: &Packing,
+    ) -> Result<Object> {
+        let _lock = ids::lock();
+        let make = || {
+            let (text, space) = (link_name(name)?, space(Some(&recipe.shape))?);
+            let creation = creation(recipe, packing)?;
+            let (kind, links) = (recipe.file_type.raw(), self.links.raw());
+            let (at, name) = (at.0.raw(), text.as_ptr());
+            // SAFETY: all is open, the name ends with NUL.
+            Id::own(unsafe {
+                H5Dcreate2(at, name, kind, space.raw(), links, creation.raw(), H5P_DEFAULT)
+            })
+        };
+        make().map(Object).map_err(|trouble| failed(name, trouble))
+    }
+
+    /// Where in the file a contiguous dataset's bytes lie; `None` when it has none.
+    pub fn offset(&self, dataset: &Object) -> Option<u64> {
+        let _lock = ids::lock();
+        // SAFETY: the dataset is open.
+        let offset = unsafe { H5Dget_offset(dataset.0.raw()) };
+        (offset != u64::MAX).then_some(offset)
+    }
+
+    /// Writes a dataset block by block; `read` gets the number of an array, an offset in bytes, and
+    /// the place for the bytes there.
+    ///
+    /// # Errors
+    /// In HDF5's words; and what `read` fails with.
+    pub fn write(
+        &self,
+        dataset: &Object,
+        name: &str,
+        recipe: &Recipe,
+        read: ReadPiece,
+    ) -> Result<()> {
+        let width = |leaf: &&Leaf| leaf.per_element().saturating_mul(leaf.dtype.itemsize());
+        let all: u64 = recipe.leaves().iter().map(width).sum();
+        let size = (recipe.node.size as u64).max(all);
+        for block in Blocks::new(&recipe.shape, None, size) {
+            let first = super::blocks::first_index(&recipe.shape, &block.start);
+            let elements = block.elements();
+            let wrong = |trouble| failed(name, trouble);
+            let mut buffer = zeroed(elements, recipe.node.size).map_err(wrong)?;
+            let mut arena = Arena::default();
+            for (number, leaf) in recipe.leaves().iter().enumerate() {
+                let width = width(leaf);
+                let bytes = usize::try_from(width).unwrap_or(usize::MAX);
+                let mut piece = zeroed(elements, bytes).map_err(wrong)?;
+                read(number, first.saturating_mul(width), &mut piece)?;
+                scatter::gather(leaf, recipe.node.size, &piece, &mut buffer, &mut arena);
+            }
+            let _lock = ids::lock();
+            write_block(dataset, recipe, &block, &buffer).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a chunk that has been through its filters; `skipped` has a bit for each that it has not.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn write_chunk(
+        &self,
+        dataset: &Object,
+        start: &[u64],
+        skipped: u32,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let _lock = ids::lock();
+        let (id, data) = (dataset.0.raw(), bytes.as_ptr().cast());
+        // SAFETY: the dataset is open, `start` has its rank, and the bytes are as long as is told.
+        let status =
+            unsafe { H5Dwrite_chunk(id, H5P_DEFAULT, skipped, start.as_ptr(), bytes.len(), data) };
+        check(status).map(|_| ()).map_err(|trouble| failed("a chunk", trouble))
+    }
+
+    /// Writes an attribute; `rename` tells the path of what a reference led to in the source.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn attribute(
+        &self,
+        object: &Object,
+        attribute: &ExactAttribute,
+        rename: &dyn Fn(&str) -> String,
+    ) -> Result<()> {
+        let _lock = ids::lock();
+        let made = self.make_attribute(object, attribute, rename);
+        made.map_err(|trouble| failed(&format!("@{}", attribute.name), trouble))
+    }
+
+    fn make_attribute(
+        &self,
+        object: &Object,
+        attribute: &ExactAttribute,
+        rename: &dyn Fn(&str) -> String,
+    ) -> Outcome<()> {
+        let kind = Datatype::decode(&attribute.kind)?;
+        let space = space(attribute.shape.as_deref())?;
+        let name = link_name(&attribute.name)?;
+        let creation = list(*H5P_CLS_ATTRIBUTE_CREATE)?;
+        let (id, text) = (object.0.raw(), name.as_ptr());
+        // SAFETY: all is open, the name ends with NUL.
+        let made = Id::own(unsafe {
+            check(H5Pset_char_encoding(creation.raw(), H5T_cset_t::H5T_CSET_UTF8))?;
+            H5Acreate2(id, text, kind.raw(), space.raw(), creation.raw(), H5P_DEFAULT)
+        })?;
+        let shape = attribute.shape.as_deref().unwrap_or(&[0]);
+        let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
+        let Some(elements) = elements else { return damaged("an attribute too large") };
+        if elements == 0 {
+            return Ok(());
+        }
+        let mut buffer = zeroed(elements, kind.size()?)?;
+        let arena = Arena::default();
+        let mut unpacker = Unpacker { file: self.file.raw(), rename, arena };
+        unpacker.elements(&kind, &mut &attribute.data[..], &mut buffer)?;
+        // SAFETY: the buffer has every element; its pointers lead into the arena, which still lives.
+        check(unsafe { H5Awrite(made.raw(), kind.raw(), buffer.as_ptr().cast()) })?;
+        Ok(())
+    }
+
+    /// Writes all that is not yet written, and closes the file.
+    ///
+    /// # Errors
+    /// In HDF5's words.
+    pub fn close(self) -> Result<()> {
+        let _lock = ids::lock();
+        let (file, scope) = (self.file.raw(), hdf5_sys::h5f::H5F_scope_t::H5F_SCOPE_LOCAL);
+        // SAFETY: the file is open. Closing it by dropping would not tell what failed.
+        let flushed = check(unsafe { hdf5_sys::h5f::H5Fflush(file, scope) });
+        flushed.map(|_| ()).map_err(|trouble| failed("the file", trouble))
+    }
+}
+
+impl ExactAttribute {
+    /// Whether it must wait until the objects that it refers to are there.
+    pub fn refers(&self) -> bool {
+        let _lock = ids::lock();
+        let Ok(kind) = Datatype::decode(&self.kind) else { return false };
+        // SAFETY: `kind` is open.
+        unsafe { H5Tdetect_class(kind.raw(), H5T_class_t::H5T_REFERENCE) > 0 }
+    }
+}
+
+fn list(class: hdf5_sys::h5i::hid_t) -> Outcome<Id> {
+    // SAFETY: the class is one of the library's own.
+    Id::own(unsafe { H5Pcreate(class) })
+}
+
+fn link_name(name: &str) -> Outcome<CString> {
+    match CString::new(name) {
+        Ok(text) if !name.is_empty() => Ok(text),
+        _ => Err(Trouble::Unsupported("HDF5 has no such name".to_owned())),
+    }
+}
+
+fn space(shape: Option<&[u64]>) -> Outcome<Dataspace> {
+    match shape {
+        // SAFETY: a call without pointers.
+        None => Dataspace::own(unsafe { H5Screate(H5S_class_t::H5S_NULL) }),
+        // SAFETY: as above.
+        Some([]) => Dataspace::own(unsafe { H5Screate(H5S_class_t::H5S_SCALAR) }),
+        Some(shape) => Dataspace::simple(shape),
+    }
+}
+
+fn creation(recipe: &Recipe, packing: &Packing) -> Outcome<Id> {
+    let list = list(*H5P_CLS_DATASET_CREATE)?;
+    let id = list.raw();
+    // SAFETY: the list is open; chunk extents are as many as the call is told.
+    unsafe {
+        check(H5Pset_obj_track_times(id, 0))?;
+        match packing {
+            Packing::Contiguous if recipe.is_plain() => {
+                check(H5Pset_alloc_time(id, H5D_alloc_time_t::H5D_ALLOC_TIME_EARLY))?;
+                check(H5Pset_fill_time(id, H5D_fill_time_t::H5D_FILL_TIME_NEVER))?;
+            }
+            Packing::Contiguous => {}
+            Packing::Deflate(chunk, level) => {
+                let rank = i32::try_from(chunk.len()).unwrap_or(0);
+                check(H5Pset_chunk(id, rank, chunk.as_ptr()))?;
+                check(H5Pset_shuffle(id))?;
+                check(H5Pset_deflate(id, c_uint::from(*level)))?;
+            }
+        }
+    }
+    Ok(list)
+}
+
+fn write_block(
+    dataset: &Object,
+    recipe: &Recipe,
+    block: &super::blocks::Block,
+    buffer: &[u8],
+) -> Outcome<()> {
+    let (id, kind, data) = (dataset.0.raw(), recipe.node.memory.raw(), buffer.as_ptr().cast());
+    if recipe.shape.is_empty() {
+        // SAFETY: the buffer has the one element; its pointers lead into a living arena.
+        check(unsafe { H5Dwrite(id, kind, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) })?;
+        return Ok(());
+    }
+    // SAFETY: the dataset is open.
+    let file = Dataspace::own(unsafe { H5Dget_space(id) })?;
+    file.select(block, &recipe.shape)?;
+    let memory = Dataspace::simple(&block.count)?;
+    // SAFETY: the buffer has as many elements as are selected; its pointers lead into a living arena.
+    check(unsafe { H5Dwrite(id, kind, memory.raw(), file.raw(), H5P_DEFAULT, data) })?;
+    Ok(())
+}
+
+fn failed(what: &str, trouble: Trouble) -> Error {
+    let kind = match trouble {
+        Trouble::Unsupported(_) => Kind::Unsupported,
+        Trouble::Damaged(_) => Kind::Io,
+    };
+    Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).about(what)
+}

@@ -1,0 +1,146 @@
+//! Which elements of a dataset a block or chunk holds, as runs that are contiguous in both.
+
+/// A part of a dataset that lies in a buffer of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The dataset's extents.
+    pub shape: &'a [u64],
+    /// First index on each axis.
+    pub start: &'a [u64],
+    /// The buffer's extents; what of it is beyond the dataset does not count.
+    pub extent: &'a [u64],
+}
+
+impl Part<'_> {
+    fn count(&self, axis: usize) -> u64 {
+        self.extent[axis].min(self.shape[axis].saturating_sub(self.start[axis]))
+    }
+
+    /// How many axes are run through, and elements of a run: the innermost axes that are whole in both
+    /// dataset and buffer, and the next one.
+    fn inner(&self) -> (usize, u64) {
+        let (mut outer, mut run) = (self.shape.len(), 1);
+        while outer > 0 {
+            let axis = outer - 1;
+            let count = self.count(axis);
+            outer = axis;
+            run *= count;
+            if count != self.shape[axis] || count != self.extent[axis] {
+                break;
+            }
+        }
+        (outer, run)
+    }
+
+    /// Elements of a run.
+    pub fn run(&self) -> u64 {
+        self.inner().1
+    }
+
+    /// Calls `visit` with each run's first index in the dataset, first index in the buffer, and length.
+    /// Every index is below the number of elements of a dataset or buffer that exists.
+    pub fn runs<E>(&self, mut visit: impl FnMut(u64, u64, u64) -> Result<(), E>) -> Result<(), E> {
+        let (outer, run) = self.inner();
+        if run == 0 || (0..outer).any(|axis| self.count(axis) == 0) {
+            return Ok(());
+        }
+        let mut at = vec![0; outer];
+        loop {
+            let (mut to, mut from) = (0, 0);
+            for axis in 0..self.shape.len() {
+                let within = at.get(axis).copied().unwrap_or(0);
+                to = to * self.shape[axis] + self.start[axis] + within;
+                from = from * self.extent[axis] + within;
+            }
+            visit(to, from, run)?;
+            let mut axis = outer;
+            loop {
+                if axis == 0 {
+                    return Ok(());
+                }
+                axis -= 1;
+                at[axis] += 1;
+                if at[axis] < self.count(axis) {
+                    break;
+                }
+                at[axis] = 0;
+            }
+        }
+    }
+}
+
+/// The first index of chunk `number` of a grid.
+pub fn chunk_start(number: u64, grid: &[u64], chunk: &[u64]) -> Vec<u64> {
+    let mut start = vec![0; grid.len()];
+    let mut rest = number;
+    for ((at, &count), &extent) in start.iter_mut().zip(grid).zip(chunk).rev() {
+        *at = rest % count.max(1) * extent;
+        rest /= count.max(1);
+    }
+    start
+}
+
+/// The axis on which slabs follow each other: chunks have one index only on those before it.
+fn cut_axis(chunk: &[u64]) -> usize {
+    chunk.iter().take_while(|&&extent| extent == 1).count().min(chunk.len().saturating_sub(1))
+}
+
+/// A slab is the chunks that together make up a contiguous range of the dataset: how many have numbers
+/// in a row.
+pub fn chunks_of_slab(grid: &[u64], chunk: &[u64]) -> u64 {
+    grid.iter().skip(cut_axis(chunk) + 1).product()
+}
+
+/// The slab in which the chunk at `start` is: its first element, and how many it has.
+pub fn slab(shape: &[u64], start: &[u64], chunk: &[u64]) -> (u64, u64) {
+    let cut = cut_axis(chunk);
+    let inner: u64 = shape.iter().skip(cut + 1).product();
+    let at = start.iter().zip(shape).take(cut + 1).fold(0, |at, (&start, &n)| at * n + start);
+    let (Some(&extent), Some(&n), Some(&start)) = (chunk.get(cut), shape.get(cut), start.get(cut))
+    else {
+        return (0, 1);
+    };
+    (at * inner, extent.min(n.saturating_sub(start)) * inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(shape: &[u64], start: &[u64], extent: &[u64]) -> Vec<(u64, u64, u64)> {
+        let mut all = Vec::new();
+        Part { shape, start, extent }
+            .runs(|to, from, run| {
+                all.push((to, from, run));
+                Ok::<_, ()>(())
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn runs_are_as_long_as_both_sides_allow() {
+        assert_eq!(runs(&[4, 6], &[2, 0], &[2, 6]), [(12, 0, 12)]);
+        assert_eq!(runs(&[4, 6], &[2, 4], &[2, 4]), [(16, 0, 2), (22, 4, 2)]);
+        assert_eq!(runs(&[5], &[4], &[4]), [(4, 0, 1)]);
+        assert_eq!(runs(&[2, 3], &[0, 0], &[9, 9]), [(0, 0, 3), (3, 9, 3)]);
+        assert_eq!(runs(&[], &[], &[]), [(0, 0, 1)]);
+        assert_eq!(runs(&[2, 0], &[0, 0], &[1, 1]), []);
+    }
+
+    #[test]
+    fn chunk_numbers_are_in_c_order() {
+        assert_eq!(chunk_start(5, &[2, 3], &[10, 20]), [10, 40]);
+        assert_eq!(chunk_start(0, &[], &[]), [0_u64; 0]);
+    }
+
+    #[test]
+    fn a_slab_is_contiguous() {
+        assert_eq!(chunks_of_slab(&[5, 2], &[2, 3]), 2);
+        assert_eq!(slab(&[9, 6], &[8, 3], &[2, 3]), (48, 6));
+        assert_eq!(chunks_of_slab(&[10, 3, 2], &[1, 3, 4]), 2);
+        assert_eq!(slab(&[10, 7, 8], &[2, 6, 4], &[1, 3, 4]), (160, 8));
+        assert_eq!(chunks_of_slab(&[3, 3], &[1, 1]), 1);
+        assert_eq!(slab(&[3, 3], &[1, 2], &[1, 1]), (5, 1));
+    }
+}

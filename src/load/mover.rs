@@ -1,0 +1,295 @@
+//! A worker: takes its turns from the pool until everything is in memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::Request;
+use super::job::{Job, Source};
+use super::library::through_library;
+use super::message::Message;
+use super::pages::Pages;
+use super::plan::{Piece, Plan, Task};
+use super::pool::{Pool, Turn};
+use super::reader::{Reader, Trouble};
+use super::sink::Sink;
+use super::target::{Target, unlocked};
+use super::voice::Voice;
+use crate::h5::{Dataset, Inventory};
+use crate::shm::name::{SegmentName, Token};
+use crate::shm::place::Place;
+use crate::shm::segment::NewSegment;
+use crate::{Error, Kind, Result};
+
+/// Datasets up to so many bytes are read by one worker and written at once.
+const SMALL: u64 = 512 << 10;
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Mover<'a> {
+    request: &'a Request,
+    place: &'a Place,
+    token: &'a Token,
+    plan: &'a Plan,
+    pages: Pages,
+    voice: Voice<'a>,
+    pool: Pool<'a>,
+    /// For each input, the path of each file that can be read without libhdf5.
+    paths: Vec<Vec<Option<PathBuf>>>,
+    files: Mutex<HashMap<(usize, usize), Arc<File>>>,
+}
+
+impl<'a> Mover<'a> {
+    /// Everything is still to be moved.
+    pub fn new(
+        request: &'a Request,
+        (place, token): (&'a Place, &'a Token),
+        plan: &'a Plan,
+        voice: Voice<'a>,
+    ) -> Self {
+        let paths: Vec<_> = plan.inventories.iter().map(Inventory::raw_files).collect();
+        let pool = Pool::new(plan, request.keep_going, |task| {
+            let dataset = &plan.inventories[task.input].datasets[task.dataset];
+            paths[task.input].get(dataset.file()).is_some_and(Option::is_some)
+                && dataset.raw
+                && !dataset.shape.contains(&0)
+                && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")
+        });
+        let pages = Pages::of(place.shm.path(), place.shm.id().dev);
+        Self { request, place, token, plan, pages, voice, pool, paths, files: Mutex::default() }
+    }
+
+    /// The pool, when all workers have ended.
+    pub fn into_pool(self) -> Pool<'a> {
+        self.pool
+    }
+
+    /// Works until nothing is left.
+    pub fn work(&self) {
+        let mut reader = Reader::default();
+        loop {
+            match self.pool.turn(|number| self.is_small(&self.plan.tasks[number])) {
+                Turn::Prepare(range) => {
+                    let mut begun = None;
+                    for number in self.pool.direct(range) {
+                        begun = self.prepare(number, &mut reader);
+                    }
+                    self.pool.prepared();
+                    if let Some(job) = begun {
+                        self.help(job, &mut reader);
+                    }
+                }
+                Turn::Help(job) => self.help(job, &mut reader),
+                Turn::Library(number) => {
+                    if let Err(error) = self.library(number, &mut reader) {
+                        self.pool.fail(number, error);
+                    }
+                    self.pool.library_done();
+                }
+                Turn::End => return,
+            }
+        }
+    }
+
+    fn dataset(&self, task: &Task) -> &'a Dataset {
+        &self.plan.inventories[task.input].datasets[task.dataset]
+    }
+
+    fn pieces(&self, task: &Task) -> &'a [Piece] {
+        &self.plan.pieces[task.first..task.first + task.count]
+    }
+
+    fn is_small(&self, task: &Task) -> bool {
+        let memory = self.pieces(task).iter().fold(0, |sum: u64, p| sum.saturating_add(p.bytes));
+        let elements: u64 = self.dataset(task).shape.iter().product();
+        let read = elements.saturating_mul(self.dataset(task).element_size);
+        memory.max(read) <= SMALL
+    }
+
+    /// Sees how a task can be read. Small ones are moved at once; else there is a job to do.
+    fn prepare(&self, number: usize, reader: &mut Reader) -> Option<Arc<Job<'a>>> {
+        let task = &self.plan.tasks[number];
+        match self.job(number, task, reader) {
+            Ok(job) => job.map(|job| self.pool.begin(job)),
+            Err(Trouble::Refused(why)) => {
+                self.refuse(number, why);
+                None
+            }
+            Err(Trouble::Failed(error)) => {
+                self.pool.fail(number, error);
+                None
+            }
+        }
+    }
+
+    /// What cannot be read in a faster way is libhdf5's, if it can read it at all.
+    fn refuse(&self, number: usize, why: &str) {
+        let task = &self.plan.tasks[number];
+        if self.dataset(task).readable {
+            self.pool.to_library(number);
+            return;
+        }
+        let path = &self.dataset(task).path;
+        let message = format!("cannot read '{path}': {why}");
+        self.pool.fail(number, Error::new(Kind::Corrupt, message).about(path));
+    }
+
+    fn job(
+        &self,
+        number: usize,
+        task: &'a Task,
+        reader: &mut Reader,
+    ) -> std::result::Result<Option<Job<'a>>, Trouble> {
+        let (dataset, pieces) = (self.dataset(task), self.pieces(task));
+        let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
+        let source = match dataset.raw_offset() {
+            Some(offset) => Some(Source::contiguous(dataset, offset)),
+            None => self.plan.inventories[task.input]
+                .chunk_index(task.dataset)
+                .and_then(|index| Source::chunked(dataset, pieces, index)),
+        };
+        let source = source.ok_or(Trouble::Refused("its chunks cannot be told"))?;
+        self.voice.mention(|| Message::Reading(task.path.clone()))?;
+        if self.is_small(task) {
+            let job = Job::new((number, task), (dataset, pieces), Vec::new(), (file, source));
+            self.move_small(&job, reader)?;
+            return Ok(None);
+        }
+        let targets = self.targets(task)?;
+        Ok(Some(Job::new((number, task), (dataset, pieces), targets, (file, source))))
+    }
+
+    fn file(&self, task: &Task, dataset: &Dataset) -> Option<Arc<File>> {
+        let key = (task.input, dataset.file());
+        let mut files = unlocked(&self.files);
+        if let Some(file) = files.get(&key) {
+            return Some(Arc::clone(file));
+        }
+        let path = self.paths.get(task.input)?.get(dataset.file())?.as_ref()?;
+        let file = Arc::new(File::open(path).ok()?);
+        files.insert(key, Arc::clone(&file));
+        Some(file)
+    }
+
+    fn help(&self, job: Arc<Job<'a>>, reader: &mut Reader) {
+        while let Some(item) = job.claim() {
+            if self.pool.is_over() {
+                break;
+            }
+            match reader.item(&job, &item, &self.voice) {
+                Ok(()) => {}
+                Err(Trouble::Refused(why)) => job.give_up(why),
+                Err(Trouble::Failed(error)) => {
+                    self.pool.fail(job.number, error);
+                    break;
+                }
+            }
+        }
+        if let Some(job) = self.pool.leave(job) {
+            self.close(job, reader);
+            self.pool.finished();
+        }
+    }
+
+    /// A job of which every item is done or given up.
+    fn close(&self, job: Job<'a>, reader: &mut Reader) {
+        let number = job.number;
+        if self.pool.is_over() {
+            return;
+        }
+        if job.is_given_up() {
+            let why = job.why();
+            // Its segments go: libhdf5 begins anew.
+            drop(job);
+            return self.refuse(number, why);
+        }
+        if let Err(error) = self.keep(job.task, job.targets, reader) {
+            self.pool.fail(number, error);
+        }
+    }
+
+    /// Makes sure of the segments of a task, and keeps them.
+    fn keep(&self, task: &Task, targets: Vec<Target<'a>>, reader: &mut Reader) -> Result<()> {
+        if self.request.verify && self.dataset(task).readable {
+            let mut sink = Sink::Compare(&targets);
+            let inventory = &self.plan.inventories[task.input];
+            let bench = &mut reader.bench;
+            through_library(inventory, task, self.pieces(task), &mut sink, bench, &mut |_| {})?;
+        }
+        for target in targets {
+            // From here on it is the announced load's: the keeper removes it if anything fails.
+            target.finish()?.persist();
+        }
+        Ok(())
+    }
+
+    fn move_small(&self, job: &Job<'a>, reader: &mut Reader) -> std::result::Result<(), Trouble> {
+        let mut sink = Sink::Memory(buffers(job.pieces)?);
+        while let Some(item) = job.claim() {
+            reader.into_sink(job, &item, &mut sink, &self.voice)?;
+        }
+        self.keep_small(job.task, sink, reader)?;
+        Ok(())
+    }
+
+    fn keep_small(&self, task: &Task, sink: Sink<'_, '_>, reader: &mut Reader) -> Result<()> {
+        let Sink::Memory(buffers) = sink else { return Ok(()) };
+        let mut targets = Vec::with_capacity(task.count);
+        for (number, bytes) in (task.first..).zip(&buffers) {
+            let target = Target::small(self.segment(number)?, bytes.len() as u64);
+            target.fill(bytes)?;
+            targets.push(target);
+        }
+        self.keep(task, targets, reader)
+    }
+
+    fn library(&self, number: usize, reader: &mut Reader) -> Result<()> {
+        let task = &self.plan.tasks[number];
+        self.voice.say(&Message::Reading(task.path.clone()))?;
+        let (inventory, pieces) = (&self.plan.inventories[task.input], self.pieces(task));
+        let mut told = |bytes| self.voice.advance(bytes);
+        if self.is_small(task) {
+            let mut sink = Sink::Memory(buffers(pieces)?);
+            through_library(inventory, task, pieces, &mut sink, &mut reader.bench, &mut told)?;
+            return self.keep_small(task, sink, reader);
+        }
+        let targets = self.targets(task)?;
+        {
+            let mut sink = Sink::Targets(&targets);
+            through_library(inventory, task, pieces, &mut sink, &mut reader.bench, &mut told)?;
+        }
+        self.keep(task, targets, reader)
+    }
+
+    fn targets(&self, task: &Task) -> Result<Vec<Target<'a>>> {
+        (task.first..task.first + task.count)
+            .map(|number| {
+                let bytes = self.plan.pieces[number].bytes;
+                Target::new(self.segment(number)?, bytes, self.pages)
+            })
+            .collect()
+    }
+
+    fn segment(&self, number: usize) -> Result<NewSegment<'a>> {
+        let name = SegmentName::new(&self.request.project, self.token, number as u64);
+        if self.request.trace {
+            let (segment, bytes) = (name.to_text(), self.plan.pieces[number].bytes);
+            self.voice.say(&Message::Created { segment, bytes })?;
+        }
+        let segment = NewSegment::create(&self.place.shm, name)?;
+        segment.allow(&self.request.access())?;
+        Ok(segment)
+    }
+}
+
+/// A buffer of zeros for each piece of a small task.
+fn buffers(pieces: &[Piece]) -> Result<Vec<Vec<u8>>> {
+    let buffer = |piece: &Piece| {
+        let bytes = usize::try_from(piece.bytes).map_err(|_| {
+            Error::new(Kind::NoMemory, format!("'{}' does not fit into memory", piece.path))
+        })?;
+        Ok(vec![0; bytes])
+    };
+    pieces.iter().map(buffer).collect()
+}

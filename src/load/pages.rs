@@ -1,0 +1,50 @@
+//! Which pages the shared memory gives: huge ones are recognised and used where the node allows them.
+//! Source: <https://docs.kernel.org/admin-guide/mm/transhuge.html>, "Hugepages in tmpfs/shmem".
+
+use std::path::Path;
+
+/// How large pages are got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// As the file system does by itself: small ones, or huge ones for every file.
+    Usual,
+    /// Huge ones only in mappings that ask for them (`huge=advise`).
+    Advised,
+}
+
+impl Pages {
+    /// What the file system of the shm directory gives, by `/proc/self/mountinfo`.
+    pub fn of(directory: &Path, dev: u64) -> Self {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let forced = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
+            .is_ok_and(|text| text.contains("[deny]"));
+        if forced || !directory.is_absolute() { Self::Usual } else { Self::parse(&mounts, dev) }
+    }
+
+    /// Source: proc(5): the third field is the device, after `-` come type, source and options.
+    fn parse(mounts: &str, dev: u64) -> Self {
+        let device = format!("{}:{}", libc::major(dev), libc::minor(dev));
+        let options = mounts.lines().filter_map(|line| {
+            let (front, back) = line.split_once(" - ")?;
+            (front.split(' ').nth(2)? == device).then(|| back.split(' ').nth(2))?
+        });
+        let advised = options
+            .last()
+            .is_some_and(|options| options.split(',').any(|option| option == "huge=advise"));
+        if advised { Self::Advised } else { Self::Usual }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_option_decides() {
+        let mounts = "22 1 0:5 / /dev/shm rw - tmpfs tmpfs rw,size=1k,huge=advise\n\
+                      23 1 0:6 / /x rw shared:1 - tmpfs tmpfs rw,huge=always\n";
+        assert_eq!(Pages::parse(mounts, libc::makedev(0, 5)), Pages::Advised);
+        assert_eq!(Pages::parse(mounts, libc::makedev(0, 6)), Pages::Usual);
+        assert_eq!(Pages::parse("", 0), Pages::Usual);
+    }
+}

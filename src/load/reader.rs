@@ -1,0 +1,275 @@
+//! What a worker does with an item: reads, decodes, and hands the elements on.
+
+use std::os::unix::fs::FileExt as _;
+
+use super::geometry::{self, Part};
+use super::job::{Chunked, Contiguous, Item, Job, READ, Source, adjoins};
+use super::plan::Piece;
+use super::sink::{Bench, Sink};
+use super::target::{Target, Window};
+use super::voice::Voice;
+use crate::Error;
+use crate::h5::codec::{Decoder, Refused, resize};
+use crate::h5::{ChunkIndex, Stored};
+
+/// Bytes that are copied at a time: they stay in the cache between reading and writing.
+const COPIED: usize = 256 << 10;
+/// A stored chunk may be larger than a decoded one by no more than this and a half.
+const SLACK: u64 = 64 << 10;
+
+/// Why an item is not done.
+#[derive(Debug)]
+pub enum Trouble {
+    /// libhdf5 is to decide.
+    Refused(&'static str),
+    /// The load fails.
+    Failed(Error),
+}
+
+impl From<Refused> for Trouble {
+    fn from(Refused(why): Refused) -> Self {
+        Self::Refused(why)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Done = Result<(), Trouble>;
+
+/// A worker's memory, kept from item to item.
+#[derive(Debug, Default)]
+pub struct Reader {
+    stored: Vec<u8>,
+    plain: Vec<u8>,
+    decoder: Decoder,
+    /// For picking and converting.
+    pub bench: Bench,
+}
+
+impl Reader {
+    /// Does one item of a job that writes to its own segments.
+    pub fn item(&mut self, job: &Job<'_>, item: &Item<'_>, voice: &Voice<'_>) -> Done {
+        match (&job.source, item) {
+            (Source::Chunked(all), Item::Chunks(chunks)) if all.slabs => {
+                let mut sink = Sink::Windows(windows(job, all, chunks)?);
+                self.chunks(job, all, chunks, &mut sink, voice)
+            }
+            _ => self.into_sink(job, item, &mut Sink::Targets(&job.targets), voice),
+        }
+    }
+
+    /// Does one item, wherever the elements go.
+    pub fn into_sink(
+        &mut self,
+        job: &Job<'_>,
+        item: &Item<'_>,
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        match (&job.source, item) {
+            (Source::Contiguous(all), Item::Elements(range)) => {
+                self.elements(job, all, range.clone(), sink, voice)
+            }
+            (Source::Chunked(all), Item::Chunks(chunks)) => {
+                self.chunks(job, all, chunks, sink, voice)
+            }
+            (Source::Chunked(all), Item::Absent(numbers)) => {
+                self.absent(job, &all.index, numbers, sink)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn elements(
+        &mut self,
+        job: &Job<'_>,
+        all: &Contiguous,
+        range: std::ops::Range<u64>,
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        let size = element_size(job)?;
+        let address = |first: u64| {
+            let bytes = first.checked_mul(size as u64).and_then(|at| at.checked_add(all.offset));
+            bytes.ok_or(Trouble::Refused("an address beyond the file's end"))
+        };
+        if let ([target], [piece], Sink::Targets(_)) = (&job.targets[..], job.pieces, &sink)
+            && target.is_mapped_best()
+            && piece.is_plain(size as u64)
+        {
+            let len = usize::try_from((range.end - range.start) * size as u64);
+            let len = len.map_err(|_| Trouble::Refused("too many bytes"))?;
+            let mut window = target.window(range.start * size as u64, len)?;
+            read(&job.file, address(range.start)?, window.bytes())?;
+            voice.advance(len as u64);
+            return Ok(());
+        }
+        let at_once = (COPIED / size).max(1) as u64;
+        let mut first = range.start;
+        while first < range.end {
+            let count = at_once.min(range.end - first);
+            let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size);
+            resize(&mut self.stored, bytes)?;
+            read(&job.file, address(first)?, &mut self.stored)?;
+            sink.put(job.pieces, &mut self.bench, size, first, &self.stored)?;
+            voice.advance(bytes as u64);
+            first += count;
+        }
+        Ok(())
+    }
+
+    fn chunks(
+        &mut self,
+        job: &Job<'_>,
+        all: &Chunked,
+        mut chunks: &[Stored],
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        let most = (all.index.pipeline.chunk_bytes() as u64).saturating_mul(3) / 2 + SLACK;
+        while let Some(first) = chunks.first() {
+            let together = together(chunks);
+            let (run, rest) = chunks.split_at(together);
+            chunks = rest;
+            if run.iter().any(|stored| stored.size > most) {
+                return Err(Trouble::Refused("a chunk that is larger than it can be"));
+            }
+            let end = run.last().and_then(|last| last.address.checked_add(last.size));
+            let bytes = end.and_then(|end| usize::try_from(end.checked_sub(first.address)?).ok());
+            let bytes = bytes.ok_or(Trouble::Refused("an address beyond the file's end"))?;
+            let mut stored = std::mem::take(&mut self.stored);
+            let done = resize(&mut stored, bytes)
+                .map_err(Trouble::from)
+                .and_then(|()| read(&job.file, first.address, &mut stored))
+                .and_then(|()| {
+                    run.iter().try_for_each(|chunk| {
+                        let start = usize::try_from(chunk.address - first.address).unwrap_or(0);
+                        let size = usize::try_from(chunk.size).unwrap_or(0);
+                        let code = stored.get(start..start + size).unwrap_or_default();
+                        self.chunk(job, &all.index, chunk, code, sink, voice)
+                    })
+                });
+            self.stored = stored;
+            done?;
+        }
+        Ok(())
+    }
+
+    fn chunk(
+        &mut self,
+        job: &Job<'_>,
+        index: &ChunkIndex,
+        chunk: &Stored,
+        code: &[u8],
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        let pipeline = &index.pipeline;
+        let Self { plain, decoder, bench, .. } = self;
+        let plain = if pipeline.is_plain(chunk.mask) {
+            code
+        } else {
+            pipeline.decode(decoder, chunk.mask, code, plain)?;
+            plain
+        };
+        if plain.len() != pipeline.chunk_bytes() {
+            return Err(Trouble::Refused("a chunk of another size than its dataset says"));
+        }
+        let moved = spread(job, index, chunk.number, plain, sink, bench)?;
+        voice.advance(moved);
+        Ok(())
+    }
+
+    /// Chunks that were never written.
+    fn absent(
+        &mut self,
+        job: &Job<'_>,
+        index: &ChunkIndex,
+        numbers: &[u64],
+        sink: &mut Sink<'_, '_>,
+    ) -> Done {
+        resize(&mut self.plain, index.pipeline.chunk_bytes())?;
+        for element in self.plain.chunks_exact_mut(index.fill.len().max(1)) {
+            element.copy_from_slice(&index.fill);
+        }
+        for &number in numbers {
+            spread(job, index, number, &self.plain, sink, &mut self.bench)?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands on a chunk's elements, as far as they are within the dataset; tells their bytes.
+fn spread(
+    job: &Job<'_>,
+    index: &ChunkIndex,
+    number: u64,
+    plain: &[u8],
+    sink: &mut Sink<'_, '_>,
+    bench: &mut Bench,
+) -> Result<u64, Trouble> {
+    let size = element_size(job)?;
+    let start = geometry::chunk_start(number, &index.grid, &index.chunk);
+    let part = Part { shape: &job.dataset.shape, start: &start, extent: &index.chunk };
+    let mut moved = 0;
+    part.runs(|to, from, run| {
+        let bytes = bytes_of(from, run, size).and_then(|range| plain.get(range));
+        let bytes = bytes.ok_or(Trouble::Refused("a chunk of odd extents"))?;
+        moved += bytes.len() as u64;
+        sink.put(job.pieces, bench, size, to, bytes).map_err(Trouble::Failed)
+    })?;
+    Ok(moved)
+}
+
+/// The bytes of `count` elements from `first` on.
+pub fn bytes_of(first: u64, count: u64, size: usize) -> Option<std::ops::Range<usize>> {
+    let start = usize::try_from(first).ok()?.checked_mul(size)?;
+    Some(start..usize::try_from(count).ok()?.checked_mul(size)?.checked_add(start)?)
+}
+
+/// How many chunks are read at once.
+fn together(chunks: &[Stored]) -> usize {
+    let mut bytes = 0_u64;
+    let mut count = 0;
+    for (at, chunk) in chunks.iter().enumerate() {
+        let near = at == 0 || adjoins(&chunks[at - 1], chunk);
+        bytes = bytes.saturating_add(chunk.size);
+        if at > 0 && (!near || bytes > READ) {
+            break;
+        }
+        count = at + 1;
+    }
+    count
+}
+
+/// The part of each segment that a slab's chunks fill.
+fn windows<'j, 'a>(
+    job: &'j Job<'a>,
+    all: &Chunked,
+    chunks: &[Stored],
+) -> Result<Vec<Window<'j, 'a>>, Trouble> {
+    let Some(stored) = chunks.first() else { return Ok(Vec::new()) };
+    let (shape, chunk) = (&job.dataset.shape, &all.index.chunk);
+    let start = geometry::chunk_start(stored.number, &all.index.grid, chunk);
+    let (first, count) = geometry::slab(shape, &start, chunk);
+    let window = |(target, piece): (&'j Target<'a>, &Piece)| {
+        let len = usize::try_from(count.saturating_mul(piece.width()));
+        let len = len.map_err(|_| Trouble::Refused("a slab of odd extents"))?;
+        target.window(first * piece.width(), len).map_err(Trouble::Failed)
+    };
+    job.targets.iter().zip(job.pieces).map(window).collect()
+}
+
+fn element_size(job: &Job<'_>) -> Result<usize, Trouble> {
+    let size = usize::try_from(job.dataset.element_size).ok().filter(|&size| size > 0);
+    size.ok_or(Trouble::Refused("elements without bytes"))
+}
+
+/// Reads all of `buffer`; what cannot be read is for libhdf5 to explain.
+fn read(file: &std::fs::File, address: u64, buffer: &mut [u8]) -> Done {
+    file.read_exact_at(buffer, address).map_err(|_| Trouble::Refused("the file cannot be read"))
+}

@@ -1,0 +1,189 @@
+//! A segment that workers fill together: memory is reserved piece by piece as it is needed, so that the
+//! kernel allocates pages of several segments at once while others read and decode.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::pages::Pages;
+use crate::shm::map::Filling;
+use crate::shm::segment::NewSegment;
+use crate::{Error, Kind, Result};
+
+/// Bytes that are reserved at a time; a multiple of every huge page in use.
+pub const PIECE: u64 = 8 << 20;
+/// Smaller segments never get huge pages: they would waste most of one.
+const HUGE: u64 = 2 << 20;
+
+/// A segment being filled.
+#[derive(Debug)]
+pub struct Target<'a> {
+    segment: NewSegment<'a>,
+    len: u64,
+    pages: Pages,
+    /// Whether each piece is reserved.
+    pieces: Vec<Mutex<bool>>,
+    /// Start and end of every window that is open.
+    windows: Mutex<BTreeMap<u64, u64>>,
+}
+
+impl<'a> Target<'a> {
+    /// Gives a new segment its length; nothing is reserved yet.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when it is longer than a file may be.
+    pub fn new(segment: NewSegment<'a>, len: u64, pages: Pages) -> Result<Self> {
+        segment.set_len(len.max(1))?;
+        let count = len.max(1).div_ceil(PIECE);
+        Ok(Self {
+            segment,
+            len,
+            pages,
+            pieces: (0..count).map(|_| Mutex::new(false)).collect(),
+            windows: Mutex::default(),
+        })
+    }
+
+    /// A segment that one write will fill.
+    pub fn small(segment: NewSegment<'a>, len: u64) -> Self {
+        let (pieces, windows) = (Vec::new(), Mutex::default());
+        Self { segment, len, pages: Pages::Usual, pieces, windows }
+    }
+
+    /// Fills a small segment; nobody can map an empty one, so that it gets one byte at least.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub fn fill(&self, bytes: &[u8]) -> Result<()> {
+        self.segment.write_at(0, if bytes.is_empty() { &[0] } else { bytes })
+    }
+
+    /// Writes `bytes` at `offset`, whose memory is reserved before.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.reserve(offset, self.end(offset, bytes.len())?)?;
+        self.segment.write_at(offset, bytes)
+    }
+
+    /// Compares what is there with `bytes`, by way of `buffer`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn holds(&self, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<bool> {
+        self.end(offset, bytes.len())?;
+        buffer.resize(bytes.len(), 0);
+        let cannot = |e| Error::io(format!("cannot read segment '{}'", self.segment.name()), e);
+        self.segment.file().read_exact_at(buffer, offset).map_err(cannot)?;
+        Ok(buffer == bytes)
+    }
+
+    /// Maps a part that nobody else writes to meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn window(&self, offset: u64, len: usize) -> Result<Window<'_, 'a>> {
+        let end = self.end(offset, len)?;
+        self.reserve(offset, end)?;
+        let mut windows = unlocked(&self.windows);
+        let before = windows.range(..end).next_back();
+        if before.is_some_and(|(_, &other)| other > offset) {
+            return Err(Error::new(Kind::Io, "two workers want the same part of a segment"));
+        }
+        windows.insert(offset, end);
+        drop(windows);
+        let window = Filling::map_part(self.segment.file(), offset, len as u64);
+        if window.is_err() {
+            unlocked(&self.windows).remove(&offset);
+        }
+        Ok(Window { filling: window?, offset, target: self })
+    }
+
+    /// Whether its pages are worth to be read into directly.
+    pub fn is_mapped_best(&self) -> bool {
+        self.pages == Pages::Advised && self.len >= HUGE
+    }
+
+    /// Reserves what nothing was written to, and gives the segment back.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn finish(self) -> Result<NewSegment<'a>> {
+        if !self.pieces.is_empty() {
+            self.reserve(0, self.len.max(1))?;
+        }
+        Ok(self.segment)
+    }
+
+    fn end(&self, offset: u64, len: usize) -> Result<u64> {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len);
+        end.ok_or_else(|| Error::new(Kind::Io, "a write beyond the end of a segment"))
+    }
+
+    fn reserve(&self, offset: u64, end: u64) -> Result<()> {
+        for number in offset / PIECE..end.div_ceil(PIECE) {
+            let Some(piece) = usize::try_from(number).ok().and_then(|at| self.pieces.get(at))
+            else {
+                break;
+            };
+            let mut done = unlocked(piece);
+            if !*done {
+                self.reserve_piece(number * PIECE)?;
+                *done = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn reserve_piece(&self, start: u64) -> Result<()> {
+        let end = start.saturating_add(PIECE).min(self.len.max(1));
+        let mut small = start;
+        if self.is_mapped_best() {
+            small = start + (end - start) / HUGE * HUGE;
+            Filling::reserve_huge(self.segment.file(), start, small - start)
+                .map_err(|e| self.segment.full(e))?;
+        }
+        self.segment.reserve_part(small, end - small)
+    }
+}
+
+/// A part of a segment as memory.
+#[derive(Debug)]
+pub struct Window<'t, 'a> {
+    filling: Filling,
+    offset: u64,
+    target: &'t Target<'a>,
+}
+
+impl Window<'_, '_> {
+    /// The bytes to fill.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.filling.bytes()
+    }
+
+    /// Copies `bytes` to `offset` of the segment.
+    ///
+    /// # Errors
+    /// When that is not in the window.
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let start = offset.checked_sub(self.offset).and_then(|start| usize::try_from(start).ok());
+        let place = start
+            .and_then(|start| self.filling.bytes().get_mut(start..)?.get_mut(..bytes.len()))
+            .ok_or_else(|| Error::new(Kind::Io, "a write beyond the end of a window"))?;
+        place.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Drop for Window<'_, '_> {
+    fn drop(&mut self) {
+        // The mapping itself goes a moment later, but nobody has a way to its bytes any more.
+        unlocked(&self.target.windows).remove(&self.offset);
+    }
+}
+
+/// A lock that a panicking thread left is as good as any: the load fails anyway.
+pub fn unlocked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,242 @@
+//! A part of an array, selected in numpy's notation: `0:10,:,3`.
+
+use crate::shm::dtype::Dtype;
+use crate::shm::metadata::Array;
+use crate::shm::published::Published;
+use crate::{Error, Kind, Result};
+
+/// One axis of a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Axis {
+    count: u64,
+    /// Elements from one to the next.
+    stride: i64,
+}
+
+/// A part of an array, without a copy of it.
+#[derive(Debug)]
+pub struct View {
+    source: Published,
+    dtype: Dtype,
+    item: usize,
+    /// The first element's place.
+    first: u64,
+    axes: Vec<Axis>,
+}
+
+impl View {
+    /// A view of the whole array behind `source`.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] when nothing is known of its dtype.
+    pub fn new(source: Published, array: &Array) -> Result<Self> {
+        let dtype = Dtype::parse(&array.dtype);
+        let known = dtype.and_then(|dtype| Some((usize::try_from(dtype.itemsize()).ok()?, dtype)));
+        let Some((item, dtype)) = known else {
+            let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
+            return Err(Error::new(Kind::Unsupported, what));
+        };
+        let mut axes = Vec::with_capacity(array.shape.len());
+        let mut stride = 1_i64;
+        for &count in array.shape.iter().rev() {
+            axes.push(Axis { count, stride });
+            stride = stride.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        axes.reverse();
+        Ok(Self { source, dtype, item, first: 0, axes })
+    }
+
+    /// The part that `text` selects: integers, slices with steps, and one `...`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for what numpy would refuse.
+    pub fn slice(mut self, text: &str) -> Result<Self> {
+        let usage = |why: String| {
+            Error::new(Kind::Usage, format!("bad slice '{text}': {why}"))
+                .with_hint("as in numpy: --slice '0:10,:,3' or '...,::-1'")
+        };
+        let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
+        let mut parts: Vec<&str> = inner.split(',').map(str::trim).collect();
+        // numpy allows a comma at the end.
+        if parts.len() > 1 && parts.last() == Some(&"") {
+            parts.pop();
+        }
+        let dots = parts.iter().position(|part| *part == "...");
+        let given = parts.len() - usize::from(dots.is_some());
+        if given > self.axes.len() {
+            return Err(usage(format!("the array has {} dimensions", self.axes.len())));
+        }
+        let rest = std::iter::repeat_n(":", self.axes.len() - given);
+        let at = dots.unwrap_or(parts.len());
+        parts.splice(at..at + usize::from(dots.is_some()), rest);
+        let mut axes = Vec::new();
+        let mut first = i64::try_from(self.first).unwrap_or(0);
+        for (number, (part, axis)) in parts.iter().zip(&self.axes).enumerate() {
+            let (start, kept) =
+                one(part, *axis).map_err(|why| usage(format!("axis {number}: {why}")))?;
+            first += start * axis.stride;
+            axes.extend(kept);
+        }
+        (self.first, self.axes) = (u64::try_from(first).unwrap_or(0), axes);
+        Ok(self)
+    }
+
+    /// Elements along each axis.
+    pub fn shape(&self) -> Vec<u64> {
+        self.axes.iter().map(|axis| axis.count).collect()
+    }
+
+    /// The elements' type.
+    pub fn dtype(&self) -> &Dtype {
+        &self.dtype
+    }
+
+    /// Bytes of an element.
+    pub fn item(&self) -> usize {
+        self.item
+    }
+
+    /// How many elements it has.
+    pub fn size(&self) -> u64 {
+        self.axes.iter().map(|axis| axis.count).product()
+    }
+
+    /// Whether its elements lie one after the other.
+    fn is_contiguous(&self) -> bool {
+        let mut stride = 1;
+        self.axes.iter().rev().all(|axis| {
+            let follows = axis.stride == stride || axis.count == 1;
+            stride = stride.saturating_mul(i64::try_from(axis.count).unwrap_or(i64::MAX));
+            follows
+        })
+    }
+
+    /// Reads elements in C order from number `start` on; `into` must be a multiple of an element.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn read(&self, start: u64, into: &mut [u8]) -> Result<()> {
+        if self.item == 0 || into.is_empty() {
+            return Ok(());
+        }
+        if self.is_contiguous() {
+            return self.source.read_at((self.first + start) * self.item as u64, into);
+        }
+        let last = self.axes.last().copied().unwrap_or(Axis { count: 1, stride: 1 });
+        let mut number = start;
+        let mut rest = into;
+        while !rest.is_empty() {
+            let within = number % last.count;
+            let run = (last.count - within).min((rest.len() / self.item) as u64);
+            let (now, after) = rest.split_at_mut(usize::try_from(run).unwrap_or(1) * self.item);
+            self.run(self.place(number), last.stride, now)?;
+            (number, rest) = (number + run, after);
+        }
+        Ok(())
+    }
+
+    /// Reads the elements of one row.
+    fn run(&self, first: u64, stride: i64, into: &mut [u8]) -> Result<()> {
+        let item = self.item as u64;
+        if stride == 1 {
+            return self.source.read_at(first * item, into);
+        }
+        for (number, element) in into.chunks_exact_mut(self.item).enumerate() {
+            let step = stride.saturating_mul(i64::try_from(number).unwrap_or(0));
+            self.source.read_at(first.saturating_add_signed(step) * item, element)?;
+        }
+        Ok(())
+    }
+
+    /// Where element `number` of the view stands in the array.
+    fn place(&self, number: u64) -> u64 {
+        let (mut rest, mut place) = (number, self.first);
+        for axis in self.axes.iter().rev() {
+            let index = i64::try_from(rest % axis.count.max(1)).unwrap_or(0);
+            rest /= axis.count.max(1);
+            place = place.saturating_add_signed(index * axis.stride);
+        }
+        place
+    }
+
+    /// The number of the element at `index`, in C order.
+    pub fn number(&self, index: &[u64]) -> u64 {
+        self.axes.iter().zip(index).fold(0, |all, (axis, at)| all * axis.count + at)
+    }
+}
+
+/// What one part selects of an axis: the first index, and what is left of the axis.
+fn one(part: &str, axis: Axis) -> std::result::Result<(i64, Option<Axis>), String> {
+    let n = i64::try_from(axis.count).unwrap_or(i64::MAX);
+    let number =
+        |text: &str| text.trim().parse::<i64>().map_err(|_| format!("'{text}' is no number"));
+    if !part.contains(':') {
+        let index = number(part)?;
+        let place = if index < 0 { index + n } else { index };
+        return match (0..n).contains(&place) {
+            true => Ok((place, None)),
+            false => Err(format!("index {index} is out of bounds, the size is {n}")),
+        };
+    }
+    let fields: Vec<&str> = part.split(':').collect();
+    if fields.len() > 3 {
+        return Err(format!("'{part}' is no slice"));
+    }
+    let field = |at: usize| match fields.get(at).map(|text| text.trim()) {
+        None | Some("") => Ok(None),
+        Some(text) => number(text).map(Some),
+    };
+    let step = field(2)?.unwrap_or(1);
+    if step == 0 {
+        return Err("a step of 0".to_owned());
+    }
+    // Python's rules for slices: bounds are clipped, for negative steps one place further down.
+    let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
+    let bound = |at: Option<i64>, missing: i64| match at {
+        None => missing,
+        Some(at) if at < 0 => at.saturating_add(n).clamp(low, high),
+        Some(at) => at.clamp(low, high),
+    };
+    let (start, end) = match step > 0 {
+        true => (bound(field(0)?, low), bound(field(1)?, high)),
+        false => (bound(field(0)?, high), bound(field(1)?, low)),
+    };
+    let distance = if step > 0 { end - start } else { start - end };
+    let count = u64::try_from(distance).unwrap_or(0).div_ceil(step.unsigned_abs());
+    let start = if count == 0 { 0 } else { start };
+    Ok((start, Some(Axis { count, stride: axis.stride.saturating_mul(step) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picked(part: &str, count: u64) -> Vec<i64> {
+        let axis = Axis { count, stride: 1 };
+        match one(part, axis).unwrap() {
+            (start, None) => vec![start],
+            (start, Some(axis)) => {
+                (0..i64::try_from(axis.count).unwrap()).map(|i| start + i * axis.stride).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn slices_select_what_python_selects() {
+        assert_eq!(picked(":", 3), [0, 1, 2]);
+        assert_eq!(picked("-1", 3), [2]);
+        assert_eq!(picked("1:100:2", 6), [1, 3, 5]);
+        assert_eq!(picked("::-1", 3), [2, 1, 0]);
+        assert_eq!(picked("-2:0:-1", 4), [2, 1]);
+        assert_eq!(picked("5:2", 6), [0_i64; 0]);
+        assert_eq!(picked("-100:2", 6), [0, 1]);
+    }
+
+    #[test]
+    fn what_numpy_refuses_is_refused() {
+        let axis = Axis { count: 3, stride: 1 };
+        for part in ["3", "-4", "a", "1:2:0", "1:2:3:4", ""] {
+            assert!(one(part, axis).is_err(), "{part}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! What goes wrong: the sentence, the hint, and that nothing stays.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use snapbox::str;
+
+use crate::fixtures;
+use crate::sandbox::{Run, Sandbox, can_mount, is_root, link};
+
+const LOAD: [&str; 4] = ["load-hdf5", "-p", "p", "f.h5"];
+
+#[test]
+fn a_file_that_is_not_there() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: cannot open 'f.h5': No such file or directory
+--- exit 3
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "no/such/f.h5"]).is(str![[r#"
+--- stderr
+error: cannot open 'no/such/f.h5': No such file or directory
+--- exit 3
+
+"#]]);
+}
+
+#[test]
+fn a_directory() {
+    Sandbox::new().run(&["load-hdf5", "-p", "p", "."]).is(str![[r#"
+--- stderr
+error: '.' is a directory, not an HDF5 file
+--- exit 8
+
+"#]]);
+}
+
+#[test]
+fn a_file_that_is_not_hdf5() {
+    let sandbox = Sandbox::with("f.h5", |path| fs::write(path, "text, and a lot of it").unwrap());
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: 'f.h5' is not an HDF5 file
+--- exit 8
+
+"#]]);
+}
+
+#[test]
+fn an_empty_file() {
+    let sandbox = Sandbox::with("f.h5", |path| fs::write(path, "").unwrap());
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: 'f.h5' is not an HDF5 file
+--- exit 8
+
+"#]]);
+}
+
+#[test]
+fn a_truncated_file() {
+    let sandbox = Sandbox::with("f.h5", fixtures::truncated);
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: cannot open 'f.h5': truncated file: eof = 33792, sblock->base_addr = 0, stored_eof = 67584
+--- exit 8
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--keep-going"]).is(str![[r#"
+--- stderr
+error: cannot open 'f.h5': truncated file: eof = 33792, sblock->base_addr = 0, stored_eof = 67584
+--- exit 8
+
+"#]]);
+}
+
+#[test]
+fn a_file_that_is_a_pipe() {
+    let sandbox = Sandbox::with("f.h5", |path| {
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    });
+    // Somebody writes into it, so that nothing waits for ever.
+    let path = sandbox.file("f.h5");
+    let keep = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: 'f.h5' is not a regular file
+--- exit 8
+
+"#]]);
+    drop(keep);
+}
+
+#[test]
+fn a_file_that_may_not_be_read() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    crate::states::make_root(&sandbox);
+    fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o000)).unwrap();
+    sandbox.command(&LOAD).unprivileged().run().is(str![[r#"
+--- stderr
+error: cannot open 'f.h5': Permission denied
+--- exit 6
+
+"#]]);
+}
+
+#[test]
+fn one_of_several_files_is_not_there() {
+    let sandbox = Sandbox::with_plain();
+    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "none.h5"]).is(str![[r#"
+--- stderr
+error: cannot open 'none.h5': No such file or directory
+--- exit 3
+
+"#]]);
+}
+
+#[test]
+fn one_of_several_files_is_broken() {
+    let sandbox = Sandbox::with_plain();
+    sandbox.write("f.h5", fixtures::truncated);
+    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "f.h5"]).is(str![[r#"
+--- stderr
+error: cannot open 'f.h5': truncated file: eof = 33792, sblock->base_addr = 0, stored_eof = 67584
+--- exit 8
+
+"#]]);
+}
+
+#[test]
+fn a_group_that_cannot_be() {
+    let sandbox = Sandbox::with_plain();
+    sandbox.run(&["load-hdf5", "-p", "p", "=plain.h5"]).is(str![[r#"
+--- stderr
+error: '' cannot be the name of a group
+--- exit 2
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "shm_name=plain.h5"]).is(str![[r#"
+--- stderr
+error: 'shm_name' cannot be the name of a group
+--- exit 2
+
+"#]]);
+}
+
+#[test]
+fn a_root_that_others_may_write() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    fs::create_dir(sandbox.root()).unwrap();
+    fs::set_permissions(sandbox.root(), Permissions::from_mode(0o777)).unwrap();
+    for args in [&LOAD[..], &["list"], &["show", "p"], &["unlink", "p"], &["gc"], &["wait", "p"]] {
+        let run = sandbox.run(args);
+        assert_eq!(run.code(), 6, "{args:?}: {}", run.text());
+    }
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: the root '$ROOT' is refused: others may write there and it is not sticky
+hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+}
+
+#[test]
+fn a_root_that_is_a_link() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    link(&sandbox.work(), &sandbox.root());
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: '$ROOT' is refused: it is a symbolic link
+hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+    sandbox.run(&["list"]).is(str![[r#"
+--- stderr
+error: '$ROOT' is refused: it is a symbolic link
+hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+    fs::remove_file(sandbox.root()).unwrap();
+}
+
+#[test]
+fn a_root_that_is_a_file() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    fs::write(sandbox.root(), "").unwrap();
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: cannot open the directory '$ROOT': Not a directory
+hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+}
+
+#[test]
+fn a_root_of_another_user_that_is_not_writable() {
+    if !is_root() {
+        return; // Only root can make a directory of another user.
+    }
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o644)).unwrap();
+    fs::create_dir(sandbox.root()).unwrap();
+    fs::set_permissions(sandbox.root(), Permissions::from_mode(0o755)).unwrap();
+    sandbox.command(&LOAD).unprivileged().run().is(str![[r#"
+--- stderr
+error: cannot write in '$ROOT': Permission denied
+hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+}
+
+#[test]
+fn a_sticky_root_of_another_user_is_warned_of() {
+    if !is_root() {
+        return; // Only root can make a directory of another user.
+    }
+    let sandbox = Sandbox::new();
+    crate::states::make_root(&sandbox);
+    std::os::unix::fs::chown(sandbox.root(), Some(12345), None).unwrap();
+    sandbox.command(&["list"]).unprivileged().run().is(str![[r#"
+--- stderr
+warning: the root '$ROOT' belongs to user UID, who can remove files in it
+no projects
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_root_that_cannot_be_made() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o644)).unwrap();
+    if !is_root() {
+        fs::set_permissions(sandbox.root().parent().unwrap(), Permissions::from_mode(0o511))
+            .unwrap();
+    }
+    sandbox.command(&LOAD).unprivileged().run().is(str![[r#"
+--- stderr
+error: cannot create the root '$ROOT': Permission denied
+hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+    fs::set_permissions(sandbox.root().parent().unwrap(), Permissions::from_mode(0o711)).unwrap();
+}
+
+#[test]
+fn a_shm_directory_that_is_not_there() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    sandbox.command(&LOAD).env("CUTE_SHM_DIR", sandbox.file("none")).run().is(str![[r#"
+--- stderr
+error: cannot open the directory '$WORK/none': No such file or directory
+hint: CUTE_SHM_DIR must name a directory; without it, /dev/shm is used
+--- exit 3
+
+"#]]);
+}
+
+#[test]
+fn a_shm_directory_that_others_may_write() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    fs::set_permissions(sandbox.shm(), Permissions::from_mode(0o777)).unwrap();
+    sandbox.run(&["list"]).is(str![[r#"
+--- stderr
+error: '$SHM' is refused: others may write there and it is not sticky
+hint: chmod +t '$SHM'
+--- exit 6
+
+"#]]);
+}
+
+#[test]
+fn shared_memory_that_is_too_small_for_the_plan() {
+    let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
+    let Some(run) = in_small_shm(&sandbox, "size=64k", &LOAD) else { return };
+    run.is(str![[r#"
+--- stderr
+error: not enough memory: 1 MiB needed, FREE free (LIMIT)
+hint: free some with 'cute-shm unlink PROJECT' or 'cute-shm gc', load less with --include, or raise the limit (mount -o remount,size=..., --shm-size, --mem)
+--- exit 5
+
+"#]]);
+}
+
+#[test]
+fn shared_memory_with_too_few_inodes() {
+    let sandbox = Sandbox::with("f.h5", |path| fixtures::many(path, 40));
+    let Some(run) = in_small_shm(&sandbox, "nr_inodes=20", &LOAD) else { return };
+    run.is(str![[r#"
+--- stderr
+error: 40 segments need as many inodes, '$SHM' has 17 left
+hint: mount -o remount,nr_inodes=N '$SHM', or load fewer arrays
+--- exit 5
+
+"#]]);
+}
+
+#[test]
+fn a_dry_run_says_that_it_does_not_fit() {
+    let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
+    let dry_run = ["load-hdf5", "p", "f.h5", "--dry-run"];
+    let Some(run) = in_small_shm(&sandbox, "size=64k", &dry_run) else { return };
+    run.is(str![[r#"
+--- stdout
+array  shape      dtype     size
+/x     (131072,)  float64  1 MiB
+1 array: 1 MiB needed, FREE free (LIMIT): it does not fit
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn shared_memory_that_ends_while_loading() {
+    let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
+    // The limit of a file's size is met when the segment is reserved, as a full file system is.
+    sandbox.command(&LOAD).after("ulimit -f 512").run().is(str![[r#"
+--- stderr
+error: cannot reserve 1048576 bytes for segment 'cute-shm.p.TOKEN00000': File too large
+hint: free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=BYTES '$SHM' (containers: --shm-size)
+--- exit 5
+
+"#]]);
+}
+
+#[test]
+fn metadata_that_cannot_be_parsed_is_in_the_way_of_a_load() {
+    let mut sandbox = Sandbox::with("f.h5", fixtures::plain);
+    crate::states::make_root(&sandbox);
+    crate::states::write_private(&sandbox.metadata("p"), "[a\n");
+    sandbox.run(&LOAD).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]`; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  corrupt
+  because  its metadata is no TOML of ours: line 1: unclosed table, expected `]`
+       do  'cute-shm unlink p' removes it
+ lifetime  -
+     size  0 B in 0 arrays, 0 B resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+ attached  no process
+
+--- exit 0
+
+"#]]);
+    sandbox.loads("p", &["load-hdf5", "-po", "p", "f.h5"]);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn a_command_that_does_not_exist() {
+    Sandbox::new().run(&["lst"]).is(str![[r#"
+--- stderr
+error: unrecognized subcommand 'lst'
+
+  tip: a similar subcommand exists: 'list'
+
+Usage: cute-shm [OPTIONS] <COMMAND>
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+}
+
+/// Runs the program with a small tmpfs of its own as the shm directory; `None` where nobody may mount.
+fn in_small_shm(sandbox: &Sandbox, options: &str, args: &[&str]) -> Option<Run> {
+    let shm = sandbox.shm();
+    let mount =
+        format!("mount -t tmpfs -o mode=1777,{options} tmpfs '{}' || exit 99", shm.display());
+    can_mount().then(|| sandbox.command(args).unshared(&mount).run())
+}

@@ -1,0 +1,475 @@
+//! `gc`: reaps what is provably dead, and more only when asked.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use snapbox::str;
+
+use crate::sandbox::{Sandbox, is_root};
+use crate::states::{
+    ChangeLock, make_root, python_project, stale_project, write_metadata, write_segment,
+};
+
+/// A sandbox with an abandoned project: its keeper was killed.
+fn abandoned() -> Sandbox {
+    let sandbox = Sandbox::with_plain();
+    let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
+    held.signal(Signal::SIGKILL);
+    held.end(&sandbox);
+    sandbox
+}
+
+fn load_for_job(sandbox: &mut Sandbox, project: &str, job: &str) {
+    let args = ["load-hdf5", "-p", project, "plain.h5"];
+    let run = sandbox.command(&args).env("CUTE_SHM_JOB", job).run();
+    assert_eq!(run.code(), 0, "{}", run.text());
+    sandbox.unlink_at_end(project);
+}
+
+#[test]
+fn without_projects_there_is_nothing_to_do() {
+    Sandbox::new().run(&["gc"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
+    Sandbox::new().run(&["gc", "--check"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn an_abandoned_project_is_reaped() {
+    let sandbox = abandoned();
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn a_stale_project_is_reaped() {
+    let sandbox = Sandbox::new();
+    stale_project(&sandbox, "p");
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stdout
+p (stale) reaped: all segments are gone, loaded before this boot; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn a_live_project_is_kept() {
+    let sandbox = Sandbox::with_project();
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stderr
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+kept p (live): it is live
+nothing to reap
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_reaped() {
+    let sandbox = abandoned();
+    let before = sandbox.in_shm();
+    sandbox.run(&["gc", "--dry-run"]).is(str![[r#"
+--- stdout
+p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB would be free
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), before);
+    sandbox.run(&["gc"]);
+}
+
+#[test]
+fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
+    let sandbox = abandoned();
+    let before = sandbox.in_shm();
+    sandbox.run(&["gc", "--check"]).is(str![[r#"
+--- stdout
+p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB would be free
+--- stderr
+error: 1 project to reap
+hint: run 'cute-shm gc'
+--- exit 11
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), before);
+    assert_eq!(sandbox.run(&["gc", "--check", "--best-effort"]).code(), 11);
+    sandbox.run(&["gc"]);
+    assert_eq!(sandbox.run(&["gc", "--check"]).code(), 0);
+}
+
+#[test]
+fn broken_projects_are_reaped_on_demand() {
+    let sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
+    write_segment(&sandbox, "p", "bbbbbbbbbb");
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (broken): 1 of 2 segments are gone (--broken reaps it)
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--broken"]).is(str![[r#"
+--- stdout
+p (broken) reaped: 1 of 2 segments are gone; 1 segment, 4 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn corrupt_projects_are_reaped_on_demand() {
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    crate::states::write_private(&sandbox.metadata("p"), "[a\n");
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken reaps it)
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--broken"]).is(str![[r#"
+--- stdout
+p (corrupt) reaped: its metadata is no TOML of ours: line 1: unclosed table, expected `]`; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn orphans_are_reaped_on_demand_when_they_are_old() {
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    write_segment(&sandbox, "p", "aaaaaaaaaa");
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (orphan): no metadata and no ledger claims these segments (--orphans reaps what nobody has)
+nothing to reap
+--- exit 0
+
+"#]]);
+    let young: serde_json::Value = sandbox.run(&["gc", "--orphans", "--json"]).json();
+    let reason = young["items"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("younger than 600 s"), "{reason}");
+    sandbox.run(&["gc", "--orphans", "--min-age", "0"]).is(str![[r#"
+--- stdout
+p (orphan) reaped: nothing claims it and nobody has it; 1 segment, 4 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn an_orphan_that_somebody_has_open_is_kept() {
+    let mut sandbox = Sandbox::new();
+    sandbox.may_leave();
+    make_root(&sandbox);
+    write_segment(&sandbox, "p", "aaaaaaaaaa");
+    let user = fs::File::open(sandbox.shm().join("cute-shm.p.aaaaaaaaaa")).unwrap();
+    sandbox.run(&["gc", "-v", "--orphans", "--min-age", "0"]).is(str![[r#"
+--- stderr
+skipped p (orphan): an orphan that a process has open
+nothing to reap
+--- exit 0
+
+"#]]);
+    drop(user);
+}
+
+#[test]
+fn the_segments_of_a_project_of_another_root_are_no_orphans() {
+    let mut sandbox = Sandbox::with_project();
+    sandbox.may_leave();
+    let other = sandbox.file("other");
+    let run = sandbox.run(&[
+        "gc",
+        "-v",
+        "--orphans",
+        "--min-age",
+        "0",
+        "--root",
+        other.to_str().unwrap(),
+    ]);
+    run.is(str![[r#"
+--- stderr
+kept p (live): it is live
+nothing to reap
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    sandbox.unlink_at_end("p");
+}
+
+#[test]
+fn abandoned_projects_of_another_root_are_reaped() {
+    let sandbox = abandoned();
+    let other = sandbox.file("other");
+    sandbox.run(&["gc", "--root", other.to_str().unwrap()]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn detached_projects_are_repaired_on_demand() {
+    let sandbox = Sandbox::with_project();
+    let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
+    fs::remove_file(sandbox.metadata("p")).unwrap();
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (detached): its metadata file is gone (--repair restores it)
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![[r#"
+--- stdout
+p (detached) would be repaired: its metadata file is gone; 0 segments, 0 B would be free
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--repair"]).is(str![[r#"
+--- stdout
+p (detached) repaired: its metadata file is gone; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert_eq!(fs::read_to_string(sandbox.metadata("p")).unwrap(), text);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn the_projects_of_an_ended_job_are_reaped() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "mine", "7");
+    load_for_job(&mut sandbox, "other", "8");
+    sandbox.load("none", &["plain.h5"]);
+    sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
+--- stdout
+mine (live) reaped: job 7 has ended; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    let names: Vec<_> = ["mine", "other", "none"].map(|name| sandbox.segments(name).len()).into();
+    assert_eq!(names, [0, 2, 2]);
+}
+
+#[test]
+fn a_restarted_job_is_not_its_former_self() {
+    let mut sandbox = Sandbox::with_plain();
+    let args = ["load-hdf5", "-p", "p", "plain.h5"];
+    let again = sandbox.command(&args).env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", "2");
+    assert_eq!(again.run().code(), 0);
+    sandbox.unlink_at_end("p");
+    let gc = |restart: &str| {
+        let gc = sandbox.command(&["gc", "--job", "7"]);
+        gc.env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", restart).run()
+    };
+    assert_eq!(gc("1").code(), 0);
+    assert_eq!(sandbox.segments("p").len(), 2, "the epilog of one run leaves the next one's");
+    assert_eq!(gc("2").code(), 0);
+    assert_eq!(sandbox.segments("p").len(), 0);
+}
+
+#[test]
+fn a_job_that_others_share_a_project_with_is_taken_off_its_list() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "p", "7");
+    let path = sandbox.shm_file(".ledger");
+    let text = fs::read_to_string(&path).unwrap();
+    let (head, tail) = text.split_once("[[current.jobs]]").expect("a job in the ledger");
+    let more = "[[current.jobs]]\nscheduler = \"other\"\nid = \"8\"\nrestart = 0\n\n";
+    fs::write(&path, format!("{head}{more}[[current.jobs]]{tail}")).unwrap();
+    sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
+--- stdout
+p (live) job dropped: job 7 has ended, 1 more use it; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    let shown: serde_json::Value = sandbox.run(&["show", "p", "--json"]).json();
+    assert_eq!(shown["project"]["jobs"][0]["id"], "8");
+    assert_eq!(shown["project"]["jobs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn old_projects_that_nobody_has_are_reaped_on_demand() {
+    let mut sandbox = Sandbox::with_project();
+    sandbox.load("used", &["plain.h5"]);
+    let user = fs::File::open(sandbox.shm().join(&sandbox.segments("used")[0])).unwrap();
+    assert_eq!(sandbox.run(&["gc", "--older-than", "1h"]).stdout(), "");
+    assert_eq!(sandbox.segments("p").len(), 2);
+    let run = sandbox.run(&["gc", "--older-than", "0s"]);
+    drop(user);
+    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!((sandbox.segments("p").len(), sandbox.segments("used").len()), (0, 2));
+}
+
+#[test]
+fn projects_of_unknown_age_are_not_old() {
+    let mut sandbox = Sandbox::new();
+    python_project(&sandbox, "p", &["aaaaaaaaaa"]);
+    sandbox.unlink_at_end("p");
+    sandbox.run(&["gc", "--older-than", "0", "-v"]).is(str![[r#"
+--- stderr
+kept p (live): it is live
+nothing to reap
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn an_age_without_a_known_unit_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["gc", "--older-than", "3y"]).is(str![[r#"
+--- stderr
+error: invalid value '3y' for '--older-than <AGE>': 'y' is no unit: use s, min, h or d
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+    sandbox.run(&["gc", "--orphans", "--min-age", "x"]).is(str![[r#"
+--- stderr
+error: invalid value 'x' for '--min-age <AGE>': 'x' is no age
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+    sandbox.run(&["gc", "--user", "no such user"]).is(str![[r#"
+--- stderr
+error: invalid value 'no such user' for '--user <USER>': there is no user 'no such user'
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+}
+
+#[test]
+fn a_project_that_is_being_changed_is_skipped() {
+    let sandbox = Sandbox::with_project();
+    let lock = ChangeLock::take(&sandbox);
+    sandbox.run(&["gc", "-v", "--older-than", "0"]).is(str![[r#"
+--- stderr
+kept p (live): somebody changes it just now
+nothing to reap
+--- exit 0
+
+"#]]);
+    drop(lock);
+}
+
+#[test]
+fn an_unsafe_root_fails_unless_best_effort_is_enough() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o777)).unwrap();
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stderr
+error: the root '$ROOT' is refused: others may write there and it is not sticky
+hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 6
+
+"#]]);
+    sandbox.run(&["gc", "--best-effort"]).is(str![[r#"
+--- stderr
+error: the root '$ROOT' is refused: others may write there and it is not sticky
+hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn root_reaps_what_belongs_to_others_only_when_asked() {
+    if !is_root() {
+        return; // Only root has others' projects to reap.
+    }
+    let sandbox = Sandbox::with_plain();
+    make_root(&sandbox);
+    open_to_all(&sandbox);
+    let mut held = sandbox.command(&["load-hdf5", "p", "plain.h5"]).unprivileged().start();
+    held.wait_for("holding it");
+    held.signal(Signal::SIGKILL);
+    held.end(&sandbox);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+skipped p (abandoned): it belongs to another user
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.run(&["gc", "--user", "0", "-v"]).is(str![[r#"
+--- stderr
+skipped p (abandoned): it belongs to another user than asked for
+nothing to reap
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    sandbox.run(&["gc", "--all-users"]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn root_reaps_the_projects_of_one_user() {
+    if !is_root() {
+        return; // Only root has others' projects to reap.
+    }
+    let sandbox = Sandbox::with_plain();
+    make_root(&sandbox);
+    open_to_all(&sandbox);
+    let load = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5"]).unprivileged();
+    let run = load.env("SLURM_JOB_ID", "7").run();
+    assert_eq!(run.code(), 0, "{}", run.text());
+    sandbox.run(&["gc", "--job", "7", "--user", "65534", "--best-effort"]).is(str![[r#"
+--- stdout
+p (live) reaped: job 7 has ended; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+fn open_to_all(sandbox: &Sandbox) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(sandbox.file("plain.h5"), fs::Permissions::from_mode(0o644)).unwrap();
+}

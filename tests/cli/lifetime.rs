@@ -1,0 +1,259 @@
+//! How long a loaded project lives beside holding it: for a command, for another process, for as long
+//! as somebody ensures it.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use snapbox::str;
+
+use crate::fixtures;
+use crate::sandbox::{Sandbox, until};
+
+#[test]
+fn a_command_finds_the_project_and_its_status_is_ours() {
+    let sandbox = Sandbox::with_plain();
+    let script = "echo $CUTE_SHM_PROJECT $CUTE_SHM_ROOT $CUTE_SHM_DIR; set -- $CUTE_SHM_DIR/cute-shm.p.*00000; test -f $1 && exit 7";
+    sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", script]).is(str![[
+        r#"
+--- stdout
+p $ROOT $SHM
+--- exit 7
+
+"#
+    ]]);
+}
+
+#[test]
+fn a_command_that_ends_well_is_success() {
+    let sandbox = Sandbox::with_plain();
+    sandbox.run(&["load-hdf5", "p", "plain.h5", "--", "/bin/true"]).is(str![[r#"
+--- stderr
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_command_that_cannot_be_run_is_126_or_127() {
+    let sandbox = Sandbox::with_plain();
+    let load = |command: &str| sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", command]);
+    load("/no/such/command").is(str![[r#"
+--- stderr
+error: cannot run '/no/such/command': No such file or directory
+--- exit 127
+
+"#]]);
+    load("./plain.h5").is(str![[r#"
+--- stderr
+error: cannot run './plain.h5': Permission denied
+--- exit 126
+
+"#]]);
+}
+
+#[test]
+fn a_failure_before_the_command_is_125() {
+    let sandbox = Sandbox::with_project();
+    sandbox.run(&["load-hdf5", "p", "plain.h5", "--", "/bin/true"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already (code 4, exists)
+hint: it is live; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 125
+
+"#]]);
+    assert_eq!(sandbox.run(&["load-hdf5", "q", "none.h5", "--", "/bin/true"]).code(), 125);
+}
+
+#[test]
+fn a_command_that_a_signal_ended_is_128_and_its_number() {
+    let sandbox = Sandbox::with_plain();
+    let run =
+        sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", "kill -9 $$"]);
+    assert_eq!(run.code(), 137, "{}", run.text());
+}
+
+#[test]
+fn the_object_of_a_load_with_a_command_goes_to_a_file() {
+    let sandbox = Sandbox::with_plain();
+    let args =
+        ["load-hdf5", "p", "plain.h5", "--json-to", "out.json", "-q", "--", "/bin/echo", "hi"];
+    let run = sandbox.run(&args);
+    assert_eq!((run.code(), run.stdout()), (0, "hi\n"), "{}", run.text());
+    let text = fs::read_to_string(sandbox.file("out.json")).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((text.lines().count(), &object["ok"]), (1, &true.into()));
+}
+
+#[test]
+fn a_project_goes_when_the_watched_process_ends() {
+    let sandbox = Sandbox::with_plain();
+    let mut watched = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
+    let pid = watched.id().to_string();
+    sandbox.run(&["load-hdf5", "p", "plain.h5", "--until-exit", &pid]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+    drop(watched.stdin.take());
+    watched.wait().unwrap();
+    until("the keeper to clean up", || sandbox.in_shm().is_empty());
+}
+
+#[test]
+fn a_process_that_does_not_exist_cannot_be_watched() {
+    let sandbox = Sandbox::with_plain();
+    let mut ended = Command::new("/bin/true").spawn().unwrap();
+    ended.wait().unwrap();
+    let run = sandbox.run(&["load-hdf5", "p", "plain.h5", "--until-exit", &ended.id().to_string()]);
+    assert_eq!(run.code(), 3, "{}", run.text());
+    assert!(run.stderr().starts_with("error: "), "{}", run.text());
+}
+
+#[test]
+fn ensure_loads_once() {
+    let mut sandbox = Sandbox::with_plain();
+    let ensure = ["load-hdf5", "-p", "--ensure", "p", "plain.h5"];
+    sandbox.loads("p", &ensure).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
+    let before = sandbox.segments("p");
+    sandbox.run(&ensure).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+already loaded: 2 arrays, 60 B
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.segments("p"), before);
+    let again: serde_json::Value = sandbox.run(&[&ensure[..], &["--json"]].concat()).json();
+    assert_eq!((&again["reused"], &again["ok"]), (&true.into(), &true.into()));
+}
+
+#[test]
+fn ensure_adds_the_caller_s_job() {
+    let mut sandbox = Sandbox::with_plain();
+    let ensure = ["load-hdf5", "-p", "--ensure", "p", "plain.h5"];
+    for job in ["7", "8", "8"] {
+        let run = sandbox.command(&ensure).env("SLURM_JOB_ID", job).run();
+        assert_eq!(run.code(), 0, "{}", run.text());
+    }
+    sandbox.unlink_at_end("p");
+    let shown: serde_json::Value = sandbox.run(&["show", "p", "--json"]).json();
+    let jobs = shown["project"]["jobs"].as_array().unwrap();
+    let ids: Vec<_> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["7", "8"]);
+}
+
+#[test]
+fn ensure_replaces_what_was_loaded_from_other_files_or_otherwise() {
+    let mut sandbox = Sandbox::with_plain();
+    sandbox.write("other.h5", fixtures::plain);
+    sandbox.load("p", &["plain.h5"]);
+    let is_reused = |more: &[&str]| {
+        let args = [&["load-hdf5", "-p", "--ensure", "p", "--json"][..], more].concat();
+        let run = sandbox.run(&args);
+        assert_eq!(run.code(), 0, "{}", run.text());
+        run.json::<serde_json::Value>()["reused"].as_bool().unwrap()
+    };
+    assert!(is_reused(&["plain.h5"]));
+    assert!(!is_reused(&["other.h5"]));
+    assert!(!is_reused(&["other.h5", "--include", "x"]));
+    assert!(is_reused(&["other.h5", "--include", "x"]));
+    sandbox.write("other.h5", fixtures::plain);
+    assert!(!is_reused(&["other.h5", "--include", "x"]), "the file has changed");
+    assert_eq!(sandbox.segments("p").len(), 1, "what was replaced is gone");
+}
+
+#[test]
+fn ensure_makes_a_held_project_persistent() {
+    let mut sandbox = Sandbox::with_plain();
+    let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
+    sandbox.loads("p", &["load-hdf5", "-p", "--ensure", "p", "plain.h5"]);
+    let run = held.end(&sandbox);
+    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn a_project_with_two_keepers_lives_until_the_last_has_gone() {
+    let sandbox = Sandbox::with_plain();
+    let ensure = ["load-hdf5", "--ensure", "p", "plain.h5"];
+    let (first, second) = (sandbox.hold(&ensure), sandbox.hold(&ensure));
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.end(&sandbox).code(), 143);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    second.signal(Signal::SIGTERM);
+    assert_eq!(second.end(&sandbox).code(), 143);
+}
+
+#[test]
+fn a_load_waits_for_another_only_as_long_as_it_was_told() {
+    let sandbox = Sandbox::with_project();
+    let load = ["load-hdf5", "-po", "p", "plain.h5", "--wait"];
+    let lock = crate::states::ChangeLock::take(&sandbox);
+    let run = sandbox.run(&[&load[..], &["0.1"]].concat());
+    assert_eq!(run.code(), 7, "{}", run.text());
+    let patient = sandbox.command(&[&load[..], &["60"]].concat()).start();
+    drop(lock);
+    assert_eq!(patient.end(&sandbox).code(), 0);
+}
+
+#[test]
+fn readiness_is_written_to_a_descriptor() {
+    let sandbox = Sandbox::with_plain();
+    let load = sandbox.command(&["load-hdf5", "p", "plain.h5", "--ready-fd", "3"]);
+    let held = load.after("exec 3>ready").start();
+    until("readiness", || fs::read(sandbox.file("ready")).is_ok_and(|said| said == b"ready\n"));
+    assert_eq!(sandbox.run(&["wait", "p", "--timeout", "0"]).code(), 0);
+    held.signal(Signal::SIGTERM);
+    assert_eq!(held.end(&sandbox).code(), 143);
+}
+
+#[test]
+fn a_service_manager_is_notified() {
+    let sandbox = Sandbox::with_plain();
+    let path = sandbox.file("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let held = sandbox.command(&["load-hdf5", "p", "plain.h5"]).env("NOTIFY_SOCKET", &path).start();
+    let mut said = [0; 100];
+    let length = socket.recv(&mut said).unwrap();
+    let expected = format!("READY=1\nMAINPID={}\n", held.pid());
+    assert_eq!(String::from_utf8_lossy(&said[..length]), expected);
+    held.signal(Signal::SIGTERM);
+    assert_eq!(held.end(&sandbox).code(), 143);
+}
+
+#[test]
+fn ways_to_live_exclude_each_other() {
+    let sandbox = Sandbox::with_plain();
+    for options in [
+        &["-p", "--until-exit", "1"][..],
+        &["-p", "--", "/bin/true"],
+        &["--until-exit", "1", "--", "/bin/true"],
+        &["--overwrite", "--ensure"],
+    ] {
+        let run = sandbox.run(&[&["load-hdf5", "p", "plain.h5"], options].concat());
+        assert_eq!(run.code(), 2, "{options:?}: {}", run.text());
+    }
+    sandbox.run(&["load-hdf5", "p", "plain.h5", "--json", "--", "/bin/true"]).is(str![[r#"
+--- stderr
+error: standard output is the command's
+hint: --json-to FILE takes the JSON object
+--- exit 2
+
+"#]]);
+}

@@ -1,0 +1,61 @@
+//! `man`: the pages in `man/` are those that the program writes.
+
+use std::fs;
+use std::path::Path;
+
+use snapbox::str;
+
+use crate::sandbox::{Sandbox, names};
+
+#[test]
+fn the_committed_pages_are_those_of_this_program() {
+    let sandbox = Sandbox::new();
+    let (made, committed) =
+        (sandbox.file("man"), Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
+    fs::create_dir(&made).unwrap();
+    sandbox.run(&["man", "man"]).is(str![[r#"
+--- exit 0
+
+"#]]);
+    assert_eq!(names(&made), names(&committed), "man/ has other pages: run scripts/generate");
+    for name in names(&made) {
+        let read = |folder: &Path| fs::read_to_string(folder.join(&name)).unwrap();
+        assert!(
+            read(&made) == read(&committed),
+            "man/{name} is not what 'cute-shm man DIR' writes: run scripts/generate"
+        );
+    }
+}
+
+#[test]
+fn every_command_has_a_page() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]);
+    let pages = names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
+    let commands = help.stdout().lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = commands
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"load-hdf5"), "{commands:?}");
+    for command in commands {
+        assert!(pages.contains(&format!("cute-shm-{command}.1")), "{command}: {pages:?}");
+    }
+}
+
+#[test]
+fn without_a_directory_the_program_s_page_is_printed() {
+    let run = Sandbox::new().run(&["man"]);
+    assert_eq!((run.code(), run.stderr()), (0, ""));
+    assert!(run.stdout().contains(".TH cute-shm 1"), "{}", run.stdout());
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_not_found() {
+    Sandbox::new().run(&["man", "nowhere"]).is(str![[r#"
+--- stderr
+error: cannot write 'nowhere/cute-shm.1': No such file or directory
+--- exit 3
+
+"#]]);
+}

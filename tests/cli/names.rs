@@ -1,0 +1,127 @@
+//! Names of projects: those that may be made, and those that are there already.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
+use snapbox::str;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn odd_names_work_everywhere() {
+    let long = "x".repeat(128);
+    for name in ["größe 中", "a.b", "a.toml", "a b", "*", "'\"\\", "$HOME", "a.0123456789", &long]
+    {
+        let mut sandbox = Sandbox::with_plain();
+        sandbox.load(name, &["plain.h5"]);
+        assert_eq!(sandbox.segments(name).len(), 2, "{name}");
+        let shown: serde_json::Value = sandbox.run(&["show", "--json", name]).json();
+        assert_eq!(shown["project"]["name"], name);
+        let listed: serde_json::Value = sandbox.run(&["list", "--json", "--check"]).json();
+        assert_eq!(listed["projects"][0]["name"], name);
+        assert_eq!(listed["ok"], true, "{listed}");
+        assert_eq!(sandbox.run(&["wait", "--timeout", "0", name]).code(), 0);
+    }
+}
+
+#[test]
+fn bad_names_are_refused_with_the_reason() {
+    let sandbox = Sandbox::with_plain();
+    let long = "x".repeat(129);
+    for name in ["", "a/b", ".a", "a\nb", "a\u{9b}b", &long] {
+        let run = sandbox.run(&["load-hdf5", "-p", name, "plain.h5"]);
+        assert_eq!(run.code(), 2, "{name:?}: {}", run.text());
+        assert!(run.stderr().starts_with("error: bad project name '"), "{}", run.text());
+        assert!(run.stderr().contains("\nhint: "), "{}", run.text());
+    }
+    sandbox.run(&["load-hdf5", "-p", "a/b", "plain.h5"]).is(str![[r#"
+--- stderr
+error: bad project name 'a/b': it contains '/'
+hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
+--- exit 2
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "a\u{1b}b", "plain.h5"]).is(str![[r#"
+--- stderr
+error: bad project name 'a\u{1b}b': it contains a control character
+hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
+--- exit 2
+
+"#]]);
+    assert!(!sandbox.root().exists());
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_not_made_but_can_be_removed() {
+    let mut sandbox = Sandbox::with_plain();
+    let name = OsString::from_vec(b"a\xff".to_vec());
+    let load =
+        sandbox.program(["load-hdf5".into(), "-p".into(), name.clone(), "plain.h5".into()].into());
+    load.run().is(str![[r#"
+--- stderr
+error: bad project name 'a�': it is not UTF-8
+hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
+--- exit 2
+
+"#]]);
+    crate::states::make_root(&sandbox);
+    let mut file = OsString::from("cute-shm.");
+    file.push(&name);
+    file.push(".toml");
+    crate::states::write_private(&sandbox.root().join(file), "");
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state  lifetime  attached  age
+a�            0   0 B       0 B  live   -         0         AGE
+--- exit 0
+
+"#]]);
+    sandbox.unlink_at_end(name);
+}
+
+#[test]
+fn a_name_that_python_made_need_not_be_one_of_ours() {
+    let mut sandbox = Sandbox::new();
+    for name in [".hidden", "-dash", "two\nlines"] {
+        crate::states::python_project(&sandbox, name, &["aaaaaaaaaa"]);
+    }
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project     arrays  size  resident  state  lifetime  attached  age
+-dash            1   8 B     4 KiB  live   -         0         AGE
+.hidden          1   8 B     4 KiB  live   -         0         AGE
+two\nlines       1   8 B     4 KiB  live   -         0         AGE
+--- exit 0
+
+"#]]);
+    sandbox.run(&["unlink", ".hidden", "two\nlines"]).is(str![[r#"
+--- stdout
+removed .hidden: 1 segment, 4 KiB free now
+removed two\nlines: 1 segment, 4 KiB free now
+--- exit 0
+
+"#]]);
+    sandbox.run(&["unlink", "--", "-dash"]).is(str![[r#"
+--- stdout
+removed -dash: 1 segment, 4 KiB free now
+--- exit 0
+
+"#]]);
+    sandbox.may_leave();
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn a_slash_in_a_name_is_a_usage_error_everywhere() {
+    let sandbox = Sandbox::new();
+    for args in [&["show", "a/b"][..], &["unlink", "a/b"], &["wait", "a/b"], &["show", ""]] {
+        let run = sandbox.run(args);
+        assert_eq!(run.code(), 2, "{args:?}: {}", run.text());
+    }
+    sandbox.run(&["unlink", "../b"]).is(str![[r#"
+--- stderr
+error: bad project name '../b': empty, or with '/' or NUL
+--- exit 2
+
+"#]]);
+}

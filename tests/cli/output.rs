@@ -1,0 +1,160 @@
+//! The global options: what goes to which stream, in which colour.
+
+use snapbox::str;
+
+use crate::fixtures;
+use crate::sandbox::Sandbox;
+
+#[test]
+fn quiet_says_only_the_result_and_errors() {
+    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![[r#"
+--- exit 0
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is live; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
+}
+
+#[test]
+fn verbose_tells_the_steps() {
+    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "-v"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 1 array, 4 B in SECONDS s (RATE/s)
+--- stderr
+[SECONDS] planned 1 array, 4 B
+[SECONDS] attribute /group/data@too_large is left out: an integer of more than 64 bits with sign
+[SECONDS] published
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn twice_verbose_tells_every_segment() {
+    let mut sandbox = Sandbox::with_plain();
+    let run = sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-vv"]);
+    let text = run.text();
+    for step in ["reading /", "planned 2 arrays, 60 B", "published"] {
+        assert!(text.contains(&format!("[SECONDS] {step}\n")), "{text}");
+    }
+    for (number, bytes) in [("00000", 48), ("00001", 12)] {
+        let line = format!("[SECONDS] created segment cute-shm.p.TOKEN{number} ({bytes} bytes)\n");
+        assert!(text.contains(&line), "{text}");
+    }
+}
+
+#[test]
+fn a_pipe_gets_no_colour() {
+    let sandbox = Sandbox::with_project();
+    for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", "none"]] {
+        let run = sandbox.run(args);
+        assert!(!run.text().contains("<ESC>"), "{}", run.text());
+    }
+}
+
+#[test]
+fn colour_can_be_demanded_and_forbidden() {
+    let sandbox = Sandbox::with_project();
+    let has_colour = |args: &[&str], no_color: &str| {
+        let run = sandbox.command(args).env("NO_COLOR", no_color).run();
+        run.text().contains("<ESC>")
+    };
+    assert!(has_colour(&["list", "--color", "always"], ""));
+    assert!(has_colour(&["list", "--color=always"], "1"), "the option wins over NO_COLOR");
+    assert!(!has_colour(&["list", "--color", "never"], ""));
+    assert!(!has_colour(&["list", "--color", "auto"], "1"));
+    assert!(!has_colour(&["list", "--color", "always", "--json"], ""));
+    sandbox.run(&["show", "none", "--color", "always"]).is(str![[r#"
+--- stderr
+<ESC>[1m<ESC>[31merror:<ESC>[0m there is no project 'none'
+<ESC>[36mhint:<ESC>[0m 'cute-shm list -s' shows the projects of this node
+--- exit 3
+
+"#]]);
+    sandbox.run(&["list", "--color", "sometimes"]).is(str![[r#"
+--- stderr
+error: invalid value 'sometimes' for '--color <WHEN>'
+  [possible values: auto, always, never]
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    let sandbox = Sandbox::with_project();
+    for args in [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", "p"],
+        &["man"],
+        &["completions", "bash"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = sandbox.command(args).run_into(writer);
+        assert_eq!((run.code(), run.stderr()), (0, ""), "{args:?}: {}", run.text());
+    }
+}
+
+#[test]
+fn a_load_whose_reader_has_gone_loads_all_the_same() {
+    let mut sandbox = Sandbox::with_plain();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let run = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5"]).run_into(writer);
+    sandbox.unlink_at_end("p");
+    run.is(str![[r#"
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let sandbox = Sandbox::with_project();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    sandbox.command(&["list"]).run_into(full).is(str![[r#"
+--- stderr
+error: cannot write the result: No space left on device
+--- exit 1
+
+"#]]);
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let run = Sandbox::new().run(&["--version"]);
+    assert_eq!(run.stdout(), concat!("cute-shm ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn the_help_of_every_command_names_its_exit_codes_or_examples() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.run(&["--help"]).stdout().contains("Exit codes: 0 done"));
+    for command in ["load-hdf5", "list", "show", "unlink", "gc", "wait", "completions", "man"] {
+        let run = sandbox.run(&[command, "--help"]);
+        assert_eq!((run.code(), run.stderr()), (0, ""), "{}", run.text());
+        assert!(run.stdout().contains("Examples:"), "{}", run.text());
+    }
+}
+
+#[test]
+fn without_a_command_the_help_is_a_usage_error() {
+    let run = Sandbox::new().run(&[]);
+    assert_eq!((run.code(), run.stdout()), (2, ""));
+    assert!(run.stderr().contains("Usage: cute-shm"), "{}", run.text());
+}

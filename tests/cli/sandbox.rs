@@ -1,0 +1,498 @@
+//! Where a test runs the program: directories of its own, an environment with nothing in it, and the
+//! whole outcome as one text.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use regex_lite::Regex;
+
+/// How long anything is waited for: long for a loaded machine, and never slept through.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// A user who is not root and owns nothing.
+pub const NOBODY: u32 = 65534;
+
+/// The directories of one test. Dropping it unlinks what [`Sandbox::load`] loaded, and then nothing may
+/// be left in the shm directory unless [`Sandbox::may_leave`] said so.
+pub struct Sandbox {
+    temp: tempfile::TempDir,
+    loaded: Vec<OsString>,
+    may_leave: bool,
+}
+
+impl Sandbox {
+    /// Empty directories, on a tmpfs where there is one.
+    pub fn new() -> Self {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("test-of-cute-shm-");
+        let temp = builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).unwrap();
+        let sandbox = Self { temp, loaded: Vec::new(), may_leave: false };
+        fs::set_permissions(sandbox.temp.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        fs::create_dir(sandbox.shm()).unwrap();
+        fs::set_permissions(sandbox.shm(), fs::Permissions::from_mode(0o1777)).unwrap();
+        fs::create_dir(sandbox.work()).unwrap();
+        sandbox
+    }
+
+    /// Directory of the metadata. It is not there before something is loaded.
+    pub fn root(&self) -> PathBuf {
+        self.temp.path().join("root")
+    }
+
+    /// Directory of segments, ledgers and locks.
+    pub fn shm(&self) -> PathBuf {
+        self.temp.path().join("shm")
+    }
+
+    /// Where the program runs, and where its input files lie.
+    pub fn work(&self) -> PathBuf {
+        self.temp.path().join("work")
+    }
+
+    /// The path of an input file.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.work().join(name)
+    }
+
+    /// The path of a project's metadata file.
+    pub fn metadata(&self, project: &str) -> PathBuf {
+        self.root().join(format!("cute-shm.{project}.toml"))
+    }
+
+    /// What is in the shm directory, sorted.
+    pub fn in_shm(&self) -> Vec<String> {
+        names(&self.shm())
+    }
+
+    /// The segments of a project, sorted.
+    pub fn segments(&self, project: &str) -> Vec<String> {
+        let prefix = format!("cute-shm.{project}.");
+        let is_segment = |name: &String| {
+            name.strip_prefix(&prefix).is_some_and(|id| id.len() == 10 && !id.contains('.'))
+        };
+        self.in_shm().into_iter().filter(is_segment).collect()
+    }
+
+    /// The one file in the shm directory that ends so.
+    pub fn shm_file(&self, suffix: &str) -> PathBuf {
+        let names = self.in_shm();
+        let mut found = names.iter().filter(|name| name.ends_with(suffix));
+        match (found.next(), found.next()) {
+            (Some(one), None) => self.shm().join(one),
+            _ => panic!("not one '*{suffix}' in {names:?}"),
+        }
+    }
+
+    /// Something stays in the shm directory when this test ends.
+    pub fn may_leave(&mut self) {
+        self.may_leave = true;
+    }
+
+    /// The program with these arguments.
+    pub fn command(&self, args: &[&str]) -> Program<'_> {
+        self.program(args.iter().map(OsString::from).collect())
+    }
+
+    /// The program with arguments that need not be UTF-8.
+    pub fn program(&self, args: Vec<OsString>) -> Program<'_> {
+        let (env, shell) = (Vec::new(), String::new());
+        Program { sandbox: self, args, env, shell, unshared: Vec::new(), nobody: false }
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, args: &[&str]) -> Run {
+        self.command(args).run()
+    }
+
+    /// Loads a file as a persistent project, which is unlinked when the test ends.
+    pub fn load(&mut self, project: &str, files: &[&str]) -> Run {
+        let mut args = vec!["load-hdf5", "--persistent", project];
+        args.extend(files);
+        self.loads(project, &args)
+    }
+
+    /// Runs a command that loads `project`, which is unlinked when the test ends.
+    pub fn loads(&mut self, project: &str, args: &[&str]) -> Run {
+        let run = self.run(args);
+        assert!([0, 10].contains(&run.code()), "{}", run.text());
+        self.unlink_at_end(project);
+        run
+    }
+
+    /// This project is unlinked when the test ends.
+    pub fn unlink_at_end(&mut self, project: impl AsRef<OsStr>) {
+        let project = project.as_ref().to_owned();
+        if !self.loaded.contains(&project) {
+            self.loaded.push(project);
+        }
+    }
+
+    /// Starts a load that holds its project, and waits until it says that it is ready.
+    pub fn hold(&self, args: &[&str]) -> Held {
+        let mut held = self.command(args).start();
+        held.wait_for("holding it");
+        held
+    }
+
+    /// The path of the program: where every user can run it.
+    fn binary(&self) -> PathBuf {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_cute-shm"));
+        let open = |path: &Path| {
+            fs::metadata(path).is_ok_and(|stat| stat.permissions().mode() & 0o001 != 0)
+        };
+        if built.ancestors().all(open) {
+            return built;
+        }
+        let copy = self.temp.path().join("cute-shm");
+        if !copy.exists() {
+            fs::copy(&built, &copy).unwrap();
+        }
+        copy
+    }
+
+    /// Makes a text the same in every run: paths, tokens, times, processes and users have stand-ins.
+    pub fn normalise(&self, text: &str) -> String {
+        let mut text = text.replace('\u{1b}', "<ESC>");
+        for (path, name) in [(self.root(), "$ROOT"), (self.shm(), "$SHM"), (self.work(), "$WORK")] {
+            text = text.replace(&*path.to_string_lossy(), name);
+        }
+        for (pattern, stand_in) in [
+            (r"(cute-shm\.[^\s'/]*\.)[0-9A-Za-z]{5}([0-9A-Za-z]{5})\b", "${1}TOKEN${2}"),
+            (r"(cute-shm\.[^\s'/]*\.)[0-9a-f]{8}\.(ledger|lock)", "${1}KEYHASH.${2}"),
+            (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
+            (r"in \d+\.\d{3} s \([^()]*/s\)", "in SECONDS s (RATE/s)"),
+            (r"(?m)^\[ *\d+\.\d{6}\]", "[SECONDS]"),
+            (r"(held by|process|processes) \d+", "${1} PID"),
+            (r"(?m)\b\d s$", "AGE"),
+            (r"\(\d s ago\)", "(AGE ago)"),
+            (r"\b(user) \d+\b", "${1} UID"),
+            (r"needed, \S+ \S+ free \([^()]*\)", "needed, FREE free (LIMIT)"),
+        ] {
+            text = Regex::new(pattern).unwrap().replace_all(&text, stand_in).into_owned();
+        }
+        text
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for project in std::mem::take(&mut self.loaded) {
+            let run = self.program(vec!["unlink".into(), "--force".into(), project]).run();
+            assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.text());
+        }
+        if !self.may_leave {
+            assert!(self.in_shm().is_empty(), "left in the shm directory: {:?}", self.in_shm());
+            let left = names(&self.root());
+            assert!(left.is_empty(), "left in the root: {left:?}");
+        }
+    }
+}
+
+/// The names in a directory, sorted; none where there is no directory.
+pub fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Makes `link` a symbolic link.
+pub fn link(target: &Path, link: &Path) {
+    symlink(target, link).unwrap();
+}
+
+/// Whether these tests run as root.
+pub fn is_root() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
+/// How a namespace of mounts is made.
+fn unshare() -> &'static [&'static str] {
+    if is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] }
+}
+
+/// Whether a test may mount a tmpfs in a namespace of its own: many containers forbid it.
+pub fn can_mount() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let mut unshared = Command::new("/usr/bin/unshare");
+        unshared.args(unshare()).args(["/bin/mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+        let can = unshared.output().is_ok_and(|output| output.status.success());
+        if !can {
+            eprintln!("this machine lets nobody mount: tests that need it do nothing");
+        }
+        can
+    })
+}
+
+/// A call of the program that is being put together.
+pub struct Program<'a> {
+    sandbox: &'a Sandbox,
+    args: Vec<OsString>,
+    env: Vec<(&'static str, OsString)>,
+    shell: String,
+    unshared: Vec<&'static str>,
+    nobody: bool,
+}
+
+impl Program<'_> {
+    /// One variable in its environment.
+    pub fn env(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name, value.as_ref().to_owned()));
+        self
+    }
+
+    /// A shell command that changes the process before it becomes the program: `ulimit`, `trap`.
+    pub fn after(mut self, shell: &str) -> Self {
+        self.shell = format!("{}{shell}; ", self.shell);
+        self
+    }
+
+    /// Run with mounts of its own, after this shell command has made them.
+    pub fn unshared(mut self, shell: &str) -> Self {
+        self.unshared = unshare().to_vec();
+        self.after(shell)
+    }
+
+    /// Run with mounts and processes of its own: it is that node's process 1.
+    pub fn in_a_node_of_its_own(mut self, shell: &str) -> Self {
+        self.unshared = vec!["--mount", "--pid", "--fork", "--mount-proc"];
+        self.after(shell)
+    }
+
+    /// Run by a user who is not root: the tests' own, else nobody.
+    pub fn unprivileged(mut self) -> Self {
+        self.nobody = is_root();
+        self
+    }
+
+    fn build(&self) -> Command {
+        let binary = self.sandbox.binary();
+        let mut command = Command::new(&binary);
+        if !self.shell.is_empty() {
+            command = Command::new("/bin/sh");
+            if !self.unshared.is_empty() {
+                command = Command::new("/usr/bin/unshare");
+                command.args(&self.unshared).arg("/bin/sh");
+            }
+            command.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.shell)]).arg(&binary);
+        }
+        command.args(&self.args).env_clear().current_dir(self.sandbox.work());
+        command.env("CUTE_SHM_ROOT", self.sandbox.root()).env("CUTE_SHM_DIR", self.sandbox.shm());
+        if !self.shell.is_empty() {
+            command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        }
+        if self.nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.envs(self.env.iter().cloned()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Run {
+        let output = self.build().output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        self.outcome(stdout, stderr, output.status)
+    }
+
+    /// Runs it with this as its standard output, of which nothing is seen.
+    pub fn run_into(self, stdout: impl Into<Stdio>) -> Run {
+        let output = self.build().stdout(stdout).stderr(Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        self.outcome(String::new(), stderr, output.status)
+    }
+
+    fn outcome(&self, stdout: String, stderr: String, status: ExitStatus) -> Run {
+        let text = self.sandbox.normalise(&render(&stdout, &stderr, status));
+        Run { stdout, stderr, status, text }
+    }
+
+    /// Starts it; it runs beside the test.
+    pub fn start(self) -> Held {
+        let mut command = self.build();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = Reading::start(child.stdout.take().unwrap());
+        let stderr = Reading::start(child.stderr.take().unwrap());
+        Held { child, stdout, stderr }
+    }
+}
+
+fn render(stdout: &str, stderr: &str, status: ExitStatus) -> String {
+    let mut text = String::new();
+    for (name, stream) in [("stdout", stdout), ("stderr", stderr)] {
+        if !stream.is_empty() {
+            let _ = write!(text, "--- {name}\n{stream}");
+            if !stream.ends_with('\n') {
+                text.push_str("<no line end>\n");
+            }
+        }
+    }
+    let _ = match (status.code(), status.signal()) {
+        (Some(code), _) => writeln!(text, "--- exit {code}"),
+        (None, signal) => writeln!(text, "--- killed by signal {}", signal.unwrap_or(0)),
+    };
+    text
+}
+
+/// How a call of the program ended.
+pub struct Run {
+    stdout: String,
+    stderr: String,
+    status: ExitStatus,
+    text: String,
+}
+
+impl Run {
+    /// Compares everything with the text expected of it, and shows how they differ.
+    #[track_caller]
+    pub fn is(&self, expected: impl snapbox::IntoData) {
+        snapbox::Assert::new()
+            .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
+            .normalize_paths(false)
+            .eq(self.text(), expected);
+    }
+
+    /// Standard output as it was.
+    pub fn stdout(&self) -> &str {
+        &self.stdout
+    }
+
+    /// Standard error as it was.
+    pub fn stderr(&self) -> &str {
+        &self.stderr
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+
+    /// Everything: both streams and how it ended, the same in every run.
+    pub fn text(&self) -> String {
+        self.text.clone()
+    }
+
+    /// Its standard output as the one JSON object that it must be.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
+        let lines: Vec<&str> = self.stdout.lines().collect();
+        let [line] = lines[..] else { panic!("not one line of JSON: {}", self.text()) };
+        assert!(self.stdout.ends_with('\n'), "no line end: {}", self.text());
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+}
+
+/// A stream that is read while the program runs.
+struct Reading {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Reading {
+    fn start(mut stream: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                shared.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    fn finish(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.text()
+    }
+}
+
+/// A program that runs beside the test. Dropping it kills it.
+pub struct Held {
+    child: Child,
+    stdout: Reading,
+    stderr: Reading,
+}
+
+impl Held {
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// Waits until it has said `words` on standard error.
+    pub fn wait_for(&mut self, words: &str) {
+        until(&format!("'{words}'"), || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let (out, err) = (self.stdout.finish(), self.stderr.finish());
+                assert!(err.contains(words), "ended early:\n{}", render(&out, &err, status));
+            }
+            self.stderr.text().contains(words)
+        });
+    }
+
+    /// What it has said on standard output.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self, sandbox: &Sandbox) -> Run {
+        let mut ended = None;
+        until("the end of the program", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        let status = ended.unwrap();
+        let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
+        let text = sandbox.normalise(&render(&stdout, &stderr, status));
+        Run { stdout, stderr, status, text }
+    }
+
+    /// Whether it runs still.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again until `reached`, and fails after a long time.
+pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !reached() {
+        assert!(begun.elapsed() < DEADLINE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,590 @@
+//! The states of projects that were made by Python, on another host, in another boot, or that lost
+//! something: how `list` judges them, and what `load-hdf5` does about them.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use snapbox::str;
+
+use crate::sandbox::{NOBODY, Sandbox, can_mount, is_root};
+
+/// A root directory as the program makes it.
+pub fn make_root(sandbox: &Sandbox) {
+    fs::create_dir_all(sandbox.root()).unwrap();
+    fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o1777)).unwrap();
+}
+
+/// A file that only its owner may read: others' processes cannot have what it names.
+pub fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Metadata of one array of eight bytes for each id, under a first line.
+pub fn write_metadata(sandbox: &Sandbox, project: &str, first: &str, ids: &[&str]) {
+    make_root(sandbox);
+    let mut text = first.to_owned();
+    for (number, id) in ids.iter().enumerate() {
+        let name = format!("cute-shm.{project}.{id}");
+        let private = format!("/{name}");
+        let _ = write!(
+            text,
+            "[a{number}]\nshm_name = {name:?}\nshm_private_name = {private:?}\nshape = [1,]\n\
+             dtype = \"float64\"\n\n[a{number}.attrs]\n\n"
+        );
+    }
+    write_private(&sandbox.metadata(project), &text);
+}
+
+/// A segment of eight bytes.
+pub fn write_segment(sandbox: &Sandbox, project: &str, id: &str) {
+    fs::write(sandbox.shm().join(format!("cute-shm.{project}.{id}")), [0; 8]).unwrap();
+}
+
+/// A whole project as Python leaves it: no mark, no ledger.
+pub fn python_project(sandbox: &Sandbox, project: &str, ids: &[&str]) {
+    write_metadata(sandbox, project, "", ids);
+    for id in ids {
+        write_segment(sandbox, project, id);
+    }
+}
+
+/// The first line of our metadata.
+pub fn mark(boot: &str, host: &str, shm: &str) -> String {
+    format!("# cute-shm load aaaaa boot {boot} host {host} shm {shm}\n")
+}
+
+/// Another boot than this.
+pub const OTHER_BOOT: &str = "00000000-0000-0000-0000-000000000000";
+
+/// This boot.
+pub fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned()
+}
+
+/// This host.
+pub fn host() -> String {
+    nix::unistd::gethostname().unwrap().to_string_lossy().into_owned()
+}
+
+/// The shm directory's identity.
+pub fn shm_id(sandbox: &Sandbox) -> String {
+    let stat = fs::metadata(sandbox.shm()).unwrap();
+    format!("{}:{}", stat.dev(), stat.ino())
+}
+
+/// A project that this host loaded before it was booted.
+pub fn stale_project(sandbox: &Sandbox, project: &str) {
+    let mark = mark(OTHER_BOOT, &host(), "1:2");
+    write_metadata(sandbox, project, &mark, &["aaaaa00000"]);
+}
+
+/// The change lock of the one project in a sandbox, as another process would hold it.
+pub struct ChangeLock(File);
+
+impl ChangeLock {
+    /// Takes it.
+    pub fn take(sandbox: &Sandbox) -> Self {
+        let path = sandbox.shm_file(".lock");
+        let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        fcntl(&file, FcntlArg::F_OFD_SETLK(&byte_0(libc::F_WRLCK))).unwrap();
+        Self(file)
+    }
+}
+
+impl Drop for ChangeLock {
+    fn drop(&mut self) {
+        // A process that another test is just starting may have inherited the description.
+        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&byte_0(libc::F_UNLCK))).unwrap();
+    }
+}
+
+fn byte_0(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Adds a line to the ledger's head.
+pub fn amend_ledger(sandbox: &Sandbox, line: &str) {
+    let path = sandbox.shm_file(".ledger");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, format!("{line}\n{text}")).unwrap();
+}
+
+/// State and reason of the one project that is listed.
+fn state(sandbox: &Sandbox) -> (String, String) {
+    let run = sandbox.run(&["list", "--json"]);
+    let listed: serde_json::Value = run.json();
+    let projects = listed["projects"].as_array().unwrap();
+    let [project] = &projects[..] else { panic!("not one project: {}", run.text()) };
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&project["state"]), sandbox.normalise(&text(&project["reason"])))
+}
+
+#[track_caller]
+fn judged(sandbox: &Sandbox, expected: &str, reason: &str) {
+    assert_eq!(state(sandbox), (expected.to_owned(), reason.to_owned()));
+}
+
+#[test]
+fn a_project_that_python_made_is_live() {
+    let mut sandbox = Sandbox::new();
+    python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
+    sandbox.unlink_at_end("p");
+    judged(&sandbox, "live", "");
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state  lifetime  attached  age
+p             2  16 B     8 KiB  live   -         0         AGE
+--- exit 0
+
+"#]]);
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  live
+ lifetime  -
+     size  16 B in 2 arrays, 8 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+ attached  no process
+
+a0  (1,) float64  8 B
+a1  (1,) float64  8 B
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_project_that_lost_a_segment_is_broken() {
+    let mut sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
+    write_segment(&sandbox, "p", "bbbbbbbbbb");
+    sandbox.unlink_at_end("p");
+    judged(&sandbox, "broken", "1 of 2 segments are gone");
+}
+
+#[test]
+fn a_segment_that_is_too_short_counts_as_gone() {
+    let mut sandbox = Sandbox::new();
+    python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
+    fs::write(sandbox.shm().join("cute-shm.p.aaaaaaaaaa"), [0; 7]).unwrap();
+    sandbox.unlink_at_end("p");
+    judged(&sandbox, "broken", "1 of 2 segments are gone");
+}
+
+#[test]
+fn without_a_mark_lost_segments_may_lie_elsewhere() {
+    let mut sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
+    sandbox.unlink_at_end("p");
+    judged(&sandbox, "broken", "1 of 1 segments are gone, or lie elsewhere");
+}
+
+#[test]
+fn without_a_mark_lost_segments_of_this_very_shm_directory_are_stale() {
+    if !is_root() || !can_mount() {
+        return; // Only root can make a node of its own: a /dev/shm that process 1 sees.
+    }
+    let sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
+    // The new /dev/shm hides the sandbox, but not the root at its other place.
+    let mounts = format!(
+        "mount --bind '{}' /mnt && mount -t tmpfs -o mode=1777 tmpfs /dev/shm || exit 99",
+        sandbox.root().display()
+    );
+    let gc = sandbox.command(&["gc"]).env("CUTE_SHM_ROOT", "/mnt").env("CUTE_SHM_DIR", "/dev/shm");
+    let run = gc.in_a_node_of_its_own(&mounts).run();
+    run.is(str![[r#"
+--- stdout
+p (stale) reaped: all segments are gone, and they can only have been here; 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert!(!sandbox.metadata("p").exists());
+}
+
+#[test]
+fn a_project_of_an_earlier_boot_is_stale() {
+    let mut sandbox = Sandbox::new();
+    stale_project(&sandbox, "p");
+    sandbox.unlink_at_end("p");
+    judged(&sandbox, "stale", "all segments are gone, loaded before this boot");
+    sandbox.run(&["list", "-s", "--check"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state  lifetime  attached  age
+p             1   0 B       0 B  stale  -         0         AGE
+--- stderr
+warning: 'p': stale: all segments are gone, loaded before this boot
+error: 1 project not live
+hint: 'cute-shm gc --dry-run' shows what can be reaped
+--- exit 11
+
+"#]]);
+}
+
+#[test]
+fn a_project_whose_segments_somebody_removed_is_stale() {
+    let mut sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", &mark(&boot(), &host(), &shm_id(&sandbox)), &["aaaaa00000"]);
+    sandbox.unlink_at_end("p");
+    judged(&sandbox, "stale", "all segments are gone, removed by somebody else");
+}
+
+#[test]
+fn a_project_of_another_host_is_elsewhere() {
+    let mut sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", &mark(OTHER_BOOT, "other", "1:2"), &["aaaaa00000"]);
+    sandbox.may_leave();
+    judged(&sandbox, "elsewhere", "loaded on host 'other'");
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0, "elsewhere is no finding");
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stderr
+error: project 'p' is not of this node: loaded on host 'other'
+hint: remove it where it was loaded
+--- exit 6
+
+"#]]);
+    sandbox.run(&["gc", "--broken", "-v"]).is(str![[r#"
+--- stderr
+skipped p (elsewhere): loaded on host 'other'
+nothing to reap
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_project_of_another_shm_directory_is_elsewhere() {
+    let mut sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", &mark(&boot(), &host(), "1:2"), &["aaaaa00000"]);
+    sandbox.may_leave();
+    judged(&sandbox, "elsewhere", "loaded with another shm directory (a container?)");
+    sandbox.write("plain.h5", crate::fixtures::plain);
+    let run = sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]);
+    assert_eq!(run.code(), 4, "{}", run.text());
+    assert!(run.stderr().contains("(a container?)"), "{}", run.text());
+    assert!(!run.stderr().contains("unlink"), "it cannot be unlinked here: {}", run.text());
+}
+
+#[test]
+fn what_is_no_toml_is_corrupt() {
+    let mut sandbox = Sandbox::new();
+    make_root(&sandbox);
+    write_private(&sandbox.metadata("p"), "[a\n");
+    sandbox.unlink_at_end("p");
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  corrupt  -         0         AGE
+--- stderr
+warning: 'p': corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]`
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn what_is_neither_group_nor_array_is_corrupt() {
+    let mut sandbox = Sandbox::new();
+    make_root(&sandbox);
+    sandbox.unlink_at_end("p");
+    for (text, reason) in [
+        ("x = 1\n", "its metadata is no TOML of ours: '/x' is neither a group nor an array"),
+        ("[a]\nshm_name = 1\n", "its metadata is no TOML of ours: array '/a' has no 'shm_name'"),
+        (
+            "[a]\nshm_name = 'x'\ndtype = 'u1'\nshape = [-1]\n",
+            "its metadata is no TOML of ours: array '/a' has a shape that is not made of sizes",
+        ),
+    ] {
+        write_private(&sandbox.metadata("p"), text);
+        judged(&sandbox, "corrupt", reason);
+    }
+}
+
+#[test]
+fn metadata_that_names_what_it_may_not_is_corrupt_and_nothing_of_it_is_removed() {
+    let mut sandbox = Sandbox::new();
+    write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
+    let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
+    write_private(&sandbox.metadata("p"), &text.replace("cute-shm.p.", "cute-shm.q."));
+    write_segment(&sandbox, "q", "aaaaaaaaaa");
+    sandbox.may_leave();
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             1   0 B       0 B  corrupt  -         0         AGE
+q             0   0 B     4 KiB  orphan   -         0           -
+--- stderr
+warning: 'p': corrupt: its metadata names 'cute-shm.q.TOKENaaaaa' for '/a0', which is no segment of this project
+warning: 'q': orphan: no metadata and no ledger claims these segments
+--- exit 0
+
+"#]]);
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stdout
+removed p: 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), ["cute-shm.q.aaaaaaaaaa"]);
+}
+
+#[test]
+fn metadata_that_is_a_link_is_corrupt_and_not_followed() {
+    let mut sandbox = Sandbox::new();
+    sandbox.may_leave();
+    make_root(&sandbox);
+    fs::write(sandbox.file("target"), "[a]\n").unwrap();
+    crate::sandbox::link(&sandbox.file("target"), &sandbox.metadata("p"));
+    sandbox.run(&["list"]).is(str![[r#"
+--- stdout
+p corrupt 0 B $ROOT/cute-shm.p.toml
+  no arrays
+
+--- stderr
+warning: 'p': corrupt: cannot open '$ROOT/cute-shm.p.toml': Too many symbolic links encountered
+--- exit 0
+
+"#]]);
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stderr
+error: project 'p' has metadata that cannot be trusted: cannot open '$ROOT/cute-shm.p.toml': Too many symbolic links encountered
+hint: look at that file by hand
+--- exit 6
+
+"#]]);
+    assert!(sandbox.file("target").exists());
+}
+
+#[test]
+fn a_damaged_ledger_makes_a_project_corrupt() {
+    let sandbox = Sandbox::with_project();
+    let ledger = fs::read_to_string(sandbox.shm_file(".ledger")).unwrap();
+    fs::write(sandbox.shm_file(".ledger"), "version = 1\n").unwrap();
+    judged(&sandbox, "corrupt", "the ledger '$SHM/cute-shm.p.KEYHASH.ledger' missing field `root`");
+    fs::write(sandbox.shm_file(".ledger"), ledger).unwrap();
+}
+
+#[test]
+fn a_project_whose_lock_is_held_is_live_and_changing() {
+    let sandbox = Sandbox::with_project();
+    let lock = ChangeLock::take(&sandbox);
+    sandbox.run(&["list", "-s"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state            lifetime    attached  age
+p             2  60 B     8 KiB  live (changing)  persistent  0         AGE
+--- exit 0
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![[r#"
+--- stderr
+error: project 'p' is being changed by another process
+hint: wait for it: cute-shm wait PROJECT, or load-hdf5 --ensure --wait SECONDS
+--- exit 7
+
+"#]]);
+    sandbox.run(&["gc", "-v"]).is(str![[r#"
+--- stderr
+kept p (live): somebody changes it just now
+nothing to reap
+--- exit 0
+
+"#]]);
+    drop(lock);
+}
+
+#[test]
+fn a_locked_project_without_metadata_is_loading() {
+    let sandbox = Sandbox::with_project();
+    fs::remove_file(sandbox.metadata("p")).unwrap();
+    let lock = ChangeLock::take(&sandbox);
+    judged(&sandbox, "loading", "");
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0, "loading is no finding");
+    drop(lock);
+}
+
+#[test]
+fn an_interrupted_removal_is_removing_then_abandoned() {
+    let sandbox = Sandbox::with_project();
+    let segments = sandbox.segments("p");
+    amend_ledger(&sandbox, &format!("removing = {segments:?}"));
+    fs::remove_file(sandbox.metadata("p")).unwrap();
+    let lock = ChangeLock::take(&sandbox);
+    judged(&sandbox, "removing", "");
+    drop(lock);
+    judged(&sandbox, "abandoned", "its removal was interrupted");
+    sandbox.run(&["gc"]).is(str![[r#"
+--- stdout
+p (abandoned) reaped: its removal was interrupted; 2 segments, 8 KiB free now
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn a_project_without_metadata_is_detached() {
+    let sandbox = Sandbox::with_project();
+    fs::remove_file(sandbox.metadata("p")).unwrap();
+    judged(&sandbox, "detached", "its metadata file is gone");
+    sandbox.run(&["show", "p"]).is(str![[r#"
+--- stdout
+  project  p
+    state  detached
+  because  its metadata file is gone
+       do  'cute-shm gc --repair' restores its metadata
+ lifetime  persistent
+     size  60 B in 2 arrays, 8 KiB resident
+ metadata  $ROOT/cute-shm.p.toml
+    owner  user UID
+   loaded  TIME (AGE ago)
+     from  $WORK/plain.h5 (2.06 KiB)
+ attached  no process
+
+x  (2, 3) float64  48 B
+y  (3,) int32  12 B
+--- exit 0
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is detached: its metadata file is gone; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
+}
+
+#[test]
+fn segments_that_nothing_claims_are_an_orphan() {
+    let mut sandbox = Sandbox::new();
+    sandbox.may_leave();
+    make_root(&sandbox);
+    write_segment(&sandbox, "p", "aaaaaaaaaa");
+    judged(&sandbox, "orphan", "no metadata and no ledger claims these segments");
+    sandbox.run(&["list"]).is(str![[r#"
+--- stdout
+p orphan 0 B -
+  no arrays
+
+--- stderr
+warning: 'p': orphan: no metadata and no ledger claims these segments
+--- exit 0
+
+"#]]);
+    sandbox.run(&["list", "-s", "--check"]).is(str![[r#"
+--- stdout
+project  arrays  size  resident  state   lifetime  attached  age
+p             0   0 B     4 KiB  orphan  -         0           -
+--- stderr
+warning: 'p': orphan: no metadata and no ledger claims these segments
+error: 1 project not live
+hint: 'cute-shm gc --dry-run' shows what can be reaped
+--- exit 11
+
+"#]]);
+}
+
+#[test]
+fn what_an_unprivileged_user_may_not_read_is_foreign() {
+    if !is_root() {
+        return; // Only root can make a file of another user.
+    }
+    let sandbox = Sandbox::with_project();
+    sandbox.command(&["list", "-s"]).unprivileged().run().is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  foreign  -         unknown     -
+--- exit 0
+
+"#]]);
+    sandbox.command(&["list", "-s", "--check"]).unprivileged().run().is(str![[r#"
+--- stdout
+project  arrays  size  resident  state    lifetime  attached  age
+p             0   0 B       0 B  foreign  -         unknown     -
+--- exit 0
+
+"#]]);
+    sandbox.command(&["gc", "-v", "--broken"]).unprivileged().run().is(str![[r#"
+--- stderr
+skipped p (foreign): it belongs to another user
+nothing to reap
+--- exit 0
+
+"#]]);
+    sandbox.command(&["unlink", "p"]).unprivileged().run().is(str![[r#"
+--- stderr
+error: project 'p' belongs to user UID
+hint: its owner can remove it; root can with --all-users
+--- exit 6
+
+"#]]);
+    let load = ["load-hdf5", "-po", "p", "plain.h5"];
+    let run = sandbox.command(&load).unprivileged().run();
+    assert_eq!(run.code(), 6, "another user's project is in the way: {}", run.text());
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn the_segments_of_another_user_make_a_project_corrupt() {
+    if !is_root() {
+        return; // Only root can give files away.
+    }
+    let mut sandbox = Sandbox::new();
+    sandbox.may_leave();
+    python_project(&sandbox, "p", &["aaaaaaaaaa"]);
+    let segment = sandbox.shm().join("cute-shm.p.aaaaaaaaaa");
+    std::os::unix::fs::chown(&segment, Some(NOBODY), None).unwrap();
+    judged(&sandbox, "corrupt", "its segment 'cute-shm.p.TOKENaaaaa' belongs to user UID");
+    sandbox.run(&["unlink", "p"]).is(str![[r#"
+--- stdout
+removed p: 0 segments, 0 B free now
+--- exit 0
+
+"#]]);
+    assert!(segment.exists());
+}
+
+#[test]
+fn a_load_takes_a_stale_project_for_absent() {
+    let mut sandbox = Sandbox::with_plain();
+    stale_project(&sandbox, "p");
+    sandbox.load("p", &["plain.h5"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_load_refuses_a_broken_project_unless_it_may_overwrite() {
+    let sandbox = Sandbox::with_project();
+    fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
+    sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
+--- stderr
+error: project 'p' exists already
+hint: it is broken: 1 of 2 segments are gone; use --overwrite to replace it, or 'cute-shm unlink p'
+--- exit 4
+
+"#]]);
+    sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![[r#"
+--- stdout
+metadata: $ROOT/cute-shm.p.toml
+loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}

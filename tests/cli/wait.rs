@@ -1,0 +1,71 @@
+//! `wait`: returns when a project can be read.
+
+use snapbox::str;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn a_live_project_is_not_waited_for() {
+    let sandbox = Sandbox::with_project();
+    sandbox.run(&["wait", "p"]).is(str![[r#"
+--- exit 0
+
+"#]]);
+    sandbox.run(&["wait", "p", "-v", "--timeout", "0"]).is(str![[r#"
+--- stderr
+project 'p' is live
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_project_that_does_not_come_is_given_up() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["wait", "p", "--timeout", "0"]).is(str![[r#"
+--- stderr
+error: project 'p' was not live after 0.AGE
+hint: 'cute-shm list -s' shows what is there
+--- exit 7
+
+"#]]);
+}
+
+#[test]
+fn a_project_that_is_not_live_is_not_enough() {
+    let sandbox = Sandbox::with_project();
+    std::fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
+    assert_eq!(sandbox.run(&["wait", "p", "--timeout", "0"]).code(), 7);
+}
+
+#[test]
+fn a_project_that_is_loaded_meanwhile_ends_the_waiting() {
+    let mut sandbox = Sandbox::with_plain();
+    let waiting = sandbox.command(&["wait", "p", "--timeout", "60", "-v"]).start();
+    sandbox.load("p", &["plain.h5"]);
+    waiting.end(&sandbox).is(str![[r#"
+--- stderr
+project 'p' is live
+--- exit 0
+
+"#]]);
+}
+
+#[test]
+fn a_timeout_that_is_no_time_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["wait", "p", "--timeout=-1"]).is(str![[r#"
+--- stderr
+error: bad --timeout: cannot convert float seconds to Duration: value is negative
+--- exit 2
+
+"#]]);
+    sandbox.run(&["wait", "p", "--timeout", "soon"]).is(str![[r#"
+--- stderr
+error: invalid value 'soon' for '--timeout <SECONDS>': invalid float literal
+
+For more information, try '--help'.
+--- exit 2
+
+"#]]);
+}

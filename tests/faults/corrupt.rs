@@ -1,0 +1,79 @@
+//! Damaged HDF5 files: truncated anywhere, bits flipped anywhere.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::sandbox::{Sandbox, load_args};
+use super::support::{Rng, figure, is_full, rounds};
+
+/// Loads damaged bytes and checks what must hold whatever they are.
+struct Trial {
+    sandbox: Sandbox,
+    codes: BTreeMap<i32, usize>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        Self { sandbox: Sandbox::new(), codes: BTreeMap::new() }
+    }
+
+    fn original() -> Vec<u8> {
+        fs::read(Sandbox::new().file(1)).expect("a file of ours")
+    }
+
+    fn load(&mut self, what: &str, bytes: &[u8]) {
+        let path = self.sandbox.path("damaged.h5");
+        fs::write(&path, bytes).expect("to write");
+        let keep_going = self.codes.values().sum::<usize>() % 4 == 0;
+        let more: &[&str] =
+            if keep_going { &["--persistent", "--keep-going"] } else { &["--persistent"] };
+        let done = self.sandbox.run(load_args("p", &path, more));
+        assert!([0, 8, 9, 10].contains(&done.code), "{what}: {done:?}");
+        assert!(!done.err.contains("panicked"), "{what}: {done:?}");
+        *self.codes.entry(done.code).or_default() += 1;
+        if matches!(done.code, 0 | 10) {
+            self.sandbox.assert_only("p");
+            self.sandbox.run(["unlink", "p"]).expect(0);
+        }
+        self.sandbox.assert_nothing();
+    }
+
+    fn tell(self, what: &str) {
+        let codes: Vec<_> = self.codes.iter().map(|(code, n)| format!("{n} exit {code}")).collect();
+        let total: usize = self.codes.values().sum();
+        figure(
+            what,
+            format!("{total} files: {}", codes.join(", ")),
+            "no hang, no panic, nothing left",
+        );
+    }
+}
+
+#[test]
+fn truncated_anywhere() {
+    let original = Trial::original();
+    let stride = if is_full() { 1 } else { original.len() / 150 };
+    let mut trial = Trial::new();
+    for length in (0..original.len()).step_by(stride) {
+        trial.load(&format!("{length} bytes of {}", original.len()), &original[..length]);
+    }
+    trial.tell(&format!("HDF5 file truncated at every {stride} bytes"));
+}
+
+#[test]
+fn bits_flipped_anywhere() {
+    let mut rng = Rng::new("bit flips");
+    let mut trial = Trial::new();
+    let original = Trial::original();
+    for round in 0..rounds("FLIPS", 250, 5000) {
+        let mut bytes = original.clone();
+        for _ in 0..=rng.below(4) {
+            // Half of them in the first kilobytes, where the structure is.
+            let limit = if rng.below(2) == 0 { 4096.min(bytes.len()) } else { bytes.len() };
+            let at = rng.below(limit);
+            bytes[at] ^= 1 << rng.below(8);
+        }
+        trial.load(&format!("round {round}"), &bytes);
+    }
+    trial.tell("HDF5 file with 1 to 4 bits flipped");
+}

@@ -1,0 +1,170 @@
+//! The keeper and its loader: what happens when either dies, and on Ctrl-C in the middle.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use cute_shm::shm::name::SegmentName;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::fixtures;
+use super::process::{Process, is_gone};
+use super::sandbox::{Sandbox, load_args};
+use super::support::{eventually, figure, sized, until};
+
+/// A file whose load takes a while.
+fn big(sandbox: &Sandbox) -> PathBuf {
+    let path = sandbox.path("big.h5");
+    if path.exists() { path } else { fixtures::sparse(&path, sized(256, 2048) << 20) }
+}
+
+/// A load that stands still in the middle: its loader is stopped while it makes the first segment.
+struct Halted {
+    load: Process,
+    loader: Pid,
+}
+
+impl Halted {
+    fn start(sandbox: &Sandbox, more: &[&str]) -> Self {
+        let before = sandbox.segments("p").unwrap_or_default();
+        let mut load = sandbox.start(load_args("p", &big(sandbox), more));
+        eventually("a segment", Duration::from_secs(20), || {
+            assert!(load.is_running(), "it was too quick: {:?}", load.said());
+            let new = |name: &String| {
+                !before.contains(name) && SegmentName::parse(name.as_ref()).is_some()
+            };
+            sandbox.files().iter().any(new).then_some(())
+        });
+        let loader = load.only_child().expect("a loader");
+        kill(loader, Signal::SIGSTOP).expect("to stop the loader");
+        Self { load, loader }
+    }
+
+    fn end_loader(self, signal: Signal) -> super::process::Done {
+        // Rust's handler lets a SIGSEGV that no access caused pass once.
+        until("the loader is gone", || {
+            let _ = kill(self.loader, signal);
+            let _ = kill(self.loader, Signal::SIGCONT);
+            is_gone(self.loader)
+        });
+        self.load.wait()
+    }
+}
+
+#[test]
+fn a_killed_loader_is_a_lack_of_memory() {
+    let sandbox = Sandbox::new();
+    let done = Halted::start(&sandbox, &["--persistent"]).end_loader(Signal::SIGKILL).expect(5);
+    assert!(done.err.contains("memory"), "{done:?}");
+    sandbox.assert_nothing();
+    figure("SIGKILL of the loader during a load", "1", "exit 5 (memory), nothing left");
+}
+
+#[test]
+fn a_crashed_loader_is_a_corrupt_file() {
+    let sandbox = Sandbox::new();
+    for signal in [Signal::SIGSEGV, Signal::SIGABRT, Signal::SIGBUS, Signal::SIGILL] {
+        let done = Halted::start(&sandbox, &[]).end_loader(signal).expect(8);
+        assert!(done.err.contains("probably corrupt") && done.err.contains("/zeros"), "{done:?}");
+        sandbox.assert_nothing();
+    }
+    let what = "SIGSEGV, SIGABRT, SIGBUS, SIGILL of the loader during a load";
+    figure(what, "4", "exit 8 naming the dataset, nothing left");
+}
+
+#[test]
+fn the_old_project_survives_the_loader_of_an_overwrite() {
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let before = sandbox.files();
+    for (signal, code) in [(Signal::SIGKILL, 5), (Signal::SIGSEGV, 8)] {
+        let halted = Halted::start(&sandbox, &["--persistent", "--overwrite"]);
+        assert_eq!(sandbox.whole("p"), Some(1));
+        assert_eq!(sandbox.state("p").as_deref(), Some("live"));
+        sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0"]).expect(0);
+        halted.end_loader(signal).expect(code);
+        assert_eq!(sandbox.whole("p"), Some(1));
+        assert_eq!(sandbox.files(), before);
+    }
+    figure(
+        "loader of an `--overwrite` killed, crashed",
+        "2",
+        "old project untouched, nothing else",
+    );
+}
+
+#[test]
+fn a_loader_dies_with_its_keeper() {
+    let sandbox = Sandbox::new();
+    for more in [&["--persistent"][..], &[]] {
+        let halted = Halted::start(&sandbox, more);
+        assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
+        // gc does not take what is being loaded.
+        sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0"]).expect(0);
+        assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
+        let Halted { load, loader } = halted;
+        load.signal(Signal::SIGKILL);
+        until("the loader is gone", || is_gone(loader));
+        assert_eq!(load.wait().code, 1009);
+        until("the lock is free", || sandbox.state("p").as_deref() == Some("abandoned"));
+        sandbox.run(["gc"]).expect(0);
+        sandbox.assert_nothing();
+    }
+    figure("SIGKILL of the keeper during a load", "2", "loader gone too; one gc leaves nothing");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
+    let sandbox = Sandbox::new();
+    let mut longest = Duration::ZERO;
+    let mut times = 0;
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        for part in 1..=4_u64 {
+            let load = sandbox.start(load_args("p", &big(&sandbox), &["--persistent"]));
+            let total = sized(256, 2048) << 20;
+            let mut load = Some(load);
+            // Somewhere on its way, a loader that is too quick is tried again.
+            let reached = eventually("it is on its way", Duration::from_secs(60), || {
+                let running = load.as_mut().expect("a load").is_running();
+                let there = resident(&sandbox) >= total / 5 * part;
+                (there || !running).then_some(there && running)
+            });
+            let load = load.take().expect("a load");
+            if !reached {
+                load.wait().expect(0);
+                sandbox.run(["unlink", "p"]).expect(0);
+                continue;
+            }
+            let begun = Instant::now();
+            load.signal(signal);
+            let code = load.wait().code;
+            if code == 0 {
+                sandbox.run(["unlink", "p"]).expect(0);
+                continue;
+            }
+            assert_eq!(code, 128 + signal as i32);
+            longest = longest.max(begun.elapsed());
+            times += 1;
+            sandbox.assert_nothing();
+        }
+    }
+    assert!(times > 4, "only {times} loads were caught on their way");
+    assert!(longest < Duration::from_secs(sized(2, 1)), "it took {longest:?}");
+    let size = sized(256, 2048);
+    figure(
+        &format!("SIGINT, SIGTERM, SIGHUP in the middle of a load of {size} MiB"),
+        format!("{times}, the slowest ended after {} ms", longest.as_millis()),
+        "nothing left",
+    );
+}
+
+/// Bytes of memory that the sandbox's files take.
+fn resident(sandbox: &Sandbox) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = std::fs::read_dir(&sandbox.shm).expect("the shm directory");
+    entries
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|stat| stat.blocks() * 512)
+        .sum()
+}

@@ -1,0 +1,159 @@
+//! Keepers, co-keepers, jobs, and many who want the same at once.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use super::fixtures;
+use super::process::{Process, is_gone};
+use super::sandbox::{Sandbox, load_args};
+use super::support::{figure, until};
+
+#[test]
+fn sixty_four_ensures_make_one_load() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file(1);
+    let args = load_args("p", &file, &["--ensure", "--persistent", "--json"]);
+    let all: Vec<_> = (0..64).map(|_| sandbox.start(&args)).collect();
+    let outcomes: Vec<_> = all.into_iter().map(|one| one.wait().expect(0).json()).collect();
+    let loads = outcomes.iter().filter(|one| one["reused"] == false).count();
+    let tokens: std::collections::BTreeSet<_> =
+        outcomes.iter().map(|one| one["token"].as_str().expect("a token")).collect();
+    assert_eq!((loads, tokens.len()), (1, 1));
+    assert_eq!(sandbox.whole("p"), Some(1));
+    sandbox.run(["unlink", "p"]).expect(0);
+    sandbox.assert_nothing();
+    figure("64 `--ensure --persistent` at once", "64 processes", "one load, shared by all");
+}
+
+#[test]
+fn many_that_hold_the_same_keep_it_until_the_last() {
+    let sandbox = Sandbox::new();
+    let (file, count) = (sandbox.file(1), 8);
+    let mut keepers: Vec<_> =
+        (0..count).map(|_| sandbox.start(load_args("p", &file, &["--ensure"]))).collect();
+    for keeper in &mut keepers {
+        until("it holds", || keeper.said().contains("loaded"));
+    }
+    for (number, keeper) in keepers.into_iter().enumerate() {
+        assert_eq!(sandbox.whole("p"), Some(1));
+        // However a keeper ends, the others keep it.
+        let kill = number % 2 == 0 && number + 1 < count;
+        keeper.signal(if kill { Signal::SIGKILL } else { Signal::SIGINT });
+        assert_eq!(keeper.wait().code, if kill { 1009 } else { 130 });
+        sandbox.run(["gc"]).expect(0);
+    }
+    sandbox.assert_nothing();
+    figure(
+        "co-keepers by `--ensure`, half of them killed",
+        "8",
+        "kept until the last, then nothing",
+    );
+}
+
+#[test]
+fn a_failing_load_is_shared_by_those_who_wait() {
+    let sandbox = Sandbox::new();
+    // A file that takes a moment and then fails: its last dataset lies beyond the end.
+    let path = fixtures::many(&sandbox.path("cut.h5"), 1, 400);
+    let bytes = std::fs::read(&path).expect("a file");
+    std::fs::write(&path, &bytes[..bytes.len() - 20_000]).expect("to cut it");
+    let args = load_args("p", &path, &["--ensure", "--persistent"]);
+    let all: Vec<_> = (0..16).map(|_| sandbox.start(&args)).collect();
+    let begun = Instant::now();
+    for one in all {
+        one.wait().expect(8);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    sandbox.assert_nothing();
+    figure(
+        "16 `--ensure` at once of a damaged file",
+        "16 processes",
+        "exit 8 for each, nothing left",
+    );
+}
+
+#[test]
+fn two_jobs_keep_what_they_share() {
+    let sandbox = Sandbox::new();
+    let args = load_args("p", &sandbox.file(1), &["--ensure", "--persistent"]);
+    for job in ["101", "102"] {
+        let mut load = sandbox.command(&args);
+        Process::start(load.env("SLURM_JOB_ID", job)).wait().expect(0);
+    }
+    sandbox.run(["gc", "--job", "101", "--best-effort"]).expect(0);
+    assert_eq!(sandbox.whole("p"), Some(1));
+    sandbox.run(["gc", "--job", "101"]).expect(0);
+    assert_eq!(sandbox.whole("p"), Some(1));
+    sandbox.run(["gc", "--job", "102"]).expect(0);
+    sandbox.assert_nothing();
+    figure("two jobs share a project; each has its epilog", "1", "kept until the second");
+}
+
+#[test]
+fn until_exit_however_the_process_ends() {
+    let sandbox = Sandbox::new();
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let job = Process::start(sandbox.program("/bin/sleep").arg("1000"));
+        let pid = job.pid().to_string();
+        sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", &pid])).expect(0);
+        assert_eq!(sandbox.whole("p"), Some(1));
+        sandbox.run(["gc", "--broken"]).expect(0);
+        assert_eq!(sandbox.whole("p"), Some(1));
+        job.signal(signal);
+        job.wait();
+        until("the project is gone", || sandbox.files().is_empty());
+    }
+    let none = sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", "4194305"]));
+    none.expect(3);
+    sandbox.assert_nothing();
+    figure("`--until-exit` of a process that is killed or terminated", "2", "nothing left");
+}
+
+#[test]
+fn a_killed_background_keeper_leaves_what_one_gc_takes() {
+    let sandbox = Sandbox::new();
+    let job = Process::start(sandbox.program("/bin/sleep").arg("1000"));
+    let pid = job.pid().to_string();
+    sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", &pid])).expect(0);
+    let listed = sandbox.run(["list", "-s", "--json"]).expect(0).json();
+    let keeper = listed["projects"][0]["keeper"]["pid"].as_i64().expect("a keeper");
+    let keeper = Pid::from_raw(i32::try_from(keeper).expect("a pid"));
+    nix::sys::signal::kill(keeper, Signal::SIGKILL).expect("to kill the keeper");
+    until("the keeper is gone", || is_gone(keeper));
+    until("it is abandoned", || sandbox.state("p").as_deref() == Some("abandoned"));
+    sandbox.run(["gc"]).expect(0);
+    sandbox.assert_nothing();
+    figure("SIGKILL of a keeper in the background", "1", "abandoned; one gc leaves nothing");
+}
+
+#[test]
+fn a_keeper_ends_when_its_project_is_not_its_own_any_more() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.file(1);
+    let persist = load_args("p", &file, &["--ensure", "--persistent"]);
+    let replace = load_args("p", &sandbox.file(2), &["--overwrite", "--persistent"]);
+    let unlink = ["unlink", "p"].map(str::to_owned).to_vec();
+    for (args, says, left) in [
+        (persist, "made persistent", Some(1)),
+        (replace, "replaced", Some(2)),
+        (unlink, "removed", None),
+    ] {
+        let keeper = sandbox.hold("p", &file, &[]);
+        sandbox.run(&args).expect(0);
+        let begun = Instant::now();
+        let done = keeper.wait().expect(0);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{args:?}: {:?}", begun.elapsed());
+        assert!(done.err.contains(says), "{done:?}");
+        assert_eq!(sandbox.whole("p"), left);
+        sandbox.assert_only("p");
+        sandbox.run(["unlink", "--force", "p"]).expect(0);
+        sandbox.assert_nothing();
+    }
+    figure(
+        "held project made persistent, replaced, unlinked by another process",
+        "3",
+        "the keeper ends within a second and says why; the other's work stays",
+    );
+}

@@ -1,0 +1,22 @@
+//! What happens on a shared node, on purpose: kills at every step, full memory, hostile files and users,
+//! the Python package in between. `CUTE_SHM_TEST_SIZE=full` makes it a release's size (docs/reliability.md);
+//! `CUTE_SHM_TEST_SEED` repeats a run, `CUTE_SHM_TEST_FIGURES` names a file for the figures.
+
+mod corrupt;
+mod elsewhere;
+mod fixtures;
+mod keeper;
+mod kill;
+mod lifetimes;
+mod memory;
+mod parsers;
+mod precision;
+mod process;
+mod python;
+mod readers;
+mod sandbox;
+mod steps;
+mod storm;
+mod support;
+mod tracer;
+mod users;

@@ -1,0 +1,214 @@
+//! Full memory: a file system or a cgroup that is too small. Exit 5, never SIGBUS, nothing left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::statvfs;
+
+use super::fixtures;
+use super::process::Process;
+use super::sandbox::{Sandbox, load_args};
+use super::support::{figure, is_root, skip};
+
+const PAGE: u64 = 4096;
+
+/// Bytes that a file system has left.
+fn free(shm: &Path) -> u64 {
+    let fs = statvfs(shm).expect("a file system");
+    fs.blocks_available() * fs.fragment_size()
+}
+
+/// Fills the file system but for this many bytes.
+fn fill(sandbox: &Sandbox, leave: u64) -> PathBuf {
+    let path = sandbox.shm.join("filler");
+    let bytes = free(&sandbox.shm).saturating_sub(leave);
+    fs::write(&path, vec![0; usize::try_from(bytes).expect("a small file system")])
+        .expect("to fill");
+    path
+}
+
+/// 64 pages of arrays, and how many pages a load of them needs.
+fn file(sandbox: &Sandbox, value: i64) -> PathBuf {
+    fixtures::many(&sandbox.path(&format!("{value}.h5")), value, 64)
+}
+
+#[test]
+fn every_size_about_what_is_needed() {
+    if !is_root("every_size_about_what_is_needed") {
+        return;
+    }
+    let (mut refused, mut loaded) = (0, 0);
+    for pages in (0..8).map(|n| n * 8).chain(60..90) {
+        for more in [&["--persistent"][..], &["--", "/bin/true"]] {
+            let sandbox = Sandbox::tmpfs(&format!("size={}", (pages + 1) * PAGE));
+            let before = free(&sandbox.shm);
+            let done = sandbox.run(load_args("p", &file(&sandbox, 1), more));
+            let command = more.len() > 1;
+            match done.code {
+                0 => {
+                    loaded += 1;
+                    if !command {
+                        assert_eq!(sandbox.whole("p"), Some(1), "{pages} pages");
+                        sandbox.run(["unlink", "p"]).expect(0);
+                    }
+                }
+                5 | 125 => {
+                    refused += 1;
+                    assert!(done.code == if command { 125 } else { 5 }, "{done:?}");
+                    assert!(done.err.contains("hint"), "{done:?}");
+                }
+                code => panic!("{pages} pages: exit {code}: {done:?}"),
+            }
+            sandbox.assert_nothing();
+            assert_eq!(free(&sandbox.shm), before, "{pages} pages");
+        }
+    }
+    assert!(refused > 20 && loaded > 8, "{refused} refused, {loaded} loaded");
+    figure(
+        "load into a tmpfs of 1 to 90 pages (64 are the arrays), persistent and for a command",
+        format!("{refused} refused, {loaded} loaded"),
+        "exit 5 or a whole project; nothing left, free space the same to the byte",
+    );
+}
+
+#[test]
+fn an_overwrite_without_room_for_both_leaves_the_old() {
+    if !is_root("an_overwrite_without_room_for_both_leaves_the_old") {
+        return;
+    }
+    let mut tried = 0;
+    for pages in (70..130).step_by(6).chain(126..146) {
+        let sandbox = Sandbox::tmpfs(&format!("size={}", pages * PAGE));
+        sandbox.load("p", &file(&sandbox, 1), &[]).expect(0);
+        let before = free(&sandbox.shm);
+        let done = sandbox.load("p", &file(&sandbox, 2), &["--overwrite"]);
+        match done.code {
+            0 => assert_eq!(sandbox.whole("p"), Some(2)),
+            5 => {
+                assert_eq!(sandbox.whole("p"), Some(1), "{pages} pages");
+                // The lock file says what failed to whoever waited for it: a page until the next change.
+                let lost = before - free(&sandbox.shm);
+                assert!(lost <= PAGE, "{pages} pages: {lost} bytes less");
+            }
+            _ => panic!("{pages} pages: {done:?}"),
+        }
+        sandbox.assert_only("p");
+        sandbox.run(["unlink", "p"]).expect(0);
+        sandbox.assert_nothing();
+        tried += 1;
+    }
+    figure(
+        "`--overwrite` in a tmpfs from room for one project to room for both",
+        format!("{tried} sizes"),
+        "exit 5 and the old whole, or the new whole; nothing else left",
+    );
+}
+
+#[test]
+fn what_is_there_can_be_removed_from_a_full_memory() {
+    if !is_root("what_is_there_can_be_removed_from_a_full_memory") {
+        return;
+    }
+    for what in ["unlink", "gc", "job"] {
+        let sandbox = Sandbox::tmpfs("size=2m");
+        let mut keeper = (what == "gc").then(|| sandbox.hold("p", &file(&sandbox, 1), &[]));
+        if keeper.is_none() {
+            let args = load_args("p", &file(&sandbox, 1), &["--persistent"]);
+            let mut load = sandbox.command(args);
+            Process::start(load.env("SLURM_JOB_ID", "7")).wait().expect(0);
+        }
+        let filler = fill(&sandbox, 0);
+        assert_eq!(free(&sandbox.shm), 0);
+        if let Some(keeper) = &mut keeper {
+            keeper.kill_group();
+        }
+        match what {
+            "unlink" => sandbox.run(["unlink", "p"]).expect(0),
+            "gc" => sandbox.run(["gc"]).expect(0),
+            _ => sandbox.run(["gc", "--job", "7"]).expect(0),
+        };
+        fs::remove_file(filler).unwrap();
+        sandbox.assert_nothing();
+    }
+    figure("`unlink`, `gc`, `gc --job` with zero bytes free", "3", "all removed");
+}
+
+#[test]
+fn no_inodes() {
+    if !is_root("no_inodes") {
+        return;
+    }
+    let (mut refused, mut loaded) = (0, 0);
+    for inodes in (2..60).step_by(9).chain(62..76) {
+        let sandbox = Sandbox::tmpfs(&format!("nr_inodes={inodes}"));
+        let done = sandbox.load("p", &file(&sandbox, 1), &[]);
+        match done.code {
+            0 => {
+                loaded += 1;
+                assert_eq!(sandbox.whole("p"), Some(1));
+                sandbox.run(["unlink", "p"]).expect(0);
+            }
+            5 => refused += 1,
+            _ => panic!("{inodes} inodes: {done:?}"),
+        }
+        sandbox.assert_nothing();
+    }
+    assert!(refused > 6 && loaded > 3, "{refused} refused, {loaded} loaded");
+    figure(
+        "load of 64 arrays into a tmpfs of 2 to 75 inodes",
+        format!("{refused} refused, {loaded} loaded"),
+        "exit 5 or a whole project, nothing left",
+    );
+}
+
+/// A memory cgroup of version 1 or 2 that lives as long as this.
+struct Group(PathBuf);
+
+impl Group {
+    fn make(limit: u64) -> Option<Self> {
+        let name = format!("faults-{}", std::process::id());
+        let first = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes");
+        for (mount, file) in [first, ("/sys/fs/cgroup", "memory.max")] {
+            let group = Self(Path::new(mount).join(&name));
+            let made = fs::create_dir(&group.0)
+                .and_then(|()| fs::write(group.0.join(file), limit.to_string()));
+            if made.is_ok() {
+                return Some(group);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_cgroup_below_the_need() {
+    if !is_root("a_cgroup_below_the_need") {
+        return;
+    }
+    let Some(group) = Group::make(48 << 20) else {
+        return skip("a_cgroup_below_the_need", "no memory cgroup can be made here");
+    };
+    let sandbox = Sandbox::new();
+    let file = fixtures::sparse(&sandbox.path("big.h5"), 64 << 20);
+    let script = "echo $$ > \"$0\"/cgroup.procs && exec \"$@\"";
+    let run = |file: &Path| {
+        let mut command = sandbox.program("/bin/sh");
+        command.args(["-c", script]).arg(&group.0).arg(super::sandbox::BIN);
+        command.args(load_args("p", file, &["--persistent"]));
+        Process::start(&mut command).wait()
+    };
+    let done = run(&file).expect(5);
+    assert!(done.err.contains("cgroup"), "{done:?}");
+    sandbox.assert_nothing();
+    run(&sandbox.file(1)).expect(0);
+    assert_eq!(sandbox.whole("p"), Some(1));
+    sandbox.run(["unlink", "p"]).expect(0);
+    sandbox.assert_nothing();
+    figure("load of 64 MiB in a cgroup of 48 MiB", "1", "exit 5 naming the cgroup, nothing left");
+}

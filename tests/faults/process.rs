@@ -1,0 +1,169 @@
+//! Processes that end with their test, whatever becomes of it; ended by number only.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use super::support::until;
+
+/// How long a command may take before it counts as hanging.
+pub const LIMIT: Duration = Duration::from_secs(100);
+
+/// How a command ended and what it said.
+#[derive(Debug)]
+pub struct Done {
+    /// The exit code; 1000 + the signal's number when one ended it.
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    fn new(status: ExitStatus, out: &mut File, err: &mut File) -> Self {
+        let code = status.code().unwrap_or_else(|| 1000 + status.signal().unwrap_or(0));
+        Self { code, out: text(out), err: text(err) }
+    }
+
+    /// Asserts the exit code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
+    /// The one JSON object on stdout.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+fn text(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).expect("output");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A running command in a process group of its own.
+pub struct Process {
+    child: Child,
+    out: File,
+    err: File,
+    done: bool,
+}
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        nix::sys::prctl::set_child_subreaper(true).expect("to adopt orphans");
+        let [out, err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
+        command.stdout(out.try_clone().expect("stdout")).stderr(err.try_clone().expect("stderr"));
+        let child = command.stdin(Stdio::null()).process_group(0).spawn().expect("the command");
+        Self { child, out, err, done: false }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
+    }
+
+    /// What it has said on stdout so far.
+    pub fn said(&mut self) -> String {
+        let mut clone = File::open(format!("/proc/self/fd/{}", {
+            use std::os::fd::AsRawFd as _;
+            self.out.as_raw_fd()
+        }))
+        .expect("stdout again");
+        text(&mut clone)
+    }
+
+    /// Its only child: the loader of a keeper.
+    pub fn only_child(&self) -> Option<Pid> {
+        let pid = self.pid();
+        let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        listed.split_whitespace().next()?.parse().ok().map(Pid::from_raw)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("to signal a process of ours");
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("to ask for a child").is_none()
+    }
+
+    /// SIGKILL to the whole group; returns when no process of it is left.
+    pub fn kill_group(&mut self) {
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        let _ = self.child.wait();
+        self.done = true;
+        let group = Pid::from_raw(-self.pid().as_raw());
+        // Whom its parent leaves becomes a child of ours.
+        until("the group is gone", || {
+            matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
+        });
+    }
+
+    /// Waits for its end and that of every process it left in its group.
+    pub fn wait_for_all(self) -> Done {
+        let group = Pid::from_raw(-self.pid().as_raw());
+        let done = self.wait();
+        until("the group has ended", || {
+            matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
+        });
+        done
+    }
+
+    /// Waits for its end; a hang fails the test.
+    #[track_caller]
+    pub fn wait(mut self) -> Done {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("to wait for a child") {
+                self.done = true;
+                return Done::new(status, &mut self.out, &mut self.err);
+            }
+            assert!(begun.elapsed() < LIMIT, "it hangs: {}", text(&mut self.err));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Whether no such process runs any more; a dead one that nobody has waited for counts as gone.
+pub fn is_gone(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
+/// Lets the command run as this user, with these groups besides the user's own.
+pub fn as_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
+    let groups: Vec<libc::gid_t> = groups.to_vec();
+    // SAFETY: three system calls, all of them safe between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setgroups(groups.len(), groups.as_ptr()) == 0
+                && libc::setgid(gid) == 0
+                && libc::setuid(uid) == 0
+            {
+                Ok(())
+            } else {
+                Err(std::io::Error::last_os_error())
+            }
+        });
+    }
+}

@@ -1,0 +1,193 @@
+//! The Python package in between. It knows nothing of ledgers and locks: nothing of its own may be removed,
+//! and our keepers must notice what it does. It looks in /dev/shm only, so these tests use the real one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::sys::signal::{Signal, kill};
+
+use super::fixtures;
+use super::process::{Done, Process};
+use super::sandbox::{Sandbox, load_args};
+use super::support::{eventually, figure, skip, until};
+
+/// An interpreter that has the package; `None`, said visibly, where there is none.
+pub fn interpreter(test: &str) -> Option<PathBuf> {
+    let repo = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let set = std::env::var_os("CUTE_SHM_TEST_PYTHON").map(PathBuf::from);
+    let usual = [repo.join(".venv/bin/python"), "python3".into()];
+    let found = set.into_iter().chain(usual).find(|python| {
+        let has = Command::new(python).args(["-c", "import cute_shm"]).output();
+        has.is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        skip(test, "no Python with cute-shm: run scripts/setup or set CUTE_SHM_TEST_PYTHON");
+    }
+    found
+}
+
+/// The package at work in the sandbox's root.
+pub fn side<'a>(
+    python: &Path,
+    sandbox: &Sandbox,
+    args: impl IntoIterator<Item = &'a str>,
+) -> Process {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/faults_side.py");
+    Process::start(sandbox.program(python).arg(script).arg(&sandbox.root).args(args))
+}
+
+struct Side(PathBuf, Sandbox);
+
+impl Side {
+    fn new(test: &str) -> Option<Self> {
+        Some(Self(interpreter(test)?, Sandbox::real()))
+    }
+
+    fn run(&self, args: &[&str]) -> Done {
+        side(&self.0, &self.1, args.iter().copied()).wait()
+    }
+}
+
+/// What gc with these options would do with a project. Others use /dev/shm too: theirs is not to be touched.
+pub fn would(sandbox: &Sandbox, name: &str, options: &[&str]) -> Option<String> {
+    let args = [&["gc", "--dry-run", "--json"], options].concat();
+    let plan = sandbox.run(args).expect(0).json();
+    let items = plan["items"].as_array().expect("items").clone();
+    let ours = items.into_iter().find(|item| item["project"] == name)?;
+    Some(ours["action"].as_str().expect("an action").to_owned())
+}
+
+/// gc, and gc with everything on, may take nothing of a living project.
+fn greedy_gc(sandbox: &Sandbox, name: &str) {
+    sandbox.run(["gc"]).expect(0);
+    let found = would(sandbox, name, &["--broken", "--repair"]);
+    assert!(found.as_deref().is_none_or(|action| action == "skipped"), "{found:?}");
+}
+
+#[test]
+fn python_unlinks_a_held_project() {
+    let Some(python) = Side::new("python_unlinks_a_held_project") else { return };
+    let (sandbox, name) = (&python.1, python.1.name("p"));
+    let keeper = sandbox.hold(&name, &sandbox.file(1), &[]);
+    python.run(&["read", &name, "1"]).expect(0);
+    python.run(&["unlink", &name]).expect(0);
+    let begun = Instant::now();
+    let done = keeper.wait().expect(0);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(done.err.contains("another process removed"), "{done:?}");
+    sandbox.assert_nothing();
+    figure("Python unlinks a held project", "1", "the keeper ends within a second and says why");
+}
+
+#[test]
+fn python_overwrites_a_held_project() {
+    let Some(python) = Side::new("python_overwrites_a_held_project") else { return };
+    let (sandbox, name) = (&python.1, python.1.name("p"));
+    let keeper = sandbox.hold(&name, &sandbox.file(1), &[]);
+    python.run(&["share", &name, "5", "overwrite"]).expect(0);
+    let begun = Instant::now();
+    let done = keeper.wait().expect(0);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(done.err.contains("another process replaced"), "{done:?}");
+    greedy_gc(sandbox, &name);
+    python.run(&["read", &name, "5"]).expect(0);
+    python.run(&["unlink", &name]).expect(0);
+    sandbox.run(["gc"]).expect(0);
+    sandbox.assert_nothing();
+    figure("Python overwrites a held project", "1", "the keeper ends; Python's project is intact");
+}
+
+#[test]
+fn python_loads_for_long_while_gc_runs() {
+    let Some(python) = Side::new("python_loads_for_long_while_gc_runs") else { return };
+    let (sandbox, name) = (&python.1, python.1.name("p"));
+    fs::create_dir(&sandbox.root).unwrap();
+    let mut slow = side(&python.0, sandbox, ["slow", &name, "8", "0.25"]);
+    let mut gcs = 0;
+    while slow.is_running() {
+        // The first arrays of a load of hours are old: the youngest of the project decides.
+        let mut made: Vec<_> = sandbox.files().into_iter().map(|f| sandbox.shm.join(f)).collect();
+        made.retain(|path| path.exists());
+        made.sort_by_key(|path| fs::metadata(path).and_then(|stat| stat.modified()).ok());
+        let old = SystemTime::now() - Duration::from_secs(7200);
+        for path in made.iter().rev().skip(1) {
+            // Only the number of the newest stays; Python opens none of them again.
+            if let Ok(file) = fs::File::options().write(true).open(path) {
+                let _ = file.set_modified(old);
+            }
+        }
+        let found = would(sandbox, &name, &["--orphans", "--min-age", "30s"]);
+        assert!(found.as_deref().is_none_or(|action| action == "skipped"), "{found:?}");
+        gcs += 1;
+    }
+    slow.wait().expect(0);
+    python.run(&["read", &name, "7"]).expect(0);
+    python.run(&["unlink", &name]).expect(0);
+    sandbox.assert_nothing();
+    assert!(gcs > 5);
+    figure(
+        "Python loads for long, its first arrays two hours old, while `gc --orphans` runs",
+        format!("{gcs} gcs"),
+        "nothing of Python's is taken",
+    );
+}
+
+#[test]
+fn python_makes_a_project_of_the_same_name_during_a_load() {
+    let test = "python_makes_a_project_of_the_same_name_during_a_load";
+    let Some(python) = Side::new(test) else { return };
+    let (sandbox, name) = (&python.1, python.1.name("p"));
+    let file = fixtures::sparse(&sandbox.path("big.h5"), 128 << 20);
+    let mut load = sandbox.start(load_args(&name, &file, &["--persistent"]));
+    let loader = eventually("a segment", Duration::from_secs(20), || {
+        assert!(load.is_running(), "it was too quick");
+        let ours = sandbox.files().into_iter().any(|file| file.ends_with("00000"));
+        ours.then(|| load.only_child()).flatten()
+    });
+    kill(loader, Signal::SIGSTOP).unwrap();
+    python.run(&["share", &name, "6"]).expect(0);
+    kill(loader, Signal::SIGCONT).unwrap();
+    let done = load.wait().expect(4);
+    assert!(done.err.contains("meanwhile"), "{done:?}");
+    python.run(&["read", &name, "6"]).expect(0);
+    assert_eq!(sandbox.files().len(), 3, "{:?}", sandbox.files());
+    python.run(&["unlink", &name]).expect(0);
+    sandbox.assert_nothing();
+    figure(
+        "Python makes the same project during a load",
+        "1",
+        "exit 4, Python's intact, ours gone",
+    );
+}
+
+#[test]
+fn python_leaves_an_empty_metadata_file() {
+    let Some(python) = Side::new("python_leaves_an_empty_metadata_file") else { return };
+    let (sandbox, name) = (&python.1, python.1.name("p"));
+    fs::create_dir(&sandbox.root).unwrap();
+    fs::write(sandbox.metadata(&name), "").unwrap();
+    greedy_gc(sandbox, &name);
+    assert!(sandbox.metadata(&name).exists());
+    sandbox.load(&name, &sandbox.file(1), &[]).expect(4);
+    assert_eq!(fs::read(sandbox.metadata(&name)).unwrap(), b"");
+    sandbox.load(&name, &sandbox.file(1), &["--overwrite"]).expect(0);
+    python.run(&["read", &name, "1"]).expect(0);
+    sandbox.run(["unlink", &name]).expect(0);
+    sandbox.assert_nothing();
+    // The same while we hold the project: it is not ours any more.
+    let keeper = sandbox.hold(&name, &sandbox.file(1), &[]);
+    python.run(&["unlink", &name]).expect(0);
+    fs::write(sandbox.metadata(&name), "").unwrap();
+    keeper.wait().expect(0);
+    assert!(sandbox.metadata(&name).exists());
+    fs::remove_file(sandbox.metadata(&name)).unwrap();
+    sandbox.run(["gc"]).expect(0);
+    until("nothing is left", || sandbox.files().is_empty());
+    figure(
+        "an empty metadata file of Python's: gc, load, overwrite, while held",
+        "4",
+        "not removed",
+    );
+}

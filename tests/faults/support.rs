@@ -1,0 +1,103 @@
+//! Size, random numbers with a printed seed, polling, figures, visible skips.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+/// How often: the first number usually, the second for a release.
+pub fn sized<T>(small: T, full: T) -> T {
+    if is_full() { full } else { small }
+}
+
+/// Whether this is a run for a release.
+pub fn is_full() -> bool {
+    std::env::var_os("CUTE_SHM_TEST_SIZE").is_some_and(|size| size == "full")
+}
+
+/// A number of rounds that `CUTE_SHM_TEST_<NAME>` may set, else as [`sized`].
+pub fn rounds(name: &str, small: usize, full: usize) -> usize {
+    let set = std::env::var(format!("CUTE_SHM_TEST_{name}")).ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or_else(|| sized(small, full))
+}
+
+/// Splitmix64: small, quick, and the same everywhere.
+pub struct Rng(u64);
+
+impl Rng {
+    /// A generator whose seed is printed with the test's failure.
+    pub fn new(test: &str) -> Self {
+        let set = std::env::var("CUTE_SHM_TEST_SEED").ok().and_then(|text| text.parse().ok());
+        let seed = set.unwrap_or_else(|| getrandom::u64().expect("random numbers"));
+        println!("{test}: CUTE_SHM_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// One that differs from this one.
+    pub fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % (limit.max(1) as u64)).expect("below a usize")
+    }
+
+    /// A duration up to `limit`.
+    pub fn up_to(&mut self, limit: Duration) -> Duration {
+        let nanos = u64::try_from(limit.as_nanos()).expect("a short time");
+        Duration::from_nanos(self.next() % nanos.max(1))
+    }
+
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// Waits until `there` gives something; panics after `limit`.
+pub fn eventually<T>(what: &str, limit: Duration, mut there: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = there() {
+            return found;
+        }
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// As [`eventually`], for a condition and ten seconds.
+pub fn until(what: &str, mut there: impl FnMut() -> bool) {
+    eventually(what, Duration::from_secs(20), || there().then_some(()));
+}
+
+/// One line for docs/reliability.md: what was tried, how often, what was left.
+pub fn figure(what: &str, often: impl Display, left: impl Display) {
+    println!("{what}: {often}: {left}");
+    if let Some(path) = std::env::var_os("CUTE_SHM_TEST_FIGURES") {
+        let file = std::fs::File::options().append(true).create(true).open(path);
+        let line = format!("| {what} | {often} | {left} |\n");
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the figures' file");
+    }
+}
+
+/// Says on the real stderr, which the test harness does not hide, that something was not tested.
+pub fn skip(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
+}
+
+/// Whether this is root; a test that needs it is skipped visibly without.
+pub fn is_root(test: &str) -> bool {
+    let root = nix::unistd::Uid::effective().is_root();
+    if !root {
+        skip(test, "it needs root");
+    }
+    root
+}

@@ -1,0 +1,171 @@
+"""show KEY: previews that are numpy's own, slices, statistics, plots and Python code."""
+
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+RANDOM = np.random.default_rng(0)
+ARRAYS = {
+    "matrix": RANDOM.normal(size=(100, 200)),
+    "integers": RANDOM.integers(-1000, 1000, (5, 7)),
+    "flags": np.array([True, False, True]),
+    "single": RANDOM.random(17).astype("f4"),
+    "half": RANDOM.random(9).astype("f2"),
+    "complex": RANDOM.normal(size=4) + 1j * RANDOM.normal(size=4),
+    "big_complex": (np.arange(3) + 1j * np.arange(3)).astype(">c8"),
+    "large": np.arange(5) * 1e12,
+    "mixed": np.array([1, np.nan, -np.inf, 1e-7]),
+    "text": np.array([b"ab", b"c'\0x"]),
+    "cube": np.arange(4 * 5 * 6).reshape(4, 5, 6),
+    "corners": np.arange(2 * 20 * 20 * 20).reshape(2, 20, 20, 20) / 7,
+    "scalar": np.array(2.5),
+    "empty": np.zeros((0, 3)),
+    "long": np.arange(2000),
+    "unsigned": np.array([2**63, 1], "u8"),
+    "big": np.arange(1000, 1020, dtype=">i2"),
+    "void": np.frombuffer(bytes(range(10)), "V5"),
+    "tiny": np.array([0.0, 1e-10]),
+    "bytes": np.arange(-128, 128).astype("i1"),
+}
+
+
+@pytest.fixture
+def loaded(cli, project, tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as f:
+        for name, value in ARRAYS.items():
+            f[name] = value
+    cli.load(project, tmp_path / "in.h5")
+    return project
+
+
+def test_previews_are_numpy_s_own(cli, loaded):
+    for name, value in ARRAYS.items():
+        found = cli.ok("show", loaded, name, "--json").json()["preview"]
+        assert found == (str(value) if value.ndim else str(value[()])), name
+
+
+@pytest.mark.parametrize("part", ["0:10,:", "::2,3", "-1", "...,::-1", "5:2,0", ":, 3:50:7", "1,2"])
+def test_slices_are_numpy_s(cli, loaded, part):
+    doc = cli.ok("show", loaded, "matrix", "--slice", part, "--json").json()
+    wanted = np.asarray(eval(f"ARRAYS['matrix'][{part}]"))
+    assert doc["preview"] == str(wanted if wanted.ndim else wanted[()])
+    assert tuple(doc["view_shape"]) == wanted.shape
+
+
+@pytest.mark.parametrize("part", ["100", "1,2,3", "a", "::0"])
+def test_a_bad_slice_is_a_usage_error(cli, loaded, part):
+    assert cli.run("show", loaded, "matrix", "--slice", part).code == 2
+
+
+@pytest.mark.parametrize("name", ["matrix", "integers", "single", "half", "bytes", "big", "flags", "large", "unsigned"])
+def test_statistics_are_numpy_s(cli, loaded, name):
+    stats = cli.ok("show", loaded, name, "--stats", "--json").json()["stats"]
+    value = ARRAYS[name]
+    assert stats["count"] == value.size
+    assert stats["min"] == value.min() and stats["max"] == value.max()
+    wide = value.astype("f8")
+    np.testing.assert_allclose([stats["mean"], stats["std"]], [wide.mean(), wide.std()], rtol=1e-12)
+    assert sum(stats["histogram"]["counts"]) == value.size
+    if value.dtype.kind != "f" and value.itemsize < 4:
+        assert stats["distinct_count"] == len(np.unique(value))
+
+
+def test_nan_and_infinity_are_counted(cli, loaded):
+    stats = cli.ok("show", loaded, "mixed", "--stats", "--json").json()["stats"]
+    assert (stats["nan_count"], stats["inf_count"], stats["min"], stats["max"]) == (1, 1, "-inf", 1.0)
+
+
+def test_what_has_no_order_has_no_statistics(cli, loaded):
+    assert cli.run("show", loaded, "text", "--stats").code == 9
+
+
+def test_plots_are_plain_in_a_pipe(cli, loaded):
+    assert "*" in cli.ok("show", loaded, "long", "--plot").out
+    assert cli.ok("show", loaded, "matrix", "--plot").out.isascii()
+    assert "\x1b[" in cli.ok("show", loaded, "matrix", "--plot", "--color", "always").out
+    assert cli.run("show", loaded, "cube", "--plot").code == 2
+    cli.ok("show", loaded, "cube", "--slice", "0", "--plot")
+
+
+def pythons():
+    """Every Python with numpy that there is."""
+    found = [sys.executable]
+    for minor in range(10, 14):
+        for place in os.environ.get("PATH", "").split(os.pathsep):
+            candidate = os.path.join(place, f"python3.{minor}")
+            if os.access(candidate, os.X_OK):
+                done = subprocess.run([candidate, "-c", "import numpy"], capture_output=True)
+                if done.returncode == 0:
+                    found.append(candidate)
+                break
+    return found
+
+
+CHECK = """
+import os
+before = len(os.listdir("/proc/self/fd"))
+exec(compile(open({file!r}).read(), "snippet", "exec"))
+assert len(os.listdir("/proc/self/fd")) == before, "a descriptor is left open"
+import sys
+assert "multiprocessing.resource_tracker" not in sys.modules
+x = arrays["/matrix"]
+assert x.shape == (100, 200) and not x.flags.writeable
+import gc; gc.collect()
+print(repr(float(x.sum())), arrays["/big"].sum(), arrays["/empty"].shape, arrays["/scalar"][()])
+"""
+
+
+def test_the_python_code_attaches_everything(cli, loaded, tmp_path):
+    file = tmp_path / "snippet.py"
+    file.write_text(cli.ok("show", loaded, "--python").out)
+    for python in pythons():
+        done = subprocess.run([python, "-c", CHECK.format(file=str(file))], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        wanted = (repr(float(ARRAYS["matrix"].sum())), "20190", "(0,", "3)", "2.5")
+        assert tuple(done.stdout.split()) == wanted
+    cli.ok("show", loaded)
+
+
+def test_the_tree_tells_chunks_filters_and_enums(cli, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f.create_dataset("d", data=np.zeros((100, 10)), chunks=(10, 10), compression="gzip", shuffle=True)
+        colours = h5py.enum_dtype({"RED": 0, "BLUE": 42}, basetype="i2")
+        f.create_dataset("e", data=np.array([0, 42]), dtype=colours)
+        f.attrs["long"] = "x" * 1000
+        f["d"].attrs["units"] = "m"
+    cli.load(project, tmp_path / "f.h5")
+    text = cli.ok("show", project).out
+    assert "chunks (10, 10), shuffle, deflate" in text
+    assert "BLUE=42 RED=0" in text and "units" in text
+    assert "x" * 1000 not in text and "x" * 1000 in cli.ok("show", "--all-attrs", project).out
+    storage = cli.ok("show", "--json", project).json()["project"]["arrays"][0]["storage"]
+    assert storage["chunk"] == [10, 10] and storage["filters"] == ["shuffle", "deflate"]
+
+
+NAMES = ["quo\"te'", "new\nline", "esc\x1b[31m", "rtl\u202eabc", "x" * 10_000, "dots.in.name", "\u4e2d"]
+
+
+def test_odd_names_are_safe_in_tables_and_exact_in_json(cli, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        for number, name in enumerate(NAMES):
+            f[name] = np.arange(number + 1)
+    cli.load(project, tmp_path / "f.h5")
+    doc = cli.ok("show", "--json", project).json()
+    assert {array["key"][1:] for array in doc["project"]["arrays"]} == set(NAMES)
+    lines = cli.ok("list").out.splitlines()
+    assert len([line for line in lines if "int64" in line]) == len(NAMES)
+    cli.ok("export", project, "-o", tmp_path / "back.h5")
+    cli.ok("export", project, "-o", tmp_path / "back.npz")
+    with h5py.File(tmp_path / "back.h5") as f:
+        assert set(f) == set(NAMES)
+    assert set(np.load(tmp_path / "back.npz").files) == set(NAMES)
+    for number, name in enumerate(NAMES):
+        text = cli.ok("show", project, "/" + name, "--json").json()["preview"]
+        assert text == str(np.arange(number + 1))
+    exec(cli.ok("show", "--python", project).out, found := {})
+    assert {path[1:] for path in found["arrays"]} == set(NAMES)
+    del found
