@@ -36,6 +36,7 @@ complete -c cute-shm -n "__fish_cute_shm_needs_command" -s V -l version -d 'Prin
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "load-hdf5" -d 'Load HDF5 files into shared memory'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "list" -d 'List the projects of this node'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "show" -d 'Show one project, or one of its arrays'
+complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "export" -d 'Write a project, a group or an array to a file'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "unlink" -d 'Remove projects: metadata and shared memory'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "gc" -d 'Remove what is provably dead: stale and abandoned projects'
 complete -c cute-shm -n "__fish_cute_shm_needs_command" -f -a "wait" -d 'Wait until a project can be read'
@@ -50,6 +51,10 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l group -d
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l grace -d 'Keep the segments of a replaced project for this long, for readers that are just attaching' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l ready-fd -d 'Write a line to this descriptor when the project is ready, and close it' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l json-to -d 'With a command: where the JSON object goes (standard output is the command\'s)' -r -F
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l byte-order -d 'Turn numbers into the machine\'s byte order: torch and others refuse `>f4`' -r -f -a "native\t'The machine\'s own'"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l dtype -d 'Convert arrays whose path matches, as numpy\'s astype does (repeatable): \'/images/*=float32\'' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -s j -l jobs -d 'Threads that read and decode [default: the processors this process may use]' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l numa -d 'Take memory from all NUMA nodes in turn (interleave), from the reader\'s (local), or from NODES (0,2-3)' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -60,6 +65,7 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l ensure -
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l dry-run -d 'Say what would be loaded and whether it fits, and load nothing'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l strict -d 'What has no form in shared memory fails the load instead of being left out'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l keep-going -d 'Load what can be read of a damaged file; exit 10 when something could not'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l verify -d 'Read everything once more with the HDF5 library and compare'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l no-progress -d 'Draw no progress bar'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -l json -d 'Print exactly one JSON object on standard output, also on failure'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand load-hdf5" -s q -l quiet -d 'Print no status and no warnings'
@@ -77,16 +83,39 @@ complete -c cute-shm -n "__fish_cute_shm_using_subcommand list" -s q -l quiet -d
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand list" -s v -l verbose -d 'Tell more on standard error; twice: every segment created and removed, with times'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand list" -s V -l version -d 'Print version'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l slice -d 'Look at a part of the array, in numpy\'s notation: \'0:10,:,3\'' -r
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l all-attrs -d 'Print attribute values in full'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l stats -d 'Count, min, max, mean, standard deviation, NaN and infinities, and a histogram'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l plot -d 'Draw the array: a line for one dimension, a heat map for two'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l python -d 'Print Python code that attaches the array, or all arrays, read-only'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -l json -d 'Print exactly one JSON object on standard output, also on failure'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -s q -l quiet -d 'Print no status and no warnings'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -s v -l verbose -d 'Tell more on standard error; twice: every segment created and removed, with times'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand show" -s V -l version -d 'Print version'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -s o -l output -d 'Where to write; - is standard output' -r -F
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l format -d 'The format [default: what FILE\'s suffix tells]' -r -f -a "hdf5\t'HDF5: groups, types and attributes as they were'
+npz\t'numpy\'s archive of many arrays'
+npy\t'numpy\'s file of one array'
+safetensors\t'Tensors for machine learning'"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l include -d 'Only arrays whose path matches; may be given several times' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l exclude -d 'No array whose path matches; may be given several times' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l gzip -d 'Compress with deflate of this level, 0 to 9 (hdf5 only)' -r
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l lock -d 'Hold this lock meanwhile, as Python\'s filelock does' -r -F
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l overwrite -d 'Replace FILE if it is there'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -l json -d 'Print exactly one JSON object on standard output, also on failure'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -s q -l quiet -d 'Print no status and no warnings'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -s v -l verbose -d 'Tell more on standard error; twice: every segment created and removed, with times'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c cute-shm -n "__fish_cute_shm_using_subcommand export" -s V -l version -d 'Print version'
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -l root -d 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]' -r -f -a "(__fish_complete_directories)"
 complete -c cute-shm -n "__fish_cute_shm_using_subcommand unlink" -l color -d 'When to use colour; NO_COLOR counts too' -r -f -a "auto\t'On a terminal'
 always\t'Always'

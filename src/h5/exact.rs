@@ -11,7 +11,7 @@ use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, unsupported};
 use super::ids::Id;
-use super::kept::pack;
+use super::packed::pack;
 use super::read::zeroed;
 
 /// More bytes than this are not remembered.

@@ -16,9 +16,9 @@ mod file;
 mod filters;
 mod form;
 mod ids;
-mod kept;
 mod links;
 mod numbers;
+mod packed;
 mod plan;
 mod read;
 mod recipe;
@@ -46,6 +46,9 @@ pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
 pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
+
+/// Takes a block of a dataset: first index and count on each axis, and the elements.
+pub type Visit<'a> = dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()> + 'a;
 
 /// What to look at, and how to go on.
 pub struct Options<'a> {
@@ -208,11 +211,7 @@ impl Inventory {
 
     /// Shows dataset number `dataset` block by block: first index and count on each axis, and the
     /// elements as libhdf5 reads them. Pointers among them are valid just then.
-    pub fn visit(
-        &self,
-        dataset: usize,
-        visit: &mut dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()>,
-    ) -> Result<()> {
+    pub fn visit(&self, dataset: usize, visit: &mut Visit<'_>) -> Result<()> {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else {
             return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));

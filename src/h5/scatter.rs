@@ -138,7 +138,7 @@ pub(super) fn gather(
     size: usize,
     source: &[u8],
     elements: &mut [u8],
-    arena: &mut super::kept::Arena,
+    arena: &mut super::packed::Arena,
 ) {
     let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
     let Ok(each) = usize::try_from(leaf.per_element()) else { return };

@@ -23,7 +23,7 @@ use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, check, damaged};
 use super::exact::ExactAttribute;
 use super::ids::{self, Id};
-use super::kept::{Arena, Unpacker};
+use super::packed::{Arena, Unpacker};
 use super::read::zeroed;
 use super::{Leaf, Recipe, scatter};
 use crate::{Error, Kind, Result};

@@ -59,7 +59,7 @@ macro_rules! floats {
             }
             fn cut_short(self) -> i32 {
                 let whole = f64::from(self).trunc();
-                if whole >= -2_147_483_648.0 && whole <= 2_147_483_647.0 {
+                if (-2_147_483_648.0..=2_147_483_647.0).contains(&whole) {
                     whole as i32
                 } else {
                     i32::MIN

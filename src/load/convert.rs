@@ -46,7 +46,8 @@ impl Conversions {
         if conversion.from == conversion.to {
             return Ok(None);
         }
-        if !conversion.is_swap() && !(cast::is_known(from) && cast::is_known(&conversion.to)) {
+        let castable = cast::is_known(from) && cast::is_known(&conversion.to);
+        if !(conversion.is_swap() || castable) {
             let message = format!("'{path}' cannot be converted from {from} to {}", conversion.to);
             return Err(Error::new(Kind::Unsupported, message)
                 .about(path)

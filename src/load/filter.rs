@@ -35,7 +35,10 @@ pub fn glob(text: &str) -> std::result::Result<Glob, globset::Error> {
         true => text.trim_end_matches('/').to_owned(),
         false => format!("**/{}", text.trim_end_matches('/')),
     };
-    GlobBuilder::new(&format!("{anchored}{{,/**}}")).literal_separator(true).build()
+    GlobBuilder::new(&format!("{anchored}{{,/**}}"))
+        .literal_separator(true)
+        .empty_alternates(true)
+        .build()
 }
 
 fn set(globs: &[String]) -> Result<GlobSet> {

@@ -25,6 +25,8 @@ mod reader;
 mod signals;
 mod sink;
 mod target;
+#[cfg(test)]
+mod tests;
 mod voice;
 
 use std::num::NonZeroUsize;

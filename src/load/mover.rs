@@ -227,7 +227,7 @@ impl<'a> Mover<'a> {
     fn move_small(&self, job: &Job<'a>, reader: &mut Reader) -> std::result::Result<(), Trouble> {
         let mut sink = Sink::Memory(buffers(job.pieces)?);
         while let Some(item) = job.claim() {
-            reader.into_sink(job, &item, &mut sink, &self.voice)?;
+            reader.do_into(job, &item, &mut sink, &self.voice)?;
         }
         self.keep_small(job.task, sink, reader)?;
         Ok(())

@@ -24,12 +24,12 @@ impl Pages {
     /// Source: proc(5): the third field is the device, after `-` come type, source and options.
     fn parse(mounts: &str, dev: u64) -> Self {
         let device = format!("{}:{}", libc::major(dev), libc::minor(dev));
-        let options = mounts.lines().filter_map(|line| {
+        let mut options = mounts.lines().filter_map(|line| {
             let (front, back) = line.split_once(" - ")?;
             (front.split(' ').nth(2)? == device).then(|| back.split(' ').nth(2))?
         });
         let advised = options
-            .last()
+            .next_back()
             .is_some_and(|options| options.split(',').any(|option| option == "huge=advise"));
         if advised { Self::Advised } else { Self::Usual }
     }

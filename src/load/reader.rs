@@ -58,12 +58,12 @@ impl Reader {
                 let mut sink = Sink::Windows(windows(job, all, chunks)?);
                 self.chunks(job, all, chunks, &mut sink, voice)
             }
-            _ => self.into_sink(job, item, &mut Sink::Targets(&job.targets), voice),
+            _ => self.do_into(job, item, &mut Sink::Targets(&job.targets), voice),
         }
     }
 
     /// Does one item, wherever the elements go.
-    pub fn into_sink(
+    pub fn do_into(
         &mut self,
         job: &Job<'_>,
         item: &Item<'_>,

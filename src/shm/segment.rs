@@ -74,14 +74,16 @@ impl<'a> NewSegment<'a> {
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
     pub fn reserve_part(&self, start: u64, bytes: u64) -> Result<()> {
-        while bytes > 0 {
+        if bytes == 0 {
+            return Ok(());
+        }
+        loop {
             match fallocate(&self.file, FallocateFlags::empty(), signed(start)?, signed(bytes)?) {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(self.cannot_reserve(bytes, errno)),
             }
         }
-        Ok(())
     }
 
     /// Writes `bytes` at `offset`. Where memory was not reserved before, it is taken now: a write into

@@ -323,7 +323,7 @@ fn shared_memory_that_ends_while_loading() {
     // The limit of a file's size is met when the segment is reserved, as a full file system is.
     sandbox.command(&LOAD).after("ulimit -f 512").run().is(str![[r#"
 --- stderr
-error: cannot reserve 1048576 bytes for segment 'cute-shm.p.TOKEN00000': File too large
+error: cannot make segment 'cute-shm.p.TOKEN00000' 1048576 bytes long: File too large
 hint: free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=BYTES '$SHM' (containers: --shm-size)
 --- exit 5
 

@@ -103,7 +103,21 @@ struct Array {
     size_bytes: Option<u64>,
     segment: String,
     missing: bool,
+    #[serde(deserialize_with = "present")]
+    #[allow(dead_code)]
+    storage: Option<Storage>,
     attrs: Map<String, Value>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // what is declared is checked by being read
+struct Storage {
+    layout: String,
+    #[serde(deserialize_with = "present")]
+    chunk: Option<Vec<u64>>,
+    filters: Vec<String>,
+    enum_names: Map<String, Value>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -191,6 +205,21 @@ object!(Show {
     project: Option<Project>,
     group_attrs: Map<String, Value>,
     left_out: Vec<Note>,
+    #[serde(deserialize_with = "present")]
+    #[allow(dead_code)]
+    preview: Option<String>,
+    #[serde(deserialize_with = "present")]
+    #[allow(dead_code)]
+    view_shape: Option<Vec<u64>>,
+    #[serde(deserialize_with = "present")]
+    #[allow(dead_code)]
+    stats: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    #[allow(dead_code)]
+    plot: Option<String>,
+    #[serde(deserialize_with = "present")]
+    #[allow(dead_code)]
+    python: Option<String>,
 });
 
 #[derive(Deserialize, Debug)]

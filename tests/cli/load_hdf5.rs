@@ -149,6 +149,9 @@ fn a_file_whose_name_has_an_equals_sign_is_a_file() {
     sandbox.run(&["show", "p", "x"]).is(str![[r#"
 --- stdout
 x  (2, 3) float64  48 B
+
+[[0. 1. 2.]
+ [3. 4. 5.]]
 --- exit 0
 
 "#]]);
@@ -208,7 +211,7 @@ fn empty_arrays_and_scalars_are_loaded() {
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p", "/"]).is(str![[r#"
 --- stdout
-empty  (0, 3) float64  0 B
+empty  (0, 3) float64  0 B  chunks (1, 1)
 scalar  () int64  8 B
 --- exit 0
 
@@ -349,7 +352,7 @@ error: 1 of 2 could not be read
 "#]]);
     sandbox.run(&["show", "p", "/"]).is(str![[r#"
 --- stdout
-first  (1000,) int64  7.81 KiB
+first  (1000,) int64  7.81 KiB  chunks (1000,), deflate
 --- exit 0
 
 "#]]);
@@ -503,7 +506,7 @@ fn grace_keeps_the_old_segments_for_a_while() {
     sandbox.run(&["list", "-s", "--json", "--check"]);
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-p (live) recovered: an interrupted change left segments; 2 segments, 8 KiB free now
+p (live) recovered: an interrupted change left something; 2 segments, 8 KiB free now
 --- exit 0
 
 "#]]);

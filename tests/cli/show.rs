@@ -79,6 +79,8 @@ fn a_key_shows_what_lies_below_it() {
 --- stdout
 train/
   label  (1,) float64  8 B
+
+[3.]
 --- exit 0
 
 "#]]);
@@ -94,6 +96,8 @@ train/
 --- stdout
 train/
   images  (2,) float64  16 B
+
+[1. 2.]
 --- exit 0
 
 "#]]);

@@ -71,9 +71,6 @@ impl Printer<'_> {
                 &format!("{} ({})", self.name(&source.path), text::size(source.size_bytes)),
             );
         }
-        if let Some(keeper) = &project.keeper {
-            line("by", &format!("process {} of user {}", keeper.pid, keeper.uid));
-        }
         for job in &project.jobs {
             line("job", &format!("{} {}", job.scheduler, job.id));
         }

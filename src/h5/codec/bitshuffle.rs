@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn bits_come_back_to_their_elements() {
         for element in [1, 2, 4, 8, 3] {
-            let plain: Vec<u8> = (0..64 * element).map(|n| (n * 37 % 253) as u8).collect();
+            let plain: Vec<u8> =
+                (0..64 * element).map(|n| u8::try_from(n * 37 % 253).unwrap_or(0)).collect();
             let (row, mut bits) = (8, vec![0_u8; plain.len()]);
             for (index, bytes) in plain.chunks(element).enumerate() {
                 for bit in 0..element * 8 {

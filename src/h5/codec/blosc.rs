@@ -10,7 +10,7 @@ const DAMAGED: Refused = Refused("blosc: damaged data");
 
 /// Whether the coder that the filter's parameters name can be undone: Snappy cannot.
 pub(super) fn is_known(coder: Option<u32>) -> bool {
-    coder != Some(2)
+    coder != Some(3)
 }
 
 struct Header {

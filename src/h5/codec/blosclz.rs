@@ -4,6 +4,8 @@
 //! means that bytes of 255 follow and one below) and its distance in the rest and the next byte, both
 //! ones meaning a distance of 16 bits beyond 8191.
 
+use super::lz::repeat;
+
 /// The distance after which two more bytes tell the rest.
 const FAR: usize = 8191;
 
@@ -32,7 +34,7 @@ pub(super) fn decode(source: &[u8], target: &mut [u8]) -> Option<()> {
                 let (high, low) = (*source.next()?, *source.next()?);
                 distance = FAR + usize::from(u16::from_be_bytes([high, low]));
             }
-            copy_match(target, done, distance + 1, length + 3)?;
+            repeat(target, done, distance + 1, length + 3)?;
             done += length + 3;
         } else {
             let run = opcode + 1;
@@ -47,25 +49,6 @@ pub(super) fn decode(source: &[u8], target: &mut [u8]) -> Option<()> {
         }
     }
     (done == target.len()).then_some(())
-}
-
-/// Repeats what was written `distance` before; the two may overlap.
-fn copy_match(target: &mut [u8], at: usize, distance: usize, length: usize) -> Option<()> {
-    let (start, end) = (at.checked_sub(distance)?, at.checked_add(length)?);
-    if end > target.len() {
-        return None;
-    }
-    if distance >= length {
-        target.copy_within(start..start + length, at);
-    } else if distance == 1 {
-        let byte = target[start];
-        target[at..end].fill(byte);
-    } else {
-        for index in at..end {
-            target[index] = target[index - distance];
-        }
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -1,22 +1,81 @@
 //! LZF (filter 32000) and LZ4 in HDF5's framing (filter 32004).
 //! Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
-#![allow(unsafe_code)]
-
-use std::ffi::c_uint;
 
 use super::Refused;
 
-/// LZF data that fills `target` exactly.
+/// Bytes that are copied at a time where both sides have room: cheaper than the exact number.
+const WIDE: usize = 16;
+
+/// LZF data that fills `target` exactly. An opcode below 32 is a run of literals one longer; others have
+/// the match's length less 2 in the three upper bits (7 means that the next byte adds to it) and its
+/// distance less 1 in the rest and the next byte.
+/// Source: <http://software.schmorp.de/pkg/liblzf.html>, its description of the format.
 pub(super) fn lzf(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-    let damaged = Refused("lzf: damaged data");
-    let from = c_uint::try_from(source.len()).map_err(|_| damaged)?;
-    let room = c_uint::try_from(target.len()).map_err(|_| damaged)?;
-    // SAFETY: liblzf reads at most `from` bytes and writes at most `room`: it checks each step. The
-    // binding's pointers are mutable, but the source is not written to.
-    let done = unsafe {
-        lzf_sys::lzf_decompress(source.as_ptr().cast(), from, target.as_mut_ptr().cast(), room)
-    };
-    if done == room { Ok(()) } else { Err(damaged) }
+    match lzf_fills(source, target) {
+        Some(done) if done == target.len() => Ok(()),
+        _ => Err(Refused("lzf: damaged data")),
+    }
+}
+
+fn lzf_fills(source: &[u8], target: &mut [u8]) -> Option<usize> {
+    let (mut at, mut done) = (0, 0);
+    while let Some(&opcode) = source.get(at) {
+        let opcode = usize::from(opcode);
+        at += 1;
+        if opcode < 32 {
+            let run = opcode + 1;
+            match (source.get(at..at + 2 * WIDE), target.get_mut(done..done + 2 * WIDE)) {
+                // What is too much is overwritten by the next step.
+                (Some(from), Some(to)) => to.copy_from_slice(from),
+                _ => target.get_mut(done..done + run)?.copy_from_slice(source.get(at..at + run)?),
+            }
+            if at + run > source.len() {
+                return None;
+            }
+            at += run;
+            done += run;
+        } else {
+            let mut length = opcode >> 5;
+            if length == 7 {
+                length += usize::from(*source.get(at)?);
+                at += 1;
+            }
+            length += 2;
+            let distance = ((opcode & 31) << 8 | usize::from(*source.get(at)?)) + 1;
+            at += 1;
+            repeat(target, done, distance, length)?;
+            done += length;
+        }
+    }
+    Some(done)
+}
+
+/// Repeats what was written `distance` before; the two may overlap.
+pub(super) fn repeat(target: &mut [u8], at: usize, distance: usize, length: usize) -> Option<()> {
+    let (start, end) = (at.checked_sub(distance)?, at.checked_add(length)?);
+    if end > target.len() {
+        return None;
+    }
+    if distance >= WIDE && end + WIDE <= target.len() {
+        for step in (0..length).step_by(WIDE) {
+            let wide: [u8; WIDE] = *target.get(start + step..)?.first_chunk()?;
+            *target.get_mut(at + step..)?.first_chunk_mut()? = wide;
+        }
+    } else if distance == 1 {
+        let byte = target[start];
+        target[at..end].fill(byte);
+    } else if distance >= length {
+        target.copy_within(start..start + length, at);
+    } else {
+        // A pattern shorter than the match: each copy doubles what there is of it.
+        let mut there = distance;
+        while there < length + distance {
+            let more = there.min(length + distance - there);
+            target.copy_within(start..start + more, start + there);
+            there += more;
+        }
+    }
+    Some(())
 }
 
 /// The whole size in 8 bytes, a block's in 4, then blocks with 4 bytes of size each; a block that did
@@ -48,5 +107,35 @@ pub(super) fn lz4(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
     match lz4_flex::block::decompress_into(source, target) {
         Ok(size) if size == target.len() => Ok(()),
         _ => Err(Refused("lz4: damaged data")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lzf_literals_and_matches_fill_the_target() {
+        let mut target = [0; 9];
+        lzf(&[2, b'a', b'b', b'c', 0x80, 2], &mut target).unwrap();
+        assert_eq!(&target, b"abcabcabc");
+        for bad in [&[2, b'a', b'b', b'c', 0x80, 3][..], &[2, b'a'], &[], &[0xe0], &[0x20, 0]] {
+            assert!(lzf(bad, &mut target).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn matches_of_every_distance_and_length_are_right() {
+        for distance in 1..40 {
+            for length in 1..100 {
+                let mut target: Vec<u8> = (0..200_u8).collect();
+                let mut slow = target.clone();
+                for at in 50..50 + length {
+                    slow[at] = slow[at - distance];
+                }
+                repeat(&mut target, 50, distance, length).unwrap();
+                assert_eq!(target[..50 + length], slow[..50 + length], "{distance} {length}");
+            }
+        }
     }
 }

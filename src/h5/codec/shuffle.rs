@@ -61,7 +61,8 @@ mod tests {
     fn every_size_is_put_together() {
         for size in [1, 2, 3, 4, 5, 8, 16, 24, 100] {
             for length in [0, 1, size, 7 * size + 3, 3000 * size + 1] {
-                let plain: Vec<u8> = (0..length).map(|n| (n * 31 % 251) as u8).collect();
+                let plain: Vec<u8> =
+                    (0..length).map(|n| u8::try_from(n * 31 % 251).unwrap_or(0)).collect();
                 let count = length / size;
                 let mut shuffled = plain.clone();
                 for element in 0..count {

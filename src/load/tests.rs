@@ -1,0 +1,215 @@
+//! The property that everything rests on: what workers read around libhdf5 is what libhdf5 reads, for
+//! random shapes, chunks, filters, masks, fill values and types.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_int, c_void};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use hdf5_sys::h5d::{H5Dclose, H5Dcreate2, H5Dwrite, H5Dwrite_chunk};
+use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fclose, H5Fcreate};
+use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5p::{
+    H5P_CLS_DATASET_CREATE, H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_DEFAULT, H5Pclose,
+    H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_fill_value, H5Pset_filter, H5Pset_fletcher32,
+    H5Pset_libver_bounds, H5Pset_shuffle, H5Pset_userblock,
+};
+use hdf5_sys::h5s::{H5S_ALL, H5S_UNLIMITED, H5Sclose, H5Screate_simple};
+use hdf5_sys::h5t::{
+    H5T_STD_I16BE, H5T_STD_I32LE, H5T_STD_U8LE, H5T_class_t, H5Tcreate, H5Tinsert,
+};
+
+use super::convert::Conversions;
+use super::filter::PathFilter;
+use super::job::{Job, Source};
+use super::message::Sender;
+use super::pages::Pages;
+use super::plan::Plan;
+use super::reader::{Reader, Trouble};
+use super::target::Target;
+use super::voice::Voice;
+use super::{Input, library, sink};
+use crate::shm::directory::Directory;
+use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::shm::segment::NewSegment;
+
+/// Numbers that are the same in every run. Source: Marsaglia, "Xorshift RNGs" (2003).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % below
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| u8::try_from(self.roll(5)).unwrap()).collect()
+    }
+}
+
+/// A type and its size: a number, or a compound with a gap.
+fn kind(dice: &mut Dice) -> (hid_t, usize) {
+    match dice.roll(5) {
+        0 => (*H5T_STD_U8LE, 1),
+        1 => (*H5T_STD_I16BE, 2),
+        2 => (*H5T_STD_I32LE, 4),
+        _ => {
+            // SAFETY: the types are the library's own, the names end with NUL.
+            let made = unsafe {
+                let made = H5Tcreate(H5T_class_t::H5T_COMPOUND, 11);
+                assert!(H5Tinsert(made, c"a".as_ptr(), 1, *H5T_STD_I32LE) >= 0);
+                assert!(H5Tinsert(made, c"b".as_ptr(), 5, *H5T_STD_U8LE) >= 0);
+                assert!(H5Tinsert(made, c"c".as_ptr(), 8, *H5T_STD_I16BE) >= 0);
+                made
+            };
+            (made, 11)
+        }
+    }
+}
+
+/// Writes a file with one dataset `x` as the dice say.
+fn write(path: &Path, dice: &mut Dice) {
+    let rank = 1 + usize::try_from(dice.roll(4)).unwrap();
+    let most = [400, 40, 12, 7][rank - 1];
+    let shape: Vec<u64> = (0..rank).map(|_| 1 + dice.roll(most)).collect();
+    let mut chunk: Vec<u64> = (0..rank).map(|_| 1 + dice.roll(most / 2 + 1)).collect();
+    let mut limits = shape.clone();
+    let grows = usize::try_from(dice.roll(rank as u64 + 1)).unwrap();
+    if let Some(limit) = limits.get_mut(grows) {
+        *limit = H5S_UNLIMITED;
+    }
+    // Only along an axis that can grow may a chunk be larger than the dataset.
+    for (extent, &limit) in chunk.iter_mut().zip(&limits) {
+        *extent = limit.min(*extent);
+    }
+    let (kind, size) = kind(dice);
+    let name = CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: every id is open until it is closed, and every buffer is as long as its space and type.
+    unsafe {
+        let create = H5Pcreate(*H5P_CLS_FILE_CREATE);
+        if dice.roll(3) == 0 {
+            assert!(H5Pset_userblock(create, 512) >= 0);
+        }
+        let access = H5Pcreate(*H5P_CLS_FILE_ACCESS);
+        if dice.roll(2) == 0 {
+            use hdf5_sys::h5f::H5F_libver_t::H5F_LIBVER_V110 as NEW;
+            assert!(H5Pset_libver_bounds(access, NEW, NEW) >= 0);
+        }
+        let file = H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, create, access);
+        let list = H5Pcreate(*H5P_CLS_DATASET_CREATE);
+        let chunked = dice.roll(6) > 0;
+        let mut filters = 0_u32;
+        if chunked {
+            let rank = c_int::try_from(rank).unwrap();
+            assert!(H5Pset_chunk(list, rank, chunk.as_ptr()) >= 0);
+            let mut add = |wanted: bool, add: &dyn Fn() -> i32| {
+                if wanted {
+                    assert!(add() >= 0);
+                    filters += 1;
+                }
+            };
+            let early = dice.roll(8) == 0;
+            add(early, &|| H5Pset_fletcher32(list));
+            add(dice.roll(2) == 0, &|| H5Pset_shuffle(list));
+            let coder = dice.roll(3);
+            add(coder == 1, &|| H5Pset_deflate(list, 3));
+            add(coder == 2, &|| H5Pset_filter(list, 32000, 1, 0, std::ptr::null()));
+            add(!early && dice.roll(3) == 0, &|| H5Pset_fletcher32(list));
+        } else {
+            limits.clone_from(&shape);
+        }
+        if dice.roll(2) == 0 {
+            let filling = dice.bytes(size);
+            assert!(H5Pset_fill_value(list, kind, filling.as_ptr().cast()) >= 0);
+        }
+        let space = H5Screate_simple(i32::try_from(rank).unwrap(), shape.as_ptr(), limits.as_ptr());
+        let set = H5Dcreate2(file, c"x".as_ptr(), kind, space, H5P_DEFAULT, list, H5P_DEFAULT);
+        assert!(set >= 0);
+        let count = usize::try_from(shape.iter().product::<u64>()).unwrap();
+        if !chunked || dice.roll(3) > 0 {
+            let data = dice.bytes(count * size);
+            let from = data.as_ptr().cast::<c_void>();
+            assert!(H5Dwrite(set, kind, H5S_ALL, H5S_ALL, H5P_DEFAULT, from) >= 0);
+        }
+        for _ in 0..if chunked { dice.roll(4) } else { 0 } {
+            let at: Vec<u64> =
+                shape.iter().zip(&chunk).map(|(&n, &c)| dice.roll(n.div_ceil(c)) * c).collect();
+            let data = dice.bytes(usize::try_from(chunk.iter().product::<u64>()).unwrap() * size);
+            let (mask, bytes) = ((1 << filters) - 1, data.len());
+            let from = data.as_ptr().cast();
+            assert!(H5Dwrite_chunk(set, H5P_DEFAULT, mask, at.as_ptr(), bytes, from) >= 0);
+        }
+        H5Dclose(set);
+        H5Sclose(space);
+        H5Pclose(list);
+        H5Pclose(access);
+        H5Pclose(create);
+        H5Fclose(file);
+    }
+}
+
+/// Compares the two ways; says whether there was a faster one.
+fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
+    let input = Input { path: path.to_owned(), group: None };
+    let filter = PathFilter::new(&[], &[]).unwrap();
+    let plan = Plan::make(&[input], &filter, &Conversions::default(), false, &mut |_| {}).unwrap();
+    let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
+    let dataset = &inventory.datasets[task.dataset];
+    let source = match dataset.raw_offset() {
+        Some(offset) => Some(Source::contiguous(dataset, offset)),
+        None => inventory
+            .chunk_index(task.dataset)
+            .and_then(|index| Source::chunked(dataset, &plan.pieces, index)),
+    };
+    let Some(source) = source else { return false };
+    let project = ProjectName::new("p".as_ref()).unwrap();
+    let token = Token::random().unwrap();
+    let target = |(number, piece): (usize, &super::plan::Piece)| {
+        let name = SegmentName::new(&project, &token, number as u64);
+        Target::new(NewSegment::create(shm, name).unwrap(), piece.bytes, Pages::Usual).unwrap()
+    };
+    let targets: Vec<_> = plan.pieces.iter().enumerate().map(target).collect();
+    let file = Arc::new(File::open(path).unwrap());
+    let job = Job::new((0, task), (dataset, &plan.pieces), targets, (file, source));
+    let mut sender = Sender::new(File::options().write(true).open("/dev/null").unwrap());
+    let voice = Voice::new(&mut sender);
+    let mut reader = Reader::default();
+    while let Some(item) = job.claim() {
+        match reader.item(&job, &item, &voice) {
+            Ok(()) => {}
+            // What cannot be proved right is left to libhdf5.
+            Err(Trouble::Refused(_)) => return false,
+            Err(trouble) => panic!("seed {seed}: {trouble:?}"),
+        }
+    }
+    let mut check = sink::Sink::Compare(&job.targets);
+    let (pieces, bench) = (&plan.pieces[..], &mut reader.bench);
+    library::through_library(inventory, task, pieces, &mut check, bench, &mut |_| {})
+        .unwrap_or_else(|e| panic!("seed {seed}: {e}: {dataset:?}"));
+    true
+}
+
+#[test]
+fn both_ways_read_the_same() {
+    // The class ids below are the library's once it is initialised.
+    crate::h5::library_version();
+    let _lock = hdf5_sys::LOCK.lock();
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let shm = Directory::open(folder.path()).unwrap();
+    let path = folder.path().join("x.h5");
+    let runs: u64 = 2_000;
+    let faster = (1..=runs)
+        .filter(|&seed| {
+            let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            (0..10).for_each(|_| {
+                dice.roll(2);
+            });
+            write(&path, &mut dice);
+            compare(&path, &shm, seed)
+        })
+        .count();
+    assert!(faster as u64 > runs * 2 / 3, "only {faster} of {runs} were read in the faster way");
+}
