@@ -1,8 +1,42 @@
-//! HDF5 files in POSIX shared memory, once per node.
+//! Arrays and HDF5 files in POSIX shared memory, once per node: many processes attach to them without
+//! copying, and no memory is left behind.
 //!
-//! The library behind the command `cute-shm`. It speaks the on-disk format of the Python package
-//! `cute-shm` 1.2: what it loads, `cute_shm.shm_to_arrays` reads; what Python shares, it lists and removes.
+//! The library behind the command `cute-shm`, and the same for Rust programs. It speaks the on-disk format
+//! of the Python package `cute-shm` 1.2: what it shares, `cute_shm.shm_to_arrays` reads; what Python
+//! shares, it attaches, lists and removes.
+//!
+//! - [`Node`] is where projects are: two directories, as a value.
+//! - [`Tree`] and [`Share`] put arrays there, [`Load`] an HDF5 file; a [`Guard`] removes them again.
+//! - [`Project`] is an attached project, [`Array`] one of its arrays: metadata, and copies of its elements.
+//! - [`Reading`] and [`Writing`] give views without copying, under a [`FileLock`] that Python's `filelock`
+//!   shares, or by an `unsafe` promise.
+//!
+//! ```
+//! use cute_shm::{Node, Tree};
+//! # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+//! # let node = Node::new(temp.path().join("root"), temp.path());
+//! # #[cfg(feature = "ndarray")] {
+//! // let node = Node::default();
+//! let weights = ndarray::arr2(&[[1.0_f32, 2.0], [3.0, 4.0]]);
+//! let mut tree = Tree::new();
+//! tree.array("layer/weights", weights.t())?.attr("units", "1");
+//! let _guard = node.share("model").hold(&tree)?;
+//!
+//! // In this process or another, in Rust or in Python:
+//! let project = node.open("model")?;
+//! let copy = project.array("layer/weights")?.to_array::<f32, ndarray::Ix2>()?;
+//! assert_eq!(copy, weights.t());
+//! # }
+//! # Ok::<(), cute_shm::Error>(())
+//! ```
+//!
+//! Features: `ndarray` (on by default): arrays and views of that crate; `half`: 16-bit floats;
+//! `num-complex`: complex numbers; `szip` (on by default): HDF5 datasets compressed with szip.
+//!
+//! docs/api.md lists what is stable. The public modules [`shm`], [`h5`], [`load`], [`commands`] and
+//! [`output`] are the command's, and may change in any release.
 
+mod api;
 pub mod cli;
 pub mod commands;
 pub mod context;
@@ -20,7 +54,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use api::{
+    Added, Array, Element, Entry, FileLock, GroupRef, Guard, Listed, Load, Node, Project, Reading,
+    Report, Share, Skipped, Source, Tree, Unlinked, Writing, hdf5_size,
+};
 pub use error::{Error, Kind, Result};
+pub use load::{Observer, Planned, PlannedArray};
+pub use shm::ledger::Note;
+pub use shm::state::State;
 
 use cli::{Cli, Command};
 use commands::{

@@ -24,8 +24,8 @@ use crate::output::json::{self, Warning};
 use crate::shm::attached::Attached;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
-use crate::shm::state::{self, Project, State};
-use crate::shm::survey::Survey;
+use crate::shm::state::{Project, State};
+use crate::shm::unlink::find;
 use crate::{Error, Kind, Result};
 
 /// The JSON body of commands that tell nothing but success.
@@ -40,24 +40,6 @@ fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<Place> {
         output.warn(Warning::new("root", warning.clone()));
     }
     Ok(place)
-}
-
-/// The judged project of this name; its orphans when there is nothing else of it.
-///
-/// # Errors
-/// [`Kind::NotFound`] when there is nothing of it.
-fn find(place: &Place, survey: &Survey, name: &ProjectName) -> Result<Project> {
-    if let Some((key, uid)) = state::find(place, survey, name)? {
-        return state::judge(place, survey, &key, uid);
-    }
-    let orphans = state::orphans(place, survey, &[])?;
-    if let Some(orphan) = orphans.into_iter().find(|orphan| orphan.name() == name) {
-        return Ok(orphan);
-    }
-    let shown = name.to_text();
-    Err(Error::new(Kind::NotFound, format!("there is no project '{shown}'"))
-        .about(shown)
-        .with_hint("'cute-shm list -s' shows the projects of this node"))
 }
 
 /// A judged project in JSON.

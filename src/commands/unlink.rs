@@ -5,16 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{find, names, open, partial};
+use super::{names, open, partial};
 use crate::output::{Output, text};
 use crate::shm::attached::Attached;
-use crate::shm::change::Change;
 use crate::shm::name::ProjectName;
-use crate::shm::owner::act_as;
 use crate::shm::place::Place;
-use crate::shm::removal::{self, Removed};
-use crate::shm::state::{self, Project};
-use crate::shm::survey::Survey;
+use crate::shm::removal::Removed;
+use crate::shm::unlink::{unlink as remove, would_unlink};
 use crate::{Kind, Result};
 
 /// Arguments of `unlink`.
@@ -127,23 +124,8 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn one(place: &Place, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
-    let survey = Survey::take(place)?;
-    let project = find(place, &survey, name)?;
-    removal::allowed(&project, args.all_users)?;
-    if args.dry_run {
-        return Ok(removal::segments_of(&project, &place.shm));
+    match args.dry_run {
+        true => would_unlink(place, name, args.all_users),
+        false => remove(place, name, args.all_users),
     }
-    act_as(project.uid, || remove(place, &project))
-}
-
-/// Removes a project that was judged without its lock: takes the lock and judges again.
-fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
-    let mut patience = 100;
-    let change = Change::begin_for(place, &judged.key, judged.uid, &mut || {
-        patience -= 1;
-        Ok(patience > 0)
-    })?;
-    let survey = Survey::take(place)?;
-    let project = state::judge_locked(place, &survey, &judged.key, judged.uid)?;
-    change.remove(&project)
 }

@@ -1,8 +1,8 @@
 //! Holding a project: its keeper waits until it is asked to end, or until the project is not its own
 //! any more, and cleans up.
 
-use std::cell::Cell;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
 
@@ -14,7 +14,7 @@ use crate::shm::metadata::Mark;
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::state::{METADATA_LIMIT, State};
-use crate::{Kind, Result};
+use crate::{Error, Kind, Result};
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
 const LOOK: u16 = 400;
@@ -26,7 +26,7 @@ pub struct Held {
     token: Token,
     life: LifeLock,
     /// The metadata file when it was last looked at: inode and time.
-    seen: Cell<Option<(u64, i64, i64)>>,
+    seen: Mutex<Option<(u64, i64, i64)>>,
 }
 
 /// Why a keeper ends.
@@ -46,7 +46,7 @@ pub enum Ending {
 
 impl Held {
     pub(super) fn new(project: &ProjectName, token: Token, life: LifeLock) -> Self {
-        Self { project: project.clone(), token, life, seen: Cell::new(None) }
+        Self { project: project.clone(), token, life, seen: Mutex::new(None) }
     }
 
     /// Waits until a signal comes, the project is gone, or the process `until` has ended.
@@ -94,10 +94,12 @@ impl Held {
         let file = self.project.metadata_file();
         let root = place.root()?;
         let now = root.stat_of(&file)?.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
-        if now == self.seen.get() {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if now == *seen {
             return Ok(None);
         }
-        self.seen.set(now);
+        *seen = now;
+        drop(seen);
         let segments = place.shm.names()?;
         let left = segments.iter().filter_map(|name| SegmentName::parse_for(&self.project, name));
         if left.into_iter().any(|segment| segment.bears(&self.token)) {
@@ -130,6 +132,27 @@ impl Held {
             }
             _ => change.finish(),
         }
+    }
+
+    /// Lets the project live without a keeper.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
+    pub fn make_persistent(&self, place: &Place) -> Result<()> {
+        let uid = nix::unistd::Uid::effective().as_raw();
+        let key = self.key(place)?;
+        let mut change = Change::begin_for(place, &key, uid, &mut || Ok(false))?;
+        if change.current().is_none_or(|current| current.token != self.token) {
+            change.finish()?;
+            let name = self.project.to_text();
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("project '{name}' was removed or replaced"),
+            )
+            .about(name));
+        }
+        change.amend(|record| record.lifetime = Lifetime::Persistent)?;
+        change.finish()
     }
 
     fn key(&self, place: &Place) -> Result<Key> {

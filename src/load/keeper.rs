@@ -207,19 +207,22 @@ fn make(
     let loaded = watch.until_loaded(&mut child, signals)?;
     child.wait();
     let text = format!("{}\n{}", mark(place, &token), loaded.metadata);
-    let amend = |record: &mut Record| {
-        record.sources.clone_from(&planned.sources);
-        record.left_out =
-            planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
-        record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
-        record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
-    };
+    let amend = |record: &mut Record| amend_record(record, &planned, &loaded);
     change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
     Ok((planned, token, loaded, life))
 }
 
+/// What the ledger is told of a load that has come to its end.
+pub(super) fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
+    record.sources.clone_from(&planned.sources);
+    record.left_out =
+        planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
+    record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
+    record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
+}
+
 /// Whether a project in the way may be replaced: what is provably dead counts as absent.
-fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
+pub(super) fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     let Some(project) = there else { return Ok(false) };
     let name = request.project.to_text();
     if project.state == State::Foreign || project.uid != nix::unistd::Uid::effective().as_raw() {
@@ -255,7 +258,7 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
 }
 
 /// Segments of the project in the way that no load of ours made.
-fn foreign_segments(project: &Project) -> Vec<String> {
+pub(super) fn foreign_segments(project: &Project) -> Vec<String> {
     let tokens = project.ledger.as_ref().map(Ledger::tokens).unwrap_or_default();
     let foreign = |segment: &&SegmentName| !tokens.iter().any(|token| segment.bears(token));
     project
@@ -267,7 +270,7 @@ fn foreign_segments(project: &Project) -> Vec<String> {
         .collect()
 }
 
-fn record(place: &Place, request: &Request, token: &Token) -> Record {
+pub(super) fn record(place: &Place, request: &Request, token: &Token) -> Record {
     let pid = std::process::id();
     Record {
         token: token.clone(),
@@ -291,13 +294,35 @@ fn record(place: &Place, request: &Request, token: &Token) -> Record {
     }
 }
 
-fn mark(place: &Place, token: &Token) -> Mark {
+pub(super) fn mark(place: &Place, token: &Token) -> Mark {
     Mark {
         token: token.clone(),
         boot: place.host.boot.clone(),
         host: place.host.name.clone(),
         shm: place.shm.id().to_string(),
     }
+}
+
+/// Tells what is left out; with `--strict` that ends the load before anything is made.
+pub(super) fn judge_plan(
+    request: &Request,
+    planned: &Planned,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    if let (true, Some(first)) = (request.strict, planned.skips.first()) {
+        let count = planned.skips.len();
+        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
+        )
+        .about(first.path.clone())
+        .with_hint("without --strict it is left out; --exclude leaves it out on purpose"));
+    }
+    for note in planned.skips.iter().chain(&planned.damaged) {
+        observer.warn(note);
+    }
+    Ok(())
 }
 
 /// The keeper's eyes on the loader.
@@ -316,7 +341,7 @@ impl<'a> Watch<'a> {
     fn until_planned(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Planned> {
         loop {
             if let Message::Planned(planned) = self.next(loader, signals)? {
-                self.judge(&planned)?;
+                judge_plan(self.request, &planned, self.observer)?;
                 self.observer.planned(&planned);
                 return Ok(planned);
             }
@@ -332,24 +357,6 @@ impl<'a> Watch<'a> {
                 return Ok(loaded);
             }
         }
-    }
-
-    /// Tells what is left out; with `--strict` that ends the load before anything is made.
-    fn judge(&mut self, planned: &Planned) -> Result<()> {
-        if let (true, Some(first)) = (self.request.strict, planned.skips.first()) {
-            let count = planned.skips.len();
-            let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-            return Err(Error::new(
-                Kind::Unsupported,
-                format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
-            )
-            .about(first.path.clone())
-            .with_hint("without --strict it is left out; --exclude leaves it out on purpose"));
-        }
-        for note in planned.skips.iter().chain(&planned.damaged) {
-            self.observer.warn(note);
-        }
-        Ok(())
     }
 
     /// The next message that decides something.

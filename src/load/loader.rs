@@ -29,7 +29,8 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
     let _ = line.sender.send(&last);
 }
 
-fn load(
+/// Plans, and moves what was planned once the keeper says so; `None` when it never does.
+pub(super) fn load(
     request: &Request,
     place: &Place,
     token: &Token,

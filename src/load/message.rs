@@ -100,25 +100,47 @@ pub struct Loaded {
     pub failed: Vec<Note>,
 }
 
-/// The loader's end of the pipe to its keeper.
-#[derive(Debug)]
-pub struct Sender(File);
+/// The loader's end of the line to its keeper.
+pub struct Sender(Line);
+
+enum Line {
+    Pipe(File),
+    Call(Box<Call>),
+}
+
+/// A keeper in the same process, which answers at once.
+type Call = dyn FnMut(&Message) -> Result<()> + Send;
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
 
 impl Sender {
     /// Over this pipe.
     pub fn new(pipe: File) -> Self {
-        Self(pipe)
+        Self(Line::Pipe(pipe))
+    }
+
+    /// To a keeper in this process, whose error ends the load.
+    pub fn call(keeper: impl FnMut(&Message) -> Result<()> + Send + 'static) -> Self {
+        Self(Line::Call(Box::new(keeper)))
     }
 
     /// Sends a message.
     ///
     /// # Errors
-    /// When the keeper is gone.
+    /// When the keeper is gone, or wants no more.
     pub fn send(&mut self, message: &Message) -> Result<()> {
+        let pipe = match &mut self.0 {
+            Line::Pipe(pipe) => pipe,
+            Line::Call(keeper) => return keeper(message),
+        };
         let mut line = serde_json::to_vec(message)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write a message: {e}")))?;
         line.push(b'\n');
-        self.0.write_all(&line).map_err(|e| Error::io("the keeper is gone", e))
+        pipe.write_all(&line).map_err(|e| Error::io("the keeper is gone", e))
     }
 }
 

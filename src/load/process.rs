@@ -37,17 +37,23 @@ pub struct Loader {
 pub struct KeeperLine {
     /// Where messages go.
     pub sender: Sender,
-    go: File,
+    go: Option<File>,
 }
 
 impl KeeperLine {
+    /// To a keeper in the same process, which answers every message at once.
+    pub fn within(sender: Sender) -> Self {
+        Self { sender, go: None }
+    }
+
     /// Waits for the keeper's word to go on, and from then on ends this process when the keeper is gone.
     pub fn wait_for_go(&mut self) -> bool {
+        let Some(go) = &mut self.go else { return true };
         let mut word = [0];
-        if !matches!(self.go.read(&mut word), Ok(1)) {
+        if !matches!(go.read(&mut word), Ok(1)) {
             return false;
         }
-        let Ok(mut line) = self.go.try_clone() else { return false };
+        let Ok(mut line) = go.try_clone() else { return false };
         std::thread::spawn(move || {
             // Nothing more is ever said: the read ends when the keeper does. A signal's handler may interrupt it.
             while line.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::Interrupted) {}
@@ -79,7 +85,8 @@ impl Loader {
             ForkResult::Child => {
                 drop((from_loader, to_loader));
                 settle(keeper);
-                work(KeeperLine { sender: Sender::new(to_keeper.into()), go: from_keeper.into() });
+                let go = Some(from_keeper.into());
+                work(KeeperLine { sender: Sender::new(to_keeper.into()), go });
                 end_now(0)
             }
         }

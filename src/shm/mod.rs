@@ -21,5 +21,7 @@ pub mod reap;
 pub mod removal;
 pub mod rows;
 pub mod segment;
+pub mod shared;
 pub mod state;
 pub mod survey;
+pub mod unlink;

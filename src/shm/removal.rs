@@ -75,7 +75,11 @@ pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<
 /// # Errors
 /// As the system says.
 pub fn remove_segment(shm: &Directory, name: &SegmentName) -> Result<bool> {
-    shm.remove(name.as_os_str())
+    let removed = shm.remove(name.as_os_str())?;
+    if removed {
+        log::debug!(target: "cute_shm", "removed segment {name}");
+    }
+    Ok(removed)
 }
 
 /// Finishes an interrupted removal of user `uid`, whose ledger may say anything: what belongs to another

@@ -30,6 +30,7 @@ impl<'a> NewSegment<'a> {
     /// As the system says; [`Kind::NoMemory`] when the file system has no inode left.
     pub fn create(shm: &'a Directory, name: SegmentName) -> Result<Self> {
         let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
+        log::debug!(target: "cute_shm", "created segment {name}");
         Ok(Self { shm, name, file, kept: false })
     }
 
@@ -138,6 +139,7 @@ impl<'a> NewSegment<'a> {
 impl Drop for NewSegment<'_> {
     fn drop(&mut self) {
         if !self.kept {
+            log::debug!(target: "cute_shm", "removed segment {}, which was not kept", self.name);
             // Nothing more can be done here; gc finds what is left by the ledger's token.
             let _ = self.shm.remove(self.name.as_os_str());
         }

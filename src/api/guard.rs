@@ -1,0 +1,132 @@
+//! A project that lives as long as a value of this process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::node::Node;
+use super::project::Project;
+use crate::Result;
+use crate::load::Held;
+use crate::shm::place::Place;
+
+/// What was shared.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The metadata file.
+    pub metadata: PathBuf,
+    /// The five characters that all its segments' names share.
+    pub token: String,
+    /// Arrays, each once.
+    pub arrays: u64,
+    /// Bytes of their elements.
+    pub bytes: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What a file holds but shared memory has no form for, what could not be read, and attributes
+    /// that TOML does not hold.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Something that was left out of a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// Where in the file: `/group/dataset`, `/group/dataset@attribute`.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A project that is removed when this is dropped: at the end of its scope, when a panic unwinds, and,
+/// by whoever runs `cute-shm gc` or loads that name next, when the process is killed.
+///
+/// Readers that have attached keep their memory: only the names go.
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Node, Tree};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// let mut tree = Tree::new();
+/// tree.array("x", &[1_i32, 2, 3])?;
+/// let caught = std::panic::catch_unwind(|| {
+///     let _guard = node.share("demo").hold(&tree).unwrap();
+///     assert!(node.open("demo").is_ok());
+///     panic!("something else goes wrong");
+/// });
+/// assert!(caught.is_err());
+/// assert!(node.open("demo").is_err(), "the guard has removed it");
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping the guard removes the project"]
+pub struct Guard {
+    node: Node,
+    name: String,
+    place: Place,
+    held: Option<Held>,
+    report: Report,
+}
+
+impl Guard {
+    pub(super) fn new(
+        node: Node,
+        name: String,
+        place: Place,
+        held: Option<Held>,
+        report: Report,
+    ) -> Self {
+        Self { node, name, place, held, report }
+    }
+
+    /// The project's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was shared.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Attaches the project.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open(&self) -> Result<Project> {
+        self.node.open(&self.name)
+    }
+
+    /// Removes the project now, and tells what dropping cannot.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn remove(mut self) -> Result<()> {
+        self.held.take().map_or(Ok(()), |held| held.release(&self.place))
+    }
+
+    /// Lets the project stay until it is unlinked, or the node reboots.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when it was removed or replaced meanwhile; as the
+    /// system says. The project is still held then until this guard, which is gone, would have ended.
+    pub fn persist(mut self) -> Result<Report> {
+        if let Some(held) = &self.held {
+            held.make_persistent(&self.place)?;
+        }
+        // Nothing is left to remove: the life lock may go.
+        drop(self.held.take());
+        Ok(self.report.clone())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take()
+            && let Err(error) = held.release(&self.place)
+        {
+            log::warn!(target: "cute_shm", "project '{}' was not removed: {error}", self.name);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Views of the elements, behind guards: nothing of them outlives the guard, and no guard outlives the
+//! attached project.
+#![allow(unsafe_code)]
+
+use super::array::Array;
+use super::element::{self, Element};
+use super::filelock::Hold;
+use super::project::Project;
+use crate::Result;
+
+/// Read-only views of a project's arrays, as long as this guard lives:
+/// made by [`Project::read_locked`] or [`Project::assume_unchanged`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use cute_shm::{FileLock, Node, Source, Tree};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// # let lock = FileLock::new(temp.path().join("demo.lock"));
+/// let mut tree = Tree::new();
+/// tree.array("x", Source::slice(&[1.0_f64, 2.0, 3.0, 4.0], &[2, 2])?)?;
+/// let _guard = node.share("demo").hold(&tree)?;
+/// let project = node.open("demo")?;
+/// let reading = project.read_locked(&lock, Duration::ZERO)?;
+/// assert_eq!(reading.slice::<f64>("x")?, [1.0, 2.0, 3.0, 4.0]);
+/// let error = reading.slice::<u8>("x").unwrap_err();
+/// assert_eq!(error.to_string(), "array '/x' is float64 of shape (2, 2), not uint8");
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+///
+/// A view cannot outlive its mapping:
+/// ```compile_fail,E0505
+/// # fn f(node: &cute_shm::Node) -> Result<(), cute_shm::Error> {
+/// let project = node.open("demo")?;
+/// let reading = unsafe { project.assume_unchanged() };
+/// let numbers = reading.slice::<f64>("x")?;
+/// drop(project); // would unmap what `numbers` points to
+/// println!("{}", numbers[0]);
+/// # Ok(()) }
+/// ```
+/// nor its lock:
+/// ```compile_fail,E0505
+/// # fn f(project: &cute_shm::Project, lock: &cute_shm::FileLock) -> Result<(), cute_shm::Error> {
+/// let reading = project.read_locked(lock, std::time::Duration::ZERO)?;
+/// let numbers = reading.slice::<f64>("x")?;
+/// drop(reading);
+/// println!("{}", numbers[0]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "the lock is free again once the guard is dropped"]
+pub struct Reading<'p> {
+    project: &'p Project,
+    _locks: Option<Hold>,
+}
+
+impl<'p> Reading<'p> {
+    /// The caller holds the locks that keep writers away, or has its own caller's promise.
+    pub(super) fn new(project: &'p Project, locks: Option<Hold>) -> Self {
+        Self { project, _locks: locks }
+    }
+
+    /// The elements of an array in row-major order.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such array,
+    /// [`Kind::Usage`](crate::Kind::Usage) when it is of another type or big-endian (the error names
+    /// both), [`Kind::Corrupt`](crate::Kind::Corrupt) for a `bool` that is neither 0 nor 1.
+    pub fn slice<T: Element>(&self, path: &str) -> Result<&[T]> {
+        let array = self.project.array(path)?;
+        array.ensure::<T>()?;
+        element::elements(self.bytes_of(&array)).ok_or_else(|| array.no_values::<T>())
+    }
+
+    /// The bytes of an array, whatever its dtype.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such array.
+    pub fn bytes(&self, path: &str) -> Result<&[u8]> {
+        Ok(self.bytes_of(&self.project.array(path)?))
+    }
+
+    /// The array as a view, of fixed rank or `IxDyn`.
+    ///
+    /// # Errors
+    /// As [`Self::slice`]; [`Kind::Usage`](crate::Kind::Usage) for another rank.
+    #[cfg(feature = "ndarray")]
+    pub fn view<T: Element, D: ndarray::Dimension>(
+        &self,
+        path: &str,
+    ) -> Result<ndarray::ArrayView<'_, T, D>> {
+        let array = self.project.array(path)?;
+        let shape = array.rank::<D>()?;
+        ndarray::ArrayView::from_shape(shape, self.slice(path)?).map_err(|e| array.odd(&e))
+    }
+
+    fn bytes_of(&self, array: &Array<'_>) -> &[u8] {
+        // SAFETY: as long as `self` lives nobody writes: so say the locks, or who made the guard without.
+        // The project, which `self` borrows, keeps the mapping.
+        unsafe { self.project.segment_of(array).bytes() }
+    }
+}
+
+/// Views of a project's arrays that may be written, as long as this guard lives:
+/// made by [`Project::write_locked`] or [`Project::assume_exclusive`].
+///
+/// One array at a time is borrowed for writing, because two paths may name the same memory.
+///
+/// # Examples
+/// ```
+/// # use std::time::Duration;
+/// # use cute_shm::{FileLock, Node, Tree};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// # let (lock, other) = (FileLock::new(temp.path().join("a")), FileLock::new(temp.path().join("b")));
+/// # let mut tree = Tree::new();
+/// # tree.array("x", &[1_u32, 2])?;
+/// # let _guard = node.share("demo").hold(&tree)?;
+/// let project = node.open("demo")?;
+/// let mut writing = project.write_locked(&lock, Duration::ZERO)?;
+/// writing.slice_mut::<u32>("x")?.fill(9);
+/// assert_eq!(writing.slice::<u32>("x")?, [9, 9]);
+/// // Whatever lock file another names, it does not get at the arrays.
+/// assert!(node.open("demo")?.read_locked(&other, Duration::ZERO).is_err());
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "the lock is free again once the guard is dropped"]
+pub struct Writing<'p> {
+    reading: Reading<'p>,
+}
+
+impl<'p> Writing<'p> {
+    pub(super) fn new(project: &'p Project, locks: Option<Hold>) -> Self {
+        Self { reading: Reading::new(project, locks) }
+    }
+
+    /// The elements of an array, to read.
+    ///
+    /// # Errors
+    /// As [`Reading::slice`].
+    pub fn slice<T: Element>(&self, path: &str) -> Result<&[T]> {
+        self.reading.slice(path)
+    }
+
+    /// The elements of an array in row-major order, to write.
+    ///
+    /// # Errors
+    /// As [`Reading::slice`]; [`Kind::Permission`](crate::Kind::Permission) when we may not write, and
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when the project was removed before its first array
+    /// was borrowed for writing.
+    pub fn slice_mut<T: Element>(&mut self, path: &str) -> Result<&mut [T]> {
+        let array = self.reading.project.array(path)?;
+        array.ensure::<T>()?;
+        element::elements_mut(self.bytes_of(&array)?).ok_or_else(|| array.no_values::<T>())
+    }
+
+    /// The bytes of an array, whatever its dtype, to write. Of a `bool` array only 0 and 1 are values.
+    ///
+    /// # Errors
+    /// As [`Self::slice_mut`], but for the type.
+    pub fn bytes_mut(&mut self, path: &str) -> Result<&mut [u8]> {
+        let array = self.reading.project.array(path)?;
+        self.bytes_of(&array)
+    }
+
+    /// The array as a view, of fixed rank or `IxDyn`, to write.
+    ///
+    /// # Errors
+    /// As [`Self::slice_mut`]; [`Kind::Usage`](crate::Kind::Usage) for another rank.
+    #[cfg(feature = "ndarray")]
+    pub fn view_mut<T: Element, D: ndarray::Dimension>(
+        &mut self,
+        path: &str,
+    ) -> Result<ndarray::ArrayViewMut<'_, T, D>> {
+        let array = self.reading.project.array(path)?;
+        let shape = array.rank::<D>()?;
+        ndarray::ArrayViewMut::from_shape(shape, self.slice_mut(path)?).map_err(|e| array.odd(&e))
+    }
+
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "the slice borrows the whole guard")]
+    fn bytes_of(&mut self, array: &Array<'_>) -> Result<&mut [u8]> {
+        let project = self.reading.project;
+        let segment = project.segment_of(array);
+        segment.allow_writing(&project.place().shm)?;
+        // SAFETY: as long as `self` lives nobody else reads or writes: so say the locks, or who made the
+        // guard without; the slice borrows all of `self`, so that this process has no second one.
+        Ok(unsafe { segment.bytes_mut() })
+    }
+}

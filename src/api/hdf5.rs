@@ -1,0 +1,209 @@
+//! Loads HDF5 files within this process.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::guard::{Guard, Report, Skipped};
+use super::node::Node;
+use crate::Result;
+use crate::h5;
+use crate::load::{self, Existing, Input, Observer, Outcome, Request, Silent};
+use crate::shm::ledger::{Lifetime, Note, Selection};
+use crate::shm::name::ProjectName;
+use crate::shm::place::Place;
+
+/// A load of HDF5 files, made by [`Node::load_hdf5`]. It reads with as many threads as there are processors, and keeps a
+/// bounded part of the file in memory besides the segments.
+///
+/// A file is parsed in this process. The command `cute-shm load-hdf5` does it in a child, because a
+/// damaged file can crash the HDF5 library; a library cannot fork, since that is sound only while
+/// the process has one thread. Run the command for files that you do not trust.
+///
+/// # Examples
+/// ```no_run
+/// use cute_shm::Node;
+/// let report = Node::default().load_hdf5("imagenet", "train.h5").include("/images").persist()?;
+/// for skipped in &report.skipped {
+///     eprintln!("{}: {}", skipped.path, skipped.reason);
+/// }
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+#[must_use = "nothing is loaded before `hold` or `persist`"]
+pub struct Load<'a> {
+    node: Node,
+    name: String,
+    inputs: Vec<Input>,
+    selection: Selection,
+    overwrite: bool,
+    strict: bool,
+    keep_going: bool,
+    wait: Duration,
+    observer: Option<&'a mut dyn Observer>,
+    cancel: Option<&'a AtomicBool>,
+}
+
+impl std::fmt::Debug for Load<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Load")
+            .field("name", &self.name)
+            .field("inputs", &self.inputs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Load<'a> {
+    pub(super) fn new(node: &Node, name: &str, path: PathBuf) -> Self {
+        Self {
+            node: node.clone(),
+            name: name.to_owned(),
+            inputs: vec![Input { path, group: None }],
+            selection: Selection { mode: 0o600, ..Selection::default() },
+            overwrite: false,
+            strict: false,
+            keep_going: false,
+            wait: Duration::ZERO,
+            observer: None,
+            cancel: None,
+        }
+    }
+
+    /// Only datasets whose path matches this glob, or one of those given before: `/train/**`, `images`.
+    pub fn include(mut self, glob: impl Into<String>) -> Self {
+        self.selection.include.push(glob.into());
+        self
+    }
+
+    /// No datasets whose path matches this glob.
+    pub fn exclude(mut self, glob: impl Into<String>) -> Self {
+        self.selection.exclude.push(glob.into());
+        self
+    }
+
+    /// Replaces a project of that name, which stays readable until the new one is complete.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Permission bits of segments and metadata, whatever the umask says; `0o600` unless told otherwise.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.selection.mode = mode;
+        self
+    }
+
+    /// What has no form in shared memory fails the load, before anything is made.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// What is damaged is left out and reported instead of failing the load.
+    pub fn keep_going(mut self, keep_going: bool) -> Self {
+        self.keep_going = keep_going;
+        self
+    }
+
+    /// How long another process at work on the project is waited for; not at all unless told.
+    pub fn wait(mut self, limit: Duration) -> Self {
+        self.wait = limit;
+        self
+    }
+
+    /// Who is told how the load goes on.
+    pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Ends the load soon after this becomes true: between two datasets, or while the file is planned.
+    /// Nothing of it stays then.
+    pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// Loads, and keeps the project until the guard is dropped, or this process ends.
+    ///
+    /// # Errors
+    /// As [`Share::hold`](crate::Share::hold), and [`Kind::NotFound`](crate::Kind::NotFound) for the
+    /// file, [`Kind::Corrupt`](crate::Kind::Corrupt) when it is damaged,
+    /// [`Kind::Unsupported`](crate::Kind::Unsupported) with [`Self::strict`],
+    /// [`Kind::Busy`](crate::Kind::Busy) when it was cancelled, or the file changed while it was read.
+    pub fn hold(self) -> Result<Guard> {
+        let (node, name) = (self.node.clone(), self.name.clone());
+        let (place, mut outcome) = self.run(Lifetime::Held)?;
+        let held = outcome.held.take();
+        let report = report(&place, &name, outcome)?;
+        Ok(Guard::new(node, name, place, held, report))
+    }
+
+    /// Loads, and leaves the project until somebody unlinks it, or the node reboots.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub fn persist(self) -> Result<Report> {
+        let name = self.name.clone();
+        let (place, outcome) = self.run(Lifetime::Persistent)?;
+        report(&place, &name, outcome)
+    }
+
+    fn run(self, lifetime: Lifetime) -> Result<(Place, Outcome)> {
+        let request = Request {
+            project: ProjectName::new(self.name.as_ref())?,
+            inputs: self.inputs,
+            selection: self.selection,
+            lifetime,
+            existing: if self.overwrite { Existing::Replace } else { Existing::Refuse },
+            strict: self.strict,
+            keep_going: self.keep_going,
+            wait: Some(self.wait),
+            grace: Duration::ZERO,
+            job: None,
+            trace: false,
+            jobs: None,
+            numa: None,
+            verify: false,
+        };
+        let place = Place::create(self.node.paths())?;
+        let mut silent = Silent;
+        let observer = self.observer.unwrap_or(&mut silent);
+        let cancel = self.cancel;
+        let mut go_on = || Ok(!cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)));
+        let outcome = load::run_here(&place, &request, observer, &mut go_on)?;
+        Ok((place, outcome))
+    }
+}
+
+fn report(place: &Place, name: &str, outcome: Outcome) -> Result<Report> {
+    let planned = outcome.planned;
+    let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
+    let skipped = |Note { path, reason }| Skipped { path, reason };
+    Ok(Report {
+        metadata: place.root()?.join(&ProjectName::new(name.as_ref())?.metadata_file()),
+        token: outcome.token.to_string(),
+        arrays: outcome.arrays,
+        bytes: outcome.bytes,
+        elapsed: outcome.elapsed,
+        skipped: notes.into_iter().flatten().map(skipped).collect(),
+    })
+}
+
+/// Bytes that the arrays of an HDF5 file would take in shared memory, each dataset once: compounds by
+/// their fields, strings at the length of their longest.
+///
+/// # Errors
+/// [`Kind::NotFound`](crate::Kind::NotFound) for the file, [`Kind::Corrupt`](crate::Kind::Corrupt)
+/// when it is damaged.
+///
+/// # Examples
+/// ```no_run
+/// println!("{} bytes", cute_shm::hdf5_size("train.h5")?);
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {
+    let options = h5::Options { select: &|_| true, seen: &mut |_| (), keep_going: false };
+    let inventory = h5::inventory(path.as_ref(), options)?;
+    let leaves = inventory.datasets.iter().flat_map(h5::Dataset::leaves);
+    Ok(leaves.fold(0_u64, |sum, leaf| sum.saturating_add(leaf.nbytes())))
+}

@@ -1,0 +1,27 @@
+//! The library for Rust programs: what the Python package `cute_shm` offers, without its warnings.
+//! Everything here is re-exported at the crate's root; docs/api.md lists it.
+
+mod array;
+mod copy;
+mod element;
+mod filelock;
+mod guard;
+mod guards;
+mod hdf5;
+mod node;
+mod project;
+mod share;
+mod source;
+mod tree;
+
+pub use array::Array;
+pub use element::Element;
+pub use filelock::FileLock;
+pub use guard::{Guard, Report, Skipped};
+pub use guards::{Reading, Writing};
+pub use hdf5::{Load, hdf5_size};
+pub use node::{Listed, Node, Unlinked};
+pub use project::{Entry, GroupRef, Project};
+pub use share::Share;
+pub use source::Source;
+pub use tree::{Added, Tree};

@@ -1,0 +1,157 @@
+//! The node's shared memory: two directories, as a value.
+
+use std::path::{Path, PathBuf};
+
+use super::hdf5::Load;
+use super::project::Project;
+use super::share::Share;
+use crate::Result;
+use crate::shm::name::ProjectName;
+use crate::shm::place::{DEFAULT_SHM_DIR, Paths, Place};
+use crate::shm::state::{self, State};
+use crate::shm::survey::Survey;
+use crate::shm::unlink;
+
+/// Where projects are: the root with their metadata, and the shm directory with their segments.
+/// Several of them can be used side by side; nothing is opened or made before it is asked for.
+///
+/// The default is what the Python package uses: `/tmp/cute-shm` and `/dev/shm`.
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Node, Tree};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let (root, shm) = (temp.path().join("root"), temp.path());
+/// let node = Node::new(root, shm);
+/// let mut tree = Tree::new();
+/// tree.array("x", &[1_i32, 2, 3])?;
+/// node.share("demo").persist(&tree)?;
+/// let listed = node.projects()?;
+/// assert_eq!((listed[0].name.as_str(), listed[0].arrays), ("demo", 1));
+/// assert_eq!(node.unlink("demo")?.segments, 1);
+/// assert!(node.projects()?.is_empty());
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    paths: Paths,
+}
+
+/// A project of the node.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// The metadata file; `None` when it is gone.
+    pub metadata: Option<PathBuf>,
+    /// What is to be thought of it.
+    pub state: State,
+    /// Arrays, aliases counted.
+    pub arrays: u64,
+    /// Bytes of its segments.
+    pub bytes: u64,
+    /// The user id of its owner.
+    pub owner: u32,
+}
+
+/// What an unlink took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unlinked {
+    /// Segments.
+    pub segments: u64,
+    /// Bytes of memory that they took; those that a process has attached are free when it lets go.
+    pub bytes: u64,
+}
+
+impl Node {
+    /// The projects whose metadata lies in `root` and whose segments lie in `shm_dir`. Python's reader
+    /// looks for segments in `/dev/shm` only.
+    pub fn new(root: impl Into<PathBuf>, shm_dir: impl Into<PathBuf>) -> Self {
+        Self { paths: Paths { root: root.into(), shm: shm_dir.into() } }
+    }
+
+    /// The projects whose metadata lies in `root`, with segments in `/dev/shm`: what Python's
+    /// `Project2Toml.root` sets for a whole process.
+    pub fn with_root(root: impl Into<PathBuf>) -> Self {
+        Self::new(root, DEFAULT_SHM_DIR)
+    }
+
+    /// The directories that the environment names for the command: `CUTE_SHM_ROOT`, `CUTE_SHM_DIR`; the
+    /// default ones where it says nothing.
+    pub fn from_env() -> Self {
+        let directory = |name, default| match std::env::var_os(name) {
+            Some(value) if !value.is_empty() => PathBuf::from(value),
+            _ => default,
+        };
+        let Paths { root, shm } = Paths::default();
+        Self::new(directory("CUTE_SHM_ROOT", root), directory("CUTE_SHM_DIR", shm))
+    }
+
+    /// The directory of the metadata files.
+    pub fn root(&self) -> &Path {
+        &self.paths.root
+    }
+
+    /// The directory of the segments.
+    pub fn shm_dir(&self) -> &Path {
+        &self.paths.shm
+    }
+
+    pub(super) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Every project of the root, sorted by name; not only what can be opened ([`Listed::state`]).
+    ///
+    /// # Errors
+    /// [`Kind::Permission`](crate::Kind::Permission) for a root that cannot be trusted; as the system says.
+    pub fn projects(&self) -> Result<Vec<Listed>> {
+        let place = Place::open(&self.paths)?;
+        let survey = Survey::take(&place)?;
+        let listed = |project: state::Project| Listed {
+            name: project.name().to_text(),
+            metadata: project
+                .file
+                .as_ref()
+                .and_then(|_| Some(place.root.as_ref()?.join(&project.name().metadata_file()))),
+            state: project.state,
+            arrays: project.metadata.as_ref().map_or(0, |found| found.arrays().len() as u64),
+            bytes: project.size(),
+            owner: project.uid,
+        };
+        Ok(state::judge_all(&place, &survey)?.into_iter().map(listed).collect())
+    }
+
+    /// Attaches a project, whoever made it.
+    ///
+    /// # Errors
+    /// As [`Project`] says.
+    pub fn open(&self, name: &str) -> Result<Project> {
+        Project::open(self, &ProjectName::existing(name.as_ref())?)
+    }
+
+    /// Begins to share arrays as the project `name`.
+    pub fn share(&self, name: &str) -> Share {
+        Share::new(self, name)
+    }
+
+    /// Begins to load an HDF5 file as the project `name`.
+    pub fn load_hdf5<'a>(&self, name: &str, path: impl Into<PathBuf>) -> Load<'a> {
+        Load::new(self, name, path.into())
+    }
+
+    /// Removes a project, whoever made it: metadata, segments, ledger.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is none,
+    /// [`Kind::Permission`](crate::Kind::Permission) for another user's,
+    /// [`Kind::Busy`](crate::Kind::Busy) when it is being changed for longer than two seconds.
+    pub fn unlink(&self, name: &str) -> Result<Unlinked> {
+        let place = Place::open(&self.paths)?;
+        let removed = unlink::unlink(&place, &ProjectName::existing(name.as_ref())?, false)?;
+        let bytes = removed.iter().map(|segment| segment.bytes).sum();
+        Ok(Unlinked { segments: removed.len() as u64, bytes })
+    }
+}

@@ -1,0 +1,173 @@
+//! Puts a tree of arrays into shared memory.
+
+use std::num::NonZero;
+use std::time::{Duration, Instant};
+
+use super::copy::{self, Job};
+use super::guard::{Guard, Report};
+use super::node::Node;
+use super::tree::Tree;
+use crate::Result;
+use crate::load::{Existing, Making, Request};
+use crate::shm::budget::Need;
+use crate::shm::ledger::{Lifetime, Selection};
+use crate::shm::metadata::Metadata;
+use crate::shm::name::{ProjectName, SegmentName};
+use crate::shm::place::Place;
+
+/// What is to be shared as, and how: made by [`Node::share`].
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Node, Tree};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// let numbers = [1.0_f64, 2.0];
+/// let mut tree = Tree::new();
+/// tree.array("group/numbers", &numbers)?.attr("units", "m");
+/// let report = node.share("demo").persist(&tree)?;
+/// assert_eq!((report.arrays, report.bytes), (1, 16));
+/// assert!(node.share("demo").persist(&tree).is_err(), "it exists");
+/// node.share("demo").overwrite(true).persist(&tree)?;
+/// node.unlink("demo")?;
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "nothing is shared before `hold` or `persist`"]
+pub struct Share {
+    node: Node,
+    name: String,
+    overwrite: bool,
+    mode: u32,
+    group: Option<u32>,
+    threads: usize,
+    wait: Duration,
+    grace: Duration,
+}
+
+impl Share {
+    pub(super) fn new(node: &Node, name: &str) -> Self {
+        Self {
+            node: node.clone(),
+            name: name.to_owned(),
+            overwrite: false,
+            mode: 0o600,
+            group: None,
+            threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+            wait: Duration::ZERO,
+            grace: Duration::ZERO,
+        }
+    }
+
+    /// Replaces a project of that name, which stays readable until the new one is complete.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Permission bits of segments and metadata, whatever the umask says; `0o600` unless told otherwise.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Gives segments and metadata to the group of this id.
+    pub fn group(mut self, gid: u32) -> Self {
+        self.group = Some(gid);
+        self
+    }
+
+    /// How many threads copy; as many as there are processors unless told otherwise.
+    pub fn threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = threads.get();
+        self
+    }
+
+    /// How long another process at work on the project is waited for; not at all unless told.
+    pub fn wait(mut self, limit: Duration) -> Self {
+        self.wait = limit;
+        self
+    }
+
+    /// Keeps the segments of a replaced project for so long, for readers that are just attaching.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
+    }
+
+    /// Shares the arrays until the guard is dropped, or this process ends, however it ends.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`](crate::Kind::Exists) when the project exists and is not to be overwritten;
+    /// [`Kind::NoMemory`](crate::Kind::NoMemory) when it does not fit, before anything is written;
+    /// [`Kind::Busy`](crate::Kind::Busy) when another process is at work on it;
+    /// [`Kind::Usage`](crate::Kind::Usage) for a bad name. Nothing of the new project stays then, and an
+    /// existing one is as it was.
+    pub fn hold(self, tree: &Tree<'_>) -> Result<Guard> {
+        let (place, held, report) = self.run(tree, Lifetime::Held)?;
+        Ok(Guard::new(self.node, self.name, place, held, report))
+    }
+
+    /// Shares the arrays until somebody unlinks the project, or the node reboots.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub fn persist(self, tree: &Tree<'_>) -> Result<Report> {
+        self.run(tree, Lifetime::Persistent).map(|(_, _, report)| report)
+    }
+
+    fn run(
+        &self,
+        tree: &Tree<'_>,
+        lifetime: Lifetime,
+    ) -> Result<(Place, Option<crate::load::Held>, Report)> {
+        let begun = Instant::now();
+        let request = self.request(lifetime)?;
+        let place = Place::create(self.node.paths())?;
+        let mut go_on = || Ok(begun.elapsed() < self.wait);
+        let making = Making::begin(&place, &request, &mut go_on)?;
+        let token = making.token().clone();
+        let sources = tree.sources();
+        let fill = || {
+            making.check_budget(Need::of(sources.iter().map(|s| s.nbytes() as u64)))?;
+            let segment = |n| SegmentName::new(&request.project, &token, n);
+            let jobs: Vec<_> = (0..)
+                .zip(&sources)
+                .map(|(n, source)| Job { segment: segment(n), source })
+                .collect();
+            copy::copy(&place.shm, &jobs, &request.access(), self.threads)?;
+            let root = tree.metadata(&request.project, &token);
+            Ok(Metadata { mark: None, root }.to_toml())
+        };
+        let filled = fill();
+        let held = making.end(filled, |_| ())?;
+        let report = Report {
+            metadata: place.root()?.join(&request.project.metadata_file()),
+            token: token.to_string(),
+            arrays: sources.len() as u64,
+            bytes: tree.nbytes(),
+            elapsed: begun.elapsed(),
+            skipped: Vec::new(),
+        };
+        Ok((place, held, report))
+    }
+
+    fn request(&self, lifetime: Lifetime) -> Result<Request> {
+        Ok(Request {
+            project: ProjectName::new(self.name.as_ref())?,
+            inputs: Vec::new(),
+            selection: Selection { mode: self.mode, group: self.group, ..Selection::default() },
+            lifetime,
+            existing: if self.overwrite { Existing::Replace } else { Existing::Refuse },
+            strict: false,
+            keep_going: false,
+            wait: Some(self.wait),
+            grace: self.grace,
+            job: None,
+            trace: false,
+            jobs: None,
+            numa: None,
+            verify: false,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! The loader within this process: for programs that call the library. Forking is sound only while a
+//! process has one thread, which no library can know; the price is that a file that crashes the HDF5
+//! library crashes the program.
+
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::keeper;
+use super::loader;
+use super::making::Making;
+use super::message::{Message, Planned, Sender};
+use super::process::KeeperLine;
+use super::{Observer, Outcome, Request};
+use crate::shm::place::Place;
+use crate::{Error, Kind, Result};
+
+/// Loads a project within this process; observer and `go_on` are called on the caller's thread. Between two datasets, and now and then while the file is
+/// planned, `go_on` is asked.
+///
+/// # Errors
+/// As [`super::run`]; what `go_on` returns, and [`Kind::Busy`] when it says no. Then nothing of this load
+/// stays, and an existing project is as it was.
+pub fn run_here(
+    place: &Place,
+    request: &Request,
+    observer: &mut dyn Observer,
+    go_on: &mut dyn FnMut() -> Result<bool>,
+) -> Result<Outcome> {
+    let begun = Instant::now();
+    let wait = |begun: Instant| request.wait.is_none_or(|limit| begun.elapsed() < limit);
+    let making = Making::begin(place, request, &mut || Ok(go_on()? && wait(begun)))?;
+    let token = making.token().clone();
+    let mut planned = Planned::default();
+    let mut keeper = |message: &Message| -> Result<()> {
+        if !go_on()? {
+            return Err(Error::new(Kind::Busy, "the load was cancelled"));
+        }
+        match message {
+            Message::Planned(plan) => {
+                keeper::judge_plan(request, plan, observer)?;
+                observer.planned(plan);
+                planned.clone_from(plan);
+                making.check_budget(plan.need())?;
+            }
+            Message::Looking(path) | Message::Reading(path) => observer.at(path),
+            Message::Advanced(bytes) => observer.advanced(*bytes),
+            Message::Created { segment, bytes } => {
+                observer.step(&format!("created segment {segment} ({bytes} bytes)"));
+            }
+            Message::Loaded(_) | Message::Failed(_) => {}
+        }
+        Ok(())
+    };
+    let loaded = beside(&mut keeper, |line| loader::load(request, place, &token, line));
+    let loaded = loaded.map(Option::unwrap_or_default);
+    for note in loaded.iter().flat_map(|loaded| &loaded.failed) {
+        observer.warn(note);
+    }
+    let (text, loaded) = match loaded {
+        Ok(loaded) => (Ok(loaded.metadata.clone()), loaded),
+        Err(error) => (Err(error), super::message::Loaded::default()),
+    };
+    let held = making.end(text, |record| keeper::amend_record(record, &planned, &loaded))?;
+    Ok(Outcome {
+        planned,
+        token,
+        arrays: loaded.arrays,
+        bytes: loaded.bytes,
+        failed: loaded.failed,
+        reused: false,
+        lifetime: request.lifetime,
+        elapsed: begun.elapsed(),
+        held,
+    })
+}
+
+/// Runs the loader in a thread of its own, whose messages `keeper` answers in this one: its workers may
+/// speak from any thread, and an observer need not be able to.
+fn beside<T: Send>(
+    keeper: &mut dyn FnMut(&Message) -> Result<()>,
+    load: impl FnOnce(&mut KeeperLine) -> Result<T> + Send,
+) -> Result<T> {
+    let (said, heard) = mpsc::channel::<(Message, mpsc::Sender<Result<()>>)>();
+    let gone = || Error::new(Kind::Busy, "the load was given up");
+    let sender = Sender::call(move |message| {
+        let (answer, answered) = mpsc::channel();
+        said.send((message.clone(), answer)).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())?
+    });
+    let mut line = KeeperLine::within(sender);
+    std::thread::scope(|scope| {
+        let loader = scope.spawn(move || load(&mut line));
+        for (message, answer) in heard {
+            // A loader that does not wait for the answer does not need it.
+            let _ = answer.send(keeper(&message));
+        }
+        loader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

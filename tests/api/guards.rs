@@ -1,0 +1,134 @@
+//! Locks and guards: who keeps whom out, and what goes when a guard does.
+
+use std::time::Duration;
+
+use cute_shm::{FileLock, Kind, Project, State, Tree};
+use ndarray::{Ix1, Ix2};
+
+use crate::Scene;
+
+fn share(scene: &Scene) -> cute_shm::Guard {
+    let numbers = ndarray::arr2(&[[1_i32, 2], [3, 4]]);
+    let mut tree = Tree::new();
+    tree.array("x", &numbers).unwrap();
+    tree.array("flags", &[false, true]).unwrap();
+    scene.node.share("p").hold(&tree).unwrap()
+}
+
+fn lock(scene: &Scene, name: &str) -> FileLock {
+    FileLock::new(scene.temp.path().join(name))
+}
+
+#[test]
+fn readers_share_and_a_writer_is_alone_whatever_lock_file_they_name() {
+    let scene = Scene::new();
+    let guard = share(&scene);
+    let (one, two) = (guard.open().unwrap(), guard.open().unwrap());
+    let (a, b) = (lock(&scene, "a"), lock(&scene, "b"));
+    let reading = one.read_locked(&a, Duration::ZERO).unwrap();
+    drop(two.read_locked(&b, Duration::ZERO).unwrap());
+    for name in [&a, &b] {
+        for project in [&one, &two] {
+            let refused = project.write_locked(name, Duration::ZERO).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Busy);
+        }
+    }
+    drop(reading);
+    let mut writing = one.write_locked(&a, Duration::ZERO).unwrap();
+    writing.view_mut::<i32, Ix2>("x").unwrap()[[1, 0]] = 9;
+    assert_eq!(two.read_locked(&b, Duration::ZERO).unwrap_err().kind(), Kind::Busy);
+    assert_eq!(two.array("x").unwrap().to_vec::<i32>().unwrap(), [1, 2, 9, 4]);
+    drop(writing);
+    drop(two.read_locked(&b, Duration::ZERO).unwrap());
+}
+
+#[test]
+fn a_waiter_gets_the_lock_once_it_is_free() {
+    let scene = Scene::new();
+    let guard = share(&scene);
+    let (project, name) = (guard.open().unwrap(), lock(&scene, "a"));
+    let writing = project.write_locked(&name, Duration::ZERO).unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let other = scene.node.open("p").unwrap();
+            other.read_locked(&name, Duration::from_secs(20)).map(drop)
+        });
+        std::thread::sleep(Duration::from_millis(120));
+        drop(writing);
+        waiter.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_wrong_type_or_rank_names_both() {
+    let scene = Scene::new();
+    let guard = share(&scene);
+    let project = guard.open().unwrap();
+    let reading = project.read_locked(&lock(&scene, "a"), Duration::ZERO).unwrap();
+    let said = |error: cute_shm::Error| error.to_string();
+    assert_eq!(
+        said(reading.slice::<f32>("x").unwrap_err()),
+        "array '/x' is int32 of shape (2, 2), not float32"
+    );
+    assert_eq!(
+        said(reading.view::<i32, Ix1>("x").unwrap_err()),
+        "array '/x' has shape (2, 2), not 1 axes"
+    );
+    assert_eq!(reading.slice::<bool>("flags").unwrap(), [false, true]);
+    assert_eq!(reading.slice::<i32>("y").unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn bytes_that_are_no_bool_are_refused() {
+    let scene = Scene::new();
+    let guard = share(&scene);
+    let project = guard.open().unwrap();
+    let mut writing = project.write_locked(&lock(&scene, "a"), Duration::ZERO).unwrap();
+    writing.bytes_mut("flags").unwrap()[0] = 2;
+    assert_eq!(writing.slice::<bool>("flags").unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(writing.slice_mut::<bool>("flags").unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(project.array("flags").unwrap().to_vec::<bool>().unwrap(), [true, true]);
+}
+
+#[test]
+fn a_guard_removes_what_it_holds_also_on_panic_and_not_what_came_after() {
+    let scene = Scene::new();
+    let caught = std::panic::catch_unwind(|| {
+        let _guard = share(&scene);
+        panic!("something else");
+    });
+    assert!(caught.is_err());
+    assert_eq!(scene.files(), 0);
+    let guard = share(&scene);
+    let later = [1.5_f32];
+    let mut tree = Tree::new();
+    tree.array("later", &later).unwrap();
+    scene.node.share("p").overwrite(true).persist(&tree).unwrap();
+    guard.remove().unwrap();
+    assert!(scene.node.open("p").unwrap().array("later").is_ok());
+    scene.node.unlink("p").unwrap();
+    assert_eq!(scene.files(), 0);
+}
+
+#[test]
+fn a_held_project_can_be_made_to_stay() {
+    let scene = Scene::new();
+    share(&scene).persist().unwrap();
+    assert_eq!(scene.node.projects().unwrap()[0].state, State::Live);
+    let guard_of_nothing = || {
+        scene.node.unlink("p")?;
+        let guard = share(&scene);
+        scene.node.unlink("p")?;
+        guard.persist()
+    };
+    assert_eq!(guard_of_nothing().unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(scene.files(), 0);
+}
+
+#[test]
+fn a_project_goes_from_thread_to_thread() {
+    fn sends<T: Send + Sync>() {}
+    sends::<Project>();
+    sends::<cute_shm::Guard>();
+    sends::<cute_shm::Reading<'_>>();
+}

@@ -1,0 +1,73 @@
+//! HDF5 files loaded within the test's process.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use cute_shm::{Kind, Observer, Planned, hdf5_size};
+
+use crate::Scene;
+
+fn file(scene: &Scene) -> PathBuf {
+    let path = scene.temp.path().join("x.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    file.new_dataset_builder().with_data(&numbers()).create("numbers").unwrap();
+    let group = file.create_group("group").unwrap();
+    group.new_dataset_builder().with_data(&[1_i16, 2, 3]).create("small").unwrap();
+    path
+}
+
+fn numbers() -> Vec<f64> {
+    (0..2000).map(f64::from).collect()
+}
+
+#[derive(Default)]
+struct Seen {
+    planned: u64,
+    moved: u64,
+}
+
+impl Observer for Seen {
+    fn planned(&mut self, plan: &Planned) {
+        self.planned = plan.bytes();
+    }
+    fn advanced(&mut self, bytes: u64) {
+        self.moved += bytes;
+    }
+}
+
+#[test]
+fn a_file_is_loaded_selected_and_removed_with_its_guard() {
+    let scene = Scene::new();
+    let path = file(&scene);
+    assert_eq!(hdf5_size(&path).unwrap(), 2000 * 8 + 6);
+    let mut seen = Seen::default();
+    let load = scene.node.load_hdf5("p", &path).observer(&mut seen);
+    let guard = load.exclude("/group").hold().unwrap();
+    assert_eq!((guard.report().arrays, guard.report().bytes), (1, 16000));
+    let project = guard.open().unwrap();
+    assert_eq!(project.array("numbers").unwrap().to_vec::<f64>().unwrap(), numbers());
+    assert!(project.get("group/small").is_none());
+    assert_eq!(seen.planned, 16000);
+    assert!(seen.moved <= 16000);
+    drop(guard);
+    assert_eq!(scene.files(), 0);
+}
+
+#[test]
+fn what_fails_or_is_cancelled_leaves_nothing() {
+    let scene = Scene::new();
+    let path = file(&scene);
+    let cancel = AtomicBool::new(true);
+    let error = scene.node.load_hdf5("p", &path).cancel(&cancel).persist().unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy);
+    let text = scene.temp.path().join("text");
+    std::fs::write(&text, "no HDF5").unwrap();
+    assert_eq!(scene.node.load_hdf5("p", text).persist().unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(scene.node.load_hdf5("p", "/no/where").hold().unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(scene.files(), 0);
+    scene.node.load_hdf5("p", &path).persist().unwrap();
+    assert_eq!(scene.node.load_hdf5("p", &path).persist().unwrap_err().kind(), Kind::Exists);
+    scene.node.load_hdf5("p", &path).overwrite(true).persist().unwrap();
+    scene.node.unlink("p").unwrap();
+    assert_eq!(scene.files(), 0);
+}
