@@ -202,7 +202,8 @@ fn report(place: &Place, name: &str, outcome: Outcome) -> Result<Report> {
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {
-    let options = h5::Options { select: &|_| true, seen: &mut |_| (), keep_going: false };
+    let options =
+        h5::Options { select: &|_| true, seen: &mut |_| (), keep_going: false, rows: None };
     let inventory = h5::inventory(path.as_ref(), options)?;
     let leaves = inventory.datasets.iter().flat_map(h5::Dataset::leaves);
     Ok(leaves.fold(0_u64, |sum, leaf| sum.saturating_add(leaf.nbytes())))
