@@ -40,7 +40,7 @@ def run(folder, script):
 
 
 def test_there_are_blocks_to_run():
-    assert len(COMMANDS) == 4 and len(PYTHON) == 1
+    assert len(COMMANDS) == 5 and len(PYTHON) == 1
 
 
 @pytest.mark.parametrize("number", range(len(COMMANDS)))
