@@ -5,7 +5,6 @@ pub mod doctor;
 pub mod export;
 pub mod gc;
 mod key;
-mod lifetime;
 pub mod list;
 pub mod load_hdf5;
 pub mod man;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::load_hdf5::{Args, Body};
+use super::{Args, Body};
 use crate::load::{self, Ending, Held, Ready, Signals, Watched};
 use crate::output::json::Warning;
 use crate::output::{Output, ready};

@@ -1,0 +1,157 @@
+//! The arguments of `load-hdf5` and how they are read.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::load::Numa;
+use crate::shm::rows::Rows;
+
+/// Arguments of `load-hdf5`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cute-shm load-hdf5 imagenet train.h5                hold until Ctrl-C
+  cute-shm load-hdf5 imagenet train.h5 --persistent   until it is unlinked
+  cute-shm load-hdf5 imagenet train.h5 -- python train.py
+                                                      while a command runs
+  cute-shm load-hdf5 imagenet train.h5 --until-exit $$
+                                                      until this shell ends
+  cute-shm load-hdf5 imagenet train.h5 --ensure --persistent
+                                                      unless it is there already
+  cute-shm load-hdf5 all train.h5 test.h5             groups /train and /test
+  srun --ntasks-per-node=1 cute-shm load-hdf5 big x.h5 --shard auto --ensure --persistent
+                                                      each node its share of the rows
+  cute-shm load-hdf5 all a=x.h5 b=y.h5 --include 'images/**' --dry-run")]
+pub struct Args {
+    /// The name of the project
+    pub project: OsString,
+    /// HDF5 files; several become one group each, named by the stem or as NAME=FILE
+    #[arg(required = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub files: Vec<OsString>,
+    /// Hold the project while this command runs, and exit with its status
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["persistent", "until_exit", "dry_run"])]
+    pub command: Vec<OsString>,
+    /// Return when it is loaded; the project stays until it is unlinked, or the node reboots
+    #[arg(short, long)]
+    pub persistent: bool,
+    /// Return when it is loaded; a keeper in the background removes it when this process ends
+    #[arg(long, value_name = "PID", conflicts_with = "persistent")]
+    pub until_exit: Option<u32>,
+    /// Replace an existing project once the new one is complete
+    #[arg(short, long, conflicts_with = "ensure")]
+    pub overwrite: bool,
+    /// Nothing to do when it is loaded already from the same unchanged files with the same selection
+    #[arg(long)]
+    pub ensure: bool,
+    /// Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub wait: Option<Duration>,
+    /// Only datasets whose path matches this glob (repeatable): '/train/**', 'images'
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// No datasets whose path matches this glob (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole
+    #[arg(long, value_name = "START:STOP", value_parser = Rows::parse_range, conflicts_with = "shard")]
+    pub rows: Option<Rows>,
+    /// Only share I of N of each array's rows, I from 0; auto: this node of SLURM_NNODES
+    #[arg(long, value_name = "I/N|auto", value_parser = parse_share)]
+    pub shard: Option<Share>,
+    /// As root: become this user before anything is opened; the project is the user's
+    #[arg(long, value_name = "USER")]
+    pub as_user: Option<String>,
+    /// Permissions of the segments and the metadata, in octal
+    #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = parse_mode)]
+    pub mode: u32,
+    /// Give the segments and the metadata to this group (name or number)
+    #[arg(long, value_name = "NAME", value_parser = parse_group)]
+    pub group: Option<u32>,
+    /// Say what would be loaded and whether it fits, and load nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What has no form in shared memory fails the load instead of being left out
+    #[arg(long)]
+    pub strict: bool,
+    /// Load what can be read of a damaged file; exit 10 when something could not
+    #[arg(long, conflicts_with = "strict")]
+    pub keep_going: bool,
+    /// Keep the segments of a replaced project for this long, for readers that are just attaching
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
+    pub grace: Duration,
+    /// Write a line to this descriptor when the project is ready, and close it
+    #[arg(long, value_name = "FD")]
+    pub ready_fd: Option<i32>,
+    /// With a command: where the JSON object goes (standard output is the command's)
+    #[arg(long, value_name = "FILE", requires = "command", value_hint = clap::ValueHint::FilePath)]
+    pub json_to: Option<PathBuf>,
+    /// Turn numbers into the machine's byte order: torch and others refuse `>f4`
+    #[arg(long, value_name = "ORDER")]
+    pub byte_order: Option<ByteOrder>,
+    /// Convert arrays whose path matches, as numpy's astype does (repeatable): '/images/*=float32'
+    #[arg(long, value_name = "PATTERN=DTYPE")]
+    pub dtype: Vec<String>,
+    /// Read everything once more with the HDF5 library and compare
+    #[arg(long)]
+    pub verify: bool,
+    /// Threads that read and decode [default: the processors this process may use]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Take memory from all NUMA nodes in turn (interleave), from the reader's (local), or from NODES (0,2-3)
+    #[arg(long, value_name = "interleave|local|NODES")]
+    pub numa: Option<Numa>,
+    /// Draw no progress bar
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// What `--shard` says.
+#[derive(Debug, Clone, Copy)]
+pub enum Share {
+    /// As the scheduler's environment says.
+    Auto,
+    /// This one.
+    Given(Rows),
+}
+
+/// The order of the bytes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ByteOrder {
+    /// The machine's own.
+    Native,
+}
+
+/// `I/N`, or `auto`.
+fn parse_share(text: &str) -> std::result::Result<Share, String> {
+    if text == "auto" { Ok(Share::Auto) } else { Rows::parse_shard(text).map(Share::Given) }
+}
+
+/// Seconds, with a fraction if need be.
+fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("'{text}' is no number of seconds"))
+}
+
+/// Permission bits in octal.
+fn parse_mode(text: &str) -> std::result::Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode & 0o600 == 0o600 && mode <= 0o777 => Ok(mode),
+        Ok(_) => Err("the owner must be able to read and write: 600 to 777".to_owned()),
+        Err(_) => Err(format!("'{text}' is not octal")),
+    }
+}
+
+/// A group's number from a number or a name.
+fn parse_group(text: &str) -> std::result::Result<u32, String> {
+    if let Ok(gid) = text.parse() {
+        return Ok(gid);
+    }
+    match nix::unistd::Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(format!("there is no group '{text}'")),
+    }
+}

@@ -1,0 +1,146 @@
+//! `load-hdf5`: HDF5 files into shared memory.
+
+mod args;
+mod lifetime;
+mod report;
+mod request;
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use serde::Serialize;
+
+pub use self::args::{Args, ByteOrder, Share};
+use self::report::{tell_outcome, tell_plan};
+use self::request::{check_readable, request};
+use crate::load::{self, Background, PlannedArray, Ready, Request, Side, Signals, Watched};
+use crate::output::Output;
+use crate::output::json::Warning;
+use crate::output::progress::Progress;
+use crate::shm::budget::Bound;
+use crate::shm::ledger::{Lifetime, Source};
+use crate::shm::place::Place;
+use crate::shm::rows::Rows;
+use crate::{Error, Kind, Result};
+
+/// The JSON fields of `load-hdf5`.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Body {
+    /// This node's name.
+    pub host: String,
+    /// The rows that were selected: `START:STOP`, or a share `I/N`; null for all.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub rows: Option<Rows>,
+    /// The project's name.
+    pub project: Option<String>,
+    /// Nothing was loaded: this is the plan.
+    pub dry_run: bool,
+    /// It was loaded already.
+    pub reused: bool,
+    /// Path of the metadata file.
+    pub metadata: Option<String>,
+    /// The load's token: its segments' names bear it.
+    pub token: Option<String>,
+    /// How long it lives.
+    pub lifetime: Option<Lifetime>,
+    /// Arrays, each once.
+    pub array_count: u64,
+    /// Bytes of the arrays.
+    pub size_bytes: u64,
+    /// Memory needed, every array rounded up to pages.
+    pub needed_bytes: u64,
+    /// What limits memory, the tightest first (with `--dry-run`).
+    pub bounds: Vec<Bound>,
+    /// How long it took.
+    pub elapsed_seconds: Option<f64>,
+    /// Bytes a second.
+    pub rate_bytes: Option<u64>,
+    /// The files read.
+    pub sources: Vec<Source>,
+    /// The arrays (with `--dry-run` or a selection of rows; none when it was loaded already).
+    pub arrays: Vec<PlannedArray>,
+}
+
+/// Runs `load-hdf5`.
+///
+/// # Errors
+/// As DESIGN section 4 says.
+pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    if args.command.is_empty() {
+        return start(args, output);
+    }
+    output.give_away(args.json_to.clone())?;
+    // As timeout(1) does: whoever reads our status must be able to tell our failures from the command's.
+    start(args, output).map_err(|error| match error.kind() {
+        Kind::Status(_) => error,
+        kind => {
+            let (code, word) = (kind.exit_code(), kind.code());
+            let hint = error.hint().unwrap_or("the command was not started").to_owned();
+            Error::new(Kind::Status(125), format!("{error} (code {code}, {word})")).with_hint(hint)
+        }
+    })
+}
+
+fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+    output.body.host = crate::shm::host::Host::this().name;
+    if let Some(user) = &args.as_user {
+        load::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
+    }
+    let request = request(args, output)?;
+    output.body.rows = request.selection.rows;
+    output.body.project = Some(request.project.to_text());
+    output.body.dry_run = args.dry_run;
+    for input in &request.inputs {
+        check_readable(&input.path)?;
+    }
+    let Some(pid) = args.until_exit else { return load(args, &request, None, output) };
+    let watched = Watched::open(pid)?;
+    let kept: Vec<_> = args.ready_fd.into_iter().chain([watched.as_fd().as_raw_fd()]).collect();
+    match Background::start(&kept)? {
+        Side::Keeper(ready) => load(args, &request, Some((watched, ready)), output),
+        Side::Front(background) => {
+            output.leave_to_other();
+            let mut signals = Signals::block()?;
+            signals.take_interrupts()?;
+            match background.wait(&signals)? {
+                0 => Ok(()),
+                code => Err(Error::new(Kind::Status(code), "")),
+            }
+        }
+    }
+}
+
+fn load(
+    args: &Args,
+    request: &Request,
+    until: Option<(Watched, Ready)>,
+    output: &mut Output<'_, Body>,
+) -> Result<()> {
+    let mut signals = Signals::block()?;
+    let mut progress = Progress::new(output.context, args.no_progress);
+    if args.dry_run {
+        let place = Place::open(&output.context.paths)?;
+        let planned = load::dry_run(&place, request, &mut signals, &mut progress)?;
+        tell_plan(&place, &planned, progress, output);
+        return Ok(());
+    }
+    let place = Place::create(&output.context.paths)?;
+    if let Some(warning) = &place.warning {
+        output.warn(Warning::new("root", warning.clone()));
+    }
+    let outcome = load::run(&place, request, &mut signals, &mut progress)?;
+    tell_outcome(&place, request, &outcome, progress, output)?;
+    let failed = outcome.failed.len() + outcome.planned.damaged.len();
+    let total = outcome.planned.paths.max(failed as u64);
+    let partial = (failed > 0)
+        .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
+    if let Some(partial) = &partial {
+        // Whoever waits for a held project learns it now, not when it ends.
+        output.fail(partial);
+    }
+    lifetime::live(args, &place, &signals, outcome.held, until, output)?;
+    match partial {
+        None => Ok(()),
+        Some(_) => Err(Error::new(Kind::Partial, "")),
+    }
+}

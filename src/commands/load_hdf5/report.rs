@@ -1,0 +1,116 @@
+//! What `load-hdf5` tells of a plan and of what was loaded.
+
+use super::Body;
+use crate::Result;
+use crate::load::{Outcome, Planned, Request};
+use crate::output::json::Warning;
+use crate::output::progress::Progress;
+use crate::output::{Output, text};
+use crate::shm::budget;
+use crate::shm::place::Place;
+
+pub(super) fn tell_plan(
+    place: &Place,
+    planned: &Planned,
+    progress: Progress,
+    output: &mut Output<'_, Body>,
+) {
+    let need = planned.need();
+    let bounds = budget::bounds(&place.shm);
+    let free = bounds.first().map_or(u64::MAX, |bound| bound.free_bytes);
+    let mut columns = crate::output::table::Columns::new(&["array", "shape", "dtype", ">size"], 0);
+    for array in &planned.arrays {
+        columns.row(vec![
+            text::shown(&array.path, output.context.width.is_some()),
+            text::shape(&array.shape),
+            array.dtype.clone(),
+            text::size(array.bytes),
+        ]);
+    }
+    if !columns.is_empty() {
+        let table = columns.render(output.context.width);
+        output.print(&table);
+    }
+    let arrays = text::count(planned.arrays.len() as u64, "array");
+    let fits = if need.bytes <= free { "fits" } else { "does not fit" };
+    let what = bounds.first().map_or("", |bound| &bound.what).to_owned();
+    let (needed, free) = (text::size(need.bytes), text::size(free));
+    output.line(&format!("{arrays}: {needed} needed, {free} free ({what}): it {fits}"));
+    fill(planned, progress, output);
+    output.body.bounds = bounds;
+    output.body.arrays.clone_from(&planned.arrays);
+}
+
+fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>) {
+    for warning in std::mem::take(&mut progress.warnings) {
+        output.note(warning);
+    }
+    output.body.array_count = planned.arrays.len() as u64;
+    output.body.size_bytes = planned.bytes();
+    output.body.needed_bytes = planned.need().bytes;
+    output.body.sources.clone_from(&planned.sources);
+    if output.body.rows.is_some() {
+        output.body.arrays.clone_from(&planned.arrays);
+    }
+}
+
+pub(super) fn tell_outcome(
+    place: &Place,
+    request: &Request,
+    outcome: &Outcome,
+    progress: Progress,
+    output: &mut Output<'_, Body>,
+) -> Result<()> {
+    fill(&outcome.planned, progress, output);
+    let metadata = place.root()?.join(&request.project.metadata_file());
+    let seconds = outcome.elapsed.as_secs_f64();
+    let rate = rate(outcome.bytes, seconds);
+    output.body.array_count = outcome.arrays;
+    output.body.size_bytes = outcome.bytes;
+    output.body.metadata = Some(metadata.to_string_lossy().into_owned());
+    output.body.token = Some(outcome.token.to_string());
+    output.body.lifetime = Some(outcome.lifetime);
+    output.body.reused = outcome.reused;
+    output.body.elapsed_seconds = Some(seconds);
+    output.body.rate_bytes = Some(rate);
+    warn_of_use(request, outcome, output);
+    if !output.context.quiet {
+        let (arrays, size) = (text::count(outcome.arrays, "array"), text::size(outcome.bytes));
+        let rate = text::size(rate);
+        output.line(&format!("metadata: {}", metadata.display()));
+        match outcome.reused {
+            true => output.line(&format!("already loaded: {arrays}, {size}")),
+            false => output.line(&format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)")),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes a second.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn rate(bytes: u64, seconds: f64) -> u64 {
+    (bytes as f64 / seconds.max(1e-9)) as u64
+}
+
+/// What the stock Python reader will stumble over.
+fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
+    const USUAL_LIMIT: u64 = 1024;
+    if outcome.arrays > USUAL_LIMIT / 2 {
+        output.warn(Warning::new(
+            "descriptors",
+            format!(
+                "{} arrays: the Python reader opens one file each; raise its limit with 'ulimit -n {}'",
+                outcome.arrays,
+                outcome.arrays.saturating_mul(2).next_power_of_two().max(4096)
+            ),
+        ));
+    }
+    for (shift, class) in [(3, "the group"), (0, "others")] {
+        if (request.selection.mode >> shift) & 0o6 == 0o4 {
+            output.warn(Warning::new(
+                "mode",
+                format!("{class} may read but not write: the stock Python reader opens read-write and fails"),
+            ));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! From arguments to what is asked of the loader; the usual mistakes are told before it is started.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Args, Body, Share};
+use crate::load::{Existing, Input, Request};
+use crate::output::Output;
+use crate::shm::ledger::{Lifetime, Selection};
+use crate::shm::name::ProjectName;
+use crate::shm::rows::Rows;
+use crate::{Error, Kind, Result};
+
+pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
+    Ok(Request {
+        project: ProjectName::new(&args.project)?,
+        inputs: inputs(&args.files)?,
+        selection: Selection {
+            include: args.include.clone(),
+            exclude: args.exclude.clone(),
+            rows: rows(args, output)?,
+            native: args.byte_order.is_some(),
+            dtypes: args.dtype.clone(),
+            mode: args.mode,
+            group: args.group,
+        },
+        lifetime: if args.persistent { Lifetime::Persistent } else { Lifetime::Held },
+        existing: match (args.ensure, args.overwrite) {
+            (true, _) => Existing::Ensure,
+            (false, true) => Existing::Replace,
+            (false, false) => Existing::Refuse,
+        },
+        strict: args.strict,
+        keep_going: args.keep_going,
+        wait: args.wait.or((!args.ensure).then_some(Duration::ZERO)),
+        grace: args.grace,
+        job: output.context.job.clone(),
+        trace: output.context.verbose > 1,
+        jobs: args.jobs,
+        numa: args.numa.clone(),
+        verify: args.verify,
+    })
+}
+
+/// The selection of rows; `auto` is resolved here, so that the ledger tells which share it is.
+fn rows(args: &Args, output: &Output<'_, Body>) -> Result<Option<Rows>> {
+    match args.shard {
+        None => Ok(args.rows),
+        Some(Share::Given(rows)) => Ok(Some(rows)),
+        Some(Share::Auto) => output.context.share.map(Some).ok_or_else(|| {
+            Error::new(Kind::Usage, "--shard auto needs SLURM_NODEID and SLURM_NNODES")
+                .with_hint("run it with srun --ntasks-per-node=1, or give --shard I/N")
+        }),
+    }
+}
+
+/// The files with their groups: none for a single one, else the stem or the name given.
+fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for file in files {
+        let (name, path) = named(file);
+        let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let group = name.or_else(|| if files.len() > 1 { stem() } else { None });
+        if let Some(group) = &group {
+            if group.contains('/') || group.is_empty() || group == "shm_name" {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!("'{group}' cannot be the name of a group"),
+                ));
+            }
+            if inputs.iter().any(|input| input.group.as_ref() == Some(group)) {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!("two files would become the group '{group}'"),
+                )
+                .with_hint("name them: first=a/x.h5 second=b/x.h5"));
+            }
+        }
+        inputs.push(Input { path, group });
+    }
+    Ok(inputs)
+}
+
+/// `NAME=FILE`, unless there is a file of that whole name.
+fn named(file: &OsString) -> (Option<String>, PathBuf) {
+    let whole = PathBuf::from(file);
+    match file.to_str().and_then(|text| text.split_once('=')) {
+        Some((name, path)) if !name.contains('/') && !whole.exists() => {
+            (Some(name.to_owned()), path.into())
+        }
+        _ => (None, whole),
+    }
+}
+
+/// The usual mistakes, told before anything is started.
+pub(super) fn check_readable(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let cannot = |e| Error::io(format!("cannot open '{shown}'"), e).about(path.to_string_lossy());
+    let stat = std::fs::metadata(path).map_err(cannot)?;
+    if stat.is_dir() {
+        return Err(Error::new(
+            Kind::Corrupt,
+            format!("'{shown}' is a directory, not an HDF5 file"),
+        )
+        .about(path.to_string_lossy()));
+    }
+    std::fs::File::open(path).map_err(cannot).map(drop)
+}
