@@ -32,7 +32,8 @@ pub struct Source<'a> {
 pub(super) enum Data<'a> {
     /// Elements in row-major order, without gaps.
     Bytes(&'a [u8]),
-    /// Any other layout, with one axis at least.
+    /// Any other layout, with one axis at least. Only views of ndarray have one.
+    #[cfg_attr(not(feature = "ndarray"), allow(dead_code))]
     Rows(Box<dyn Rows + 'a>),
 }
 
