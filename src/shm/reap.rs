@@ -170,14 +170,17 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
             keep(&format!("{}, and its root cannot be seen from here", why()))
         }
         State::Detached if options.repair => Ok((Action::Repair, why())),
-        State::Detached => keep(&format!("{} (--repair restores it)", why())),
+        State::Detached => {
+            let reason = format!("{} (--repair restores it, --older-than reaps it)", why());
+            decide_old(place, project, options, reason)
+        }
         State::Orphan if options.orphans => Ok(decide_orphan(place, project, options)),
         State::Orphan => keep(&format!("{} (--orphans reaps what nobody has)", why())),
         State::Live if project.changing => keep("somebody changes it just now"),
         State::Live if project.unfinished => {
             Ok((Action::Recover, "an interrupted change left something".to_owned()))
         }
-        State::Live => decide_old(place, project, options),
+        State::Live => decide_old(place, project, options, "it is live".to_owned()),
         State::Foreign | State::Elsewhere => keep(&why()),
         State::Loading | State::Removing => keep("somebody is at it"),
     }
@@ -215,17 +218,23 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action
     }
 }
 
-fn decide_old(place: &Place, project: &Project, options: &Options) -> Result<(Action, String)> {
-    let live = || "it is live".to_owned();
+/// A project that is there, live or without its metadata, goes only on demand: when it is persistent, old,
+/// and nobody has it. Else it is kept for the reason `kept`.
+fn decide_old(
+    place: &Place,
+    project: &Project,
+    options: &Options,
+    kept: String,
+) -> Result<(Action, String)> {
     let (Some(limit), Some(record)) = (options.older_than, project.record()) else {
-        return Ok((Action::Keep, live()));
+        return Ok((Action::Keep, kept));
     };
     let Ok(created) = record.created.parse::<jiff::Timestamp>() else {
-        return Ok((Action::Keep, live()));
+        return Ok((Action::Keep, kept));
     };
     let age = jiff::Timestamp::now().as_second() - created.as_second();
     if record.lifetime != Lifetime::Persistent || age < limit {
-        return Ok((Action::Keep, live()));
+        return Ok((Action::Keep, kept));
     }
     if is_used(place, project)? {
         return Ok((Action::Keep, format!("it is {age} s old, but a process has it open")));

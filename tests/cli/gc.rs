@@ -241,13 +241,23 @@ p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free n
 }
 
 #[test]
+fn a_detached_project_whose_root_is_gone_can_still_be_removed() {
+    let sandbox = Sandbox::with_project();
+    fs::remove_dir_all(sandbox.root()).unwrap();
+    assert_eq!(sandbox.run(&["gc", "--broken", "--orphans", "--min-age", "0"]).code(), 0);
+    assert_ne!(sandbox.in_shm(), [""; 0]);
+    assert_eq!(sandbox.run(&["gc", "--older-than", "0s"]).code(), 0);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
 fn detached_projects_are_repaired_on_demand() {
     let sandbox = Sandbox::with_project();
     let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
     fs::remove_file(sandbox.metadata("p")).unwrap();
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (detached): its metadata file is gone (--repair restores it)
+skipped p (detached): its metadata file is gone (--repair restores it, --older-than reaps it)
 nothing to reap
 --- exit 0
 
