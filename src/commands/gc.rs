@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Surroundings, unlink::Entry};
+use super::unlink::Entry;
+use crate::context::Context;
 use crate::output::{Output, text};
 use crate::shm::attached::Attached;
 use crate::shm::jobs::{Ended, Which};
@@ -166,7 +167,7 @@ fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 /// What is known of ended jobs. The restart count is that of the epilog that calls us, if one does.
-fn ended(args: &Args, context: Surroundings<'_>) -> Option<Ended> {
+fn ended(args: &Args, context: &Context) -> Option<Ended> {
     let before = args.before.unwrap_or_else(jiff::Timestamp::now);
     if let Some(id) = &args.job {
         let own = context.job.as_ref().is_some_and(|job| job.id == *id);
@@ -179,7 +180,7 @@ fn ended(args: &Args, context: Surroundings<'_>) -> Option<Ended> {
     Some(Ended { which: Which::AllBut(ids), before })
 }
 
-fn options(args: &Args, context: Surroundings<'_>) -> Options {
+fn options(args: &Args, context: &Context) -> Options {
     Options {
         broken: args.broken,
         orphans: args.orphans,

@@ -17,7 +17,6 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::context::Context;
 use crate::output::Output;
 use crate::output::json::{self, Warning};
 use crate::shm::attached::Attached;
@@ -75,7 +74,7 @@ fn describe(
         missing_count: project.missing.len(),
         size_bytes: project.size(),
         resident_bytes: project.resident(),
-        attached_pids: attached.and_then(|attached| attached.to_project(place, project)),
+        attached_pids: attached.and_then(|attached| attached.to_project(project)),
         arrays: full.then(|| {
             let missing: std::collections::HashSet<_> =
                 project.missing.iter().map(crate::shm::name::SegmentName::to_text).collect();
@@ -103,15 +102,9 @@ fn names(given: &[OsString]) -> Result<Vec<ProjectName>> {
 }
 
 /// Several targets, some of which failed: the one error that decides the exit code.
-fn partial(failed: usize, total: usize, first: Option<Kind>) -> Result<()> {
+fn partial(failed: usize, total: usize) -> Result<()> {
     match failed {
         0 => Ok(()),
-        _ if failed == total && total == 1 => {
-            Err(Error::new(first.unwrap_or(Kind::Io), "nothing was done"))
-        }
         _ => Err(Error::new(Kind::Partial, format!("{failed} of {total} failed"))),
     }
 }
-
-/// The context, for commands that need nothing else.
-pub(crate) type Surroundings<'a> = &'a Context;

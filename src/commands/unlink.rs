@@ -120,7 +120,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             }
         }
     }
-    partial(failed, names.len(), None)
+    partial(failed, names.len())
 }
 
 fn one(place: &Place, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {

@@ -31,14 +31,18 @@ impl PathFilter {
 
 /// One glob on paths, as `--include` has them.
 pub fn glob(text: &str) -> std::result::Result<Glob, globset::Error> {
-    let anchored = match text.starts_with('/') {
-        true => text.trim_end_matches('/').to_owned(),
-        false => format!("**/{}", text.trim_end_matches('/')),
-    };
-    GlobBuilder::new(&format!("{anchored}{{,/**}}"))
+    GlobBuilder::new(&format!("{}{{,/**}}", anchored(text)))
         .literal_separator(true)
         .empty_alternates(true)
         .build()
+}
+
+/// A glob without a leading `/` matches at any depth.
+fn anchored(glob: &str) -> String {
+    match glob.starts_with('/') {
+        true => glob.trim_end_matches('/').to_owned(),
+        false => format!("**/{}", glob.trim_end_matches('/')),
+    }
 }
 
 fn set(globs: &[String]) -> Result<GlobSet> {
@@ -48,10 +52,7 @@ fn set(globs: &[String]) -> Result<GlobSet> {
     };
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        let anchored = match glob.starts_with('/') {
-            true => glob.trim_end_matches('/').to_owned(),
-            false => format!("**/{}", glob.trim_end_matches('/')),
-        };
+        let anchored = anchored(glob);
         for pattern in [anchored.clone(), format!("{anchored}/**")] {
             set.add(GlobBuilder::new(&pattern).literal_separator(true).build().map_err(bad)?);
         }

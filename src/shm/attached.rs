@@ -62,8 +62,7 @@ impl Attached {
     }
 
     /// The processes that have any segment of `project`; `None` when some may be hidden from us.
-    pub fn to_project(&self, place: &Place, project: &Project) -> Option<Vec<u32>> {
-        let _ = place;
+    pub fn to_project(&self, project: &Project) -> Option<Vec<u32>> {
         let inodes =
             project.present.values().chain(project.leftovers.values()).map(|stat| stat.ino);
         let pids: BTreeSet<u32> =
