@@ -1,0 +1,160 @@
+"""README.md, docs/recipes.md and docs/faq.md do what they say, block by block (pages.py has the rules);
+every page's links lead somewhere."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from conftest import in_shared_memory
+from pages import KINDS, REPOSITORY, Page, all_pages
+
+TESTED = [Page(REPOSITORY / name) for name in ("README.md", "docs/recipes.md", "docs/faq.md")]
+SECTIONS = [(page.name, head, blocks) for page in TESTED for head, blocks in page.sections()]
+ROOT_OF_PYTHON = "import os, pathlib, cute_shm\ncute_shm.Project2Toml.root = pathlib.Path(os.environ['CUTE_SHM_ROOT'])\n"
+
+
+@pytest.fixture
+def folder(tmp_path, cli):
+    """A user's folder: a file to load, the examples, the command and Python on PATH."""
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        temperature = file.create_dataset("station/temperature", data=np.linspace(-5, 30, 1000))
+        temperature.attrs["units"] = "degC"
+        file["station/label"] = np.arange(1000) % 2
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cute-shm").symlink_to(cli.binary)
+    python = tmp_path / "bin" / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    # The Python package knows no CUTE_SHM_ROOT.
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(ROOT_OF_PYTHON)
+    return tmp_path
+
+
+@pytest.fixture
+def unique(tag):
+    """Makes the pages' project names this test's own: they lie in the real shared memory."""
+    return lambda text: re.sub(r"\b(weather|both)\b", rf"{tag}\1", text)
+
+
+def run(folder, *command):
+    environment = dict(os.environ, PATH=f"{folder / 'bin'}:{os.environ['PATH']}", CUTE_SHM_ROOT=str(folder / "root"))
+    environment["PYTHONPATH"] = os.pathsep.join([str(folder / "site"), *environment.get("PYTHONPATH", "").split(os.pathsep)])
+    for name in ("CUTE_SHM_DIR", "CUTE_SHM_JOB", "HDF5_USE_FILE_LOCKING"):
+        environment.pop(name, None)
+    return subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+def missing(block):
+    """What it needs and this machine lacks."""
+    return [name for name in block.needs if not (shutil.which(name) or importlib.util.find_spec(name))]
+
+
+def perform(block, folder, unique):
+    """Does what the block is for."""
+    text = unique(block.text)
+    if block.kind.startswith("sh"):
+        done = run(folder, "bash", "-n", "-c", text)
+        assert done.returncode == 0, f"line {block.line}: {done.stderr}"
+    if block.kind == "sh run":
+        done = run(folder, "bash", "-eo", "pipefail", "-c", text)
+        assert done.returncode == block.status, f"line {block.line} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    elif block.kind == "python" and block.file:
+        (folder / block.file).write_text(text)
+    elif block.kind == "python":
+        done = run(folder, sys.executable, "-c", text)
+        assert done.returncode == 0, f"line {block.line}: {done.stderr}"
+
+
+@pytest.mark.parametrize("page, head, blocks", SECTIONS, ids=[f"{page}: {head}" for page, head, _ in SECTIONS])
+def test_a_section_does_what_it_says(folder, unique, tag, page, head, blocks):
+    without = []
+    try:
+        for block in blocks:
+            if block.kind == "python":
+                compile(block.text, f"{page}:{block.line}", "exec")
+            if lacking := missing(block):
+                without.append(f"line {block.line} needs {', '.join(lacking)}")
+                continue
+            perform(block, folder, unique)
+        left = json.loads(run(folder, "cute-shm", "list", "--json").stdout)["projects"]
+        assert not left, f"the section leaves {[project['name'] for project in left]}"
+    finally:
+        for name in ("weather", "both"):
+            run(folder, "cute-shm", "unlink", "--force", tag + name)
+    assert not in_shared_memory(tag)
+    if without:
+        pytest.skip(f"not everything ran: {'; '.join(without)}")
+
+
+def test_every_block_says_what_it_is():
+    for page in TESTED:
+        blocks = page.blocks()
+        assert page.text.count("```") == 2 * len(blocks), f"{page.name} has a fence that is not closed"
+        for block in blocks:
+            assert block.kind in KINDS, f"{page.name}:{block.line} has a block of kind '{block.kind}'"
+    assert sum(block.kind == "sh run" for page in TESTED for block in page.blocks()) > 20
+
+
+def test_a_python_file_is_run_by_a_later_block():
+    for page, _, blocks in SECTIONS:
+        for number, block in enumerate(blocks):
+            if block.file:
+                users = [later for later in blocks[number + 1:] if later.kind == "sh run" and block.file in later.text]
+                assert users and all(set(block.needs) <= set(user.needs) for user in users), f"{page}:{block.line}"
+
+
+def lost_links(page):
+    """The links of a page to files, or to headings of pages, that are not there."""
+    lost = []
+    for target in page.links():
+        file, _, anchor = target.partition("#")
+        path = (page.path.parent / file).resolve() if file else page.path
+        if not re.match(r"[a-z]+:", target) and not (path.exists() and (not anchor or anchor in Page(path).anchors())):
+            lost.append(target)
+    return lost
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
+def test_links_and_shell_syntax_of(page, tmp_path):
+    assert not lost_links(page)
+    for block in page.blocks():
+        if block.kind.startswith(("sh", "bash")):
+            done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True)
+            assert done.returncode == 0, f"{page.name}:{block.line}: {done.stderr}"
+
+
+def test_the_readme_leads_to_every_page_of_the_documentation():
+    linked = {(REPOSITORY / target.partition("#")[0]).resolve() for target in TESTED[0].links()}
+    left_out = [page.name for page in all_pages() if page.path.parent.name == "docs" and page.path not in linked]
+    assert not left_out, f"README.md links to none of {left_out}"
+
+
+def test_the_architecture_names_what_is_there():
+    text = Page(REPOSITORY / "docs/architecture.md").text
+    named = {name for name in re.findall(r"`((?:src|tests)[/\w.]*)`", text)}
+    assert len(named) > 40
+    lost = [name for name in sorted(named) if not (REPOSITORY / name).exists()]
+    assert not lost, f"docs/architecture.md names {lost}, which are not there"
+    tree = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "src").iterdir()}
+    assert tree <= named, f"docs/architecture.md says nothing of {sorted(tree - named)}"
+
+
+def test_a_lost_link_and_a_block_of_no_kind_are_found(tmp_path):
+    page = Page(tmp_path / "page.md")
+    page.path.write_text(
+        "# One `of` two\n[a](page.md#one-of-two) [b](#two) [c](no.md) ![d](no.svg) `[e](none)` [f](https://x.y/z)\n"
+        "## It's it\n```sh\n[g](h)\n```\n[i](#its-it)\n```sh run fails 3 needs=x\nls\n```\n", encoding="utf-8")
+    assert lost_links(page) == ["#two", "no.md", "no.svg"]
+    bare, run_block = page.blocks()
+    assert (bare.kind, bare.line) == ("sh", 4) and bare.kind not in KINDS
+    assert (run_block.kind, run_block.status, run_block.needs) == ("sh run", 3, ["x"])
+    assert [head for head, _ in page.sections()] == ["It's it"]
