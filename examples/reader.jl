@@ -64,7 +64,7 @@ function main(metadata)
         array = attach(entry)
         shape = join(entry["shape"], ", ")
         if eltype(array) <: Number
-            println("$path $(entry["dtype"]) ($shape) sum $(sum(ComplexF64, array) |> real)")
+            println("$path $(entry["dtype"]) ($shape) sum $(real(sum(ComplexF64, array; init = 0)))")
         else
             first = isempty(array) ? "" : text(array[1])
             println("$path $(entry["dtype"]) ($shape) first $(repr(first))")

@@ -138,6 +138,13 @@ def test_the_readme_leads_to_every_page_of_the_documentation():
     assert not left_out, f"README.md links to none of {left_out}"
 
 
+def test_the_figures_of_the_readme_are_those_of_the_performance_page():
+    measured = Page(REPOSITORY / "docs/performance.md").text
+    figures = re.findall(r"\| (\d+\.\d+) s ", TESTED[0].text)
+    assert len(figures) >= 6
+    assert not [figure for figure in figures if f"| {figure} s |" not in measured]
+
+
 def test_the_architecture_names_what_is_there():
     text = Page(REPOSITORY / "docs/architecture.md").text
     named = {name for name in re.findall(r"`((?:src|tests)[/\w.]*)`", text)}
