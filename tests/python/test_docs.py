@@ -12,6 +12,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import tomli
 from conftest import in_shared_memory
 from pages import KINDS, REPOSITORY, Page, all_pages
 
@@ -124,12 +125,17 @@ def lost_links(page):
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
-def test_links_and_shell_syntax_of(page, tmp_path):
+def test_links_and_syntax_of(page):
     assert not lost_links(page)
     for block in page.blocks():
+        assert block.kind, f"{page.name}:{block.line} does not say what it is"
         if block.kind.startswith(("sh", "bash")):
             done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True)
             assert done.returncode == 0, f"{page.name}:{block.line}: {done.stderr}"
+        elif block.kind == "python":
+            compile(block.text, f"{page.name}:{block.line}", "exec")
+        elif block.kind == "toml":
+            tomli.loads(block.text)
 
 
 def test_the_readme_leads_to_every_page_of_the_documentation():
