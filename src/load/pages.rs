@@ -6,8 +6,10 @@ use std::path::Path;
 /// How large pages are got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
-    /// As the file system does by itself: small ones, or huge ones for every file.
-    Usual,
+    /// One by one, as the file system does by itself.
+    Small,
+    /// Huge ones for every file that is long enough (`huge=always`, `huge=within_size`).
+    Huge,
     /// Huge ones only in mappings that ask for them (`huge=advise`).
     Advised,
 }
@@ -18,7 +20,7 @@ impl Pages {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let forced = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
             .is_ok_and(|text| text.contains("[deny]"));
-        if forced || !directory.is_absolute() { Self::Usual } else { Self::parse(&mounts, dev) }
+        if forced || !directory.is_absolute() { Self::Small } else { Self::parse(&mounts, dev) }
     }
 
     /// Source: proc(5): the third field is the device, after `-` come type, source and options.
@@ -28,10 +30,14 @@ impl Pages {
             let (front, back) = line.split_once(" - ")?;
             (front.split(' ').nth(2)? == device).then(|| back.split(' ').nth(2))?
         });
-        let advised = options
-            .next_back()
-            .is_some_and(|options| options.split(',').any(|option| option == "huge=advise"));
-        if advised { Self::Advised } else { Self::Usual }
+        let asked = |options: &str| {
+            options.split(',').find_map(|option| match option.strip_prefix("huge=")? {
+                "advise" => Some(Self::Advised),
+                "always" | "within_size" => Some(Self::Huge),
+                _ => None,
+            })
+        };
+        options.next_back().and_then(asked).unwrap_or(Self::Small)
     }
 }
 
@@ -44,7 +50,7 @@ mod tests {
         let mounts = "22 1 0:5 / /dev/shm rw - tmpfs tmpfs rw,size=1k,huge=advise\n\
                       23 1 0:6 / /x rw shared:1 - tmpfs tmpfs rw,huge=always\n";
         assert_eq!(Pages::parse(mounts, libc::makedev(0, 5)), Pages::Advised);
-        assert_eq!(Pages::parse(mounts, libc::makedev(0, 6)), Pages::Usual);
-        assert_eq!(Pages::parse("", 0), Pages::Usual);
+        assert_eq!(Pages::parse(mounts, libc::makedev(0, 6)), Pages::Huge);
+        assert_eq!(Pages::parse("", 0), Pages::Small);
     }
 }

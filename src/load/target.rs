@@ -1,9 +1,9 @@
-//! A segment that workers fill together: memory is reserved piece by piece as it is needed, so that the
-//! kernel allocates pages of several segments at once while others read and decode.
+//! A segment that workers fill together: memory is taken part by part as it is needed, so that the
+//! kernel allocates pages for several workers at once while others read and decode.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::pages::Pages;
 use crate::shm::map::Filling;
@@ -15,6 +15,11 @@ pub const PIECE: u64 = 8 << 20;
 /// Smaller segments never get huge pages: they would waste most of one.
 const HUGE: u64 = 2 << 20;
 
+/// Bytes that are written in one turn.
+const PART: usize = 256 << 10;
+/// Shorter writes wait for their turn: a mapping for each would cost more.
+const MAPPED: usize = 64 << 10;
+
 /// A segment being filled.
 #[derive(Debug)]
 pub struct Target<'a> {
@@ -25,6 +30,8 @@ pub struct Target<'a> {
     pieces: Vec<Mutex<bool>>,
     /// Start and end of every window that is open.
     windows: Mutex<BTreeMap<u64, u64>>,
+    /// Held by the worker that writes: the kernel lets one in at a time.
+    turn: Mutex<()>,
 }
 
 impl<'a> Target<'a> {
@@ -41,13 +48,14 @@ impl<'a> Target<'a> {
             pages,
             pieces: (0..count).map(|_| Mutex::new(false)).collect(),
             windows: Mutex::default(),
+            turn: Mutex::default(),
         })
     }
 
     /// A segment that one write will fill.
     pub fn small(segment: NewSegment<'a>, len: u64) -> Self {
-        let (pieces, windows) = (Vec::new(), Mutex::default());
-        Self { segment, len, pages: Pages::Usual, pieces, windows }
+        let (windows, turn) = (Mutex::default(), Mutex::default());
+        Self { segment, len, pages: Pages::Small, pieces: Vec::new(), windows, turn }
     }
 
     /// Fills a small segment; nobody can map an empty one, so that it gets one byte at least.
@@ -58,13 +66,42 @@ impl<'a> Target<'a> {
         self.segment.write_at(0, if bytes.is_empty() { &[0] } else { bytes })
     }
 
-    /// Writes `bytes` at `offset`, whose memory is reserved before.
+    /// Writes `bytes` at `offset`.
+    ///
+    /// Small pages are most of the time of a load. Writing takes and fills them in one go, faster than a
+    /// reservation before it, but behind the file's lock; page faults are slower, but know no lock. So
+    /// one worker writes, and those who would wait for it take theirs by faults.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.reserve(offset, self.end(offset, bytes.len())?)?;
-        self.segment.write_at(offset, bytes)
+        let end = self.end(offset, bytes.len())?;
+        if self.pages != Pages::Small {
+            self.reserve(offset, end)?;
+            return self.segment.write_at(offset, bytes);
+        }
+        for (part, bytes) in (offset..end).step_by(PART).zip(bytes.chunks(PART)) {
+            match self.turn.try_lock() {
+                Err(TryLockError::WouldBlock) if bytes.len() >= MAPPED => {
+                    self.map_in(part, bytes)?
+                }
+                _turn => self.segment.write_at(part, bytes)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes memory by page faults and fills it.
+    fn map_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let mut window = self.open(offset, offset + bytes.len() as u64)?;
+        match window.filling.populate() {
+            Ok(()) => window.write(offset, bytes),
+            // Linux before 5.14 cannot take memory that way.
+            Err(error) if error.errno() == Some(libc::EINVAL) => {
+                self.segment.write_at(offset, bytes)
+            }
+            Err(error) => Err(self.segment.full(error)),
+        }
     }
 
     /// Compares what is there with `bytes`, by way of `buffer`.
@@ -86,6 +123,10 @@ impl<'a> Target<'a> {
     pub fn window(&self, offset: u64, len: usize) -> Result<Window<'_, 'a>> {
         let end = self.end(offset, len)?;
         self.reserve(offset, end)?;
+        self.open(offset, end)
+    }
+
+    fn open(&self, offset: u64, end: u64) -> Result<Window<'_, 'a>> {
         let mut windows = unlocked(&self.windows);
         let before = windows.range(..end).next_back();
         if before.is_some_and(|(_, &other)| other > offset) {
@@ -93,7 +134,7 @@ impl<'a> Target<'a> {
         }
         windows.insert(offset, end);
         drop(windows);
-        let window = Filling::map_part(self.segment.file(), offset, len as u64);
+        let window = Filling::map_part(self.segment.file(), offset, end - offset);
         if window.is_err() {
             unlocked(&self.windows).remove(&offset);
         }
@@ -110,8 +151,8 @@ impl<'a> Target<'a> {
     /// # Errors
     /// As [`Self::write`].
     pub fn finish(self) -> Result<NewSegment<'a>> {
-        if !self.pieces.is_empty() {
-            self.reserve(0, self.len.max(1))?;
+        if !self.pieces.is_empty() && !self.segment.is_whole()? {
+            self.segment.reserve_part(0, self.len.max(1))?;
         }
         Ok(self.segment)
     }

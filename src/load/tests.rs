@@ -170,7 +170,7 @@ fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
     let token = Token::random().unwrap();
     let target = |(number, piece): (usize, &super::plan::Piece)| {
         let name = SegmentName::new(&project, &token, number as u64);
-        Target::new(NewSegment::create(shm, name).unwrap(), piece.bytes, Pages::Usual).unwrap()
+        Target::new(NewSegment::create(shm, name).unwrap(), piece.bytes, Pages::Small).unwrap()
     };
     let targets: Vec<_> = plan.pieces.iter().enumerate().map(target).collect();
     let file = Arc::new(File::open(path).unwrap());

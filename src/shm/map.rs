@@ -54,18 +54,33 @@ impl Filling {
     /// As the system says.
     pub fn reserve_huge(file: &File, offset: u64, len: u64) -> Result<()> {
         let part = Self::map_part(file, offset, len)?;
-        let Some(map) = &part.0 else { return Ok(()) };
-        // A kernel without huge pages refuses the advice, which is no failure.
-        let _ = map.advise(Advice::HugePage);
-        let cannot = |e| Error::io(format!("cannot reserve {len} bytes of shared memory"), e);
+        if let Some(map) = &part.0 {
+            // A kernel without huge pages refuses the advice, which is no failure.
+            let _ = map.advise(Advice::HugePage);
+        }
+        match part.populate() {
+            // Linux before 5.14 does not know the advice.
+            Err(error) if error.errno() == Some(libc::EINVAL) => allocate(file, offset, len)
+                .map_err(|e| Error::io(format!("cannot reserve {len} bytes of shared memory"), e)),
+            done => done,
+        }
+    }
+
+    /// Takes the memory of what is mapped. Full memory is `EFAULT`, not a signal.
+    ///
+    /// # Errors
+    /// As the system says; `EINVAL` from Linux before 5.14.
+    pub fn populate(&self) -> Result<()> {
+        let Some(map) = &self.0 else { return Ok(()) };
         loop {
             match map.advise(Advice::PopulateWrite) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                // Linux before 5.14 does not know the advice.
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                    return allocate(file, offset, len).map_err(cannot);
+                done => {
+                    return done.map_err(|e| {
+                        let bytes = map.len();
+                        Error::io(format!("cannot reserve {bytes} bytes of shared memory"), e)
+                    });
                 }
-                done => return done.map_err(cannot),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Segments: created exclusively, reserved before anything is written, removed unless they are kept.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -95,6 +95,17 @@ impl<'a> NewSegment<'a> {
         self.file.write_all_at(bytes, offset).map_err(|e| {
             self.full(Error::io(format!("cannot write to segment '{}'", self.name), e))
         })
+    }
+
+    /// Whether every byte of it has memory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn is_whole(&self) -> Result<bool> {
+        let cannot = |e| Error::io(format!("cannot look at segment '{}'", self.name), e);
+        let stat = self.file.metadata().map_err(cannot)?;
+        // stat(2): in units of 512 bytes.
+        Ok(stat.blocks().saturating_mul(512) >= stat.len())
     }
 
     /// An error that, if it says that memory is full, says so to the user.

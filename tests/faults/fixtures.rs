@@ -46,3 +46,14 @@ pub fn sparse(path: &Path, bytes: usize) -> PathBuf {
     dataset.create("zeros").unwrap();
     path.to_owned()
 }
+
+/// `mib` MiB in two datasets, one contiguous, one in chunks.
+pub fn large(path: &Path, value: i64, mib: usize) -> PathBuf {
+    let file = hdf5::File::create(path).expect("an HDF5 file");
+    let data = vec![value; (mib << 20) / 16];
+    let contiguous = file.new_dataset::<i64>().shape(data.len()).create("contiguous");
+    contiguous.unwrap().write_raw(&data).unwrap();
+    let chunked = file.new_dataset::<i64>().shape(data.len()).chunk(1 << 17).create("chunked");
+    chunked.unwrap().write_raw(&data).unwrap();
+    path.to_owned()
+}

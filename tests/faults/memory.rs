@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
 
 use super::fixtures;
 use super::process::Process;
 use super::sandbox::{Sandbox, load_args};
-use super::support::{figure, is_root, skip};
+use super::support::{figure, is_root, skip, until};
 
 const PAGE: u64 = 4096;
 
@@ -158,6 +159,60 @@ fn no_inodes() {
         "load of 64 arrays into a tmpfs of 2 to 75 inodes",
         format!("{refused} refused, {loaded} loaded"),
         "exit 5 or a whole project, nothing left",
+    );
+}
+
+/// Takes all that is left, once a segment is there.
+fn fill_meanwhile(shm: &Path) -> fs::File {
+    let filler = fs::File::create(shm.join("filler")).expect("a file");
+    let others = || fs::read_dir(shm).expect("to list").count() > 1;
+    until("a segment", others);
+    let (mut at, mut step) = (0, 8 << 20);
+    while step >= i64::try_from(PAGE).expect("a page") {
+        match fallocate(&filler, FallocateFlags::empty(), at, step) {
+            Ok(()) => at += step,
+            Err(_) => step /= 2,
+        }
+    }
+    filler
+}
+
+#[test]
+fn memory_that_others_take_meanwhile() {
+    if !is_root("memory_that_others_take_meanwhile") {
+        return;
+    }
+    let (mut refused, mut loaded) = (0, 0);
+    for huge in ["never", "advise", "within_size", "always"] {
+        let sandbox = Sandbox::tmpfs(&format!("size=80m,huge={huge}"));
+        let file = fixtures::large(&sandbox.path("large.h5"), 1, 64);
+        let before = free(&sandbox.shm);
+        sandbox.load("p", &file, &["--jobs", "4"]).expect(0);
+        assert_eq!(sandbox.whole("p"), Some(1));
+        sandbox.run(["unlink", "p"]).expect(0);
+        let was_refused = (0..50).any(|_| {
+            let load = sandbox.start(load_args("p", &file, &["--persistent", "--jobs", "4"]));
+            fill_meanwhile(&sandbox.shm);
+            let done = load.wait();
+            fs::remove_file(sandbox.shm.join("filler")).unwrap();
+            if done.code == 0 {
+                loaded += 1;
+                assert_eq!(sandbox.whole("p"), Some(1), "{huge}");
+                sandbox.run(["unlink", "p"]).expect(0);
+            } else {
+                refused += 1;
+                assert!(done.code == 5 && done.err.contains("hint"), "{huge}: {done:?}");
+            }
+            sandbox.assert_nothing();
+            assert_eq!(free(&sandbox.shm), before, "{huge}");
+            done.code == 5
+        });
+        assert!(was_refused, "{huge}: memory was never full in time");
+    }
+    figure(
+        "load of 64 MiB, four jobs, while another process takes all memory; small and huge pages",
+        format!("{refused} refused, {loaded} loaded"),
+        "exit 5 or a whole project; nothing left, free space the same to the byte",
     );
 }
 
