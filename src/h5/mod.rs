@@ -198,6 +198,13 @@ pub struct Storage {
     pub filters: Vec<Filter>,
 }
 
+impl Storage {
+    /// One element after the other.
+    fn contiguous() -> Self {
+        Self { layout: "contiguous", chunk: None, filters: Vec::new() }
+    }
+}
+
 /// One filter of a dataset's pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {

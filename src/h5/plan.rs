@@ -92,20 +92,21 @@ pub(super) fn plan(
     let mut reader = Reader::default();
     let node = reader.node(&file_type, "")?;
     let form = Form::of(&node, &shape)?;
-    // SAFETY: as above.
-    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-    let (storage, raw) = storage(&dcpl, shape.len(), &file_name)?;
+    let stored_at = chunks::offset(&id);
+    let (storage, raw) = match stored_at {
+        // The creation list, which takes the library long to copy, could say no more.
+        Some(_) => (Storage::contiguous(), sources::RawFiles::default()),
+        None => storage(&id, shape.len(), &file_name)?,
+    };
     let written = is_written(&id, &storage);
     // Around the library goes a part only where its chunks begin at its first row.
     let aligned = part.is_none_or(|part| part.is_aligned(storage.chunk.as_deref()));
     let around = node.exact && !node.has_pointers() && aligned;
     let readable = !written || filters::check_available(&id, &storage.filters, around)?;
-    let offset = if around && storage.layout == "contiguous" { chunks::offset(&id) } else { None };
-    let offset = offset.and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
-    let mut sources = raw.paths;
-    if storage.layout == "virtual" {
-        sources.extend(sources::virtual_files(&dcpl, &file_name)?);
-    }
+    let offset = stored_at
+        .filter(|_| around)
+        .and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
+    let sources = raw.paths;
     let attrs = attributes::read(&id);
     drop(id);
     let place = Place { file, token, link: raw.beside.then_some(link), node };
@@ -188,7 +189,10 @@ fn is_written(id: &Id, storage: &Storage) -> bool {
     stored > 0 || !matches!(storage.layout, "chunked" | "contiguous")
 }
 
-fn storage(dcpl: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::RawFiles)> {
+/// What the creation list says, and which other files hold the bytes.
+fn storage(id: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::RawFiles)> {
+    // SAFETY: `id` is an open dataset.
+    let dcpl = &Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let filters = filters::filters(dcpl)?;
     // SAFETY: `dcpl` is an open dataset creation list.
     let mut layout = match unsafe { H5Pget_layout(dcpl.raw()) } {
@@ -204,6 +208,9 @@ fn storage(dcpl: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::Ra
         if !raw.paths.is_empty() {
             layout = "external";
         }
+    }
+    if layout == "virtual" {
+        raw.paths.extend(sources::virtual_files(dcpl, file)?);
     }
     let chunk = if layout == "chunked" { Some(chunk(dcpl, rank)?) } else { None };
     Ok((Storage { layout, chunk, filters }, raw))

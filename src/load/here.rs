@@ -52,7 +52,7 @@ pub fn run_here(
         Ok(())
     };
     let loaded = beside(&mut keeper, |line| loader::load(request, place, &token, line));
-    let loaded = loaded.map(Option::unwrap_or_default);
+    let loaded = loaded.map(|done| done.map(|(loaded, _plan)| loaded).unwrap_or_default());
     for note in loaded.iter().flat_map(|loaded| &loaded.failed) {
         observer.warn(note);
     }

@@ -21,7 +21,11 @@ use crate::{Error, Result};
 /// Runs the loader to its end; the last message says how it went.
 pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine) {
     let last = match load(request, place, token, &mut line) {
-        Ok(Some(loaded)) => Message::Loaded(loaded),
+        Ok(Some((loaded, plan))) => {
+            // The process ends now: to close every object of a large file would only take time.
+            std::mem::forget(plan);
+            Message::Loaded(loaded)
+        }
         Ok(None) => return,
         Err(error) => Message::Failed(Told::from(&error)),
     };
@@ -35,7 +39,7 @@ pub(super) fn load(
     place: &Place,
     token: &Token,
     line: &mut KeeperLine,
-) -> Result<Option<Loaded>> {
+) -> Result<Option<(Loaded, Plan)>> {
     let filter = PathFilter::new(&request.selection.include, &request.selection.exclude)?;
     let conversions = Conversions::new(&request.selection)?;
     let mut looking = Throttle::new();
@@ -63,14 +67,15 @@ pub(super) fn load(
     let bytes = |pieces: &mut dyn Iterator<Item = &Piece>| -> u64 { pieces.map(|p| p.bytes).sum() };
     let lost_bytes: u64 = failed.iter().map(|(task, _)| bytes(&mut pieces(task))).sum();
     let bytes = bytes(&mut plan.pieces.iter()) - lost_bytes;
-    Ok(Some(Loaded {
+    let loaded = Loaded {
         metadata: plan.metadata(&request.project, token, &numbers),
         attributes: plan.attributes(),
         extras: plan.extras(),
         arrays: (plan.pieces.len() - lost) as u64,
         bytes,
         failed: failed.into_iter().map(|(_, note)| note).collect(),
-    }))
+    };
+    Ok(Some((loaded, plan)))
 }
 
 /// Starts the workers and waits for them. No thread but the watch over the keeper was there before.
