@@ -82,11 +82,9 @@ impl<'a> Target<'a> {
         }
         for (part, bytes) in (offset..end).step_by(PART).zip(bytes.chunks(PART)) {
             match self.turn.try_lock() {
-                Err(TryLockError::WouldBlock) if bytes.len() >= MAPPED => {
-                    self.map_in(part, bytes)?
-                }
-                _turn => self.segment.write_at(part, bytes)?,
-            }
+                Err(TryLockError::WouldBlock) if bytes.len() >= MAPPED => self.map_in(part, bytes),
+                _turn => self.segment.write_at(part, bytes),
+            }?;
         }
         Ok(())
     }
