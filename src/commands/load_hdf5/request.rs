@@ -94,7 +94,7 @@ fn named(file: &OsString) -> (Option<String>, PathBuf) {
 }
 
 /// The usual mistakes, told before anything is started.
-pub(super) fn check_readable(path: &Path) -> Result<()> {
+pub(crate) fn check_readable(path: &Path) -> Result<()> {
     let shown = path.display();
     let cannot = |e| Error::io(format!("cannot open '{shown}'"), e).about(path.to_string_lossy());
     let stat = std::fs::metadata(path).map_err(cannot)?;
