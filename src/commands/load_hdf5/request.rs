@@ -83,7 +83,7 @@ fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
 }
 
 /// `NAME=FILE`, unless there is a file of that whole name.
-fn named(file: &OsString) -> (Option<String>, PathBuf) {
+pub(crate) fn named(file: &OsString) -> (Option<String>, PathBuf) {
     let whole = PathBuf::from(file);
     match file.to_str().and_then(|text| text.split_once('=')) {
         Some((name, path)) if !name.contains('/') && !whole.exists() => {
