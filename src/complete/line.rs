@@ -124,6 +124,12 @@ fn split(line: &str) -> Vec<Word> {
     words
 }
 
+/// The words of a command line, without quotes.
+#[cfg(test)]
+pub(crate) fn words_of(line: &str) -> Vec<String> {
+    split(line).into_iter().map(|word| word.text).collect()
+}
+
 /// The last word of `text`.
 fn last_of(text: &str) -> Word {
     split(text).pop().unwrap_or_default()

@@ -12,6 +12,8 @@ use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
+#[cfg(test)]
+pub(crate) use self::line::words_of;
 use self::line::{Cursor, Line};
 pub use self::scripts::script;
 use self::values::{Answer, Candidate};
