@@ -2,9 +2,11 @@
 # The program itself answers: it is given the line up to the cursor.
 
 _cute_shm() {
-    local what prefix value answer
+    local what prefix value answer program="$1"
+    # An alias, or a path that begins with a tilde, is no program yet.
+    type -P "$program" >/dev/null || program=cute-shm
     COMPREPLY=()
-    mapfile -t answer < <(command "$1" __complete bash "$1" "$2" "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    mapfile -t answer < <(command "$program" __complete bash "$1" "$2" "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
     IFS=$'\t' read -r what prefix <<<"${answer[0]}"
     case "$what" in
         files) compopt -o default 2>/dev/null ;;

@@ -61,6 +61,7 @@ struct Listed {
     /// Key path, shape, dtype, size, attributes, segment of each array; or why there is none.
     rows: std::result::Result<Vec<Vec<String>>, String>,
     broken: bool,
+    corrupt: bool,
 }
 
 impl Listed {
@@ -77,9 +78,10 @@ impl Listed {
             bytes: 0,
             rows: Err(shown(project.why.as_deref().unwrap_or("it cannot be read"))),
             broken: false,
+            corrupt: project.state == State::Corrupt,
         };
         let metadata = project.metadata.as_ref().filter(|_| project.file.is_some());
-        let Some(metadata) = metadata.filter(|_| project.state != State::Corrupt) else {
+        let Some(metadata) = metadata.filter(|_| !listed.corrupt) else {
             return listed;
         };
         let arrays = metadata.arrays();
@@ -126,7 +128,7 @@ const FULL: [Column; 6] = [
 fn short(projects: &[Listed], width: usize) -> String {
     let mut out = String::new();
     let mut table = Vec::new();
-    for Listed { name, path, bytes, rows, broken } in projects {
+    for Listed { name, path, bytes, rows, broken, .. } in projects {
         let (count, size, whole) = match rows {
             Ok(rows) => {
                 let whole = if *broken { "✗" } else { "✓" };
@@ -144,7 +146,8 @@ fn short(projects: &[Listed], width: usize) -> String {
 
 fn full(projects: &[Listed], width: usize) -> String {
     let mut out = String::new();
-    for Listed { name, path, bytes, rows, .. } in projects {
+    for project in projects {
+        let Listed { name, path, bytes, rows, .. } = project;
         out.push('\n');
         match rows {
             Ok(rows) => {
@@ -152,7 +155,10 @@ fn full(projects: &[Listed], width: usize) -> String {
                 out += &render(&title, &FULL, rows, width);
             }
             Err(why) => {
-                let what = "cute-shm project error, failed to parse TOML metadata file";
+                let what = match project.corrupt {
+                    true => "cute-shm project error, failed to parse TOML metadata file",
+                    false => "Error: cannot read",
+                };
                 out += &told_of(&format!("{what} {path}: {why}"), width);
             }
         }

@@ -161,6 +161,16 @@ def test_behind_two_dashes_stands_a_command_of_its_own(shell):
     assert shell.completed(line + "note\t")[3:] == ["--", "cat", "notes.md"]
 
 
+def test_bash_completes_an_alias_too(folder, environment, loaded):
+    shell = Shell("bash", folder, environment)
+    try:
+        shell.send("alias cs=cute-shm; complete -F _cute_shm cs\r")
+        assert shell.completed(f"cs show {loaded[:-3]}\t") == ["show", loaded]
+        assert shell.completed(f"FOO=1 cute-shm list; true && cute-shm show {loaded[:-3]}\t") == ["show", loaded]
+    finally:
+        shell.end()
+
+
 def test_fish_shows_what_a_word_means(folder, environment, loaded, cli):
     if shutil.which("fish") is None:
         pytest.skip("fish is missing: scripts/setup installs it")
@@ -183,6 +193,8 @@ def test_odd_names_arrive_as_they_are(shell, root, name):
     assert shell.completed("cute-shm show a\t") == ["show", name]
     if ":" in name:
         assert shell.completed("cute-shm show a:b\t") == ["show", name]
+    if "é" in name:
+        assert shell.completed("cute-shm show aé\t") == ["show", name]
     if " " in name:
         assert shell.completed("cute-shm show a\\ \t") == ["show", name]
         assert shell.completed("cute-shm show 'a \t") == ["show", name]

@@ -183,6 +183,21 @@ def test_metadata_that_cannot_be_parsed_is_one_line_of_the_list(commands, loaded
     (root / "cute-shm.broken.toml").unlink()
 
 
+def test_metadata_that_may_not_be_read_is_one_line_of_the_list(commands, loaded, root):
+    (root / "cute-shm.link.toml").symlink_to(root / f"cute-shm.{loaded[0]}.toml")
+    outcome = commands.ours("cute-shm-list", COLUMNS="300")
+    assert outcome.code == 0 and all(f"Project: {name} - " in outcome.out for name in loaded)
+    assert "cute-shm.link.toml: " in outcome.out
+
+
+def test_what_the_page_names_is_there():
+    page = (HERE.parents[1] / "docs" / "from-python.md").read_text()
+    api = (HERE.parents[1] / "docs" / "api.md").read_text()
+    rust = [line.split(" | ")[1] for line in page.split("## The API")[1].splitlines() if line.startswith("| `")]
+    named = {name for cell in rust for name in re.findall(r"(?:\.|::)(\w+)\(", cell)}
+    assert len(named) > 10 and [name for name in named if not re.search(rf"fn (\w+::)?{name}\b", api)] == []
+
+
 def test_verbose_tells_of_segments_on_standard_error(commands, project):
     load = commands.ours("cute-shm-hdf5", project, "file.hdf5", "-v")
     assert load.code == 0 and len(load.out.splitlines()) == 3
