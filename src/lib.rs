@@ -39,6 +39,8 @@
 mod api;
 pub mod cli;
 pub mod commands;
+mod compat;
+mod complete;
 pub mod context;
 pub mod doctor;
 pub mod error;
@@ -75,6 +77,12 @@ use output::{Output, json};
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     ignore_file_size_signal();
+    if args.get(1).is_some_and(|arg| arg == complete::WORD) {
+        return ExitCode::from(complete::run(&args[2..]));
+    }
+    if let Some(old) = compat::Old::of(args.first()) {
+        return ExitCode::from(compat::run(old, &args[1..]));
+    }
     match Cli::try_parse_from(&args) {
         Ok(cli) => ExitCode::from(dispatch(&cli)),
         Err(error) => ExitCode::from(refuse(&error, &args)),

@@ -1,11 +1,10 @@
 //! `completions`: the completion script of a shell.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::Nothing;
 use crate::Result;
-use crate::cli::Cli;
+use crate::complete::script;
 use crate::output::Output;
 
 /// Arguments of `completions`.
@@ -27,11 +26,4 @@ pub struct Args {
 pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
     output.print(&script(args.shell));
     Ok(())
-}
-
-/// The completion script of `shell`.
-pub fn script(shell: Shell) -> String {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "cute-shm", &mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }

@@ -21,9 +21,9 @@ use crate::{Error, Kind, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm export imagenet -o imagenet.h5              the whole project, as it was loaded
-  cute-shm export imagenet /train/images -o images.npy one array
-  cute-shm export imagenet --gzip 4 -o small.h5        compressed
+  cute-shm export imagenet -o imagenet.h5               the whole project, as it was loaded
+  cute-shm export imagenet /train/images -o images.npy  one array
+  cute-shm export imagenet --gzip 4 -o small.h5         compressed
   cute-shm export imagenet -o - --format npz | ssh host 'cat > imagenet.npz'
   cute-shm export results --lock results.lock -o results.h5   while a writer updates it")]
 pub struct Args {

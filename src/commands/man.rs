@@ -1,9 +1,13 @@
 //! `man`: the manual pages, made from the command line's definition.
 
+mod page;
+mod sections;
+
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 
+use self::page::page;
 use super::Nothing;
 use crate::cli::Cli;
 use crate::output::Output;
@@ -44,19 +48,11 @@ pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
 pub fn pages() -> Vec<(String, String)> {
     let mut program = Cli::command();
     program.build();
-    let mut pages = vec![page(&program, "cute-shm")];
-    for command in program.get_subcommands() {
-        pages.push(page(command, &format!("cute-shm-{}", command.get_name())));
-    }
-    pages
-}
-
-fn page(command: &clap::Command, name: &str) -> (String, String) {
-    let mut text = Vec::new();
-    // clap wants names that live as long as the program; there are a dozen, made once.
-    let title: &'static str = name.to_owned().leak();
-    let man = clap_mangen::Man::new(command.clone().name(title).version(env!("CARGO_PKG_VERSION")));
-    // Writing into memory cannot fail.
-    let _ = man.render(&mut text);
-    (format!("{name}.1"), String::from_utf8_lossy(&text).into_owned())
+    let name = |command: &clap::Command| format!("cute-shm-{}", command.get_name());
+    let subcommands = program.get_subcommands().map(|command| (name(command), command));
+    [("cute-shm".to_owned(), &program)]
+        .into_iter()
+        .chain(subcommands)
+        .map(|(name, command)| (format!("{name}.1"), page(command, &name)))
+        .collect()
 }

@@ -66,6 +66,10 @@ impl Survey {
     }
 }
 
-fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
+/// The projects that have a metadata file in the root.
+///
+/// # Errors
+/// As the system says.
+pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
     Ok(root.names()?.iter().filter_map(|name| ProjectName::of_metadata(name)).collect())
 }

@@ -7,6 +7,7 @@ one of the tests:
     python_side.py ROOT share PROJECT IN      cute_shm.arrays_to_shm of what is packed in IN
     python_side.py ROOT unlink PROJECT        cute_shm.unlink
     python_side.py ROOT list [-short]         what the command cute-shm-list prints
+    python_side.py ROOT command NAME ARG...   a command of the package, with its exit code
 """
 
 import os
@@ -64,15 +65,21 @@ def share(project, source):
 
 def list_projects(*options):
     """Prints what the Python package's own list command prints."""
-    from cute_shm.main import display_projects
+    command("cute-shm-list", *options)
 
-    sys.argv = ["cute-shm-list", *options]
-    display_projects()
+
+def command(name, *args):
+    """Runs the package's command of this name."""
+    from cute_shm import main as entries
+
+    sys.argv = [name, *args]
+    known = {"hdf5": entries.hdf5, "list": entries.display_projects, "unlink": entries.unlink_shm}
+    known[name.removeprefix("cute-shm-")]()
 
 
 def main(root, what, *args):
     cute_shm.Project2Toml.root = Path(root)
-    commands = {"read": read, "share": share, "unlink": cute_shm.unlink, "list": list_projects}
+    commands = {"read": read, "share": share, "unlink": cute_shm.unlink, "list": list_projects, "command": command}
     commands[what](*args)
     sys.stdout.flush()
     # Mappings that arrays still point into cannot be closed: leave without trying.

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 pub use self::args::{Args, ByteOrder, Share};
 use self::report::{tell_outcome, tell_plan};
-use self::request::{check_readable, request};
+use self::request::request;
+pub(crate) use self::request::{check_readable, named};
 use crate::load::{self, Background, PlannedArray, Ready, Request, Side, Signals, Watched};
 use crate::output::Output;
 use crate::output::json::Warning;

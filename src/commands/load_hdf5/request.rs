@@ -83,7 +83,7 @@ fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
 }
 
 /// `NAME=FILE`, unless there is a file of that whole name.
-fn named(file: &OsString) -> (Option<String>, PathBuf) {
+pub(crate) fn named(file: &OsString) -> (Option<String>, PathBuf) {
     let whole = PathBuf::from(file);
     match file.to_str().and_then(|text| text.split_once('=')) {
         Some((name, path)) if !name.contains('/') && !whole.exists() => {
@@ -94,7 +94,7 @@ fn named(file: &OsString) -> (Option<String>, PathBuf) {
 }
 
 /// The usual mistakes, told before anything is started.
-pub(super) fn check_readable(path: &Path) -> Result<()> {
+pub(crate) fn check_readable(path: &Path) -> Result<()> {
     let shown = path.display();
     let cannot = |e| Error::io(format!("cannot open '{shown}'"), e).about(path.to_string_lossy());
     let stat = std::fs::metadata(path).map_err(cannot)?;

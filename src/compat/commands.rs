@@ -1,0 +1,93 @@
+//! What the old commands do: our own loads, judgements and removals, told in their words.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::arguments::Arguments;
+use super::human;
+use crate::commands::load_hdf5::check_readable;
+use crate::context::Context;
+use crate::load::{self, Existing, Input, Outcome, Request, Signals};
+use crate::output::progress::Progress;
+use crate::output::{say, text};
+use crate::shm::ledger::{Lifetime, Selection};
+use crate::shm::metadata::Metadata;
+use crate::shm::name::ProjectName;
+use crate::shm::place::Place;
+use crate::shm::state::METADATA_LIMIT;
+use crate::shm::unlink::unlink as remove;
+use crate::{Error, Kind, Result};
+
+/// `cute-shm-hdf5`: loads a file to stay.
+pub(super) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
+    let request = request(context, arguments)?;
+    check_readable(&request.inputs[0].path)?;
+    let mut signals = Signals::block()?;
+    let mut progress = Progress::new(context, arguments.has("no_progress"));
+    let place = Place::create(&context.paths)?;
+    warn_of(&place);
+    let outcome = load::run(&place, &request, &mut signals, &mut progress)?;
+    drop(progress);
+    told(&place, &request.project, &outcome)
+}
+
+fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
+    let overwrite = arguments.has("overwrite");
+    Ok(Request {
+        project: ProjectName::new(&arguments.positionals[0])?,
+        inputs: vec![Input { path: arguments.positionals[1].clone().into(), group: None }],
+        selection: Selection { mode: 0o600, ..Selection::default() },
+        lifetime: Lifetime::Persistent,
+        existing: if overwrite { Existing::Replace } else { Existing::Refuse },
+        strict: false,
+        keep_going: false,
+        wait: Some(Duration::ZERO),
+        grace: Duration::ZERO,
+        job: context.job.clone(),
+        trace: context.verbose > 1,
+        jobs: None,
+        numa: None,
+        verify: false,
+    })
+}
+
+/// The three lines after a load: the names at the top of the file are its "datasets", and scalars, which
+/// the Python package does not load, do not count.
+fn told(place: &Place, project: &ProjectName, outcome: &Outcome) -> Result<String> {
+    let (root, file) = (place.root()?, project.metadata_file());
+    let text = root.read_text(&file, METADATA_LIMIT)?.map(|(text, _)| text).unwrap_or_default();
+    let metadata = Metadata::parse(&text).map_err(|why| Error::new(Kind::Corrupt, why))?;
+    let planned = &outcome.planned;
+    let mut names: HashSet<&str> = metadata.root.keys().map(String::as_str).collect();
+    let notes = planned.skips.iter().chain(&planned.damaged).chain(&outcome.failed);
+    names.extend(notes.filter_map(|note| note.path.trim_start_matches('/').split('/').next()));
+    let arrays = metadata.arrays();
+    let sizes = arrays.iter().filter(|(_, array)| !array.shape.is_empty());
+    let total = sizes.map(|(_, array)| human::array(array)).sum();
+    Ok(format!(
+        "TOML metadata file: {}\nDatasets transferred: {}\nTotal memory size: {}\n",
+        root.join(&file).display(),
+        names.len(),
+        human::bytes(total),
+    ))
+}
+
+/// `cute-shm-unlink`: removes a project.
+pub(super) fn unlink(context: &Context, arguments: &Arguments) -> Result<String> {
+    let name = ProjectName::existing(&arguments.positionals[0])?;
+    let place = Place::open(&context.paths)?;
+    warn_of(&place);
+    for segment in remove(&place, &name, false)? {
+        if context.verbose > 1 {
+            say(&format!("removed {}", segment.name));
+        }
+    }
+    let name = text::shown(&name.to_text(), context.width.is_some());
+    Ok(format!("Shared memory for project '{name}' has been cleaned up.\n"))
+}
+
+pub(super) fn warn_of(place: &Place) {
+    if let Some(warning) = &place.warning {
+        say(&format!("warning: {warning}"));
+    }
+}
