@@ -1,114 +1,109 @@
-"""The contenders of scripts/bench: makes the files, runs everything in turn, prints a table."""
+"""scripts/bench: runs every contender in turn, and prints medians beside the goals.
 
+bench.py TARGET [--only WORD] [--json FILE] [--mount HUGE]"""
+
+import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import h5py
-import numpy as np
+from contenders import Contenders
+from files import make
+import report
 
-TARGET = Path(sys.argv[1])
-BINARY = TARGET / "release/cute-shm"
-DATA = TARGET / "bench-data"
-SCALE = float(os.environ.get("BENCH_SCALE", "1"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-PROJECT = f"bench-{os.getpid()}"
-COPY = Path(f"/dev/shm/{PROJECT}.copy")
-
-
-def steps(rng, rows):
-    return np.cumsum(rng.integers(-50, 50, (rows, 1024, 1024), dtype="i4"), axis=2, dtype="i4")
-
-
-def contiguous(file, rng, count):
-    rows = max(1, int(512 * SCALE)) // count
-    for number in range(count):
-        data = file.create_dataset(f"x{number}", (rows, 1024, 1024), "f4")
-        for row in range(rows):
-            data[row] = rng.random((1024, 1024), "f4")
-
-
-def chunked(file, rng, **options):
-    rows = max(16, int(256 * SCALE))
-    data = file.create_dataset("x", (rows, 1024, 1024), "i4", chunks=(1, 512, 1024), **options)
-    for row in range(0, rows, 16):
-        data[row : row + 16] = steps(rng, min(16, rows - row))
+# What is loaded, the contenders, and on which kind of mount of /dev/shm: None is the machine's own.
+RUNS = [
+    ("contiguous", ["load", "cp", "python"], None),
+    ("contiguous8", ["load", "cp", "python"], None),
+    ("chunked", ["load", "cp", "python"], None),
+    ("gzip", ["load", "python", "one_job"], None),
+    ("lzf", ["load", "python"], None),
+    ("zstd", ["load", "h5py"], None),
+    ("lz4", ["load", "h5py"], None),
+    ("blosc", ["load", "h5py"], None),
+    ("bitshuffle", ["load", "h5py"], None),
+    ("small", ["load", "python"], None),
+    ("compound", ["load", "cp", "python"], None),
+    ("gzip", ["load", "cat", "cold load", "cold cat"], None),
+    ("contiguous", ["load", "cp"], "advise"),
+    ("contiguous", ["load", "cp"], "within_size"),
+    ("gzip", ["load", "python"], "within_size"),
+]
+SCALING = [f"chunks-{n}" for n in (1, 1000, 10_000, 100_000, 1_000_000)]
+SCALING += [f"datasets-{n}" for n in (10, 1000, 10_000, 100_000)]
+SIZE = "size=90%"
 
 
-def small(file, rng):
-    for number in range(max(10, int(10000 * SCALE))):
-        file[f"g{number % 100}/d{number}"] = rng.random(1000)
+def run(contenders, name, path):
+    if name.startswith("cold "):
+        return contenders.cold(getattr(contenders, name.removeprefix("cold ")), path)
+    return getattr(contenders, name)(path)
 
 
-def compound(file, rng):
-    kinds = ["f8", "f4", "i4", "f8", "i8", "i2", "i2", "f4"]
-    dtype = np.dtype([(f"f{number}", kind) for number, kind in enumerate(kinds)])
-    rows = int((1 << 30) * SCALE) // dtype.itemsize
-    data = file.create_dataset("t", (rows,), dtype)
-    for row in range(0, rows, 1 << 20):
-        count = min(1 << 20, rows - row)
-        data[row : row + count] = np.frombuffer(rng.bytes(count * dtype.itemsize), dtype)
+def rounds(contenders, path, names, count):
+    """One round first that does not count: pages and file get warm, also the machine's below this one."""
+    path.read_bytes()
+    return [{name: run(contenders, name, path) for name in names} for _ in range(count + 1)][1:]
 
 
-FILES = {
-    "contiguous 2 GiB, one dataset": lambda f, r: contiguous(f, r, 1),
-    "contiguous 2 GiB, eight datasets": lambda f, r: contiguous(f, r, 8),
-    "chunked 1 GiB, no filter": chunked,
-    "shuffle + gzip 1 GiB": lambda f, r: chunked(f, r, shuffle=True, compression=4),
-    "shuffle + lzf 1 GiB": lambda f, r: chunked(f, r, shuffle=True, compression="lzf"),
-    "10,000 small datasets": small,
-    "compound 1 GiB, 8 fields": compound,
-}
+def elsewhere(arguments, mount):
+    """The same script with a /dev/shm of its own."""
+    script = f'mount -t tmpfs -o huge={mount},{SIZE} tmpfs /dev/shm && exec "$0" "$@"'
+    command = ["unshare", "--mount", "bash", "-c", script, sys.executable, *sys.argv, "--mount", mount]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
 
 
-def timed(*command, after):
-    """Seconds and peak memory in MiB of the command and what it starts."""
-    begun = time.perf_counter()
-    subprocess.run(["/usr/bin/time", "-f", "%M", "-o", DATA / "peak", *command], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-    seconds = time.perf_counter() - begun
-    after()
-    return seconds, int((DATA / "peak").read_text().split()[-1]) / 1024
+def measure(arguments, mount):
+    contenders = Contenders(arguments.target)
+    measured = []
+    for file, names, where in RUNS:
+        if where != mount or (arguments.only and arguments.only not in file):
+            continue
+        path = make(contenders.data, file, arguments.scale)
+        done = rounds(contenders, path, names, arguments.rounds)
+        measured.append({"file": file, "mount": where, "rounds": done})
+        shown = [f"{name} {statistics.median(r[name][0] for r in done):.3f} s" for name in names]
+        print(file, where or "", *shown, sep="  ", file=sys.stderr, flush=True)
+    return measured
 
 
-def rounds(path):
-    root = DATA / "root"
-    unlink = lambda: subprocess.run([BINARY, "unlink", "-fq", "--root", root, PROJECT], check=True)
-    load = [BINARY, "load-hdf5", "-p", "-o", "-q", "--no-progress", "--root", root, PROJECT, path]
-    contenders = {
-        "cp": lambda: timed("cp", path, COPY, after=COPY.unlink),
-        "cute-shm": lambda: timed(*load, after=unlink),
-        "Python": lambda: timed("cute-shm-hdf5", PROJECT, path, "-o", "-no-progress",
-                                after=lambda: subprocess.run(["cute-shm-unlink", PROJECT], stdout=subprocess.DEVNULL)),
-    }
-    path.read_bytes()  # a warm page cache
-    return [{name: run() for name, run in contenders.items()} for _ in range(ROUNDS)]
+def scaling(arguments):
+    contenders = Contenders(arguments.target)
+    for file in SCALING:
+        if not arguments.only or arguments.only in file:
+            path = make(contenders.data, file, 1)
+            done = rounds(contenders, path, ["load"], 3)
+            yield {"file": file, "mount": None, "rounds": done}
 
 
 def main():
-    DATA.mkdir(parents=True, exist_ok=True)
-    lines = ["| work | cute-shm | cp | Python | of cp | faster than Python | peak MiB |", "|---|---|---|---|---|---|---|"]
-    for number, (name, make) in enumerate(FILES.items()):
-        path = DATA / f"{number}-{SCALE}.h5"
-        if not path.exists():
-            with h5py.File(path.with_suffix(".new"), "w") as file:
-                make(file, np.random.default_rng(number))
-            path.with_suffix(".new").rename(path)
-        done = rounds(path)
-        median = lambda value: statistics.median(map(value, done))
-        lines.append(
-            f"| {name} | {median(lambda r: r['cute-shm'][0]):.2f} s | {median(lambda r: r['cp'][0]):.2f} s "
-            f"| {median(lambda r: r['Python'][0]):.2f} s | {median(lambda r: r['cute-shm'][0] / r['cp'][0]):.2f} "
-            f"| {median(lambda r: r['Python'][0] / r['cute-shm'][0]):.1f} | {median(lambda r: r['cute-shm'][1]):.0f} |")
-        print(lines[-1], flush=True)
-    print("\n".join(lines))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--only", help="files whose name has this word")
+    parser.add_argument("--mount", help="only what belongs on this kind of mount, as JSON")
+    parser.add_argument("--write", action="store_true", help="put table and chart into docs/")
+    parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE", "1")))
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5")))
+    arguments = parser.parse_args()
+    measured = measure(arguments, arguments.mount)
+    if arguments.mount:
+        print(json.dumps(measured))
+        return
+    mounts = {where for _, _, where in RUNS if where} if os.geteuid() == 0 else set()
+    for mount in sorted(mounts):
+        measured += elsewhere(arguments, mount)
+    measured += scaling(arguments)
+    text = report.table(measured)
+    print(text)
+    if arguments.write:
+        docs = Path(__file__).parent.parent / "docs"
+        report.replace(docs / "performance.md", text)
+        (docs / "performance.svg").write_text(report.chart(measured))
 
 
-try:
+if __name__ == "__main__":
     main()
-finally:
-    COPY.unlink(missing_ok=True)
-    subprocess.run([BINARY, "unlink", "-fq", "--root", DATA / "root", PROJECT])

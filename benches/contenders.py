@@ -1,0 +1,81 @@
+"""Who runs in scripts/bench: this program, cp, the Python package, h5py; each as a whole process."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = f"bench-{os.getpid()}"
+COPY = Path(f"/dev/shm/{PROJECT}.copy")
+H5PY = """
+import sys, time
+import h5py
+try:
+    import hdf5plugin
+except ImportError:
+    pass
+with h5py.File(sys.argv[1]) as file:
+    begun = time.perf_counter()
+    file["x"][...]
+    print(time.perf_counter() - begun)
+"""
+
+
+class Contenders:
+    """Each method takes a file, and gives seconds and peak memory in MiB, pages of shared memory aside."""
+
+    def __init__(self, target):
+        self.binary = target / "release/cute-shm"
+        self.data = target / "bench-data"
+        self.root = self.data / "root"
+
+    def timed(self, *command):
+        peak = self.data / "peak"
+        begun = time.perf_counter()
+        subprocess.run(["/usr/bin/time", "-f", "%M", "-o", peak, *command], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        seconds = time.perf_counter() - begun
+        return seconds, int(peak.read_text().split()[-1]) / 1024
+
+    def unlink(self):
+        subprocess.run([self.binary, "unlink", "-f", "--root", self.root, PROJECT], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def load(self, path, *more):
+        arguments = ["load-hdf5", "-p", "-o", "-q", "--no-progress", "--root", self.root, *more, PROJECT, path]
+        try:
+            return self.timed(self.binary, *arguments)
+        finally:
+            self.unlink()
+
+    def one_job(self, path):
+        return self.load(path, "--jobs", "1")
+
+    def cp(self, path):
+        try:
+            return self.timed("cp", path, COPY)
+        finally:
+            COPY.unlink(missing_ok=True)
+
+    def python(self, path):
+        try:
+            return self.timed("cute-shm-hdf5", PROJECT, path, "-o", "-no-progress")
+        finally:
+            subprocess.run(["cute-shm-unlink", PROJECT], stdout=subprocess.DEVNULL)
+
+    def h5py(self, path):
+        """Reading alone, without the start of Python."""
+        done = subprocess.run([sys.executable, "-c", H5PY, path], check=True, capture_output=True, text=True)
+        return float(done.stdout), 0.0
+
+    def cat(self, path):
+        with path.open() as file:
+            begun = time.perf_counter()
+            subprocess.run(["cat"], stdin=file, stdout=subprocess.DEVNULL, check=True)
+            return time.perf_counter() - begun, 0.0
+
+    def cold(self, contender, path):
+        os.sync()
+        Path("/proc/sys/vm/drop_caches").write_text("1")
+        return contender(path)
