@@ -36,6 +36,7 @@ mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -139,7 +140,7 @@ pub struct Dataset {
     /// Its attributes.
     pub attrs: Attributes,
     /// The type of its elements in the file, as HDF5 encodes it.
-    pub encoded_type: Vec<u8>,
+    pub encoded_type: Arc<[u8]>,
     /// How the file stores it.
     pub storage: Storage,
     /// Bytes of one element as it is read.

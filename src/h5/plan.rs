@@ -1,8 +1,10 @@
 //! Plans one dataset: its type, shape, storage, and what reading it will take.
 #![allow(unsafe_code)]
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_int};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hdf5_sys::h5d::{
     H5D_layout_t, H5Dget_create_plist, H5Dget_space, H5Dget_storage_size, H5Dget_type, H5Dopen2,
@@ -29,7 +31,27 @@ pub(super) struct Place {
     pub(super) token: H5O_token_t,
     /// Group and link name, if raw files beside the HDF5 file are only found by opening it anew.
     pub(super) link: Option<(H5O_token_t, usize, CString)>,
-    pub(super) node: Node,
+    pub(super) node: Arc<Node>,
+}
+
+/// The types met so far: most files have many datasets of few types.
+#[derive(Debug, Default)]
+pub(super) struct Types(HashMap<Arc<[u8]>, Arc<Node>>);
+
+impl Types {
+    /// A type as HDF5 encodes it, and what its elements are in memory.
+    fn node(&mut self, file: &Datatype, reader: &mut Reader) -> Outcome<(Arc<[u8]>, Arc<Node>)> {
+        let encoded: Arc<[u8]> = file.encode()?.into();
+        if let Some((encoded, node)) = self.0.get_key_value(&encoded) {
+            return Ok((Arc::clone(encoded), Arc::clone(node)));
+        }
+        let node = Arc::new(reader.node(file, "")?);
+        // Fields that are left out have to be told of for each dataset.
+        if reader.skipped.is_empty() {
+            self.0.insert(Arc::clone(&encoded), Arc::clone(&node));
+        }
+        Ok((encoded, node))
+    }
 }
 
 /// A dataset as the walk meets it.
@@ -76,7 +98,7 @@ fn open_beside(group: &Id, name: &CStr) -> Outcome<Id> {
 /// Plans a dataset; names the files that it takes its bytes from.
 pub(super) fn plan(
     found: Found,
-    files: &[Id],
+    (files, types): (&[Id], &mut Types),
     rows: Option<Rows>,
     seen: &mut dyn FnMut(&str),
 ) -> Outcome<(Dataset, Vec<PathBuf>)> {
@@ -90,7 +112,7 @@ pub(super) fn plan(
     // SAFETY: as above.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
     let mut reader = Reader::default();
-    let node = reader.node(&file_type, "")?;
+    let (encoded_type, node) = types.node(&file_type, &mut reader)?;
     let form = Form::of(&node, &shape)?;
     let stored_at = chunks::offset(&id);
     let (storage, raw) = match stored_at {
@@ -116,7 +138,7 @@ pub(super) fn plan(
         part,
         form,
         attrs,
-        encoded_type: file_type.encode()?,
+        encoded_type,
         storage,
         element_size: place.node.size as u64,
         raw: place.node.exact,

@@ -9,7 +9,7 @@ use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 use super::error::Trouble;
 use super::ids::Id;
 use super::links::{self, Link, LinkKind, Object};
-use super::plan::{self, Found};
+use super::plan::{self, Found, Types};
 use super::{Child, Group, Inventory, Options, Skip, attributes, file};
 use crate::error::{Error, Kind, Result};
 
@@ -37,6 +37,7 @@ struct Walk<'a> {
     files: HashMap<u64, (usize, PathBuf)>,
     known: HashMap<Key, Known>,
     ancestors: Vec<Key>,
+    types: Types,
     paths: usize,
 }
 
@@ -68,7 +69,8 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         files: Vec::new(),
     };
     let (files, known) = (HashMap::new(), HashMap::new());
-    let mut walk = Walk { options, inventory, files, known, ancestors: Vec::new(), paths: 0 };
+    let (ancestors, types) = (Vec::new(), Types::default());
+    let mut walk = Walk { options, inventory, files, known, ancestors, types, paths: 0 };
     walk.add_source(path.to_owned());
     (walk.options.seen)("/");
     let root = links::root(&file).and_then(|root| Ok((links::object(&root)?, root)));
@@ -219,8 +221,8 @@ impl Walk<'_> {
         let file = self.file(&id, object)?;
         let link = (here.token, here.file, link.name.clone());
         let found = Found { id, path, file, token: object.token, link };
-        let (dataset, sources) =
-            plan::plan(found, &self.inventory.files, self.options.rows, self.options.seen)?;
+        let open = (&self.inventory.files[..], &mut self.types);
+        let (dataset, sources) = plan::plan(found, open, self.options.rows, self.options.seen)?;
         self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
         for source in sources {
             self.add_source(source);
