@@ -16,6 +16,8 @@ mod file;
 mod filters;
 mod form;
 mod ids;
+#[doc(hidden)]
+pub mod kernels;
 mod links;
 mod numbers;
 mod packed;

@@ -2,10 +2,13 @@
 //! on; alone, or with LZ4 or Zstandard after it.
 //! Source: <https://github.com/kiyo-masui/bitshuffle>, its README and the header of its filter.
 
-use super::{Decoder, Refused, lz};
+use super::{Decoder, Refused, lz, shuffle};
 
 /// Elements come in groups of this many; what is left over is stored as it is.
 const GROUP: usize = 8;
+/// Words of a row that are turned at once, and groups that these have.
+const WORDS: usize = 8;
+const WIDE: usize = WORDS * 8;
 /// Bytes that a block has when the file does not say how many elements.
 const TARGET: usize = 8192;
 
@@ -49,18 +52,18 @@ impl Params {
         target: &mut [u8],
     ) -> Result<(), Refused> {
         match self.coder {
-            Coder::Plain => self.plain(source, target),
+            Coder::Plain => self.plain(decoder, source, target),
             _ => self.coded(decoder, source, target),
         }
     }
 
-    fn plain(self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    fn plain(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
         super::same_size(source, target)?;
         let shuffled = target.len() / (self.element * GROUP) * self.element * GROUP;
         let block = self.block.saturating_mul(self.element);
         let parts = target[..shuffled].chunks_mut(block);
         for (part, bits) in parts.zip(source[..shuffled].chunks(block)) {
-            untranspose(self.element, bits, part);
+            untranspose(self.element, bits, &mut decoder.planes, part);
         }
         target[shuffled..].copy_from_slice(&source[shuffled..]);
         Ok(())
@@ -93,7 +96,7 @@ impl Params {
                 Coder::Zstd => super::zstd(&mut decoder.zstd, code, bits)?,
                 _ => lz::lz4(code, bits)?,
             }
-            untranspose(self.element, bits, part);
+            untranspose(self.element, bits, &mut decoder.planes, part);
         }
         tail.copy_from_slice(rest.get(..tail.len()).ok_or(damaged)?);
         Ok(())
@@ -104,19 +107,69 @@ fn usual_block(element: usize) -> usize {
     (TARGET / element / GROUP * GROUP).max(128)
 }
 
-/// Turns rows of bits back into elements; both slices hold the same whole groups of elements.
-pub(super) fn untranspose(element: usize, bits: &[u8], target: &mut [u8]) {
+/// Turns rows of bits back into elements; both slices hold the same whole groups of elements. `planes`
+/// gets the first bytes of all elements, then the second ones, and so on.
+pub(crate) fn untranspose(element: usize, bits: &[u8], planes: &mut Vec<u8>, target: &mut [u8]) {
     let row = bits.len() / element / 8;
     if row == 0 {
         return;
     }
-    for (byte, rows) in bits.chunks_exact(row * 8).take(element).enumerate() {
-        let rows: [&[u8]; 8] = std::array::from_fn(|bit| &rows[bit * row..(bit + 1) * row]);
-        for (group, elements) in target.chunks_exact_mut(element * GROUP).enumerate() {
-            let square = u64::from_le_bytes(std::array::from_fn(|bit| rows[bit][group]));
-            let bytes = transpose(square).to_le_bytes();
-            for (element, value) in elements.chunks_exact_mut(element).zip(bytes) {
-                element[byte] = value;
+    if element == 1 {
+        return plane(row, bits, target);
+    }
+    planes.resize(bits.len(), 0);
+    for (rows, out) in bits.chunks_exact(row * 8).zip(planes.chunks_exact_mut(row * 8)) {
+        plane(row, rows, out);
+    }
+    shuffle::unshuffle(element, planes, target);
+}
+
+/// Eight rows of bits become as many bytes.
+fn plane(row: usize, bits: &[u8], target: &mut [u8]) {
+    let rows: [&[u8]; 8] = std::array::from_fn(|bit| &bits[bit * row..(bit + 1) * row]);
+    let groups = target.as_chunks_mut::<GROUP>().0;
+    let whole = row / WIDE * WIDE;
+    for (number, groups) in groups[..whole].chunks_exact_mut(WIDE).enumerate() {
+        let mut part = [&[][..]; 8];
+        for (part, row) in part.iter_mut().zip(&rows) {
+            *part = &row[number * WIDE..(number + 1) * WIDE];
+        }
+        wide(&part, groups);
+    }
+    for (at, group) in (whole..).zip(&mut groups[whole..]) {
+        let square = u64::from_le_bytes(std::array::from_fn(|bit| rows[bit][at]));
+        *group = transpose(square).to_le_bytes();
+    }
+}
+
+/// The same for [`WIDE`] groups at once: whole words swap their bits, then the words' bytes are joined.
+fn wide(rows: &[&[u8]; 8], groups: &mut [[u8; GROUP]]) {
+    // Loops, not array::map, which moves whole arrays about.
+    let mut words = [[0; WORDS]; 8];
+    for (words, row) in words.iter_mut().zip(rows) {
+        for (word, bytes) in words.iter_mut().zip(row.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+    }
+    swap::<4>(&mut words, 0x0f0f_0f0f_0f0f_0f0f);
+    swap::<2>(&mut words, 0x3333_3333_3333_3333);
+    swap::<1>(&mut words, 0x5555_5555_5555_5555);
+    let mut bytes = [[[0; 8]; WORDS]; 8];
+    for (bytes, word) in bytes.as_flattened_mut().iter_mut().zip(words.as_flattened()) {
+        *bytes = word.to_le_bytes();
+    }
+    shuffle::join8::<WIDE>(&bytes.each_ref().map(|bytes| bytes.as_flattened()), groups);
+}
+
+/// Swaps bits between the words of each two rows that are `DISTANCE` apart.
+fn swap<const DISTANCE: usize>(words: &mut [[u64; WORDS]; 8], mask: u64) {
+    for pair in words.chunks_exact_mut(2 * DISTANCE) {
+        let (first, second) = pair.split_at_mut(DISTANCE);
+        for (low, high) in first.iter_mut().zip(second) {
+            for (low, high) in low.iter_mut().zip(high) {
+                let swapped = ((*low >> DISTANCE) ^ *high) & mask;
+                *low ^= swapped << DISTANCE;
+                *high ^= swapped;
             }
         }
     }
@@ -139,10 +192,11 @@ mod tests {
 
     #[test]
     fn bits_come_back_to_their_elements() {
-        for element in [1, 2, 4, 8, 3] {
-            let plain: Vec<u8> =
-                (0..64 * element).map(|n| u8::try_from(n * 37 % 253).unwrap_or(0)).collect();
-            let (row, mut bits) = (8, vec![0_u8; plain.len()]);
+        for (element, row) in [1, 2, 4, 8, 3, 16].into_iter().flat_map(|e| [(e, 8), (e, 200)]) {
+            let plain: Vec<u8> = (0..8 * row * element)
+                .map(|n| u8::try_from(n * n / 7 * 37 % 253).unwrap_or(0))
+                .collect();
+            let mut bits = vec![0_u8; plain.len()];
             for (index, bytes) in plain.chunks(element).enumerate() {
                 for bit in 0..element * 8 {
                     let value = bytes[bit / 8] >> (bit % 8) & 1;
@@ -150,8 +204,8 @@ mod tests {
                 }
             }
             let mut target = vec![0; plain.len()];
-            untranspose(element, &bits, &mut target);
-            assert_eq!(target, plain);
+            untranspose(element, &bits, &mut Vec::new(), &mut target);
+            assert_eq!(target, plain, "{row} bytes a row of elements of {element}");
         }
     }
 

@@ -69,7 +69,7 @@ pub(super) fn decode(
         let code = usize::try_from(u32::from_le_bytes(start)).ok().and_then(|at| source.get(at..));
         let plain = &mut plain[..part.len()];
         block(decoder, &header, code.ok_or(DAMAGED)?, plain)?;
-        unfilter(&header, plain, part);
+        unfilter(&header, decoder, plain, part);
     }
     Ok(())
 }
@@ -100,13 +100,13 @@ fn block(
 }
 
 /// Undoes what came before the coder.
-fn unfilter(header: &Header, plain: &[u8], target: &mut [u8]) {
+fn unfilter(header: &Header, decoder: &mut Decoder, plain: &[u8], target: &mut [u8]) {
     let element = header.element;
     if header.flags & 4 != 0 {
         // Blocks that are no whole groups of eight elements are not shuffled.
         let (count, rest) = (plain.len() / element, plain.len() % element);
         let whole = if count % 8 == 0 { plain.len() - rest } else { 0 };
-        untranspose(element, &plain[..whole], &mut target[..whole]);
+        untranspose(element, &plain[..whole], &mut decoder.planes, &mut target[..whole]);
         target[whole..].copy_from_slice(&plain[whole..]);
     } else if header.flags & 1 != 0 && element > 1 {
         shuffle::unshuffle(element, plain, target);

@@ -104,9 +104,14 @@ pub(super) fn lz4_framed(source: &[u8], target: &mut [u8]) -> Result<(), Refused
 
 /// One LZ4 block that fills `target` exactly.
 pub(super) fn lz4(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-    match lz4_flex::block::decompress_into(source, target) {
+    let damaged = Refused("lz4: damaged data");
+    // The C library counts with signed 32 bits.
+    let (Ok(_), Ok(size)) = (i32::try_from(source.len()), i32::try_from(target.len())) else {
+        return Err(damaged);
+    };
+    match lz4::block::decompress_to_buffer(source, Some(size), target) {
         Ok(size) if size == target.len() => Ok(()),
-        _ => Err(Refused("lz4: damaged data")),
+        _ => Err(damaged),
     }
 }
 

@@ -10,6 +10,12 @@ mod shuffle;
 
 use super::Filter;
 
+/// For the benchmarks.
+pub(super) mod kernels {
+    pub(crate) use super::bitshuffle::untranspose;
+    pub(crate) use super::shuffle::unshuffle;
+}
+
 /// One step that this module can undo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
@@ -44,6 +50,7 @@ pub(crate) struct Decoder {
     inflate: libdeflater::Decompressor,
     zstd: zstd_safe::DCtx<'static>,
     scratch: Vec<u8>,
+    planes: Vec<u8>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -58,6 +65,7 @@ impl Default for Decoder {
             inflate: libdeflater::Decompressor::new(),
             zstd: zstd_safe::DCtx::create(),
             scratch: Vec::new(),
+            planes: Vec::new(),
         }
     }
 }
@@ -87,7 +95,7 @@ fn step(filter: &Filter) -> Option<Step> {
 
 impl Pipeline {
     /// A pipeline for chunks of `chunk_bytes`; `None` if a filter is not known here.
-    pub(super) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
+    pub(in crate::h5) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
         let steps = filters.iter().map(step).collect::<Option<Vec<_>>>()?;
         // The library's mask has 32 bits.
         (steps.len() <= 32)

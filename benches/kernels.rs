@@ -1,0 +1,112 @@
+//! The inner loops of a load on one core: GB of decoded bytes a second, the best of several rounds.
+//!
+//!     cargo bench --bench kernels -- [FILE.h5 ...]
+//!
+//! Of each file given, the chunks of its first chunked dataset are decoded, outside libhdf5.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+use cute_shm::h5::{self, ChunkIndex, Inventory, kernels};
+
+/// As large as the chunks of many files: more than the caches next to a core.
+const BYTES: usize = 2 << 20;
+const ROUNDS: usize = 30;
+
+/// Prints the best of the rounds.
+fn best(what: &str, bytes: usize, mut round: impl FnMut()) {
+    let seconds = (0..ROUNDS).map(|_| {
+        let begun = Instant::now();
+        round();
+        begun.elapsed().as_secs_f64()
+    });
+    let seconds = seconds.fold(f64::INFINITY, f64::min);
+    #[allow(clippy::cast_precision_loss)] // a figure to look at
+    let speed = bytes as f64 / seconds / 1e9;
+    println!("{what:<40} {speed:6.2} GB/s");
+}
+
+fn shuffles() {
+    let source: Vec<u8> = (0..=255).cycle().take(BYTES).collect();
+    let (mut target, mut planes) = (vec![0; BYTES], Vec::new());
+    best("copy", BYTES, || black_box(&mut target[..]).copy_from_slice(black_box(&source)));
+    for size in [2, 4, 8, 16, 12] {
+        let whole = BYTES / size / 8 * size * 8;
+        let (source, target) = (&source[..whole], &mut target[..whole]);
+        best(&format!("unshuffle, elements of {size} bytes"), whole, || {
+            kernels::unshuffle(size, black_box(source), target);
+        });
+        best(&format!("unbitshuffle, elements of {size} bytes"), whole, || {
+            // In blocks, as the filter has them.
+            let block = 8192 / size / 8 * 8 * size;
+            for (from, to) in source.chunks_exact(block).zip(target.chunks_exact_mut(block)) {
+                kernels::unbitshuffle(size, black_box(from), &mut planes, to);
+            }
+        });
+    }
+}
+
+fn inventory(path: &Path) -> Inventory {
+    let options =
+        h5::Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
+    h5::inventory(path, options).expect("an HDF5 file")
+}
+
+fn chunks(path: &Path) {
+    let all = inventory(path);
+    let found = (0..all.datasets.len()).find_map(|n| Some((n, all.chunk_index(n)?)));
+    let Some((number, index)) = found else { return fields(path, &all) };
+    let (shape, dataset) = (&index.chunk, &all.datasets[number]);
+    let bytes = shape.iter().product::<u64>() * dataset.element_size;
+    let mut chunks = kernels::Chunks::new(&dataset.storage.filters, bytes).expect("known filters");
+    let stored = read(path, &index);
+    let names: Vec<&str> = dataset.storage.filters.iter().map(|f| f.name.as_str()).collect();
+    let decoded = usize::try_from(bytes).unwrap_or(0) * stored.len();
+    best(&format!("decode {}", names.join(" + ")), decoded, || {
+        for chunk in &stored {
+            black_box(chunks.decode(black_box(chunk)).expect("a chunk").len());
+        }
+    });
+}
+
+/// The first chunks, up to 32 MiB as they are stored.
+fn read(path: &Path, index: &ChunkIndex) -> Vec<Vec<u8>> {
+    let file = File::open(path).expect("the file");
+    let mut room = 32 << 20;
+    let mut stored = Vec::new();
+    for chunk in &index.stored {
+        let mut bytes = vec![0; usize::try_from(chunk.size).expect("a chunk")];
+        room -= i64::try_from(bytes.len()).expect("a chunk");
+        if room < 0 {
+            break;
+        }
+        file.read_exact_at(&mut bytes, chunk.address).expect("a chunk");
+        stored.push(bytes);
+    }
+    stored
+}
+
+/// The fields of the first compound.
+fn fields(path: &Path, all: &Inventory) {
+    let Some(table) = all.datasets.iter().find(|dataset| dataset.leaves().len() > 1) else {
+        return println!("{}: neither chunks nor a compound", path.display());
+    };
+    let size = usize::try_from(table.element_size).expect("an element");
+    let elements = vec![1; BYTES / size * size];
+    let mut target = Vec::new();
+    best(&format!("pick {} fields of {size} bytes", table.leaves().len()), elements.len(), || {
+        for leaf in table.leaves() {
+            kernels::pick(leaf, size, black_box(&elements), &mut target);
+        }
+    });
+}
+
+fn main() {
+    shuffles();
+    for path in std::env::args().skip(1).filter(|arg| !arg.starts_with("--")) {
+        chunks(Path::new(&path));
+    }
+}
