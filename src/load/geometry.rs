@@ -69,6 +69,43 @@ impl Part<'_> {
     }
 }
 
+/// A box of the dataset that elements are put into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// First index on each axis.
+    pub start: Vec<u64>,
+    /// Its extents.
+    pub shape: Vec<u64>,
+}
+
+impl Frame {
+    /// The whole of a dataset.
+    pub fn whole(shape: &[u64]) -> Self {
+        Self { start: vec![0; shape.len()], shape: shape.to_vec() }
+    }
+
+    /// What of the box of this extent at `start` is in a dataset.
+    pub fn within(shape: &[u64], start: Vec<u64>, extent: &[u64]) -> Self {
+        let rest =
+            |((&n, &start), &extent): ((&u64, &u64), &u64)| extent.min(n.saturating_sub(start));
+        let shape = shape.iter().zip(&start).zip(extent).map(rest).collect();
+        Self { start, shape }
+    }
+
+    /// How many elements it has.
+    pub fn elements(&self) -> u64 {
+        self.shape.iter().product()
+    }
+
+    /// A place in the dataset, as seen from here; it is not before the frame's start.
+    pub fn relative(&self, mut start: Vec<u64>) -> Vec<u64> {
+        for (at, &first) in start.iter_mut().zip(&self.start) {
+            *at = at.saturating_sub(first);
+        }
+        start
+    }
+}
+
 /// The first index of chunk `number` of a grid.
 pub fn chunk_start(number: u64, grid: &[u64], chunk: &[u64]) -> Vec<u64> {
     let mut start = vec![0; grid.len()];

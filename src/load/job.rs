@@ -6,21 +6,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::geometry;
+use super::chunked::Chunked;
 use super::plan::{Piece, Task};
 use super::target::{PIECE, Target, unlocked};
-use crate::h5::{ChunkIndex, Dataset, Stored};
-
-/// Bytes of stored chunks that are read at once.
-pub const READ: u64 = 1 << 20;
-/// Chunks are put together into an item up to so many decoded bytes.
-const ITEM: u64 = 4 << 20;
-/// Bytes between two chunks that are read along, rather than reading twice.
-const GAP: u64 = 16 << 10;
-/// Runs shorter than this are copied into a mapping: a write each would cost more.
-const SHORT: u64 = 2048;
-/// Absent chunks that are filled in one item.
-const FILLED: usize = 64;
+use crate::h5::{Dataset, Stored};
 
 /// A dataset that workers move together.
 #[derive(Debug)]
@@ -64,24 +53,15 @@ pub struct Contiguous {
     pub each: u64,
 }
 
-/// Chunks, and how they are grouped.
-#[derive(Debug)]
-pub struct Chunked {
-    /// The chunks.
-    pub index: ChunkIndex,
-    /// Whether each item is a slab, and has a contiguous range of the dataset to itself.
-    pub slabs: bool,
-    /// Where each item begins in the stored chunks.
-    items: Vec<u32>,
-}
-
 /// What one worker does at a time.
 #[derive(Debug)]
 pub enum Item<'j> {
     /// These elements.
     Elements(Range<u64>),
-    /// These chunks, in the order of their addresses or, for a slab, of their numbers.
+    /// These chunks, in the order of their addresses.
     Chunks(&'j [Stored]),
+    /// These chunks and those that get the fill value, which together are one block.
+    Block(&'j [Stored], &'j [u64]),
     /// These chunks get the fill value.
     Absent(&'j [u64]),
 }
@@ -94,43 +74,12 @@ impl Source {
         Self::Contiguous(Contiguous { offset, elements, each })
     }
 
-    /// The chunks of a chunked one; `None` if there are too many of them.
-    pub fn chunked(dataset: &Dataset, pieces: &[Piece], mut index: ChunkIndex) -> Option<Self> {
-        let start = vec![0; dataset.shape.len()];
-        let (shape, extent) = (&dataset.shape[..], &index.chunk[..]);
-        let run = geometry::Part { shape, start: &start, extent }.run();
-        let chunks = geometry::chunks_of_slab(&index.grid, extent);
-        let widest = pieces.iter().map(Piece::width).max().unwrap_or(0);
-        let slabs = run.saturating_mul(widest) < SHORT && chunks > 1;
-        let bytes = index.pipeline.chunk_bytes() as u64;
-        let slab_of = |stored: &Stored| stored.number / chunks.max(1);
-        if slabs {
-            // Slabs in the order of the file, as far as each one's chunks lie together.
-            index.stored.sort_unstable_by_key(|stored| (slab_of(stored), stored.address));
-        }
-        let mut items = Vec::new();
-        let mut decoded = 0_u64;
-        for (at, stored) in index.stored.iter().enumerate() {
-            let begins = match at.checked_sub(1).and_then(|before| index.stored.get(before)) {
-                None => true,
-                Some(before) if slabs => slab_of(before) != slab_of(stored),
-                Some(before) => decoded.saturating_add(bytes) > ITEM || !adjoins(before, stored),
-            };
-            if begins {
-                items.push(u32::try_from(at).ok()?);
-                decoded = 0;
-            }
-            decoded = decoded.saturating_add(bytes);
-        }
-        Some(Self::Chunked(Chunked { index, slabs, items }))
-    }
-
     fn len(&self) -> usize {
         match self {
             Self::Contiguous(all) => {
                 usize::try_from(all.elements.div_ceil(all.each)).unwrap_or(usize::MAX)
             }
-            Self::Chunked(all) => all.items.len() + all.index.absent.len().div_ceil(FILLED),
+            Self::Chunked(all) => all.len(),
         }
     }
 
@@ -142,24 +91,6 @@ impl Source {
             }
             Self::Chunked(all) => all.item(number),
         }
-    }
-}
-
-/// Whether it is worth to read both chunks at once.
-pub fn adjoins(before: &Stored, next: &Stored) -> bool {
-    let end = before.address.saturating_add(before.size);
-    next.address >= end && next.address - end <= GAP
-}
-
-impl Chunked {
-    fn item(&self, number: usize) -> Item<'_> {
-        let Some(&first) = self.items.get(number) else {
-            let first = (number - self.items.len()) * FILLED;
-            let absent = self.index.absent.get(first..).unwrap_or_default();
-            return Item::Absent(&absent[..absent.len().min(FILLED)]);
-        };
-        let end = self.items.get(number + 1).map_or(self.index.stored.len(), |&next| next as usize);
-        Item::Chunks(self.index.stored.get(first as usize..end).unwrap_or_default())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod background;
 mod cast;
+mod chunked;
 mod command;
 mod convert;
 mod filter;

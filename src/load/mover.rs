@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::Request;
+use super::chunked::{Chunked, Limits};
 use super::job::{Job, Source};
 use super::library::through_library;
 use super::message::Message;
@@ -147,7 +148,8 @@ impl<'a> Mover<'a> {
             Some(offset) => Some(Source::contiguous(dataset, offset)),
             None => self.plan.inventories[task.input]
                 .chunk_index(task.dataset)
-                .and_then(|index| Source::chunked(dataset, pieces, index)),
+                .and_then(|index| Chunked::new(dataset, pieces, index, Limits::default()))
+                .map(Source::Chunked),
         };
         let source = source.ok_or(Trouble::Refused("its chunks cannot be told"))?;
         self.voice.mention(|| Message::Reading(task.path.clone()))?;

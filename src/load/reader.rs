@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::FileExt as _;
 
-use super::geometry::{self, Part};
-use super::job::{Chunked, Contiguous, Item, Job, READ, Source, adjoins};
+use super::chunked::{Chunked, READ, Way, adjoins};
+use super::geometry::{self, Frame, Part};
+use super::job::{Contiguous, Item, Job, Source};
 use super::plan::Piece;
 use super::sink::{Bench, Sink};
 use super::target::{Target, Window};
@@ -45,6 +46,8 @@ type Done = Result<(), Trouble>;
 pub struct Reader {
     stored: Vec<u8>,
     plain: Vec<u8>,
+    /// Of a block, for each piece.
+    buffers: Vec<Vec<u8>>,
     decoder: Decoder,
     /// For picking and converting.
     pub bench: Bench,
@@ -54,9 +57,15 @@ impl Reader {
     /// Does one item of a job that writes to its own segments.
     pub fn item(&mut self, job: &Job<'_>, item: &Item<'_>, voice: &Voice<'_>) -> Done {
         match (&job.source, item) {
-            (Source::Chunked(all), Item::Chunks(chunks)) if all.slabs => {
+            (Source::Chunked(all), Item::Chunks(chunks))
+                if matches!(all.way, Way::Slabs { .. }) =>
+            {
                 let mut sink = Sink::Windows(windows(job, all, chunks)?);
-                self.chunks(job, all, chunks, &mut sink, voice)
+                let frame = Frame::whole(&job.dataset.shape);
+                self.chunks(job, (all, &frame), chunks, &mut sink, voice)
+            }
+            (Source::Chunked(all), Item::Block(chunks, absent)) => {
+                self.block(job, all, (chunks, absent), voice)
             }
             _ => self.do_into(job, item, &mut Sink::Targets(&job.targets), voice),
         }
@@ -74,11 +83,16 @@ impl Reader {
             (Source::Contiguous(all), Item::Elements(range)) => {
                 self.elements(job, all, range.clone(), sink, voice)
             }
-            (Source::Chunked(all), Item::Chunks(chunks)) => {
-                self.chunks(job, all, chunks, sink, voice)
-            }
-            (Source::Chunked(all), Item::Absent(numbers)) => {
-                self.absent(job, &all.index, numbers, sink)
+            (Source::Chunked(all), item) => {
+                let frame = Frame::whole(&job.dataset.shape);
+                let (chunks, absent): (&[Stored], &[u64]) = match item {
+                    Item::Chunks(chunks) => (chunks, &[]),
+                    Item::Block(chunks, absent) => (chunks, absent),
+                    Item::Absent(absent) => (&[], absent),
+                    Item::Elements(_) => (&[], &[]),
+                };
+                self.chunks(job, (all, &frame), chunks, sink, voice)?;
+                self.absent(job, (&all.index, &frame), absent, sink)
             }
             _ => Ok(()),
         }
@@ -122,10 +136,44 @@ impl Reader {
         Ok(())
     }
 
-    fn chunks(
+    /// Puts the chunks of a block together in memory, and writes its runs.
+    fn block(
         &mut self,
         job: &Job<'_>,
         all: &Chunked,
+        (chunks, absent): (&[Stored], &[u64]),
+        voice: &Voice<'_>,
+    ) -> Done {
+        let (Way::Blocks { extent, chunks: count }, Some(one)) = (&all.way, chunks.first()) else {
+            return Ok(());
+        };
+        let first = one.number / count * count;
+        let start = geometry::chunk_start(first, &all.index.grid, &all.index.chunk);
+        let frame = Frame::within(&job.dataset.shape, start, extent);
+        let mut buffers = std::mem::take(&mut self.buffers);
+        buffers.resize_with(job.pieces.len(), Vec::new);
+        for (buffer, piece) in buffers.iter_mut().zip(job.pieces) {
+            let bytes = usize::try_from(frame.elements().saturating_mul(piece.width()));
+            let bytes = bytes.map_err(|_| Trouble::Refused("a block of odd extents"))?;
+            if (chunks.len() + absent.len()) as u64 != *count {
+                // What no chunk fills is zero.
+                buffer.clear();
+            }
+            resize(buffer, bytes)?;
+        }
+        let mut sink = Sink::Memory(buffers);
+        self.chunks(job, (all, &frame), chunks, &mut sink, voice)?;
+        self.absent(job, (&all.index, &frame), absent, &mut sink)?;
+        let Sink::Memory(buffers) = sink else { return Ok(()) };
+        write_block(job, &frame, &buffers)?;
+        self.buffers = buffers;
+        Ok(())
+    }
+
+    fn chunks(
+        &mut self,
+        job: &Job<'_>,
+        (all, frame): (&Chunked, &Frame),
         mut chunks: &[Stored],
         sink: &mut Sink<'_, '_>,
         voice: &Voice<'_>,
@@ -150,7 +198,7 @@ impl Reader {
                         let start = usize::try_from(chunk.address - first.address).unwrap_or(0);
                         let size = usize::try_from(chunk.size).unwrap_or(0);
                         let code = stored.get(start..start + size).unwrap_or_default();
-                        self.chunk(job, &all.index, chunk, code, sink, voice)
+                        self.chunk(job, (&all.index, frame), chunk, code, sink, voice)
                     })
                 });
             self.stored = stored;
@@ -162,7 +210,7 @@ impl Reader {
     fn chunk(
         &mut self,
         job: &Job<'_>,
-        index: &ChunkIndex,
+        (index, frame): (&ChunkIndex, &Frame),
         chunk: &Stored,
         code: &[u8],
         sink: &mut Sink<'_, '_>,
@@ -179,7 +227,7 @@ impl Reader {
         if plain.len() != pipeline.chunk_bytes() {
             return Err(Trouble::Refused("a chunk of another size than its dataset says"));
         }
-        let moved = spread(job, index, chunk.number, plain, sink, bench)?;
+        let moved = spread(job, (index, frame), chunk.number, plain, sink, bench)?;
         voice.advance(moved);
         Ok(())
     }
@@ -188,16 +236,19 @@ impl Reader {
     fn absent(
         &mut self,
         job: &Job<'_>,
-        index: &ChunkIndex,
+        (index, frame): (&ChunkIndex, &Frame),
         numbers: &[u64],
         sink: &mut Sink<'_, '_>,
     ) -> Done {
+        if numbers.is_empty() {
+            return Ok(());
+        }
         resize(&mut self.plain, index.pipeline.chunk_bytes())?;
         for element in self.plain.chunks_exact_mut(index.fill.len().max(1)) {
             element.copy_from_slice(&index.fill);
         }
         for &number in numbers {
-            spread(job, index, number, &self.plain, sink, &mut self.bench)?;
+            spread(job, (index, frame), number, &self.plain, sink, &mut self.bench)?;
         }
         Ok(())
     }
@@ -206,15 +257,15 @@ impl Reader {
 /// Hands on a chunk's elements, as far as they are within the dataset; tells their bytes.
 fn spread(
     job: &Job<'_>,
-    index: &ChunkIndex,
+    (index, frame): (&ChunkIndex, &Frame),
     number: u64,
     plain: &[u8],
     sink: &mut Sink<'_, '_>,
     bench: &mut Bench,
 ) -> Result<u64, Trouble> {
     let size = element_size(job)?;
-    let start = geometry::chunk_start(number, &index.grid, &index.chunk);
-    let part = Part { shape: &job.dataset.shape, start: &start, extent: &index.chunk };
+    let start = frame.relative(geometry::chunk_start(number, &index.grid, &index.chunk));
+    let part = Part { shape: &frame.shape, start: &start, extent: &index.chunk };
     let mut moved = 0;
     part.runs(|to, from, run| {
         let bytes = bytes_of(from, run, size).and_then(|range| plain.get(range));
@@ -223,6 +274,20 @@ fn spread(
         sink.put(job.pieces, bench, size, to, bytes).map_err(Trouble::Failed)
     })?;
     Ok(moved)
+}
+
+/// Writes what was put together in memory, one buffer for each piece.
+fn write_block(job: &Job<'_>, frame: &Frame, buffers: &[Vec<u8>]) -> Done {
+    let part = Part { shape: &job.dataset.shape, start: &frame.start, extent: &frame.shape };
+    for ((target, piece), buffer) in job.targets.iter().zip(job.pieces).zip(buffers) {
+        let width = usize::try_from(piece.width()).unwrap_or(0);
+        part.runs(|to, from, run| {
+            let bytes = bytes_of(from, run, width).and_then(|range| buffer.get(range));
+            let bytes = bytes.ok_or(Trouble::Refused("a block of odd extents"))?;
+            target.write(to * piece.width(), bytes).map_err(Trouble::Failed)
+        })?;
+    }
+    Ok(())
 }
 
 /// The bytes of `count` elements from `first` on.

@@ -20,6 +20,7 @@ use hdf5_sys::h5t::{
     H5T_STD_I16BE, H5T_STD_I32LE, H5T_STD_U8LE, H5T_class_t, H5Tcreate, H5Tinsert,
 };
 
+use super::chunked::{Chunked, Limits};
 use super::convert::Conversions;
 use super::filter::PathFilter;
 use super::job::{Job, Source};
@@ -152,7 +153,7 @@ fn write(path: &Path, dice: &mut Dice) {
 }
 
 /// Compares the two ways; says whether there was a faster one.
-fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
+fn compare(path: &Path, shm: &Directory, (seed, limits): (u64, Limits)) -> bool {
     let input = Input { path: path.to_owned(), group: None };
     let filter = PathFilter::new(&[], &[]).unwrap();
     let plan =
@@ -163,7 +164,8 @@ fn compare(path: &Path, shm: &Directory, seed: u64) -> bool {
         Some(offset) => Some(Source::contiguous(dataset, offset)),
         None => inventory
             .chunk_index(task.dataset)
-            .and_then(|index| Source::chunked(dataset, &plan.pieces, index)),
+            .and_then(|index| Chunked::new(dataset, &plan.pieces, index, limits))
+            .map(Source::Chunked),
     };
     let Some(source) = source else { return false };
     let project = ProjectName::new("p".as_ref()).unwrap();
@@ -209,7 +211,8 @@ fn both_ways_read_the_same() {
                 dice.roll(2);
             });
             write(&path, &mut dice);
-            compare(&path, &shm, seed)
+            let limits = Limits { short: 1 << dice.roll(14), block: 1 << dice.roll(20) };
+            compare(&path, &shm, (seed, limits))
         })
         .count();
     assert!(faster as u64 > runs * 2 / 3, "only {faster} of {runs} were read in the faster way");
