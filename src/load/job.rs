@@ -39,7 +39,7 @@ pub enum Source {
     /// One after the other.
     Contiguous(Contiguous),
     /// In chunks.
-    Chunked(Chunked),
+    Chunked(Box<Chunked>),
 }
 
 /// Elements as they lie in the file.

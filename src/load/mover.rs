@@ -149,7 +149,7 @@ impl<'a> Mover<'a> {
             None => self.plan.inventories[task.input]
                 .chunk_index(task.dataset)
                 .and_then(|index| Chunked::new(dataset, pieces, index, Limits::default()))
-                .map(Source::Chunked),
+                .map(|chunked| Source::Chunked(Box::new(chunked))),
         };
         let source = source.ok_or(Trouble::Refused("its chunks cannot be told"))?;
         self.voice.mention(|| Message::Reading(task.path.clone()))?;

@@ -165,7 +165,7 @@ fn compare(path: &Path, shm: &Directory, (seed, limits): (u64, Limits)) -> bool 
         None => inventory
             .chunk_index(task.dataset)
             .and_then(|index| Chunked::new(dataset, &plan.pieces, index, limits))
-            .map(Source::Chunked),
+            .map(|chunked| Source::Chunked(Box::new(chunked))),
     };
     let Some(source) = source else { return false };
     let project = ProjectName::new("p".as_ref()).unwrap();
