@@ -72,7 +72,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be loaded and whether it fits, and load nothing')
             [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'What has no form in shared memory fails the load instead of being left out')
             [CompletionResult]::new('--keep-going', '--keep-going', [CompletionResultType]::ParameterName, 'Load what can be read of a damaged file; exit 10 when something could not')
-            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Read everything once more with the HDF5 library and compare')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Read everything that the HDF5 library can read once more with it, and compare')
             [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Draw no progress bar')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')

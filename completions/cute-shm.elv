@@ -68,7 +68,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --dry-run 'Say what would be loaded and whether it fits, and load nothing'
             cand --strict 'What has no form in shared memory fails the load instead of being left out'
             cand --keep-going 'Load what can be read of a damaged file; exit 10 when something could not'
-            cand --verify 'Read everything once more with the HDF5 library and compare'
+            cand --verify 'Read everything that the HDF5 library can read once more with it, and compare'
             cand --no-progress 'Draw no progress bar'
             cand --json 'Print exactly one JSON object on standard output, also on failure'
             cand -q 'Print no status and no warnings'

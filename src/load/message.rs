@@ -68,6 +68,9 @@ pub struct Planned {
     pub left_out: Vec<Note>,
     /// The files read.
     pub sources: Vec<Source>,
+    /// Paths of datasets that libhdf5 cannot read, only the codecs here: nothing can verify them.
+    #[serde(default)]
+    pub unverifiable: Vec<String>,
 }
 
 impl Planned {

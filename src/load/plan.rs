@@ -184,7 +184,14 @@ impl Plan {
             damaged: self.damaged.clone(),
             left_out: self.left_out.clone(),
             sources: self.sources.clone(),
+            unverifiable: self.unverifiable(),
         }
+    }
+
+    fn unverifiable(&self) -> Vec<String> {
+        let dataset = |task: &Task| &self.inventories[task.input].datasets[task.dataset];
+        let tasks = self.tasks.iter().filter(|task| !dataset(task).readable);
+        tasks.map(|task| task.path.clone()).collect()
     }
 
     /// Attributes of groups and of compound datasets, as TOML text.

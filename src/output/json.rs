@@ -34,7 +34,7 @@ pub struct Envelope<'a, B> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Warning {
-    /// `skipped`, `damaged`, `root`, `mode`, `descriptors`, `state`.
+    /// `skipped`, `damaged`, `root`, `mode`, `descriptors`, `state`, `unverified`.
     pub code: &'static str,
     /// A sentence.
     pub message: String,

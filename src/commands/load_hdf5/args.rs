@@ -93,7 +93,7 @@ pub struct Args {
     /// Convert arrays whose path matches, as numpy's astype does (repeatable): '/images/*=float32'
     #[arg(long, value_name = "PATTERN=DTYPE")]
     pub dtype: Vec<String>,
-    /// Read everything once more with the HDF5 library and compare
+    /// Read everything that the HDF5 library can read once more with it, and compare
     #[arg(long)]
     pub verify: bool,
     /// Threads that read and decode [default: the processors this process may use]

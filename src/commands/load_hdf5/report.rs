@@ -94,6 +94,16 @@ fn rate(bytes: u64, seconds: f64) -> u64 {
 
 /// What the stock Python reader will stumble over.
 fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
+    if let (true, Some(first)) = (request.verify, outcome.planned.unverifiable.first()) {
+        let more = match outcome.planned.unverifiable.len() - 1 {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        output.warn(Warning::new(
+            "unverified",
+            format!("not verified: {first}{more}: the HDF5 library lacks the filter"),
+        ));
+    }
     const USUAL_LIMIT: u64 = 1024;
     if outcome.arrays > USUAL_LIMIT / 2 {
         output.warn(Warning::new(
