@@ -8,11 +8,6 @@ use super::{Decoder, Refused, blosclz, inflate, lz, shuffle, zstd};
 const HEADER: usize = 16;
 const DAMAGED: Refused = Refused("blosc: damaged data");
 
-/// Whether the coder that the filter's parameters name can be undone: Snappy cannot.
-pub(super) fn is_known(coder: Option<u32>) -> bool {
-    coder != Some(3)
-}
-
 struct Header {
     flags: u8,
     element: usize,
@@ -91,6 +86,10 @@ fn block(
             _ if size == part.len() => part.copy_from_slice(bytes),
             0 => blosclz::decode(bytes, part).ok_or(DAMAGED)?,
             1 => lz::lz4(bytes, part)?,
+            2 => match snap::raw::Decoder::new().decompress(bytes, part) {
+                Ok(size) if size == part.len() => {}
+                _ => return Err(DAMAGED),
+            },
             3 => inflate(&mut decoder.inflate, bytes, part)?,
             4 => zstd(&mut decoder.zstd, bytes, part)?,
             _ => return Err(Refused("blosc: a coder that is not known here")),

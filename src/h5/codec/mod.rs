@@ -85,7 +85,7 @@ fn step(filter: &Filter) -> Option<Step> {
         #[cfg(feature = "szip")]
         4 => Step::Szip(super::szip::Params::new(&filter.params)?),
         32000 => Step::Lzf,
-        32001 if blosc::is_known(param(6)) => Step::Blosc,
+        32001 => Step::Blosc,
         32004 => Step::Lz4,
         32008 => Step::Bitshuffle(bitshuffle::Params::new(&filter.params)?),
         32015 => Step::Zstd,
