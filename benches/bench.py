@@ -28,6 +28,8 @@ RUNS = [
     ("small", ["load", "python"], None),
     ("compound", ["load", "cp", "python"], None),
     ("gzip", ["load", "cat", "cold load", "cold cat"], None),
+    ("contiguous", ["gather"], None),
+    ("contiguous", ["gather"], "advise"),
     ("contiguous", ["load", "cp"], "advise"),
     ("contiguous", ["load", "cp"], "within_size"),
     ("gzip", ["load", "python"], "within_size"),

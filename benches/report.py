@@ -64,6 +64,14 @@ def lines(measured):
         yield f"| {work} | {ours:.2f} s | {SHOWN[against]} | {other:.2f} s | {found} | {wanted} | {met} | {peak:.0f} |"
 
 
+def reads(measured):
+    small, huge = (find(measured, "contiguous", mount, "gather") for mount in (None, "advise"))
+    if small and huge:
+        ours, other = seconds(huge, "gather"), seconds(small, "gather")
+        yield (f"| 20 million random reads by numpy, `huge=advise` | {ours:.2f} s | small pages | {other:.2f} s "
+               f"| {other / ours:.1f} times faster | | | |")
+
+
 def growth(measured):
     for one in measured:
         kind, dash, count = one["file"].partition("-")
@@ -76,7 +84,7 @@ def table(measured):
     head = ["| work | cute-shm | against | it takes | cute-shm takes | goal | met | peak MiB |", "|---|---|---|---|---|---|---|---|"]
     grown = list(growth(measured))
     more = ["", "| size | load | microseconds each | peak MiB |", "|---|---|---|---|", *grown] if grown else []
-    return "\n".join([*head, *lines(measured), *more])
+    return "\n".join([*head, *lines(measured), *reads(measured), *more])
 
 
 def replace(page, text):
