@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use super::canonical;
 use super::directory::{Access, Directory, FileId};
 use super::name::{PREFIX, ProjectName, Token};
 use super::rows::Rows;
@@ -266,7 +267,11 @@ impl Ledger {
         let corrupt = |why: &str| {
             Error::new(Kind::Corrupt, format!("the ledger '{}' {why}", shown.display()))
         };
-        let ledger: Self = toml::from_str(&text).map_err(|e| corrupt(e.message()))?;
+        let ledger = canonical::table(&text).and_then(|table| table.try_into().ok());
+        let ledger: Self = match ledger {
+            Some(ledger) => ledger,
+            None => toml::from_str(&text).map_err(|e| corrupt(e.message()))?,
+        };
         if ledger.version > VERSION {
             let message =
                 format!("the ledger '{}' was written by a newer cute-shm", shown.display());

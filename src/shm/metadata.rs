@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use toml_writer::TomlWrite as _;
 
+use super::canonical;
 use super::dtype::Dtype;
 use super::name::Token;
 
@@ -73,11 +74,8 @@ impl Metadata {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let table: Table = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            format!("line {line}: {}", error.message())
-        })?;
-        Ok(Self { mark: Mark::parse(text), root: group(table, "")? })
+        let root = canonical::arrays(text).map_or_else(|| parse_any(text), Ok)?;
+        Ok(Self { mark: Mark::parse(text), root })
     }
 
     /// Every array with its path, in file order.
@@ -133,6 +131,15 @@ fn collect<'a>(
         }
         path.pop();
     }
+}
+
+/// Reads metadata however it is written.
+pub(super) fn parse_any(text: &str) -> Result<Group, String> {
+    let table: Table = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        format!("line {line}: {}", error.message())
+    })?;
+    group(table, "")
 }
 
 fn group(table: Table, path: &str) -> Result<Group, String> {

@@ -2,6 +2,7 @@
 
 pub mod attached;
 pub mod budget;
+mod canonical;
 pub mod change;
 pub mod directory;
 pub mod dtype;
