@@ -109,7 +109,7 @@ impl Node {
     /// [`Kind::Permission`](crate::Kind::Permission) for a root that cannot be trusted; as the system says.
     pub fn projects(&self) -> Result<Vec<Listed>> {
         let place = Place::open(&self.paths)?;
-        let survey = Survey::take(&place)?;
+        let survey = Survey::new(&place);
         let listed = |project: state::Project| Listed {
             name: project.name().to_text(),
             metadata: project
@@ -117,11 +117,11 @@ impl Node {
                 .as_ref()
                 .and_then(|_| Some(place.root.as_ref()?.join(&project.name().metadata_file()))),
             state: project.state,
-            arrays: project.metadata.as_ref().map_or(0, |found| found.arrays().len() as u64),
+            arrays: project.metadata.as_ref().map_or(0, |found| found.leaves().len() as u64),
             bytes: project.size(),
             owner: project.uid,
         };
-        Ok(state::judge_all(&place, &survey)?.into_iter().map(listed).collect())
+        Ok(state::judge_all(&place, &survey, |_| true)?.into_iter().map(listed).collect())
     }
 
     /// Attaches a project, whoever made it.

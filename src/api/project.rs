@@ -15,9 +15,7 @@ use crate::shm::metadata::{self, Group, Metadata};
 use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::shared::Segment;
-use crate::shm::state::METADATA_LIMIT;
-use crate::shm::survey::Survey;
-use crate::shm::unlink;
+use crate::shm::state::{self, METADATA_LIMIT};
 use crate::{Error, Kind, Result};
 
 /// An attached project, made by [`Node::open`]: the tree of its arrays, and their memory. The memory
@@ -313,7 +311,7 @@ fn attach(
 
 /// Why a project cannot be attached, in the words of the one judge.
 fn why_not(place: &Place, name: &ProjectName, otherwise: &str) -> Error {
-    let judged = Survey::take(place).and_then(|survey| unlink::find(place, &survey, name));
+    let judged = state::find(place, name);
     let project = match judged {
         Ok(project) => project,
         Err(error) => return error,

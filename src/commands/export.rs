@@ -11,10 +11,9 @@ use crate::load::{PathFilter, Signals};
 use crate::output::json::Warning;
 use crate::output::{Output, text};
 use crate::shm::extras::Extras;
-use crate::shm::name::ProjectName;
+use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::state::{Project, State};
-use crate::shm::survey::Survey;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `export`.
@@ -177,8 +176,7 @@ fn take(path: &Path, signals: Option<&Signals>) -> Result<FileLock> {
 
 /// The project, if its state is one to export from.
 fn judge(place: &Place, name: &ProjectName) -> Result<Project> {
-    let survey = Survey::take(place)?;
-    let project = find(place, &survey, name)?;
+    let project = find(place, name)?;
     readable(&project)?;
     Ok(project)
 }
@@ -229,7 +227,10 @@ fn content<'a>(
             .unwrap_or_default(),
         gzip: args.gzip,
     };
-    let missing = |segment: &str| project.missing.iter().any(|name| name.to_text() == segment);
+    let missing = |segment: &str| {
+        SegmentName::parse_for(project.name(), segment.as_ref())
+            .is_some_and(|segment| project.missing.contains(&segment))
+    };
     if let Some((path, _)) = content.arrays().iter().find(|(_, array)| missing(&array.segment)) {
         let message =
             format!("project '{name}' is {}: the segment of '/{path}' is gone", project.state);

@@ -8,6 +8,7 @@ use crate::output::table::Columns;
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, YELLOW, paint, text};
 use crate::shm::attached::Attached;
 use crate::shm::ledger::Lifetime;
+use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::state::{self, Project, State};
 use crate::shm::survey::Survey;
@@ -46,8 +47,7 @@ pub struct Body {
 /// [`Kind::Findings`] with `--check`; else as the system says.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let place = open(output)?;
-    let survey = Survey::take(&place)?;
-    let projects = select(&place, &survey, args.pattern.as_deref())?;
+    let projects = select(&place, args.pattern.as_deref())?;
     let attached = args.short.then(|| Attached::look(&place));
     output.body.projects = projects
         .iter()
@@ -71,16 +71,16 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if args.check { check(&projects) } else { Ok(()) }
 }
 
-fn select(place: &Place, survey: &Survey, pattern: Option<&str>) -> Result<Vec<Project>> {
-    let mut projects = state::judge_all(place, survey)?;
-    let orphans = state::orphans(place, survey, &projects)?;
+fn select(place: &Place, pattern: Option<&str>) -> Result<Vec<Project>> {
+    let glob = pattern.map(globset::Glob::new).transpose();
+    let glob = glob.map_err(|e| Error::new(Kind::Usage, format!("bad glob: {e}")))?;
+    let glob = glob.map(|glob| glob.compile_matcher());
+    let wanted =
+        |name: &ProjectName| glob.as_ref().is_none_or(|glob| glob.is_match(name.as_os_str()));
+    let survey = Survey::new(place);
+    let mut projects = state::judge_all(place, &survey, wanted)?;
+    let orphans = state::orphans(place, &survey, &projects, wanted)?;
     projects.extend(orphans);
-    if let Some(pattern) = pattern {
-        let glob = globset::Glob::new(pattern)
-            .map_err(|e| Error::new(Kind::Usage, format!("bad glob: {e}")))?
-            .compile_matcher();
-        projects.retain(|project| glob.is_match(project.name().as_os_str()));
-    }
     projects.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(projects)
 }

@@ -22,8 +22,7 @@ use crate::output::json::{self, Warning};
 use crate::shm::attached::Attached;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
-use crate::shm::state::{Project, State};
-use crate::shm::unlink::find;
+use crate::shm::state::{Project, State, find};
 use crate::{Error, Kind, Result};
 
 /// The JSON body of commands that tell nothing but success.
@@ -51,7 +50,7 @@ fn describe(
     let now = jiff::Timestamp::now().as_second();
     let file = project.name().metadata_file();
     let root = place.root.as_ref().map_or(Path::new(""), |root| root.path());
-    let arrays = project.metadata.as_ref().map(|metadata| metadata.arrays()).unwrap_or_default();
+    let metadata = project.metadata.as_ref();
     let since = record.and_then(|record| record.created.parse::<jiff::Timestamp>().ok());
     let written = project.file.as_ref().map(|file| file.mtime);
     let since = since.map(jiff::Timestamp::as_second).or(written);
@@ -70,7 +69,7 @@ fn describe(
         age_seconds: since.map(|since| now - since),
         jobs: record.map(|record| record.jobs.clone()).unwrap_or_default(),
         sources: record.map(|record| record.sources.clone()).unwrap_or_default(),
-        array_count: arrays.len(),
+        array_count: metadata.map_or(0, |metadata| metadata.leaves().len()),
         missing_count: project.missing.len(),
         size_bytes: project.size(),
         resident_bytes: project.resident(),
@@ -81,7 +80,7 @@ fn describe(
             let gone = |segment: &str| {
                 missing.contains(segment) || matches!(project.state, State::Elsewhere)
             };
-            let array = |(path, array): &(Vec<&str>, &crate::shm::metadata::Array)| json::Array {
+            let array = |(path, array): (Vec<&str>, &crate::shm::metadata::Array)| json::Array {
                 key: format!("/{}", path.join("/")),
                 shape: array.shape.clone(),
                 dtype: array.dtype.clone(),
@@ -91,7 +90,7 @@ fn describe(
                 storage: None,
                 attrs: json::attributes(&array.attrs),
             };
-            arrays.iter().map(array).collect()
+            metadata.iter().flat_map(|metadata| metadata.arrays()).map(array).collect()
         }),
     }
 }

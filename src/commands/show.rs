@@ -15,7 +15,6 @@ use crate::shm::attached::Attached;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
 use crate::shm::name::ProjectName;
-use crate::shm::survey::Survey;
 use crate::view::Stats;
 use crate::{Error, Kind, Result};
 
@@ -80,8 +79,7 @@ pub struct Body {
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let name = ProjectName::existing(&args.project)?;
     let place = open(output)?;
-    let survey = Survey::take(&place)?;
-    let project = find(&place, &survey, &name)?;
+    let project = find(&place, &name)?;
     let attached = Attached::look(&place);
     let mut described = describe(&place, &project, true, Some(&attached));
     let empty = crate::shm::metadata::Group::new();

@@ -9,7 +9,6 @@ use super::{describe, open};
 use crate::output::{Output, json};
 use crate::shm::name::ProjectName;
 use crate::shm::state::{self, State};
-use crate::shm::survey::Survey;
 use crate::{Error, Kind, Result};
 
 /// How often it looks.
@@ -49,15 +48,15 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let limit = limit.map_err(|e| Error::new(Kind::Usage, format!("bad --timeout: {e}")))?;
     loop {
         let place = open(output)?;
-        let survey = Survey::take(&place)?;
-        if let Some((key, uid)) = state::find(&place, &survey, &name)? {
-            let project = state::judge(&place, &survey, &key, uid)?;
-            if project.state == State::Live {
+        match state::find(&place, &name) {
+            Ok(project) if project.state == State::Live => {
                 output.body.project = Some(describe(&place, &project, false, None));
                 output.body.waited_seconds = begun.elapsed().as_secs_f64();
                 output.detail(&format!("project '{name}' is live"));
                 return Ok(());
             }
+            Err(error) if error.kind() != Kind::NotFound => return Err(error),
+            _ => {}
         }
         output.body.waited_seconds = begun.elapsed().as_secs_f64();
         if limit.is_some_and(|limit| begun.elapsed() >= limit) {

@@ -18,16 +18,16 @@ use crate::shm::metadata::Array;
 use crate::shm::name::SegmentName;
 use crate::shm::place::Place;
 use crate::shm::state::{self, State};
-use crate::shm::survey::Survey;
+use crate::shm::survey::{Survey, metadata_in};
 
 /// Lists them.
 pub(super) fn list(context: &Context, arguments: &Arguments) -> Result<String> {
     let place = Place::open(&context.paths)?;
     warn_of(&place);
-    let survey = Survey::take(&place)?;
+    let survey = Survey::new(&place);
     let mut listed = Vec::new();
-    for name in &survey.metadata {
-        let Some((key, uid)) = state::find(&place, &survey, name)? else { continue };
+    for name in &place.root.as_ref().map(metadata_in).transpose()?.unwrap_or_default() {
+        let Some((key, uid)) = state::key_of(&place, &survey, name)? else { continue };
         let project = state::judge(&place, &survey, &key, uid)?;
         listed.push(Listed::new(&place, &project, context.width.is_some()));
     }

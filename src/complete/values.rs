@@ -136,7 +136,7 @@ fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
     let place = place(wanted)?;
     let all = matches!(wanted.command.get_name(), "wait" | "unlink" | "list");
     let names: Vec<ProjectName> = if all {
-        let survey = Survey::take(&place).ok()?;
+        let survey = Survey::new(&place);
         let keys = state::keys_of_root(&place, &survey).ok()?;
         keys.into_iter().map(|(key, _)| key.project).collect()
     } else {

@@ -115,9 +115,9 @@ impl<'a> Change<'a> {
     /// # Errors
     /// As [`state::judge`].
     pub fn judge(&self) -> Result<Option<Project>> {
-        let survey = Survey::take(self.place)?;
+        let survey = Survey::new(self.place);
         // The name may be another user's: their metadata is in the way as much as ours.
-        let other = state::find(self.place, &survey, &self.lock.key().project)?;
+        let other = state::key_of(self.place, &survey, &self.lock.key().project)?;
         let project = match other {
             Some((key, uid)) if key != *self.lock.key() => {
                 state::judge(self.place, &survey, &key, uid)?
@@ -364,7 +364,7 @@ fn published_token(place: &Place, key: &Key, uid: u32) -> Result<Option<Publishe
     }
     Ok(match root.read_text(&name, METADATA_LIMIT) {
         Ok(Some((text, _))) => {
-            let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.arrays().is_empty());
+            let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.leaves().is_empty());
             let token = Mark::parse(&text).map(|mark| mark.token);
             Some(Published { text, token, names_arrays })
         }

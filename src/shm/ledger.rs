@@ -249,6 +249,11 @@ impl Ledger {
         }
     }
 
+    /// Whether no load and no removal is under way, nor was interrupted.
+    pub fn is_at_rest(&self) -> bool {
+        self.next.is_none() && self.retiring.is_empty() && self.removing.is_none()
+    }
+
     /// Every token whose segments this ledger owns.
     pub fn tokens(&self) -> Vec<&Token> {
         let records = [&self.current, &self.next];

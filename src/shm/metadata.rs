@@ -85,6 +85,13 @@ impl Metadata {
         found
     }
 
+    /// Every array in file order, where paths are not needed.
+    pub fn leaves(&self) -> Vec<&Array> {
+        let mut found = Vec::new();
+        collect_leaves(&self.root, &mut found);
+        found
+    }
+
     /// The file's text.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
@@ -130,6 +137,15 @@ fn collect<'a>(
             Node::Group(inner) => collect(inner, path, found),
         }
         path.pop();
+    }
+}
+
+fn collect_leaves<'a>(group: &'a Group, found: &mut Vec<&'a Array>) {
+    for node in group.values() {
+        match node {
+            Node::Array(array) => found.push(array),
+            Node::Group(inner) => collect_leaves(inner, found),
+        }
     }
 }
 

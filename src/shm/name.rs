@@ -208,7 +208,10 @@ impl SegmentName {
 
     /// A name that must be that of a segment of `project`.
     pub fn parse_for(project: &ProjectName, name: &OsStr) -> Option<Self> {
-        Self::parse(name).filter(|(owner, _)| owner == project).map(|(_, segment)| segment)
+        let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
+        let id = rest.strip_prefix(project.0.as_bytes())?.strip_prefix(b".")?;
+        let is_id = id.len() == SEGMENT_ID_LEN && id.iter().all(u8::is_ascii_alphanumeric);
+        is_id.then(|| Self(name.to_owned()))
     }
 
     /// The file name in the shm directory.

@@ -83,17 +83,17 @@ impl Plan {
     /// As the system says.
     pub fn make(paths: &Paths, options: &Options) -> Result<Self> {
         let place = Place::open(paths)?;
-        let survey = Survey::take(&place)?;
-        let mut judged = state::judge_all(&place, &survey)?;
+        let survey = Survey::new(&place);
+        let mut judged = state::judge_all(&place, &survey, |_| true)?;
         let root = place.root.as_ref().map(|root| root.path().to_owned());
-        let orphans = state::orphans(&place, &survey, &judged)?;
+        let orphans = state::orphans(&place, &survey, &judged, |_| true)?;
         let mut items: Vec<Item> = Vec::new();
         judged.extend(orphans);
         let known: HashSet<Key> = judged.iter().map(|project| project.key.clone()).collect();
         for project in judged {
             items.push(Self::item(&place, project, options, root.clone())?);
         }
-        for (key, uid) in survey.owners(&place.shm)? {
+        for (key, uid) in survey.owners()? {
             if known.contains(&key) {
                 continue;
             }
@@ -275,7 +275,7 @@ fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>>
         .into_iter()
         .partition(|removed| project.leftovers.contains_key(&removed.name));
     let mut change = Change::begin_for(place, &project.key, project.uid, &mut || Ok(false))?;
-    let survey = Survey::take(place)?;
+    let survey = Survey::new(place);
     let now = state::judge_locked(place, &survey, &project.key, project.uid)?;
     let (action, _) = decide(place, &now, options)?;
     match action {

@@ -92,7 +92,7 @@ pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger, uid: u32) -> Res
     let removing: HashSet<&str> = ledger.removing.iter().flatten().map(String::as_str).collect();
     let ours = |text: &str| {
         let Ok(metadata) = Metadata::parse(text) else { return false };
-        metadata.arrays().iter().all(|(_, array)| removing.contains(array.segment.as_str()))
+        metadata.leaves().iter().all(|array| removing.contains(array.segment.as_str()))
     };
     if let Some(root) = &place.root {
         put_back_unless(root, lock.key(), ours)?;

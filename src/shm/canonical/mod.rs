@@ -2,6 +2,11 @@
 //! times faster than a reader of all TOML. Whatever is written otherwise is not read at all (`None`), right
 //! or wrong: the crate `toml` has the say on that.
 
+#![expect(
+    clippy::option_option,
+    reason = "the outer one gives up, the inner one tells what comes next"
+)]
+
 mod arrays;
 mod reader;
 mod tables;

@@ -1,9 +1,6 @@
 //! What is found of a project: its metadata file, the segments that it names, and those that only its
 //! ledger knows.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
-
 use nix::sys::stat::FileStat;
 
 use super::{METADATA_LIMIT, MetadataFile, Project, SegmentStat};
@@ -60,21 +57,20 @@ pub(super) fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
 /// Looks for every segment of the metadata; `Some` says what it names but may not.
 pub(super) fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<String>> {
     let Some(metadata) = &project.metadata else { return Ok(None) };
-    let mut named = HashSet::new();
-    for (path, array) in metadata.arrays() {
-        let Some(segment) = SegmentName::parse_for(project.name(), OsStr::new(&array.segment))
+    for (number, array) in metadata.leaves().into_iter().enumerate() {
+        let Some(segment) = SegmentName::parse_for(&project.key.project, array.segment.as_ref())
         else {
-            let shown = path.join("/");
+            let shown = metadata.arrays().get(number).map_or_else(String::new, |a| a.0.join("/"));
             return Ok(Some(format!(
                 "its metadata names '{}' for '/{shown}', which is no segment of this project",
                 array.segment.escape_debug()
             )));
         };
-        if !named.insert(segment.clone()) {
+        if project.present.contains_key(&segment) || project.missing.contains(&segment) {
             continue;
         }
         match place.shm.stat_of(segment.as_os_str())?.as_ref() {
-            None => project.missing.push(segment),
+            None => drop(project.missing.insert(segment)),
             Some(stat) if !crate::shm::directory::is_regular(stat) => {
                 return Ok(Some(format!("its segment '{segment}' is no regular file")));
             }
@@ -88,7 +84,7 @@ pub(super) fn collect_segments(place: &Place, project: &mut Project) -> Result<O
                 let there = SegmentStat::of(stat);
                 let bytes = array.nbytes().unwrap_or(there.size);
                 if bytes > there.size {
-                    project.missing.push(segment);
+                    project.missing.insert(segment);
                 } else {
                     // An empty array's segment has a byte that is not the array's.
                     project.present.insert(segment, SegmentStat { size: bytes, ..there });
@@ -99,15 +95,20 @@ pub(super) fn collect_segments(place: &Place, project: &mut Project) -> Result<O
     Ok(None)
 }
 
-/// Looks for segments that bear the ledger's tokens but are not the metadata's.
+/// Looks for segments that bear the ledger's tokens but are not the metadata's. A load at rest has none: it
+/// named all of its segments when it was published.
 pub(super) fn collect_leftovers(
     place: &Place,
-    survey: &Survey,
+    survey: &Survey<'_>,
     project: &mut Project,
 ) -> Result<()> {
     let Some(ledger) = &project.ledger else { return Ok(()) };
+    let mark = project.metadata.as_ref().and_then(|metadata| metadata.mark.as_ref());
     let tokens = ledger.tokens();
-    for segment in survey.segments_of(&project.key.project) {
+    if ledger.is_at_rest() && mark.is_some_and(|mark| tokens == [&mark.token]) {
+        return Ok(());
+    }
+    for segment in survey.segments_of(&project.key.project)? {
         let named = project.present.contains_key(segment) || project.missing.contains(segment);
         if named || !tokens.iter().any(|token| segment.bears(token)) {
             continue;

@@ -2,8 +2,6 @@
 
 use std::ffi::OsStr;
 
-use indexmap::IndexMap;
-
 use super::evidence::{Found, collect_leftovers, collect_segments, read_metadata};
 use super::{Project, State};
 use crate::shm::host;
@@ -18,7 +16,7 @@ use crate::{Kind, Result};
 ///
 /// # Errors
 /// As the system says; what can be told as a state is none.
-pub fn judge(place: &Place, survey: &Survey, key: &Key, uid: u32) -> Result<Project> {
+pub fn judge(place: &Place, survey: &Survey<'_>, key: &Key, uid: u32) -> Result<Project> {
     let mut project = judge_as(place, survey, key, uid, false)?;
     // Segments that vanish while we look may have been replaced: then there is other metadata by now.
     for _ in 0..3 {
@@ -43,25 +41,18 @@ fn was_replaced(place: &Place, project: &Project) -> Result<bool> {
 ///
 /// # Errors
 /// As [`judge`].
-pub fn judge_locked(place: &Place, survey: &Survey, key: &Key, uid: u32) -> Result<Project> {
+pub fn judge_locked(place: &Place, survey: &Survey<'_>, key: &Key, uid: u32) -> Result<Project> {
     judge_as(place, survey, key, uid, true)
 }
 
-fn judge_as(place: &Place, survey: &Survey, key: &Key, uid: u32, holder: bool) -> Result<Project> {
-    let mut project = Project {
-        key: key.clone(),
-        uid,
-        state: State::Corrupt,
-        changing: false,
-        why: None,
-        metadata: None,
-        file: None,
-        ledger: None,
-        present: IndexMap::new(),
-        missing: Vec::new(),
-        leftovers: IndexMap::new(),
-        unfinished: false,
-    };
+fn judge_as(
+    place: &Place,
+    survey: &Survey<'_>,
+    key: &Key,
+    uid: u32,
+    holder: bool,
+) -> Result<Project> {
+    let mut project = Project::unjudged(key.clone(), uid);
     let found = read_metadata(place, &project)?;
     let ledger = Ledger::read(&place.shm, key);
     let mut unseen = false;
@@ -98,7 +89,7 @@ type Verdict = (State, Option<String>);
 
 fn judge_with_metadata(
     place: &Place,
-    survey: &Survey,
+    survey: &Survey<'_>,
     project: &mut Project,
     unseen: bool,
     holder: bool,
@@ -110,28 +101,54 @@ fn judge_with_metadata(
     if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(place, mark)) {
         return Ok((State::Elsewhere, Some(why)));
     }
+    match judge_activity(place, survey, project, holder)? {
+        Some(verdict) => Ok(verdict),
+        None => Ok(judge_segments(place, project, mark.as_ref())),
+    }
+}
+
+/// What is the same with the metadata file and without it: segments that may not be, somebody at work,
+/// somebody who left.
+fn judge_activity(
+    place: &Place,
+    survey: &Survey<'_>,
+    project: &mut Project,
+    holder: bool,
+) -> Result<Option<Verdict>> {
     let wrong = collect_segments(place, project)?;
     collect_leftovers(place, survey, project)?;
     if let Some(why) = wrong {
-        return Ok((State::Corrupt, Some(why)));
+        return Ok(Some((State::Corrupt, Some(why))));
     }
-    let whole = project.missing.is_empty();
-    let unfinished = is_unfinished(place, project)?;
+    let has_file = project.file.is_some();
+    let unfinished = has_file && is_unfinished(place, project)?;
     match lock::is_changing(&place.shm, &project.key)? {
-        None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
+        None => {
+            return Ok(Some((State::Foreign, Some("its lock cannot be looked at".to_owned()))));
+        }
         Some(true) if !holder => {
-            project.changing = true;
-            return Ok((if whole { State::Live } else { busy_state(project) }, None));
+            project.changing = has_file;
+            let whole = has_file && project.missing.is_empty();
+            return Ok(Some((if whole { State::Live } else { busy_state(project) }, None)));
         }
         Some(_) => project.unfinished = unfinished,
     }
-    if project.ledger.as_ref().is_some_and(|ledger| ledger.removing.is_some()) {
-        return Ok((State::Abandoned, Some("its removal was interrupted".to_owned())));
+    match interrupted(project) {
+        Some(why) => Ok(Some((State::Abandoned, Some(why.to_owned())))),
+        None => dead_keeper(place, project),
     }
-    if let Some(verdict) = dead_keeper(place, project)? {
-        return Ok(verdict);
+}
+
+/// What was begun and given up, as the ledger tells it.
+fn interrupted(project: &Project) -> Option<&'static str> {
+    let has_file = project.file.is_some();
+    match &project.ledger {
+        None if has_file => None,
+        None => Some("a load ended before it began"),
+        Some(ledger) if ledger.removing.is_some() => Some("its removal was interrupted"),
+        Some(ledger) if !has_file && ledger.current.is_none() => Some("its load was interrupted"),
+        Some(_) => None,
     }
-    Ok(judge_segments(place, project, mark.as_ref()))
 }
 
 /// Whether a change that did not come to its end left something: told only while nobody is at it.
@@ -145,7 +162,7 @@ fn is_unfinished(place: &Place, project: &Project) -> Result<bool> {
     let replaced = metadata.is_some_and(|metadata| {
         let token = metadata.mark.as_ref().map(|mark| &mark.token);
         let current = ledger.current.as_ref().map(|current| &current.token);
-        current.is_some() && token != current && !metadata.arrays().is_empty()
+        current.is_some() && token != current && !metadata.leaves().is_empty()
     });
     Ok(ledger.next.is_some() || !ledger.retiring.is_empty() || replaced)
 }
@@ -206,7 +223,7 @@ fn prove_stale(place: &Place, mark: Option<&Mark>, written: i64) -> Option<Strin
 
 fn judge_without_metadata(
     place: &Place,
-    survey: &Survey,
+    survey: &Survey<'_>,
     project: &mut Project,
     unseen: bool,
     holder: bool,
@@ -216,26 +233,7 @@ fn judge_without_metadata(
     }
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
-    let wrong = collect_segments(place, project)?;
-    collect_leftovers(place, survey, project)?;
-    if let Some(why) = wrong {
-        return Ok((State::Corrupt, Some(why)));
-    }
-    match lock::is_changing(&place.shm, &project.key)? {
-        None => return Ok((State::Foreign, Some("its lock cannot be looked at".to_owned()))),
-        Some(true) if !holder => return Ok((busy_state(project), None)),
-        Some(_) => {}
-    }
-    let Some(ledger) = &project.ledger else {
-        return Ok((State::Abandoned, Some("a load ended before it began".to_owned())));
-    };
-    if ledger.removing.is_some() {
-        return Ok((State::Abandoned, Some("its removal was interrupted".to_owned())));
-    }
-    if ledger.current.is_none() {
-        return Ok((State::Abandoned, Some("its load was interrupted".to_owned())));
-    }
-    if let Some(verdict) = dead_keeper(place, project)? {
+    if let Some(verdict) = judge_activity(place, survey, project, holder)? {
         return Ok(verdict);
     }
     Ok(match (project.present.is_empty(), project.missing.is_empty()) {

@@ -3,15 +3,17 @@
 
 mod all;
 mod evidence;
+mod find;
 mod judge;
 
 use std::fmt;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use nix::sys::stat::FileStat;
 use serde::Serialize;
 
-pub use self::all::{find, judge_all, keys_of_root, orphans};
+pub use self::all::{judge_all, keys_of_root, orphans};
+pub use self::find::{find, key_of};
 pub use self::judge::{judge, judge_locked};
 use super::directory::FileId;
 use super::ledger::{Key, Ledger, Record};
@@ -140,7 +142,7 @@ pub struct Project {
     /// The metadata's segments that are there.
     pub present: IndexMap<SegmentName, SegmentStat>,
     /// The metadata's segments that are gone, or too short for their array.
-    pub missing: Vec<SegmentName>,
+    pub missing: IndexSet<SegmentName>,
     /// Segments that the ledger owns but the metadata does not name, and all of an orphan.
     pub leftovers: IndexMap<SegmentName, SegmentStat>,
     /// An interrupted change left something beside the project: segments, or a ledger that is not at rest.
@@ -148,6 +150,24 @@ pub struct Project {
 }
 
 impl Project {
+    /// Nothing is known yet but whose it is.
+    fn unjudged(key: Key, uid: u32) -> Self {
+        Self {
+            key,
+            uid,
+            state: State::Corrupt,
+            changing: false,
+            why: None,
+            metadata: None,
+            file: None,
+            ledger: None,
+            present: IndexMap::new(),
+            missing: IndexSet::new(),
+            leftovers: IndexMap::new(),
+            unfinished: false,
+        }
+    }
+
     /// The project's name.
     pub fn name(&self) -> &ProjectName {
         &self.key.project
