@@ -2,9 +2,11 @@
 //! Everything here is re-exported at the crate's root; docs/api.md lists it.
 
 mod array;
+mod attach;
 mod copy;
 mod element;
 mod filelock;
+mod group;
 mod guard;
 mod guards;
 mod hdf5;
@@ -17,11 +19,12 @@ mod tree;
 pub use array::Array;
 pub use element::Element;
 pub use filelock::FileLock;
+pub use group::{Entry, GroupRef};
 pub use guard::{Guard, Report, Skipped};
 pub use guards::{Reading, Writing};
 pub use hdf5::{Load, hdf5_size};
 pub use node::{Listed, Node, Unlinked};
-pub use project::{Entry, GroupRef, Project};
+pub use project::Project;
 pub use share::Share;
 pub use source::Source;
 pub use tree::{Added, Tree};

@@ -2,20 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
-
 use super::array::Array;
+use super::attach::{attach, read, why_not};
 use super::filelock::{FileLock, Hold};
+use super::group::{Entry, GroupRef, lookup};
 use super::guards::{Reading, Writing};
 use super::node::Node;
-use crate::shm::metadata::{self, Group, Metadata};
-use crate::shm::name::{ProjectName, SegmentName};
+use crate::shm::metadata::{self, Group};
+use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::shared::Segment;
-use crate::shm::state::{self, METADATA_LIMIT};
 use crate::{Error, Kind, Result};
 
 /// An attached project, made by [`Node::open`]: the tree of its arrays, and their memory. The memory
@@ -69,23 +67,6 @@ pub struct Project {
     text: String,
     root: Group,
     segments: HashMap<String, Segment>,
-}
-
-/// What a name in a group stands for.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Entry<'p> {
-    /// A nested group.
-    Group(GroupRef<'p>),
-    /// An array.
-    Array(Array<'p>),
-}
-
-/// A group of an attached project.
-#[derive(Debug, Clone, Copy)]
-pub struct GroupRef<'p> {
-    project: &'p Project,
-    group: &'p Group,
 }
 
 impl Project {
@@ -152,7 +133,7 @@ impl Project {
         Some(self.entry(found, node))
     }
 
-    fn entry<'p>(&'p self, path: String, node: &'p metadata::Node) -> Entry<'p> {
+    pub(super) fn entry<'p>(&'p self, path: String, node: &'p metadata::Node) -> Entry<'p> {
         match node {
             metadata::Node::Group(group) => Entry::Group(GroupRef { project: self, group }),
             metadata::Node::Array(meta) => Entry::Array(Array::new(path, meta, self.segment(meta))),
@@ -217,124 +198,5 @@ impl Project {
     /// As the system says.
     pub fn is_current(&self) -> Result<bool> {
         Ok(read(&self.place, &self.name)?.is_some_and(|(_, text, _)| text == self.text))
-    }
-}
-
-impl<'p> GroupRef<'p> {
-    /// The names in it with what they stand for, in the order of the metadata. Paths of arrays begin at
-    /// this group.
-    pub fn entries(self) -> impl ExactSizeIterator<Item = (&'p str, Entry<'p>)> {
-        let entry = move |(name, node): (&'p String, &'p metadata::Node)| {
-            (name.as_str(), self.project.entry(format!("/{name}"), node))
-        };
-        self.group.iter().map(entry)
-    }
-
-    fn collect(self, path: &str, found: &mut Vec<Array<'p>>) {
-        for (name, node) in self.group {
-            let path = format!("{path}/{name}");
-            match self.project.entry(path.clone(), node) {
-                Entry::Array(array) => found.push(array),
-                Entry::Group(group) => group.collect(&path, found),
-            }
-        }
-    }
-}
-
-/// The node at `path` with its path in slashes. A name may hold the separator: the shortest comes first.
-fn lookup<'g>(
-    group: &'g Group,
-    path: &str,
-    separator: char,
-) -> Option<(String, &'g metadata::Node)> {
-    if let Some((name, node)) = group.get_key_value(path) {
-        return Some((format!("/{name}"), node));
-    }
-    path.match_indices(separator).find_map(|(at, _)| {
-        let metadata::Node::Group(inner) = group.get(&path[..at])? else { return None };
-        let (rest, node) = lookup(inner, &path[at + 1..], separator)?;
-        Some((format!("/{}{rest}", &path[..at]), node))
-    })
-}
-
-type Read = (File, String, u32);
-
-/// The metadata file, its text and its owner; `None` when it is not there.
-fn read(place: &Place, name: &ProjectName) -> Result<Option<Read>> {
-    let Some(root) = &place.root else { return Ok(None) };
-    let Some((mut file, stat)) = root.open_file(&name.metadata_file(), OFlag::O_RDONLY)? else {
-        return Ok(None);
-    };
-    let mut text = String::new();
-    (&mut file)
-        .take(METADATA_LIMIT)
-        .read_to_string(&mut text)
-        .map_err(|e| Error::io(format!("cannot read the metadata of '{name}'"), e))?;
-    Ok(Some((file, text, stat.st_uid)))
-}
-
-type Attached = (Group, HashMap<String, Segment>);
-
-/// Attaches every segment, or says which is gone.
-fn attach(
-    place: &Place,
-    name: &ProjectName,
-    text: &str,
-    uid: u32,
-) -> Result<std::result::Result<Attached, String>> {
-    let corrupt = |why: String| {
-        Error::new(Kind::Corrupt, format!("project '{name}' is corrupt: {why}"))
-            .about(name.to_text())
-    };
-    let metadata = Metadata::parse(text).map_err(corrupt)?;
-    let mut segments = HashMap::new();
-    for (path, array) in metadata.arrays() {
-        let path = || path.join("/");
-        let bytes = array.nbytes().ok_or_else(|| {
-            corrupt(format!("the size of '/{}' ({}) is not known", path(), array.dtype))
-        })?;
-        let there: Option<&Segment> = segments.get(&array.segment);
-        match there {
-            Some(there) if there.len() as u64 == bytes => continue,
-            Some(_) => return Err(corrupt(format!("'/{}' shares a segment with another", path()))),
-            None => {}
-        }
-        let segment = SegmentName::parse_for(name, array.segment.as_ref())
-            .ok_or_else(|| corrupt(format!("'/{}' names no segment of it", path())))?;
-        match Segment::attach(&place.shm, &segment, bytes, uid)? {
-            Some(found) => drop(segments.insert(array.segment.clone(), found)),
-            None => return Ok(Err(array.segment.clone())),
-        }
-    }
-    Ok(Ok((metadata.root, segments)))
-}
-
-/// Why a project cannot be attached, in the words of the one judge.
-fn why_not(place: &Place, name: &ProjectName, otherwise: &str) -> Error {
-    let judged = state::find(place, name);
-    let project = match judged {
-        Ok(project) => project,
-        Err(error) => return error,
-    };
-    let why = project.why.as_deref().unwrap_or(otherwise);
-    let message = format!("project '{name}' cannot be attached, it is {}: {why}", project.state);
-    Error::new(Kind::NotFound, message).about(name.to_text())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_with_separators_are_found() {
-        let text = "[a.b]\n[a.'c/d'.x]\n['a.b'.y]\n";
-        let root = Metadata::parse(text).unwrap().root;
-        let find = |path, sep| lookup(&root, path, sep).map(|found| found.0);
-        assert_eq!(find("a/b", '/').as_deref(), Some("/a/b"));
-        assert_eq!(find("a/c/d/x", '/').as_deref(), Some("/a/c/d/x"));
-        assert_eq!(find("a.b.y", '.').as_deref(), Some("/a.b/y"));
-        assert_eq!(find("a.b", '.').as_deref(), Some("/a.b"));
-        assert_eq!(find("a/x", '/'), None);
-        assert_eq!(find("", '/'), None);
     }
 }

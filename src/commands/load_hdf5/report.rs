@@ -93,7 +93,7 @@ fn rate(bytes: u64, seconds: f64) -> u64 {
 }
 
 /// What the stock Python reader will stumble over.
-fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
+fn warn_of_unverified(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
     if let (true, Some(first)) = (request.verify, outcome.planned.unverifiable.first()) {
         let more = match outcome.planned.unverifiable.len() - 1 {
             0 => String::new(),
@@ -104,7 +104,11 @@ fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Bod
             format!("not verified: {first}{more}: the HDF5 library lacks the filter"),
         ));
     }
+}
+
+fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
     const USUAL_LIMIT: u64 = 1024;
+    warn_of_unverified(request, outcome, output);
     if outcome.arrays > USUAL_LIMIT / 2 {
         output.warn(Warning::new(
             "descriptors",

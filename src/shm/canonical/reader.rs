@@ -6,6 +6,8 @@ use toml::{Table, Value};
 
 /// Values deeper than this are not read: the reader calls itself.
 const DEPTH: usize = 16;
+/// Nor are longer paths: whoever walks the tables calls itself.
+const LONGEST: usize = 64;
 
 /// A text and how far it was read.
 pub(super) struct Reader<'t> {
@@ -79,7 +81,7 @@ impl<'t> Reader<'t> {
         }
         let kind = if self.take("[") { Header::Element } else { Header::Table };
         path.push(self.key()?);
-        while self.take(".") {
+        while self.take(".") && path.len() < LONGEST {
             path.push(self.key()?);
         }
         self.expect(if kind == Header::Element { "]]" } else { "]" })?;

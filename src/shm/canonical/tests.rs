@@ -222,3 +222,11 @@ fn words_of_toml_in_any_order_are_read_right_or_not_at_all() {
         agree(&text, table(&text), || toml::from_str::<Table>(&text));
     }
 }
+
+#[test]
+fn what_is_nested_too_deeply_is_left_to_the_crate_toml() {
+    let header = format!("[{}a]\n", "a.".repeat(100_000));
+    assert!(arrays(&header).is_none() && table(&header).is_none());
+    let list = format!("a = {}", "[".repeat(100_000));
+    assert!(table(&list).is_none());
+}

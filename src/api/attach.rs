@@ -1,0 +1,128 @@
+//! Attaching a project: its metadata file, and a mapping of every segment.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::num::NonZero;
+
+use indexmap::IndexMap;
+use nix::fcntl::OFlag;
+
+use crate::shm::metadata::{Group, Metadata};
+use crate::shm::name::{ProjectName, SegmentName};
+use crate::shm::place::Place;
+use crate::shm::shared::Segment;
+use crate::shm::state::{self, METADATA_LIMIT};
+use crate::{Error, Kind, Result};
+
+/// A thread of its own is worth its start for so many segments.
+const PER_THREAD: usize = 500;
+/// The kernel maps for one thread of a process at a time: with more of them nothing is won.
+const THREADS: usize = 4;
+
+pub(super) type Read = (File, String, u32);
+
+/// The metadata file, its text and its owner; `None` when it is not there.
+pub(super) fn read(place: &Place, name: &ProjectName) -> Result<Option<Read>> {
+    let Some(root) = &place.root else { return Ok(None) };
+    let Some((mut file, stat)) = root.open_file(&name.metadata_file(), OFlag::O_RDONLY)? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    (&mut file)
+        .take(METADATA_LIMIT)
+        .read_to_string(&mut text)
+        .map_err(|e| Error::io(format!("cannot read the metadata of '{name}'"), e))?;
+    Ok(Some((file, text, stat.st_uid)))
+}
+
+pub(super) type Attached = (Group, HashMap<String, Segment>);
+
+/// Attaches every segment, or says which is gone.
+pub(super) fn attach(
+    place: &Place,
+    name: &ProjectName,
+    text: &str,
+    uid: u32,
+) -> Result<std::result::Result<Attached, String>> {
+    let metadata = Metadata::parse(text).map_err(|why| corrupt(name, &why))?;
+    let wanted: Vec<_> = wanted(name, &metadata)?.into_iter().collect();
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
+    let share = wanted.len().div_ceil(threads).max(PER_THREAD);
+    let map = |part: &[Wanted]| part.iter().map(|one| one.1.map(place, uid)).collect();
+    let mut parts = wanted.chunks(share);
+    let first = parts.next().unwrap_or_default();
+    let parts: Vec<Result<Vec<_>>> = std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || map(part))).collect();
+        let joined = others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(map(first)).chain(joined).collect()
+    });
+    let mut segments = HashMap::with_capacity(wanted.len());
+    let mut mapped = Vec::with_capacity(wanted.len());
+    for part in parts {
+        mapped.extend(part?);
+    }
+    for ((name, _), segment) in wanted.into_iter().zip(mapped) {
+        match segment {
+            Some(segment) => drop(segments.insert(name.to_owned(), segment)),
+            None => return Ok(Err(name.to_owned())),
+        }
+    }
+    Ok(Ok((metadata.root, segments)))
+}
+
+/// A segment that the metadata names, and how many bytes of it are an array.
+struct Share {
+    name: SegmentName,
+    bytes: u64,
+}
+
+type Wanted<'m> = (&'m str, Share);
+
+impl Share {
+    fn map(&self, place: &Place, uid: u32) -> Result<Option<Segment>> {
+        Segment::attach(&place.shm, &self.name, self.bytes, uid)
+    }
+}
+
+/// Every segment once, in the order of the metadata.
+fn wanted<'m>(name: &ProjectName, metadata: &'m Metadata) -> Result<IndexMap<&'m str, Share>> {
+    let leaves = metadata.leaves();
+    let mut wanted: IndexMap<&str, Share> = IndexMap::with_capacity(leaves.len());
+    for (number, array) in leaves.into_iter().enumerate() {
+        let wrong = |before: &str, after: &str| {
+            let path = metadata.arrays().get(number).map_or_else(String::new, |a| a.0.join("/"));
+            corrupt(name, &format!("{before}'/{path}'{after}"))
+        };
+        let Some(bytes) = array.nbytes() else {
+            return Err(wrong("the size of ", &format!(" ({}) is not known", array.dtype)));
+        };
+        match wanted.get(array.segment.as_str()) {
+            Some(there) if there.bytes == bytes => continue,
+            Some(_) => return Err(wrong("", " shares a segment with another")),
+            None => {}
+        }
+        let segment = SegmentName::parse_for(name, array.segment.as_ref())
+            .ok_or_else(|| wrong("", " names no segment of it"))?;
+        wanted.insert(&array.segment, Share { name: segment, bytes });
+    }
+    Ok(wanted)
+}
+
+fn corrupt(name: &ProjectName, why: &str) -> Error {
+    Error::new(Kind::Corrupt, format!("project '{name}' is corrupt: {why}")).about(name.to_text())
+}
+
+/// Why a project cannot be attached, in the words of the one judge.
+pub(super) fn why_not(place: &Place, name: &ProjectName, otherwise: &str) -> Error {
+    let judged = state::find(place, name);
+    let project = match judged {
+        Ok(project) => project,
+        Err(error) => return error,
+    };
+    let why = project.why.as_deref().unwrap_or(otherwise);
+    let message = format!("project '{name}' cannot be attached, it is {}: {why}", project.state);
+    Error::new(Kind::NotFound, message).about(name.to_text())
+}
