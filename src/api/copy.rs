@@ -1,22 +1,22 @@
-//! Moves sources into new segments with several threads. Memory is reserved before anything is written.
+//! Moves sources into new segments with several threads, which take the memory as they fill it.
 
-use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::source::{Data, Source};
+use crate::load::pages::Pages;
+use crate::load::target::Target;
 use crate::shm::directory::{Access, Directory};
-use crate::shm::map::Filling;
 use crate::shm::name::SegmentName;
 use crate::shm::segment::NewSegment;
-use crate::{Error, Result};
+use crate::{Error, Kind, Result};
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
 /// pieces of this size, so that workers end at the same time.
 const PIECE: usize = 8 << 20;
-/// Writers into one file wait for each other's lock on it: with more of them, a mapping is faster.
-const WRITERS: usize = 4;
-/// Large arrays are open together, so that reserving one and copying another overlap.
+/// Bytes that are put in order at a time: they stay in the cache.
+const ORDERED: usize = 512 << 10;
+/// Large arrays are open together, so that the kernel takes memory for several files at once.
 const OPEN: usize = 8;
 
 /// One array and the segment that it is to be in.
@@ -25,7 +25,7 @@ pub(super) struct Job<'a> {
     pub source: &'a Source<'a>,
 }
 
-/// Creates, reserves and fills every segment. When one fails the others stop; what is there then is the
+/// Creates and fills every segment. When one fails the others stop; what is there then is the
 /// announced load's, whose keeper removes it.
 pub(super) fn copy(
     shm: &Directory,
@@ -34,30 +34,79 @@ pub(super) fn copy(
     workers: usize,
 ) -> Result<()> {
     let crew = Crew { workers, failure: Mutex::new(None), stop: AtomicBool::new(false) };
+    let pages = Pages::of(shm.path(), shm.id().dev);
+    let open = |job: &Job<'_>| {
+        let segment = NewSegment::create(shm, job.segment.clone())?;
+        segment.allow(access)?;
+        Target::new(segment, job.source.nbytes() as u64, pages)
+    };
     let (large, small): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.source.nbytes() > PIECE);
     crew.each(&small, |job| {
-        let segment = crew.create(shm, job, access)?;
-        fill_whole(&segment, job.source)?;
-        segment.persist();
+        let target = open(job)?;
+        fill(&target, job.source, 0, job.source.nbytes())?;
+        target.finish()?.persist();
         Ok(())
     });
     for batch in large.chunks(OPEN.max(workers)) {
-        let segments = Mutex::new(Vec::with_capacity(batch.len()));
-        crew.each(batch, |job| {
-            let made = (crew.create(shm, job, access)?, job.source);
-            segments.lock().unwrap_or_else(PoisonError::into_inner).push(made);
-            Ok(())
+        let targets =
+            batch.iter().map(|job| Ok((open(job)?, job.source))).collect::<Result<Vec<_>>>()?;
+        crew.each(&pieces(&targets), |&(number, start, end)| {
+            let (target, source) = &targets[number];
+            fill(target, source, start, end)
         });
-        let segments = segments.into_inner().unwrap_or_else(PoisonError::into_inner);
-        crew.fill(&segments);
         if crew.stop.load(Ordering::Relaxed) {
             break;
         }
-        for (segment, _) in segments {
-            segment.persist();
+        for (target, _) in targets {
+            target.finish()?.persist();
         }
     }
     crew.failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// Which bytes of which array are one worker's at a time.
+fn pieces(targets: &[(Target<'_>, &Source<'_>)]) -> Vec<(usize, usize, usize)> {
+    let each = |(number, (_, source)): (usize, &(Target<'_>, &Source<'_>))| {
+        let (bytes, step) = (source.nbytes(), step(source, PIECE));
+        let starts = (0..bytes).step_by(step);
+        starts
+            .map(move |start| (number, start, bytes.min(start.saturating_add(step))))
+            .collect::<Vec<_>>()
+    };
+    targets.iter().enumerate().flat_map(each).collect()
+}
+
+/// So many bytes, or the whole rows next to that.
+fn step(source: &Source<'_>, bytes: usize) -> usize {
+    match source.data() {
+        Data::Bytes(_) => bytes,
+        Data::Rows(_) => (bytes / row(source)).max(1).saturating_mul(row(source)),
+    }
+}
+
+/// Bytes of what one index of the first axis names.
+fn row(source: &Source<'_>) -> usize {
+    (source.nbytes() / source.shape().first().unwrap_or(&1).max(&1)).max(1)
+}
+
+/// Fills a part of a segment, which begins and ends with a row.
+fn fill(target: &Target<'_>, source: &Source<'_>, start: usize, end: usize) -> Result<()> {
+    let elements = match source.data() {
+        Data::Bytes(bytes) => return target.write(start as u64, &bytes[start..end]),
+        Data::Rows(elements) => elements,
+    };
+    let (row, step) = (row(source), step(source, ORDERED));
+    let mut ordered = Vec::new();
+    ordered.try_reserve_exact(step.min(end - start)).map_err(|_| {
+        Error::new(Kind::NoMemory, format!("no memory for {step} bytes of an array in order"))
+    })?;
+    for first in (start..end).step_by(step) {
+        let last = end.min(first.saturating_add(step));
+        ordered.resize(last - first, 0);
+        elements.fill(first / row..last / row, &mut ordered);
+        target.write(first as u64, &ordered)?;
+    }
+    Ok(())
 }
 
 /// The threads of one copy, and what the first that failed says.
@@ -89,88 +138,4 @@ impl Crew {
             take();
         });
     }
-
-    fn create<'d>(
-        &self,
-        shm: &'d Directory,
-        job: &Job<'_>,
-        access: &Access,
-    ) -> Result<NewSegment<'d>> {
-        let segment = NewSegment::create(shm, job.segment.clone())?;
-        segment.reserve(job.source.nbytes() as u64, &self.stop)?;
-        segment.allow(access)?;
-        Ok(segment)
-    }
-
-    /// Fills large segments piece by piece.
-    fn fill(&self, segments: &[(NewSegment<'_>, &Source<'_>)]) {
-        let by_writing = self.workers <= WRITERS;
-        let (mut written, mut mapped) = (Vec::new(), Vec::new());
-        for (segment, source) in segments {
-            match source.data() {
-                Data::Bytes(bytes) if by_writing => {
-                    let pieces = bytes.chunks(PIECE).enumerate();
-                    written.extend(pieces.map(|(n, piece)| (segment, n * PIECE, piece)));
-                }
-                _ => mapped.push((segment, *source)),
-            }
-        }
-        self.each(&written, |(segment, offset, piece)| write(segment, piece, *offset));
-        for (segment, source) in mapped {
-            let filled = self.fill_mapped(segment, source);
-            if let Err(error) = filled {
-                self.stop.store(true, Ordering::Relaxed);
-                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
-        }
-    }
-
-    fn fill_mapped(&self, segment: &NewSegment<'_>, source: &Source<'_>) -> Result<()> {
-        let mut map = Filling::map(segment.file(), source.nbytes() as u64)?;
-        let rows = *source.shape().first().unwrap_or(&1);
-        let row = source.nbytes() / rows.max(1);
-        let step = match source.data() {
-            Data::Bytes(_) => PIECE,
-            Data::Rows(_) => (PIECE / row.max(1)).max(1) * row,
-        };
-        let pieces: Vec<_> = map.bytes().chunks_mut(step).map(Mutex::new).collect();
-        let numbers: Vec<usize> = (0..pieces.len()).collect();
-        self.each(&numbers, |&n| {
-            let mut out = pieces[n].lock().unwrap_or_else(PoisonError::into_inner);
-            match source.data() {
-                Data::Bytes(bytes) => {
-                    let length = out.len();
-                    out.copy_from_slice(&bytes[n * step..][..length]);
-                }
-                Data::Rows(elements) => {
-                    let first = n * step / row;
-                    let count = out.len() / row;
-                    elements.fill(first..first + count, &mut out);
-                }
-            }
-            Ok(())
-        });
-        Ok(())
-    }
-}
-
-fn fill_whole(segment: &NewSegment<'_>, source: &Source<'_>) -> Result<()> {
-    if source.nbytes() == 0 {
-        return Ok(());
-    }
-    match source.data() {
-        Data::Bytes(bytes) => write(segment, bytes, 0),
-        Data::Rows(elements) => {
-            let mut map = Filling::map(segment.file(), source.nbytes() as u64)?;
-            elements.fill(0..source.shape()[0], map.bytes());
-            Ok(())
-        }
-    }
-}
-
-fn write(segment: &NewSegment<'_>, bytes: &[u8], offset: usize) -> Result<()> {
-    segment
-        .file()
-        .write_all_at(bytes, offset as u64)
-        .map_err(|e| Error::io(format!("cannot fill segment '{}'", segment.name()), e))
 }

@@ -18,14 +18,14 @@ mod making;
 mod message;
 mod mover;
 mod numa;
-mod pages;
+pub(crate) mod pages;
 mod plan;
 mod pool;
 mod process;
 mod reader;
 mod signals;
 mod sink;
-mod target;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 mod user;
