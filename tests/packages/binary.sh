@@ -42,6 +42,24 @@ test_cargo_install() {
     cargo install --quiet --path . --locked --root "$scratch/prefix" && works "$scratch/prefix/bin/cute-shm"
 }
 
+# The versions of the tree agree, and a tag of another is refused before anything is made.
+test_versions() {
+    local said
+    scripts/package --tag "v$version" || return 1
+    said="$(scripts/package --tag "v$version.1" "$scratch/none" tarball 2>&1)" && fail 'a wrong tag is taken' && return 1
+    [[ "$said" == *"Cargo.toml has version $version"* && ! -e "$scratch/none" ]] || fail "a wrong tag: $said"
+}
+
+# Unpacked as docs/install.md says; made twice, it is the same file.
+test_tarball() {
+    local again="$scratch/again" tree="$scratch/local" tarball
+    scripts/package --no-build "$scratch" tarball && scripts/package --no-build "$again" tarball &&
+        tarball="$(echo "$scratch"/cute-shm-"$version"-linux-*.tar.gz)" && cmp "$tarball" "$again/$(basename "$tarball")" &&
+        echo "$(basename "$tarball"): $(stat -c %s "$tarball") bytes" &&
+        mkdir "$tree" && tar -xzf "$tarball" --strip-components=1 -C "$tree" &&
+        data_is_complete "$tree/share" && cmp LICENSE "$tree/share/doc/cute-shm/LICENSE" && works "$tree/bin/cute-shm"
+}
+
 # works PROGRAM [PYTHON]: it says its version, and loads a file that Python, by the package cute-shm, reads.
 works() {
     local program="$1" python="${2:-python}"

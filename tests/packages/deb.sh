@@ -4,18 +4,9 @@
 # What a package outside of Debian cannot have: a bug in Debian's tracker that asks for it.
 not_ours='initial-upload-closes-no-bugs'
 
-ensure_cargo_deb() {
-    [[ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" == "$deb_version" ]] ||
-        cargo install --quiet --locked --debug --config 'profile.dev.debug=false' --force \
-            --target-dir "$tools/build" --root "$tools" --version "$deb_version" cargo-deb
-}
-
 test_deb() {
     local tree="$scratch/tree" share="$scratch/tree/usr/share"
-    [[ "$(head -1 packaging/deb/changelog)" == "cute-shm ($version-"* ]] ||
-        fail 'packaging/deb/changelog is of another version' || return 1
-    ensure_cargo_deb &&
-        "$tools/bin/cargo-deb" deb --quiet --no-build --locked --output "$scratch/" &&
+    scripts/package --no-build "$scratch" deb &&
         deb="$(echo "$scratch"/cute-shm_"$version"-1_*.deb)" &&
         echo "$(basename "$deb"): $(stat -c %s "$deb") bytes, needs $(dpkg-deb --field "$deb" Depends)" &&
         dpkg-deb --extract "$deb" "$tree" && works "$tree/usr/bin/cute-shm" &&

@@ -1,16 +1,9 @@
 # shellcheck shell=bash disable=SC2154
 # Sourced by scripts/test-packages: the wheel cute-shm-cli, beside the Python package cute-shm in one environment.
 
-ensure_maturin() {
-    [[ "$("$tools/maturin/bin/maturin" --version 2>/dev/null)" == "maturin $maturin_version" ]] ||
-        { python -m venv "$tools/maturin" &&
-            "$tools/maturin/bin/pip" install --quiet --disable-pip-version-check "maturin==$maturin_version"; }
-}
-
 test_wheel() {
     local venv="$scratch/venv" wheels
-    ensure_maturin &&
-        "$tools/maturin/bin/maturin" build --quiet --release --locked --out "$scratch/wheels" &&
+    scripts/package --no-build "$scratch/wheels" wheel &&
         wheels=("$scratch"/wheels/cute_shm_cli-"$version"-py3-none-manylinux_*.whl) &&
         echo "$(basename "${wheels[0]}"): $(stat -c %s "${wheels[0]}") bytes" &&
         python -m venv "$venv" &&
