@@ -38,8 +38,8 @@ pub(super) fn lock() -> impl Sized {
     START.call_once(|| {
         hdf5::library_version();
         hdf5::silence_errors(true);
-        #[cfg(feature = "szip")]
-        super::szip::register();
+        #[cfg(all(feature = "szip", feature = "bundled-hdf5"))]
+        super::szip::filter::register();
     });
     guard
 }

@@ -1,14 +1,13 @@
-//! Filter 4, szip: decoding by libaec. HDF5 is built without it, so this registers ours instead.
+//! Filter 4, szip: decoding by libaec. The bundled HDF5 is built without it, so this registers ours
+//! there ([`filter`]); a system's has its own, or none.
 //!
 //! Szip is the extended Rice coder with conventions of its own: samples of 32 and 64 bits are stored
 //! as planes of bytes, and each scanline is filled up to whole blocks.
 //! Source: CCSDS 121.0-B-3, libaec's `README.SZIP`.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_int, c_uint};
 
-use hdf5_sys::h5::{H5allocate_memory, H5free_memory, herr_t};
-use hdf5_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t};
 use libaec_sys::{AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_OK, aec_buffer_decode, aec_stream};
 
 /// Bits of the options parameter that concern decoding: most significant byte first, and
@@ -16,27 +15,8 @@ use libaec_sys::{AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_OK, aec_buffer_decode, a
 const MSB: c_uint = 16;
 const NEAREST_NEIGHBOUR: c_uint = 32;
 
-unsafe extern "C" {
-    /// The library's own way to add a filter; `H5Zregister` refuses numbers below 256.
-    fn H5Z_register(class: *const H5Z_class2_t) -> herr_t;
-}
-
-/// Adds the filter to the library, which must be initialised.
-pub(super) fn register() {
-    let class = H5Z_class2_t {
-        version: 1,
-        id: 4,
-        encoder_present: 0,
-        decoder_present: 1,
-        name: c"szip".as_ptr(),
-        can_apply: None,
-        set_local: None,
-        filter: Some(filter),
-    };
-    // SAFETY: the library copies the class; its name and function live as long as the program.
-    // A failure leaves the filter unavailable, which each dataset that needs it will report.
-    unsafe { H5Z_register(&raw const class) };
-}
+#[cfg(feature = "bundled-hdf5")]
+pub(super) mod filter;
 
 /// How a chunk was encoded: HDF5's four parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,40 +25,6 @@ pub(super) struct Params {
     pixels_per_block: usize,
     bits_per_pixel: usize,
     pixels_per_scanline: usize,
-}
-
-/// HDF5 calls this for each chunk; 0 means failure.
-unsafe extern "C" fn filter(
-    flags: c_uint,
-    count: usize,
-    values: *const c_uint,
-    nbytes: usize,
-    buf_size: *mut usize,
-    buf: *mut *mut c_void,
-) -> usize {
-    if flags & H5Z_FLAG_REVERSE == 0 || count < 4 || values.is_null() || nbytes < 4 {
-        return 0;
-    }
-    // SAFETY: HDF5 passes `count` parameters and a buffer with `nbytes` of data.
-    let (values, source) = unsafe {
-        (std::slice::from_raw_parts(values, 4), std::slice::from_raw_parts((*buf).cast(), nbytes))
-    };
-    let Some(decoded) = Params::new(values).and_then(|params| params.chunk(source)) else {
-        return 0;
-    };
-    // SAFETY: the old buffer is HDF5's to free and the new one HDF5's to allocate; the copy is
-    // within both.
-    unsafe {
-        let fresh = H5allocate_memory(decoded.len(), 0);
-        if fresh.is_null() {
-            return 0;
-        }
-        std::ptr::copy_nonoverlapping(decoded.as_ptr(), fresh.cast(), decoded.len());
-        H5free_memory(*buf);
-        *buf = fresh;
-        *buf_size = decoded.len();
-    }
-    decoded.len()
 }
 
 impl Params {

@@ -1,4 +1,4 @@
-"""README.md, docs/recipes.md and docs/faq.md do what they say, block by block (pages.py has the rules);
+"""README.md, docs/install.md, docs/recipes.md and docs/faq.md do what they say, block by block (pages.py has the rules);
 every page's links lead somewhere."""
 
 import importlib.util
@@ -16,7 +16,7 @@ import tomli
 from conftest import in_shared_memory
 from pages import KINDS, REPOSITORY, Page, all_pages
 
-TESTED = [Page(REPOSITORY / name) for name in ("README.md", "docs/recipes.md", "docs/faq.md")]
+TESTED = [Page(REPOSITORY / name) for name in ("README.md", "docs/install.md", "docs/recipes.md", "docs/faq.md")]
 SECTIONS = [(page.name, head, blocks) for page in TESTED for head, blocks in page.sections()]
 ROOT_OF_PYTHON = "import os, pathlib, cute_shm\ncute_shm.Project2Toml.root = pathlib.Path(os.environ['CUTE_SHM_ROOT'])\n"
 

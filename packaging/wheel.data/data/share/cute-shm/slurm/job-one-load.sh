@@ -1,0 +1,1 @@
+../../../../../../contrib/slurm/job-one-load.sh

@@ -1,0 +1,1 @@
+../../../../../../contrib/slurm/job-shards.sh
