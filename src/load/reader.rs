@@ -122,7 +122,8 @@ impl Reader {
             voice.advance(len as u64);
             return Ok(());
         }
-        let at_once = (COPIED / size).max(1) as u64;
+        let at_once = job.targets.first().map_or(COPIED as u64, Target::at_once) / size as u64;
+        let at_once = at_once.max(1);
         let mut first = range.start;
         while first < range.end {
             let count = at_once.min(range.end - first);

@@ -77,7 +77,11 @@ impl<'a> Target<'a> {
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = self.end(offset, bytes.len())?;
         if self.pages != Pages::Small {
-            self.reserve(offset, end)?;
+            // A huge page that is written whole needs no zeros before.
+            let whole = offset.is_multiple_of(HUGE) && end.is_multiple_of(HUGE);
+            if self.pages == Pages::Advised || !whole {
+                self.reserve(offset, end)?;
+            }
             return self.segment.write_at(offset, bytes);
         }
         for (part, bytes) in (offset..end).step_by(PART).zip(bytes.chunks(PART)) {
@@ -137,6 +141,11 @@ impl<'a> Target<'a> {
             unlocked(&self.windows).remove(&offset);
         }
         Ok(Window { filling: window?, offset, target: self })
+    }
+
+    /// Bytes that are best written at once: as many as stay in the cache, or as a page has.
+    pub fn at_once(&self) -> u64 {
+        if self.pages == Pages::Huge && self.len >= HUGE { HUGE } else { PART as u64 }
     }
 
     /// Whether its pages are worth to be read into directly.
