@@ -106,7 +106,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--slice', '--slice', [CompletionResultType]::ParameterName, 'Look at a part of the array, in numpy''s notation: ''0:10,:,3''')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
-            [CompletionResult]::new('--all-attrs', '--all-attrs', [CompletionResultType]::ParameterName, 'Print attribute values in full')
+            [CompletionResult]::new('--all-attrs', '--all-attrs', [CompletionResultType]::ParameterName, 'Print attribute values and long names in full')
             [CompletionResult]::new('--stats', '--stats', [CompletionResultType]::ParameterName, 'Count, min, max, mean, standard deviation, NaN and infinities, and a histogram')
             [CompletionResult]::new('--plot', '--plot', [CompletionResultType]::ParameterName, 'Draw the array: a line for one dimension, a heat map for two')
             [CompletionResult]::new('--python', '--python', [CompletionResultType]::ParameterName, 'Print Python code that attaches the array, or all arrays, read-only')

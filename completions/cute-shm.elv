@@ -100,7 +100,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --slice 'Look at a part of the array, in numpy''s notation: ''0:10,:,3'''
             cand --root 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]'
             cand --color 'When to use colour; NO_COLOR counts too'
-            cand --all-attrs 'Print attribute values in full'
+            cand --all-attrs 'Print attribute values and long names in full'
             cand --stats 'Count, min, max, mean, standard deviation, NaN and infinities, and a histogram'
             cand --plot 'Draw the array: a line for one dimension, a heat map for two'
             cand --python 'Print Python code that attaches the array, or all arrays, read-only'

@@ -63,7 +63,7 @@ impl Context {
             verbose: global.verbose,
             colour: colour(out) && !global.json,
             colour_err: colour(err),
-            width: out.then(terminal_width).flatten(),
+            width: out.then(terminal_width),
             terminal_err: err,
             job: job(),
             restart_count: restart_count(),
@@ -72,8 +72,9 @@ impl Context {
     }
 }
 
-fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+/// A terminal that does not tell its size is one all the same: names are escaped for it.
+fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(20))
 }
 
 /// The scheduler's variables, in the order in which they are believed.

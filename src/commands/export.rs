@@ -1,16 +1,19 @@
 //! `export`: a project, a group or an array as a file.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::{find, key, open};
-use crate::export::{self, Content, FileLock, Format, Target, select};
+use crate::export::{self, Content, FileLock, Format, Target, is_below, select};
 use crate::load::{PathFilter, Signals};
 use crate::output::json::Warning;
 use crate::output::{Output, text};
 use crate::shm::extras::Extras;
+use crate::shm::ledger::Note;
 use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::state::{Project, State};
@@ -71,6 +74,10 @@ pub struct Body {
     pub file_bytes: Option<u64>,
 }
 
+/// File descriptors that are not for segments.
+const OTHER_FILES: usize = 64;
+/// How often to look at a project that is replaced again and again.
+const MOST_LOOKS: u32 = 20;
 /// How long to wait between two looks at a lock, in milliseconds: as long as filelock does.
 const LOOK: u16 = 50;
 
@@ -96,8 +103,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     // A stream holds nothing that an interrupt could leave behind, and writing to one may block.
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
-    let project = judge(&place, &name)?;
-    let content = content(&place, &project, args, &filter)?;
+    let content = one_version(&place, &name, args, &filter)?;
     let notes =
         export::export(&content, format, &mut target, &mut |_| interrupted(signals.as_ref()));
     let notes = match notes {
@@ -107,7 +113,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     };
     drop(lock);
     let streamed = target.is_stream();
-    let size = target.finish()?;
+    let size = target.finish(&mut |_| interrupted(signals.as_ref()))?;
     for note in &notes {
         output.warn(Warning::skipped(note));
     }
@@ -203,6 +209,44 @@ pub(super) fn readable(project: &Project) -> Result<()> {
     Err(Error::new(kind, message).about(name).with_hint(hint))
 }
 
+/// The content of the project as it is now, its segments open: should it be replaced from now on, what
+/// is exported is the version that was there. Replaced just now, it is looked at again.
+fn one_version<'a>(
+    place: &'a Place,
+    name: &ProjectName,
+    args: &Args,
+    filter: &PathFilter,
+) -> Result<Content<'a>> {
+    let most = open_files().saturating_sub(OTHER_FILES);
+    let mut looks = 0;
+    loop {
+        let mut content = content(place, &judge(place, name)?, args, filter)?;
+        looks += 1;
+        match content.hold(most) {
+            Err(error) if error.kind() == Kind::NotFound && looks < MOST_LOOKS => {}
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(content),
+        }
+    }
+}
+
+/// How many files may be open, once as many are allowed as the system lets us.
+fn open_files() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OTHER_FILES };
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
+    usize::try_from(raised).unwrap_or(usize::MAX)
+}
+
+/// What the load left out of what is exported now.
+fn left_out(project: &Project, prefix: &str, filter: &PathFilter) -> Vec<Note> {
+    let wanted = |note: &&Note| {
+        let object = note.path.rsplit_once('@').map_or(&*note.path, |(object, _)| object);
+        is_below(if object.is_empty() { "/" } else { object }, prefix) && filter.takes(object)
+    };
+    let notes = project.record().map(|record| &record.left_out[..]).unwrap_or_default();
+    notes.iter().filter(wanted).cloned().collect()
+}
+
 fn content<'a>(
     place: &'a Place,
     project: &Project,
@@ -226,6 +270,8 @@ fn content<'a>(
             .map(|record| record.sources.iter().filter_map(|s| s.group.clone()).collect())
             .unwrap_or_default(),
         gzip: args.gzip,
+        left_out: left_out(project, &prefix, filter),
+        held: HashMap::new(),
     };
     let missing = |segment: &str| {
         SegmentName::parse_for(project.name(), segment.as_ref())

@@ -33,7 +33,7 @@ pub struct Args {
     pub project: OsString,
     /// One of its arrays or groups: /group/name, or group.name as in Python
     pub key: Option<String>,
-    /// Print attribute values in full
+    /// Print attribute values and long names in full
     #[arg(long)]
     pub all_attrs: bool,
     /// Look at a part of the array, in numpy's notation: '0:10,:,3'
@@ -111,6 +111,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         full: args.all_attrs,
         group_attrs: &output.body.group_attrs,
         project: &described,
+        by_key: described.arrays.iter().flatten().map(|a| (a.key.as_str(), a)).collect(),
     };
     let text = printer.all(&project, prefix, &output.body.left_out);
     output.print(&text);

@@ -17,7 +17,8 @@ pub(super) fn descriptors(node: &Node) -> Check {
     };
     let arrays = node.most_arrays;
     let said = format!(
-        "{soft} files may be open (at most {hard}); the largest project has {arrays} arrays"
+        "{soft} files may be open (at most {hard}); the largest project has {}",
+        crate::output::text::count(arrays, "array")
     );
     if arrays.saturating_add(OTHERS) > soft {
         let enough = arrays.saturating_mul(2).next_power_of_two().max(4096);

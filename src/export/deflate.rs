@@ -7,8 +7,8 @@ use std::sync::mpsc::sync_channel;
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::Advance;
+use super::source::Source;
 use crate::h5::{Object, Writer};
-use crate::shm::published::Published;
 use crate::{Error, Kind, Result};
 
 /// Bytes that a chunk aims at: within HDF5's default cache of 1 MiB, large enough to compress well.
@@ -43,7 +43,7 @@ type Done = (Vec<u64>, u32, Vec<u8>, u64);
 pub(super) fn write(
     writer: &Writer,
     dataset: &Object,
-    source: &Published,
+    source: &Source,
     grid: &Grid,
     level: u8,
     advance: Advance,
@@ -131,26 +131,28 @@ impl Grid {
 
 /// One worker's buffers.
 struct Work<'a> {
-    source: &'a Published,
+    source: &'a Source,
     grid: &'a Grid,
     compressor: Compressor,
     plain: Vec<u8>,
+    field: Vec<u8>,
     shuffled: Vec<u8>,
 }
 
 impl<'a> Work<'a> {
-    fn new(source: &'a Published, grid: &'a Grid, level: u8) -> Self {
+    fn new(source: &'a Source, grid: &'a Grid, level: u8) -> Self {
         let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
         let bytes = grid.chunk_bytes();
         let (plain, shuffled) = (vec![0; bytes], vec![0; bytes]);
-        Self { source, grid, compressor: Compressor::new(level), plain, shuffled }
+        let field = Vec::new();
+        Self { source, grid, compressor: Compressor::new(level), plain, field, shuffled }
     }
 
     fn chunk(&mut self, number: u64) -> Result<Done> {
         let start = self.grid.start(number);
         let (offset, size) = self.grid.place(&start);
         let length = usize::try_from(size).unwrap_or(usize::MAX).min(self.plain.len());
-        self.source.read_at(offset, &mut self.plain[..length])?;
+        self.source.read_at(offset, &mut self.plain[..length], &mut self.field)?;
         self.plain[length..].fill(0);
         shuffle(&self.plain, self.grid.item, &mut self.shuffled);
         let bound = self.compressor.zlib_compress_bound(self.shuffled.len());

@@ -2,13 +2,14 @@
 //! without it, what h5py would write for the same arrays.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::{Advance, Content, PIECE, deflate};
-use crate::h5::{ExactAttribute, Object, Packing, Recipe, Writer, attribute};
+use super::copy::{self, Spot};
+use super::source::Source;
+use super::{Advance, Content, deflate};
+use crate::h5::{ExactAttribute, Layout, Object, Packing, Recipe, Writer, attribute};
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::extras::Attribute;
 use crate::shm::ledger::Note;
@@ -16,11 +17,11 @@ use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::published::Published;
 use crate::{Error, Kind, Result};
 
-/// Writes `content` to the empty `file` at `path`.
+/// Writes `content` to the empty file at `path`, which `spot` has open.
 pub(super) fn write(
     content: &Content,
     path: &Path,
-    file: &File,
+    spot: Spot,
     advance: Advance,
 ) -> Result<Vec<Note>> {
     let writer = Writer::create(path)?;
@@ -31,7 +32,7 @@ pub(super) fn write(
         known: HashMap::new(),
         later: Vec::new(),
         references: Vec::new(),
-        notes: Vec::new(),
+        notes: lost(content),
         advance,
     };
     for (_, array) in content.arrays() {
@@ -50,9 +51,9 @@ pub(super) fn write(
     drop(known);
     writer.close()?;
     // Beside the library, which would copy every byte once more.
-    for Later { path, array, offset } in later {
-        let source = content.open(&path, &array)?;
-        copy_to(&source, file, offset, advance)?;
+    for later in later {
+        let source = source(content, &later.path, &later.arrays, &later.layout)?;
+        copy::copy(&source, Spot { offset: later.offset, ..spot }, advance)?;
     }
     Ok(notes)
 }
@@ -60,7 +61,8 @@ pub(super) fn write(
 /// A dataset whose place in the file is reserved.
 struct Later {
     path: String,
-    array: Array,
+    arrays: Vec<Array>,
+    layout: Layout,
     offset: u64,
 }
 
@@ -82,12 +84,8 @@ impl Export<'_, '_> {
         let shown = if path.is_empty() { "/" } else { path };
         let content = self.content;
         match &content.extras {
-            Some(extras) => self.exact(at, extras.group(shown), shown)?,
-            None => {
-                if let Some(toml::Value::Table(attrs)) = content.group_attrs.get(shown) {
-                    self.attributes(at, attrs, shown);
-                }
-            }
+            Some(extras) => self.all_attributes(at, extras.group(shown), shown)?,
+            None => self.attributes(at, content.group_attrs(shown), shown),
         }
         for (name, node) in group {
             let path = format!("{path}/{name}");
@@ -135,8 +133,11 @@ impl Export<'_, '_> {
         };
         let object = self.dataset(at, name, &recipe, &[array], path, &dtype)?;
         match stored {
-            Some(stored) => self.exact(&object, &stored.attrs, path)?,
-            None => self.attributes(&object, &array.attrs, path),
+            Some(stored) => {
+                self.exact(&object, &stored.attrs, path)?;
+                self.others(&object, &stored.attrs, array.attrs.iter(), path);
+            }
+            None => self.attributes(&object, array.attrs.iter(), path),
         }
         self.remember(key, object);
         Ok(())
@@ -163,7 +164,7 @@ impl Export<'_, '_> {
             return Ok(true);
         }
         let object = self.dataset(at, name, &recipe, &arrays, path, &Dtype::bool())?;
-        self.exact(&object, &stored.attrs, path)?;
+        self.all_attributes(&object, &stored.attrs, path)?;
         self.remember(key, object);
         Ok(true)
     }
@@ -193,22 +194,29 @@ impl Export<'_, '_> {
             return Ok(Rc::new(object));
         }
         let path = path.trim_start_matches('/');
-        match (arrays, chunk) {
-            ([array], Some((chunk, level))) if recipe.is_plain() => {
-                let source = self.content.open(path, array)?;
+        let Some(layout) = recipe.layout() else {
+            self.write_elements(&object, name, recipe, arrays, path, dtype)?;
+            return Ok(Rc::new(object));
+        };
+        let arrays: Vec<Array> = arrays.iter().map(|&array| array.clone()).collect();
+        match (chunk, self.writer.offset(&object)) {
+            (Some((chunk, level)), _) => {
+                let source = source(self.content, path, &arrays, &layout)?;
                 let grid = deflate::Grid { shape: shape.to_vec(), chunk, item };
                 deflate::write(self.writer, &object, &source, &grid, level, self.advance)?;
             }
-            ([array], None) if recipe.is_plain() && self.writer.offset(&object).is_some() => {
-                let offset = self.writer.offset(&object).unwrap_or(0);
-                self.later.push(Later { path: path.to_owned(), array: (*array).clone(), offset });
+            (None, Some(offset)) => {
+                self.later.push(Later { path: path.to_owned(), arrays, layout, offset });
             }
-            _ => self.write_elements(&object, name, recipe, arrays, path, dtype)?,
+            (None, None) => {
+                let arrays: Vec<&Array> = arrays.iter().collect();
+                self.write_elements(&object, name, recipe, &arrays, path, dtype)?;
+            }
         }
         Ok(Rc::new(object))
     }
 
-    /// Through the library: what needs conversion, strings elsewhere, or fields side by side.
+    /// Through the library: what needs conversion, or strings elsewhere.
     fn write_elements(
         &mut self,
         object: &Object,
@@ -219,7 +227,7 @@ impl Export<'_, '_> {
         dtype: &Dtype,
     ) -> Result<()> {
         let open = |array: &&Array| self.content.open(path, array);
-        let sources: Vec<Published> = arrays.iter().map(open).collect::<Result<_>>()?;
+        let sources: Vec<Arc<Published>> = arrays.iter().map(open).collect::<Result<_>>()?;
         let advance = &mut *self.advance;
         let text = *dtype.class() == Class::Text && recipe.has_pointers();
         let mut read = |number: usize, offset: u64, into: &mut [u8]| {
@@ -230,6 +238,26 @@ impl Export<'_, '_> {
             advance(into.len() as u64)
         };
         self.writer.write(object, name, recipe, &mut read)
+    }
+
+    /// The attributes of a group or a compound.
+    fn all_attributes(&mut self, at: &Rc<Object>, exact: &[Attribute], path: &str) -> Result<()> {
+        self.exact(at, exact, path)?;
+        let content = self.content;
+        self.others(at, exact, content.group_attrs(path), path);
+        Ok(())
+    }
+
+    /// Attributes that were too large to be remembered as they were, but have a value in TOML.
+    fn others<'t>(
+        &mut self,
+        at: &Object,
+        exact: &[Attribute],
+        attrs: impl Iterator<Item = (&'t String, &'t toml::Value)>,
+        path: &str,
+    ) {
+        let is_exact = |name: &String| exact.iter().any(|attribute| attribute.name == *name);
+        self.attributes(at, attrs.filter(|(name, _)| !is_exact(name)), path);
     }
 
     /// Attributes as they were; those that refer to objects wait until all objects are there.
@@ -246,7 +274,12 @@ impl Export<'_, '_> {
         (self.advance)(0)
     }
 
-    fn attributes(&mut self, object: &Object, attrs: &toml::Table, path: &str) {
+    fn attributes<'t>(
+        &mut self,
+        object: &Object,
+        attrs: impl Iterator<Item = (&'t String, &'t toml::Value)>,
+        path: &str,
+    ) {
         for (name, value) in attrs {
             let written = match attribute(name, value) {
                 Some(attribute) => self.writer.attribute(object, &attribute, &str::to_owned),
@@ -271,6 +304,35 @@ impl Export<'_, '_> {
             self.known.insert(key, object);
         }
     }
+}
+
+/// What the load left out, but for the attributes that are remembered all the same.
+fn lost(content: &Content) -> Vec<Note> {
+    let extras = content.extras.as_ref();
+    let is_kept = |note: &Note| {
+        extras.is_some_and(|extras| {
+            note.path.match_indices('@').any(|(at, _)| {
+                let (object, name) = (&note.path[..at], &note.path[at + 1..]);
+                let stored = extras.dataset(object).map(|stored| &stored.attrs[..]);
+                let attributes = stored.unwrap_or_else(|| extras.group(object));
+                attributes.iter().any(|attribute| attribute.name == name)
+            })
+        })
+    };
+    content.left_out.iter().filter(|note| !is_kept(note)).cloned().collect()
+}
+
+/// What a dataset's bytes are made of.
+fn source(content: &Content, path: &str, arrays: &[Array], layout: &Layout) -> Result<Source> {
+    let open = |array: &Array| content.open(path, array);
+    let mut segments: Vec<_> = arrays.iter().map(open).collect::<Result<_>>()?;
+    Ok(match segments.pop() {
+        Some(only) if layout.is_plain() => Source::Segment(only),
+        last => {
+            segments.extend(last);
+            Source::Fields(layout.clone(), segments)
+        }
+    })
 }
 
 fn note(path: &str, name: &str, error: &Error) -> Note {
@@ -306,18 +368,4 @@ fn to_utf8(values: &mut [u8], dtype: &Dtype) {
         value.fill(0);
         value[..text.len()].copy_from_slice(text.as_bytes());
     }
-}
-
-fn copy_to(source: &Published, file: &File, offset: u64, advance: Advance) -> Result<()> {
-    let mut piece = vec![0_u8; PIECE.min(usize::try_from(source.bytes()).unwrap_or(PIECE))];
-    let mut done = 0;
-    while done < source.bytes() {
-        let left = usize::try_from(source.bytes() - done).unwrap_or(PIECE).min(PIECE);
-        source.read_at(done, &mut piece[..left])?;
-        file.write_all_at(&piece[..left], offset + done)
-            .map_err(|e| Error::io("cannot write the file", e))?;
-        done += left as u64;
-        advance(left as u64)?;
-    }
-    Ok(())
 }

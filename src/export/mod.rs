@@ -1,19 +1,24 @@
 //! From shared memory to files: HDF5 as it was, numpy's npy and npz, and safetensors. Nothing is
 //! printed here; who calls decides what is selected and where it goes.
 
+mod copy;
 mod deflate;
+mod durable;
 mod hdf5;
 mod lock;
 mod npy;
 mod npz;
 mod safetensors;
 mod sink;
+mod source;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use lock::FileLock;
 pub use sink::{Sink, Target};
+use source::Source;
 
 use crate::shm::directory::Directory;
 use crate::shm::extras::Extras;
@@ -77,6 +82,10 @@ pub struct Content<'a> {
     pub source_groups: Vec<String>,
     /// The level of deflate, for HDF5.
     pub gzip: Option<u8>,
+    /// What the load could not take, of what is selected.
+    pub left_out: Vec<Note>,
+    /// Segments that are open already, by name: they stay what they are when the project is replaced.
+    pub held: HashMap<String, Arc<Published>>,
 }
 
 /// Told of bytes that were written; an error from it ends the export.
@@ -141,11 +150,47 @@ impl Content<'_> {
         by_segment.values().sum()
     }
 
-    fn open(&self, path: &str, array: &Array) -> Result<Published> {
-        Published::open(self.shm, array).map_err(|error| match error.kind() {
+    /// Opens the segments, so that all are of one version of the project however long the export takes;
+    /// `most` at most, for each takes a file descriptor. What else is wrong with one is told at its turn.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when one is gone already.
+    pub fn hold(&mut self, most: usize) -> Result<()> {
+        let mut held = HashMap::new();
+        for (_, array) in self.arrays() {
+            if held.len() >= most {
+                break;
+            }
+            if held.contains_key(&array.segment) {
+                continue;
+            }
+            match Published::open(self.shm, array) {
+                Ok(segment) => drop(held.insert(array.segment.clone(), Arc::new(segment))),
+                Err(error) if error.kind() == Kind::NotFound => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.held = held;
+        Ok(())
+    }
+
+    fn open(&self, path: &str, array: &Array) -> Result<Arc<Published>> {
+        if let Some(held) = self.held.get(&array.segment) {
+            return Ok(Arc::clone(held));
+        }
+        Published::open(self.shm, array).map(Arc::new).map_err(|error| match error.kind() {
             Kind::Unsupported => error.about(format!("/{path}")),
             _ => error,
         })
+    }
+
+    /// Attributes of a group or of a compound, as TOML has them.
+    fn group_attrs(&self, path: &str) -> impl Iterator<Item = (&String, &toml::Value)> {
+        self.group_attrs.get(path).and_then(toml::Value::as_table).into_iter().flatten()
+    }
+
+    fn source(&self, path: &str, array: &Array) -> Result<Source> {
+        self.open(path, array).map(Source::Segment)
     }
 }
 
@@ -162,33 +207,13 @@ pub fn export(
 ) -> Result<Vec<Note>> {
     match format {
         Format::Hdf5 => {
-            return target.with_file(|path, file, _| hdf5::write(content, path, file, advance));
+            return target.with_file(|path, spot| hdf5::write(content, path, spot, advance));
         }
         Format::Npy => npy::write(content, target.sink(), advance)?,
         Format::Npz => npz::write(content, target.sink(), advance)?,
         Format::Safetensors => safetensors::write(content, target.sink(), advance)?,
     }
     Ok(Vec::new())
-}
-
-/// Copies an array's bytes to a sink, each piece as `change` leaves it.
-fn copy(
-    source: &Published,
-    sink: &mut Sink,
-    change: &mut dyn FnMut(&mut [u8]),
-    advance: Advance,
-) -> Result<()> {
-    let mut piece = vec![0_u8; PIECE];
-    let mut done = 0;
-    while done < source.bytes() {
-        let left = usize::try_from(source.bytes() - done).unwrap_or(PIECE).min(PIECE);
-        source.read_at(done, &mut piece[..left])?;
-        change(&mut piece[..left]);
-        sink.write(&piece[..left])?;
-        done += left as u64;
-        advance(left as u64)?;
-    }
-    Ok(())
 }
 
 /// The error of an array that a format lacks.

@@ -1,6 +1,6 @@
 //! numpy's file of one array. Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-use super::{Advance, Content, Sink, copy, lacks};
+use super::{Advance, Content, Sink, lacks};
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::metadata::Array;
 use crate::{Error, Kind, Result};
@@ -14,9 +14,9 @@ pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Res
             .with_hint("name one: 'cute-shm export PROJECT /group/name -o FILE.npy', or use npz"));
     };
     let header = header(path, array)?;
-    let source = content.open(path, array)?;
+    let source = content.source(path, array)?;
     sink.write(&header)?;
-    copy(&source, sink, &mut |_| {}, advance)
+    sink.append(&source, advance)
 }
 
 /// Everything before the array's bytes.

@@ -3,7 +3,7 @@
 
 use libdeflater::Crc;
 
-use super::{Advance, Content, PIECE, Sink, npy};
+use super::{Advance, Content, Sink, npy};
 use crate::{Error, Kind, Result};
 
 /// Names are UTF-8.
@@ -28,7 +28,7 @@ pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Res
     let mut entries = Vec::new();
     for (path, array) in content.arrays() {
         let header = npy::header(&path, array)?;
-        let source = content.open(&path, array)?;
+        let source = content.source(&path, array)?;
         let name = format!("{path}.npy");
         if name.len() > usize::from(u16::MAX) {
             let what = format!("'/{path}' has a name too long for a zip file");
@@ -38,19 +38,11 @@ pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Res
         let size = header.len() as u64 + source.bytes();
         let mut entry = Entry { name, offset: sink.written(), size, crc: 0, flags };
         sink.write(&entry.local())?;
+        sink.make_room(size, advance)?;
         let mut crc = Crc::new();
         crc.update(&header);
         sink.write(&header)?;
-        let mut piece = vec![0_u8; PIECE];
-        let mut done = 0;
-        while done < source.bytes() {
-            let left = usize::try_from(source.bytes() - done).unwrap_or(PIECE).min(PIECE);
-            source.read_at(done, &mut piece[..left])?;
-            crc.update(&piece[..left]);
-            sink.write(&piece[..left])?;
-            done += left as u64;
-            advance(left as u64)?;
-        }
+        sink.stream_pieces(&source, &mut |piece| crc.update(piece), advance)?;
         entry.crc = crc.sum();
         if sink.is_seekable() {
             sink.patch(entry.offset + 14, &entry.crc.to_le_bytes())?;

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Advance, Content, Sink, copy, lacks};
+use super::{Advance, Content, Sink, lacks};
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::metadata::Array;
 use crate::{Error, Kind, Result};
@@ -25,14 +25,14 @@ pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Res
     arrays.sort_by_key(|(_, _, dtype, _)| std::cmp::Reverse(dtype.itemsize()));
     sink.write(&header(&arrays))?;
     for (path, array, dtype, _) in &arrays {
-        let source = content.open(path, array)?;
+        let source = content.source(path, array)?;
+        if !dtype.is_big_endian() {
+            sink.append(&source, advance)?;
+            continue;
+        }
         let item = usize::try_from(dtype.itemsize()).unwrap_or(1);
-        let mut swap = |piece: &mut [u8]| {
-            if dtype.is_big_endian() {
-                piece.chunks_exact_mut(item).for_each(<[u8]>::reverse);
-            }
-        };
-        copy(&source, sink, &mut swap, advance)?;
+        let mut swap = |piece: &mut [u8]| piece.chunks_exact_mut(item).for_each(<[u8]>::reverse);
+        sink.stream_pieces(&source, &mut swap, advance)?;
     }
     Ok(())
 }

@@ -5,6 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::copy::Spot;
+use super::source::Source;
+use super::{Advance, PIECE, copy, durable};
 use crate::{Error, Kind, Result};
 
 /// Something that takes bytes one after the other.
@@ -27,6 +30,59 @@ impl Sink {
             .map_err(|e| Error::io(format!("cannot write '{}'", self.shown), e))?;
         self.written += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Makes room for `bytes` more, where that can be done.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn make_room(&self, bytes: u64, advance: Advance) -> Result<()> {
+        match self.seekable {
+            true => copy::make_room(self.spot(), bytes, advance),
+            false => Ok(()),
+        }
+    }
+
+    /// Appends all bytes of a source.
+    ///
+    /// # Errors
+    /// As the system says; what `advance` fails with.
+    pub(super) fn append(&mut self, source: &Source, advance: Advance) -> Result<()> {
+        if !self.seekable {
+            return self.stream_pieces(source, &mut |_| {}, advance);
+        }
+        copy::copy(source, self.spot(), advance)?;
+        self.written += source.bytes();
+        std::io::Seek::seek(&mut self.file, std::io::SeekFrom::Start(self.written))
+            .map(|_| ())
+            .map_err(|e| Error::io(format!("cannot write '{}'", self.shown), e))
+    }
+
+    /// Appends all bytes of a source one piece after the other, each as `change` leaves it.
+    ///
+    /// # Errors
+    /// As for [`Self::append`].
+    pub(super) fn stream_pieces(
+        &mut self,
+        source: &Source,
+        change: &mut dyn FnMut(&mut [u8]),
+        advance: Advance,
+    ) -> Result<()> {
+        let (mut piece, mut field) = (vec![0_u8; PIECE], Vec::new());
+        let mut done = 0;
+        while done < source.bytes() {
+            let left = usize::try_from(source.bytes() - done).unwrap_or(PIECE).min(PIECE);
+            source.read_at(done, &mut piece[..left], &mut field)?;
+            change(&mut piece[..left]);
+            self.write(&piece[..left])?;
+            done += left as u64;
+            advance(left as u64)?;
+        }
+        Ok(())
+    }
+
+    fn spot(&self) -> Spot<'_> {
+        Spot { file: &self.file, shown: &self.shown, offset: self.written }
     }
 
     /// How many bytes there are.
@@ -131,21 +187,21 @@ impl Target {
         }
     }
 
-    /// For a format that needs a file of its own: `write` gets its path and the open file. For a
+    /// For a format that needs a file of its own: `write` gets its path, and the open file. For a
     /// stream that is a temporary one, without a name after it was opened, copied afterwards.
     ///
     /// # Errors
     /// What `write` fails with; as the system says.
-    pub fn with_file<T>(
+    pub(super) fn with_file<T>(
         &mut self,
-        write: impl FnOnce(&Path, &File, bool) -> Result<T>,
+        write: impl FnOnce(&Path, Spot) -> Result<T>,
     ) -> Result<T> {
         match self {
-            Self::File(temporary) => write(&temporary.path, &temporary.sink.file, false),
+            Self::File(temporary) => write(&temporary.path, temporary.sink.spot()),
             Self::Stream(sink) => {
                 let place = std::env::temp_dir().join("cute-shm-export");
                 let mut made = Temporary::make(&place, true)?;
-                let done = write(&made.path, &made.sink.file, true)?;
+                let done = write(&made.path, Spot { shown: &sink.shown, ..made.sink.spot() })?;
                 let cannot = |e| Error::io(format!("cannot write '{}'", sink.shown), e);
                 std::io::Seek::rewind(&mut made.sink.file).map_err(cannot)?;
                 std::io::copy(&mut made.sink.file, &mut sink.file).map_err(cannot)?;
@@ -154,13 +210,14 @@ impl Target {
         }
     }
 
-    /// Makes the file what its name leads to, once its bytes are on the disk. Returns its size.
+    /// Makes the file what its name leads to; where it replaces another, once its bytes are on the
+    /// disk. Returns its size.
     ///
     /// # Errors
-    /// As the system says; [`Kind::Exists`] when somebody made one meanwhile.
-    pub fn finish(self) -> Result<u64> {
+    /// As the system says; [`Kind::Exists`] when somebody made one meanwhile; what `advance` fails with.
+    pub fn finish(self, advance: Advance) -> Result<u64> {
         match self {
-            Self::File(temporary) => temporary.finish(),
+            Self::File(temporary) => temporary.finish(advance),
             Self::Stream(sink) => Ok(sink.written),
         }
     }
@@ -194,11 +251,15 @@ impl Temporary {
         Ok(Self { sink, path, place: place.to_owned(), replace, finished: false })
     }
 
-    fn finish(mut self) -> Result<u64> {
+    fn finish(mut self, advance: Advance) -> Result<u64> {
         let shown = self.sink.shown.clone();
         let cannot = |e| Error::io(format!("cannot write '{shown}'"), e).about(shown.clone());
-        self.sink.file.sync_all().map_err(cannot)?;
         let size = self.sink.file.metadata().map_err(cannot)?.len();
+        let replaces = self.replace && self.place.exists();
+        match replaces {
+            true => durable::to_disk(&self.sink.file, size, advance)?.map_err(cannot)?,
+            false => durable::close(&self.sink.file).map_err(cannot)?,
+        }
         if self.replace {
             fs::rename(&self.path, &self.place).map_err(cannot)?;
         } else {
@@ -214,7 +275,8 @@ impl Temporary {
             }
         }
         self.finished = true;
-        if let Some(folder) = self.place.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let folder = self.place.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|_| replaces) {
             // The name may be lost in a power failure; the bytes of either file are not.
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
         }
@@ -246,7 +308,7 @@ mod tests {
         let mut target = Target::open(&place, false).unwrap();
         target.sink().write(b"abc").unwrap();
         assert!(!place.exists());
-        assert_eq!(target.finish().unwrap(), 3);
+        assert_eq!(target.finish(&mut |_| Ok(())).unwrap(), 3);
         assert_eq!(names(temp.path()), ["a.npy"]);
     }
 
@@ -269,7 +331,7 @@ mod tests {
         let place = temp.path().join("a.npy");
         let target = Target::open(&place, false).unwrap();
         fs::write(&place, "theirs").unwrap();
-        assert_eq!(target.finish().unwrap_err().kind(), Kind::Exists);
+        assert_eq!(target.finish(&mut |_| Ok(())).unwrap_err().kind(), Kind::Exists);
         assert_eq!(fs::read(&place).unwrap(), b"theirs");
         assert_eq!(names(temp.path()), ["a.npy"]);
     }
@@ -282,7 +344,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let mut target = Target::open(&link, true).unwrap();
         target.sink().write(b"new").unwrap();
-        target.finish().unwrap();
+        target.finish(&mut |_| Ok(())).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
         assert!(Target::open(Path::new("/dev/null"), false).unwrap().is_stream());

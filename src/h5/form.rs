@@ -22,6 +22,8 @@ pub enum Content {
     Value,
     /// A pointer to a NUL-terminated string.
     Text,
+    /// A string to be written with spaces after it.
+    Spaced,
 }
 
 /// One array: its type and shape, and where its values lie in each element that is read.
@@ -91,7 +93,8 @@ impl Spot {
     fn form(self, node: &Node) -> Outcome<Form> {
         match &node.kind {
             NodeKind::Scalar(dtype, names) => {
-                self.leaf(dtype.clone(), node.size, Content::Value, names.clone())
+                let content = if node.is_spaced() { Content::Spaced } else { Content::Value };
+                self.leaf(dtype.clone(), node.size, content, names.clone())
             }
             NodeKind::Text => self.leaf(Dtype::bytes(1), node.size, Content::Text, Vec::new()),
             NodeKind::Array(dims, of) => self.within_array(dims, of),

@@ -18,6 +18,7 @@ mod form;
 mod ids;
 #[doc(hidden)]
 pub mod kernels;
+mod layout;
 mod links;
 mod numbers;
 mod packed;
@@ -45,6 +46,7 @@ use indexmap::IndexMap;
 pub use self::chunks::{ChunkIndex, Stored};
 pub use self::exact::ExactAttribute;
 pub use self::form::{Content, Form, Leaf};
+pub use self::layout::Layout;
 pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
 pub use self::write::{Object, Packing, Writer};

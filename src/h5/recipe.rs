@@ -14,7 +14,8 @@ use super::datatype::Datatype;
 use super::error::{Outcome, check, unsupported};
 use super::exact::ExactAttribute;
 use super::form::{Content, Form};
-use super::types::{Node, Reader};
+use super::layout::Layout;
+use super::types::{Node, NodeKind, Reader};
 use super::{Leaf, ids, numbers};
 use crate::shm::dtype::{Class, Dtype};
 
@@ -90,10 +91,13 @@ impl Recipe {
         paths
     }
 
-    /// Whether the dataset's bytes in the file are those of its one array.
-    pub fn is_plain(&self) -> bool {
-        let one = matches!(self.form, Form::Array(ref leaf) if leaf.content == Content::Value);
-        one && self.node.exact
+    /// How its elements are put together; `None` where HDF5 must convert them, or keeps strings elsewhere.
+    pub fn layout(&self) -> Option<Layout> {
+        if !self.node.exact || self.node.has_pointers() {
+            return None;
+        }
+        let leaves: Vec<Leaf> = self.leaves().into_iter().cloned().collect();
+        Layout::new(leaves, self.node.size, &self.shape)
     }
 
     /// Whether elements are pointers to strings elsewhere in the file.
@@ -107,10 +111,10 @@ impl Recipe {
     }
 }
 
-/// The type of what is left of `kind` when only fields with arrays are kept.
+/// The type of what is left of `kind` when only fields with arrays are kept, as they are now.
 fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option<Datatype>> {
-    if find(path).is_some() {
-        return kind.copy().map(Some);
+    if let Some((dtype, _)) = find(path) {
+        return converted(kind, &dtype).map(Some);
     }
     match kind.class() {
         H5T_class_t::H5T_ARRAY => {
@@ -120,6 +124,18 @@ fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option
         }
         H5T_class_t::H5T_COMPOUND => compound(kind, path, find),
         _ => Ok(None),
+    }
+}
+
+/// `kind` itself, or what became of it when the load converted its values to `dtype`.
+fn converted(kind: &Datatype, dtype: &Dtype) -> Outcome<Datatype> {
+    if kind.class() == H5T_class_t::H5T_ARRAY {
+        return converted(&kind.base()?, dtype)?.array(&kind.array_dims()?);
+    }
+    let mut reader = Reader { writing: true, ..Reader::default() };
+    match reader.node(kind, "")?.kind {
+        NodeKind::Scalar(found, _) if found != *dtype => file_type(dtype),
+        _ => kind.copy(),
     }
 }
 
@@ -164,7 +180,9 @@ fn fit(form: &mut Form, path: &mut Vec<String>, find: Find) -> bool {
                 Content::Text => {
                     *dtype.class() == Class::Bytes && leaf.set_length(dtype.itemsize()).is_ok()
                 }
-                Content::Value => leaf.dtype == dtype && dtype.nbytes(&shape).is_some(),
+                Content::Value | Content::Spaced => {
+                    leaf.dtype == dtype && dtype.nbytes(&shape).is_some()
+                }
             }
         }
         Form::Table(fields) => fields.iter_mut().all(|(name, form)| {

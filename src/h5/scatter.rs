@@ -119,7 +119,7 @@ fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
     for (number, target) in values {
         let Some(value) = value(leaf, number as u64, element) else { return };
         match leaf.content {
-            Content::Value => copy_bytes(Some(value), target),
+            Content::Value | Content::Spaced => copy_bytes(Some(value), target),
             Content::Text => {
                 // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
                 let text = unsafe { strings::text_at(value) };
@@ -132,18 +132,27 @@ fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
 }
 
 /// The reverse of [`scatter`] for elements that follow each other: puts the values of `leaf` from
-/// `source` into `elements`, of `size` bytes each. Strings end at their padding, and live in `arena`.
+/// `source` into `elements`, of `size` bytes each. Strings end at their padding; `keep` tells where one
+/// lives from now on.
 pub(super) fn gather(
     leaf: &Leaf,
     size: usize,
     source: &[u8],
     elements: &mut [u8],
-    arena: &mut super::packed::Arena,
+    keep: &mut dyn FnMut(&[u8]) -> usize,
 ) {
     let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
     let Ok(each) = usize::try_from(leaf.per_element()) else { return };
     let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
     let whole = is_contiguous(leaf);
+    match width {
+        1 if whole => return put_fixed::<1>(leaf.offset, size, source, elements),
+        2 if whole => return put_fixed::<2>(leaf.offset, size, source, elements),
+        4 if whole => return put_fixed::<4>(leaf.offset, size, source, elements),
+        8 if whole => return put_fixed::<8>(leaf.offset, size, source, elements),
+        16 if whole => return put_fixed::<16>(leaf.offset, size, source, elements),
+        _ => {}
+    }
     for (values, element) in source.chunks_exact(width).zip(elements.chunks_exact_mut(size)) {
         if whole {
             if let Some(target) = element.get_mut(leaf.offset..leaf.offset.saturating_add(width)) {
@@ -157,13 +166,31 @@ pub(super) fn gather(
             match leaf.content {
                 Content::Value => target.copy_from_slice(value),
                 Content::Text => {
-                    let length = value.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
-                    let address = arena.text(&value[..length]);
+                    let address = keep(&value[..text_length(value)]);
                     target.copy_from_slice(&address.to_ne_bytes());
+                }
+                Content::Spaced => {
+                    target.copy_from_slice(value);
+                    target[text_length(value)..].fill(b' ');
                 }
             }
         }
     }
+}
+
+/// A width that is known to the compiler is one load and one store.
+fn put_fixed<const N: usize>(offset: usize, size: usize, source: &[u8], elements: &mut [u8]) {
+    let values = source.as_chunks::<N>().0;
+    for (element, value) in elements.chunks_exact_mut(size).zip(values) {
+        if let Some(place) = element.get_mut(offset..).and_then(<[u8]>::first_chunk_mut::<N>) {
+            *place = *value;
+        }
+    }
+}
+
+/// Bytes of a string without the NULs after it.
+fn text_length(value: &[u8]) -> usize {
+    value.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1)
 }
 
 /// The bytes of value `number` of `leaf` in an element.

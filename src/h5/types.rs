@@ -48,6 +48,12 @@ impl Node {
         Ok(Self { kind: NodeKind::Scalar(dtype, Vec::new()), memory, size, exact })
     }
 
+    /// Whether it is a string that must end with spaces: HDF5 would end it at the first NUL.
+    pub(super) fn is_spaced(&self) -> bool {
+        let is_string = self.memory.class() == H5T_class_t::H5T_STRING;
+        is_string && !self.has_pointers() && self.memory.is_space_padded()
+    }
+
     /// Whether HDF5 allocates memory for each element.
     pub(super) fn has_pointers(&self) -> bool {
         match &self.kind {
@@ -207,7 +213,7 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
         return Ok(Node { kind: NodeKind::Text, memory, size, exact: false });
     }
     // HDF5 would end a null-terminated string with NUL even where the source had none to spare.
-    let memory = match writing && !file.is_space_padded() {
+    let memory = match writing {
         true => file.copy()?,
         false => file.null_padded()?,
     };

@@ -184,7 +184,8 @@ impl Writer {
                 let bytes = usize::try_from(width).unwrap_or(usize::MAX);
                 let mut piece = zeroed(elements, bytes).map_err(wrong)?;
                 read(number, first.saturating_mul(width), &mut piece)?;
-                scatter::gather(leaf, recipe.node.size, &piece, &mut buffer, &mut arena);
+                let keep = &mut |text: &[u8]| arena.text(text);
+                scatter::gather(leaf, recipe.node.size, &piece, &mut buffer, keep);
             }
             let _lock = ids::lock();
             write_block(dataset, recipe, &block, &buffer).map_err(wrong)?;
@@ -309,7 +310,7 @@ fn creation(recipe: &Recipe, packing: &Packing) -> Outcome<Id> {
     unsafe {
         check(H5Pset_obj_track_times(id, 0))?;
         match packing {
-            Packing::Contiguous if recipe.is_plain() => {
+            Packing::Contiguous if recipe.layout().is_some() => {
                 check(H5Pset_alloc_time(id, H5D_alloc_time_t::H5D_ALLOC_TIME_EARLY))?;
                 check(H5Pset_fill_time(id, H5D_fill_time_t::H5D_FILL_TIME_NEVER))?;
             }

@@ -29,7 +29,8 @@ pub fn shown(name: &str, terminal: bool) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
         let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
-        if matches!(c, '\n' | '\r') || (terminal && (c.is_control() || bidi)) {
+        let ends_line = matches!(c, '\u{2028}' | '\u{2029}');
+        if matches!(c, '\n' | '\r') || (terminal && (c.is_control() || bidi || ends_line)) {
             let _ = write!(out, "{}", c.escape_default());
         } else {
             out.push(c);
@@ -63,6 +64,7 @@ mod tests {
     #[test]
     fn names_are_safe_on_a_terminal_and_exact_in_a_pipe() {
         assert_eq!(shown("a\u{1b}[31m\u{202e}é\n", true), "a\\u{1b}[31m\\u{202e}é\\n");
+        assert_eq!(shown("\u{85}\u{2028}", true), "\\u{85}\\u{2028}");
         assert_eq!(shown("a\u{1b}é", false), "a\u{1b}é");
     }
 

@@ -17,6 +17,9 @@ pub(super) struct Moments {
     /// Of all values but NaN.
     pub(super) min: f64,
     pub(super) max: f64,
+    /// Of the finite values.
+    pub(super) low: f64,
+    pub(super) high: f64,
 }
 
 impl Moments {
@@ -28,6 +31,8 @@ impl Moments {
         squares: 0.0,
         min: f64::INFINITY,
         max: f64::NEG_INFINITY,
+        low: f64::INFINITY,
+        high: f64::NEG_INFINITY,
     };
 
     #[allow(clippy::cast_precision_loss)] // counts of elements
@@ -43,6 +48,8 @@ impl Moments {
             squares: self.squares + other.squares + distance * distance * a * b / all,
             min: self.min.min(other.min),
             max: self.max.max(other.max),
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
         }
     }
 }
@@ -90,7 +97,8 @@ pub(super) fn moments<const N: usize>(block: &[[u8; N]], read: impl Fn([u8; N]) 
     for (lane, value) in rest.iter().enumerate() {
         squares[lane] += (read(*value) - mean).powi(2);
     }
-    Moments { finite, nan: 0, infinite: 0, mean, squares: squares.iter().sum(), min, max }
+    let squares = squares.iter().sum();
+    Moments { finite, nan: 0, infinite: 0, mean, squares, min, max, low: min, high: max }
 }
 
 /// One value after the other, for blocks with NaN, infinities or sums that overflow.
@@ -108,6 +116,8 @@ fn careful<const N: usize>(block: &[[u8; N]], read: impl Fn([u8; N]) -> f64) -> 
             all.infinite += 1;
             continue;
         }
+        all.low = all.low.min(x);
+        all.high = all.high.max(x);
         all.finite += 1;
         let distance = x - all.mean;
         all.mean += distance / all.finite as f64;

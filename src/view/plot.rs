@@ -191,7 +191,7 @@ impl Histogram {
         let step = (self.high - self.low) / self.counts.len().max(1) as f64;
         for (number, &count) in self.counts.iter().enumerate() {
             #[allow(clippy::cast_precision_loss)] // as above
-            let low = self.low + step * number as f64;
+            let low = if number == 0 { self.low } else { self.low + step * number as f64 };
             let eighths = usize::try_from(count * room * 8 / most).unwrap_or(0);
             let bar = match canvas.rich {
                 true => {

@@ -60,7 +60,7 @@ pub struct Histogram {
 /// The statistics of a view.
 ///
 /// # Errors
-/// [`crate::Kind::Unsupported`] for strings and others that have no order; as the system says.
+/// [`crate::Kind::Unsupported`] for strings, complex numbers, times and others; as the system says.
 pub fn stats(view: &View) -> Result<Stats> {
     let dtype = view.dtype();
     match (dtype.class(), dtype.itemsize()) {
@@ -74,7 +74,8 @@ pub fn stats(view: &View) -> Result<Stats> {
         (Class::Float, 8) => measured(view, Kind::F64),
         (Class::Float, _) => measured(view, Kind::F128),
         _ => {
-            let message = format!("there are no statistics of {dtype}: its values have no order");
+            let message =
+                format!("there are no statistics of {dtype}, only of numbers and booleans");
             Err(Error::new(crate::Kind::Unsupported, message))
         }
     }
@@ -195,18 +196,19 @@ impl Extremes {
 }
 
 fn histogram(view: &View, kind: Kind, whole: Moments) -> Result<Histogram> {
-    let low = if whole.min.is_finite() { whole.min } else { f64::MIN };
-    let high = if whole.max.is_finite() { whole.max } else { f64::MAX };
+    let (low, high) = (whole.low, whole.high);
     let width = high - low;
+    // Values that are all the same are one bar.
+    let bins = if width > 0.0 && width.is_finite() { BINS } else { 1 };
     #[allow(clippy::cast_precision_loss)] // a small number
-    let scale = if width > 0.0 && width.is_finite() { BINS as f64 / width } else { 0.0 };
+    let scale = if bins == 1 { 0.0 } else { bins as f64 / width };
     let stride = (view.size() * view.item() as u64).div_ceil(SAMPLE).max(1);
     let big = view.dtype().is_big_endian();
     let work = |counts: &mut Vec<u64>, block: &[u8]| {
         kernels::bins(kind, big, block, low, scale, counts);
     };
-    let parts = each_block(view, stride, || vec![0; BINS], work)?;
-    let counts: Vec<u64> = (0..BINS).map(|bin| parts.iter().map(|part| part[bin]).sum()).collect();
+    let parts = each_block(view, stride, || vec![0; bins], work)?;
+    let counts: Vec<u64> = (0..bins).map(|bin| parts.iter().map(|part| part[bin]).sum()).collect();
     Ok(Histogram { low, high, sample_count: counts.iter().sum(), counts })
 }
 

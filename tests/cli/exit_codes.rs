@@ -102,3 +102,206 @@ fn findings_are_11() {
     fails_with(&sandbox.run(&["--json", "gc", "--check"]), 11, "findings");
     assert_eq!(sandbox.run(&["gc"]).code(), 0);
 }
+
+/// One row: what is run, its exit code, and the word for it in JSON.
+type Row = (&'static [&'static str], i32, &'static str);
+
+#[track_caller]
+fn each(sandbox: &Sandbox, rows: &[Row]) {
+    for (args, code, word) in rows {
+        let mut with_json = args.to_vec();
+        with_json.insert(1, "--json");
+        let run = sandbox.run(&with_json);
+        assert_eq!(run.code(), *code, "{args:?}: {}", run.text());
+        if *code != 0 {
+            fails_with(&run, *code, word);
+        }
+    }
+}
+
+#[test]
+fn every_command_succeeds_with_0() {
+    let sandbox = Sandbox::with_project();
+    fs::create_dir(sandbox.file("pages")).unwrap();
+    each(
+        &sandbox,
+        &[
+            (&["list"], 0, ""),
+            (&["list", "--check"], 0, ""),
+            (&["show", "p", "x", "--stats"], 0, ""),
+            (&["wait", "p", "--timeout", "0"], 0, ""),
+            (&["export", "p", "-o", "p.npz"], 0, ""),
+            (&["gc", "--check"], 0, ""),
+            (&["doctor"], 0, ""),
+            (&["completions", "fish"], 0, ""),
+            (&["man", "pages"], 0, ""),
+            (&["load-hdf5", "q", "plain.h5", "--dry-run"], 0, ""),
+            (&["load-hdf5", "-p", "p", "plain.h5", "--ensure"], 0, ""),
+            (&["unlink", "p"], 0, ""),
+            (&["unlink", "-f", "p"], 0, ""),
+        ],
+    );
+}
+
+#[test]
+fn a_wrong_argument_is_2_for_every_command() {
+    let sandbox = Sandbox::with_project();
+    for command in [
+        "list",
+        "show",
+        "unlink",
+        "gc",
+        "export",
+        "wait",
+        "load-hdf5",
+        "completions",
+        "man",
+        "doctor",
+    ] {
+        fails_with(&sandbox.run(&[command, "--json", "--no-such-option"]), 2, "usage");
+    }
+    each(
+        &sandbox,
+        &[
+            (&["show", "p", "/", "--stats"], 2, "usage"),
+            (&["show", "p", "x", "--slice", "5:x"], 2, "usage"),
+            (&["export", "p", "-o", "file.odd"], 2, "usage"),
+            (&["export", "p", "-o", "-", "--format", "npz"], 2, "usage"),
+            (&["export", "p", "-o", "all.npy"], 2, "usage"),
+            (&["wait", "a/b"], 2, "usage"),
+            (&["unlink", "../b"], 2, "usage"),
+            (&["gc", "--min-age", "soon"], 2, "usage"),
+            (&["load-hdf5", "-p", "q", "plain.h5", "--dtype", "x"], 2, "usage"),
+            (&["completions", "tcsh"], 2, "usage"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_missing_is_3_for_every_command_that_names_something() {
+    let sandbox = Sandbox::with_project();
+    each(
+        &sandbox,
+        &[
+            (&["show", "none"], 3, "not_found"),
+            (&["show", "p", "none"], 3, "not_found"),
+            (&["export", "none", "-o", "f.npz"], 3, "not_found"),
+            (&["export", "p", "none", "-o", "f.npy"], 3, "not_found"),
+            (&["export", "p", "-o", "no/such/folder.npz"], 3, "not_found"),
+            (&["unlink", "none"], 3, "not_found"),
+            (&["load-hdf5", "-p", "q", "none.h5"], 3, "not_found"),
+            (&["man", "no/such/folder"], 3, "not_found"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_in_the_way_is_4() {
+    let sandbox = Sandbox::with_project();
+    fs::write(sandbox.file("old.npz"), "old").unwrap();
+    each(
+        &sandbox,
+        &[
+            (&["export", "p", "-o", "old.npz"], 4, "exists"),
+            (&["load-hdf5", "-p", "p", "plain.h5"], 4, "exists"),
+            (&["load-hdf5", "p", "plain.h5"], 4, "exists"),
+        ],
+    );
+    assert_eq!(fs::read(sandbox.file("old.npz")).unwrap(), b"old");
+}
+
+#[test]
+fn an_unsafe_root_is_6_for_every_command_that_looks_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::with_plain();
+    fs::create_dir(sandbox.root()).unwrap();
+    fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o777)).unwrap();
+    each(
+        &sandbox,
+        &[
+            (&["list"], 6, "permission"),
+            (&["show", "p"], 6, "permission"),
+            (&["export", "p", "-o", "f.npz"], 6, "permission"),
+            (&["unlink", "p"], 6, "permission"),
+            (&["gc"], 6, "permission"),
+            (&["wait", "p", "--timeout", "0"], 6, "permission"),
+            (&["load-hdf5", "-p", "p", "plain.h5"], 6, "permission"),
+            (&["doctor", "--check"], 11, "findings"),
+        ],
+    );
+}
+
+#[test]
+fn a_project_that_somebody_is_at_is_7() {
+    let sandbox = Sandbox::with_project();
+    let lock = crate::states::ChangeLock::take(&sandbox);
+    let there: &[Row] = &[
+        (&["unlink", "p"], 7, "busy"),
+        (&["load-hdf5", "-p", "-o", "p", "plain.h5"], 7, "busy"),
+        (&["load-hdf5", "-p", "p", "plain.h5", "-o", "--wait", "0"], 7, "busy"),
+    ];
+    each(&sandbox, there);
+    // Without its metadata it is one that is being loaded.
+    let metadata = fs::read(sandbox.metadata("p")).unwrap();
+    fs::remove_file(sandbox.metadata("p")).unwrap();
+    let coming: &[Row] = &[
+        (&["export", "p", "-o", "f.npz"], 7, "busy"),
+        (&["wait", "p", "--timeout", "0"], 7, "busy"),
+        (&["show", "p", "--python"], 7, "busy"),
+    ];
+    each(&sandbox, coming);
+    crate::states::write_private(&sandbox.metadata("p"), std::str::from_utf8(&metadata).unwrap());
+    drop(lock);
+}
+
+#[test]
+fn metadata_that_is_none_is_8() {
+    let sandbox = Sandbox::new();
+    crate::states::make_root(&sandbox);
+    crate::states::write_private(&sandbox.metadata("c"), "no = TOML = at all");
+    each(
+        &sandbox,
+        &[
+            (&["export", "c", "-o", "f.npz"], 8, "corrupt"),
+            (&["show", "c", "--python"], 8, "corrupt"),
+            (&["list", "--check"], 11, "findings"),
+            (&["show", "c"], 0, ""),
+            (&["unlink", "c"], 0, ""),
+        ],
+    );
+}
+
+#[test]
+fn what_has_no_such_form_is_9() {
+    let mut sandbox = Sandbox::with("strings.h5", fixtures::strings);
+    sandbox.load("p", &["strings.h5"]);
+    each(
+        &sandbox,
+        &[
+            (&["show", "p", "fixed", "--stats"], 9, "unsupported"),
+            (&["export", "p", "-o", "f.safetensors"], 9, "unsupported"),
+        ],
+    );
+    assert!(!sandbox.file("f.safetensors").exists());
+}
+
+#[test]
+fn a_device_that_takes_nothing_is_1() {
+    let sandbox = Sandbox::with_project();
+    fails_with(
+        &sandbox.run(&["export", "--json", "p", "x", "--format", "npy", "-o", "/dev/full"]),
+        1,
+        "io",
+    );
+    for args in [
+        &["list"][..],
+        &["show", "p"],
+        &["gc", "--json"],
+        &["doctor"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let run = sandbox.command(args).after("exec >/dev/full").run();
+        assert_eq!(run.code(), 1, "{args:?}: {}", run.text());
+    }
+}

@@ -125,3 +125,46 @@ error: bad project name '../b': empty, or with '/' or NUL
 
 "#]]);
 }
+
+#[test]
+fn names_of_ten_thousand_characters_are_exact_in_json_and_files() {
+    let (group, array) = ("g".repeat(10_000), "\"'.\n\t\u{1b}[31m\u{202e}x".repeat(800));
+    let mut sandbox = Sandbox::with("f.h5", |path| {
+        let file = hdf5::File::create(path).unwrap();
+        let inner = file.create_group(&group).unwrap();
+        inner.new_dataset_builder().with_data(&[1_i32, 2]).create(&*array).unwrap();
+    });
+    sandbox.load("p", &["f.h5"]);
+    let key = format!("/{group}/{array}");
+    let shown: serde_json::Value = sandbox.run(&["show", "p", &key, "--json"]).json();
+    assert_eq!(shown["project"]["arrays"][0]["key"], *key);
+    assert_eq!(shown["preview"], "[1 2]");
+    assert_eq!(sandbox.run(&["export", "p", "-o", "back.h5"]).code(), 0);
+    let back = hdf5::File::open(sandbox.file("back.h5")).unwrap();
+    let names = back.group(&group).unwrap().member_names().unwrap();
+    assert_eq!(names, [array]);
+}
+
+#[test]
+fn a_terminal_gets_no_control_characters_of_a_name_whatever_its_size() {
+    let name = "a\u{1b}[31m\u{202e}\u{85}\u{2028}b";
+    let mut sandbox = Sandbox::with("f.h5", |path| {
+        let file = hdf5::File::create(path).unwrap();
+        for name in [name, &"long".repeat(2500)] {
+            file.new_dataset_builder().with_data(&[1_i32, 2]).create(name).unwrap();
+        }
+    });
+    sandbox.load("p", &["f.h5"]);
+    for size in [(0, 0), (40, 100)] {
+        for args in [&["list"][..], &["show", "p"]] {
+            let program = sandbox.command(args).env("NO_COLOR", "1");
+            let said = program.run_in_terminal(size.0, size.1);
+            assert!(said.contains(r"a\u{1b}"), "{size:?}: {said:?}");
+            let bad = |c: &char| {
+                (c.is_control() && !"\r\n".contains(*c)) || "\u{202e}\u{2028}".contains(*c)
+            };
+            assert_eq!(said.chars().find(bad), None, "{size:?}: {said:?}");
+            assert!(said.lines().all(|line| line.chars().count() <= 300), "{size:?}: {said:?}");
+        }
+    }
+}

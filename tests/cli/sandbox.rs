@@ -318,6 +318,22 @@ impl Program<'_> {
         self.outcome(String::new(), stderr, output.status)
     }
 
+    /// Runs it with a terminal of this many rows and columns as its standard output; returns what it shows.
+    pub fn run_in_terminal(self, rows: u16, columns: u16) -> String {
+        let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let terminal = nix::pty::openpty(Some(&size), None).unwrap();
+        let mut master = fs::File::from(terminal.master);
+        let reading = std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            // A terminal whose programs have ended is an error, not an end.
+            let _ = master.read_to_end(&mut shown);
+            String::from_utf8_lossy(&shown).into_owned()
+        });
+        let run = self.run_into(terminal.slave);
+        assert_eq!(run.code(), 0, "{}", run.text());
+        reading.join().unwrap()
+    }
+
     fn outcome(&self, stdout: String, stderr: String, status: ExitStatus) -> Run {
         let text = self.sandbox.normalise(&render(&stdout, &stderr, status));
         Run { stdout, stderr, status, text }

@@ -193,3 +193,14 @@ def test_odd_names_are_safe_in_tables_and_exact_in_json(cli, project, tmp_path):
     exec(cli.ok("show", "--python", project).out, found := {})
     assert {path[1:] for path in found["arrays"]} == set(NAMES)
     del found
+
+
+@pytest.mark.parametrize("odd", [[np.inf], [-np.inf, np.nan], [np.inf, -np.inf]])
+def test_a_histogram_of_finite_values_has_bars_beside_infinite_ones(cli, python, project, odd):
+    values = np.concatenate([np.linspace(0, 1, 3200), odd])
+    python.share(project, {"x": values, "same": np.full(9, 2.5)})
+    drawn = cli.ok("show", project, "x", "--stats", "--json").json()["stats"]["histogram"]
+    assert (drawn["low"], drawn["high"], sum(drawn["counts"])) == (0, 1, 3200)
+    np.testing.assert_allclose(drawn["counts"], 100, atol=1)
+    same = cli.ok("show", project, "same", "--stats", "--json").json()["stats"]["histogram"]
+    assert same["counts"] == [9]

@@ -1,5 +1,6 @@
 //! A project as text: what is known of it, then the tree of its groups and arrays.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::commands::list::{lifetime_text, state_text};
@@ -11,6 +12,8 @@ use crate::shm::state::{Project, State};
 
 /// The longest attribute value that is printed in full.
 const VALUE_WIDTH: usize = 60;
+/// The longest name that a terminal gets in full: some formats put whole sentences there.
+const NAME_WIDTH: usize = 200;
 
 /// Prints a project.
 pub(super) struct Printer<'a> {
@@ -19,6 +22,7 @@ pub(super) struct Printer<'a> {
     pub(super) full: bool,
     pub(super) group_attrs: &'a serde_json::Map<String, serde_json::Value>,
     pub(super) project: &'a json::Project,
+    pub(super) by_key: HashMap<&'a str, &'a json::Array>,
 }
 
 impl Printer<'_> {
@@ -116,8 +120,7 @@ impl Printer<'_> {
     }
 
     fn array(&self, name: &str, path: &str, depth: usize, out: &mut String) {
-        let arrays = self.project.arrays.as_deref().unwrap_or_default();
-        let Some(array) = arrays.iter().find(|array| array.key == path) else { return };
+        let Some(array) = self.by_key.get(path) else { return };
         let size = array.size_bytes.map_or_else(|| "?".to_owned(), text::size);
         let gone =
             if array.missing { paint("  * missing *", RED, self.colour) } else { String::new() };
@@ -169,7 +172,11 @@ impl Printer<'_> {
     }
 
     fn name(&self, name: &str) -> String {
-        text::shown(name, self.terminal)
+        let shown = text::shown(name, self.terminal);
+        match self.terminal && !self.full {
+            true => text::shorten(&shown, NAME_WIDTH),
+            false => shown,
+        }
     }
 }
 
