@@ -45,13 +45,19 @@ def run(contenders, name, path):
     return getattr(contenders, name)(path)
 
 
-def rounds(contenders, path, names, count):
-    """One round first that does not count: pages and file get warm, also the machine's below this one."""
+def rounds(contenders, path, names, count, mount):
+    """One round first that does not count: pages and file get warm, also the machine's below this one.
+
+    With huge pages each contender has its rounds in a row: a virtual machine's host gives memory anew, slowly, when
+    small pages of one contender become huge ones of the next."""
     path.read_bytes()
+    if mount:
+        rows = {name: [run(contenders, name, path) for _ in range(count + 1)] for name in names}
+        return [{name: row[number] for name, row in rows.items()} for number in range(1, count + 1)]
     return [{name: run(contenders, name, path) for name in names} for _ in range(count + 1)][1:]
 
 
-def elsewhere(arguments, mount):
+def elsewhere(mount):
     """The same script with a /dev/shm of its own."""
     script = f'mount -t tmpfs -o huge={mount},{SIZE} tmpfs /dev/shm && exec "$0" "$@"'
     command = ["unshare", "--mount", "bash", "-c", script, sys.executable, *sys.argv, "--mount", mount]
@@ -66,7 +72,7 @@ def measure(arguments, mount):
         if where != mount or (arguments.only and arguments.only not in file):
             continue
         path = make(contenders.data, file, arguments.scale)
-        done = rounds(contenders, path, names, arguments.rounds)
+        done = rounds(contenders, path, names, arguments.rounds, mount)
         measured.append({"file": file, "mount": where, "rounds": done})
         shown = [f"{name} {statistics.median(r[name][0] for r in done):.3f} s" for name in names]
         print(file, where or "", *shown, sep="  ", file=sys.stderr, flush=True)
@@ -78,7 +84,7 @@ def scaling(arguments):
     for file in SCALING:
         if not arguments.only or arguments.only in file:
             path = make(contenders.data, file, 1)
-            done = rounds(contenders, path, ["load"], 3)
+            done = rounds(contenders, path, ["load"], 3, None)
             yield {"file": file, "mount": None, "rounds": done}
 
 
@@ -97,7 +103,7 @@ def main():
         return
     mounts = {where for _, _, where in RUNS if where} if os.geteuid() == 0 else set()
     for mount in sorted(mounts):
-        measured += elsewhere(arguments, mount)
+        measured += elsewhere(mount)
     measured += scaling(arguments)
     text = report.table(measured)
     print(text)
