@@ -257,7 +257,7 @@ fn content<'a>(
     let empty = crate::shm::metadata::Group::new();
     let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
     let prefix = match &args.key {
-        Some(key) => key::resolve(&name, root, key)?,
+        Some(key) => key::resolve(project, key)?,
         None => "/".to_owned(),
     };
     let record = project.record();

@@ -213,10 +213,12 @@ fn report(
         _ => {
             let would = if dry { "would be " } else { "" };
             let verb = action.replace('_', " ");
-            output.line(&format!(
-                "{name} ({state}) {would}{verb}: {reason}; {}",
-                entry.sentence(dry)
-            ));
+            // A repair frees nothing.
+            let freed = match action {
+                "repaired" => String::new(),
+                _ => format!("; {}", entry.sentence(dry)),
+            };
+            output.line(&format!("{name} ({state}) {would}{verb}: {reason}{freed}"));
         }
     }
     output.body.freed_bytes += entry.freed_bytes;

@@ -1,13 +1,37 @@
 //! Array keys on the command line: `/group/name`, or Python's `group.name` where that is unambiguous.
 
 use crate::shm::metadata::{Group, Node};
+use crate::shm::state::Project;
 use crate::{Error, Kind, Result};
+
+/// The path that `key` means in a project.
+///
+/// # Errors
+/// [`Kind::NotFound`] when there is no such array or group, with the reason if it was left out of the load;
+/// [`Kind::Usage`] when there are several.
+pub fn resolve(project: &Project, key: &str) -> Result<String> {
+    let empty = Group::new();
+    let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
+    let error = match among(&project.name().to_text(), root, key) {
+        Err(error) if error.kind() == Kind::NotFound => error,
+        resolved => return resolved,
+    };
+    let slashed = format!("/{}", key.trim_matches('/'));
+    let mut notes = project.record().map(|record| &record.left_out[..]).unwrap_or_default().iter();
+    Err(match notes.find(|note| note.path == slashed) {
+        Some(note) => {
+            let message = format!("'{slashed}' was left out of the load: {}", note.reason);
+            Error::new(Kind::NotFound, message).about(key)
+        }
+        None => error,
+    })
+}
 
 /// The path that `key` means in this tree.
 ///
 /// # Errors
 /// [`Kind::NotFound`] when there is no such array or group, [`Kind::Usage`] when there are several.
-pub fn resolve(project: &str, root: &Group, key: &str) -> Result<String> {
+fn among(project: &str, root: &Group, key: &str) -> Result<String> {
     let mut paths = Vec::new();
     collect(root, "", &mut paths);
     let slashed = format!("/{}", key.trim_matches('/'));
@@ -15,14 +39,17 @@ pub fn resolve(project: &str, root: &Group, key: &str) -> Result<String> {
         return Ok(slashed);
     }
     let mut found: Vec<String> =
-        paths.into_iter().filter(|path| path[1..].replace('/', ".") == key).collect();
+        paths.iter().filter(|path| path[1..].replace('/', ".") == key).cloned().collect();
     match (found.pop(), found.is_empty()) {
         (Some(one), true) => Ok(one),
         (None, _) => {
             let message = format!("project '{project}' has no array '{key}'");
-            Err(Error::new(Kind::NotFound, message)
-                .about(key)
-                .with_hint(format!("'cute-shm show {project}' lists its arrays")))
+            Err(Error::new(Kind::NotFound, message).about(key).with_hint(
+                match paths.iter().find(|path| path.ends_with(&slashed)) {
+                    Some(path) => format!("there is '{path}'"),
+                    None => format!("'cute-shm show {project}' lists its arrays"),
+                },
+            ))
         }
         (Some(last), false) => {
             found.push(last);
@@ -57,7 +84,7 @@ mod tests {
 
     #[test]
     fn paths_come_first_then_python_s_dots() {
-        let resolve = |key| resolve("p", &tree(), key).map_err(|error| error.kind());
+        let resolve = |key| among("p", &tree(), key).map_err(|error| error.kind());
         assert_eq!(resolve("/a/b"), Ok("/a/b".to_owned()));
         assert_eq!(resolve("a/b/"), Ok("/a/b".to_owned()));
         assert_eq!(resolve("a.b"), Ok("/a.b".to_owned()));
@@ -76,6 +103,6 @@ mod tests {
         );
         let inner: Group = [("f.g".to_owned(), Node::Group(Group::new()))].into();
         tree.insert("e".to_owned(), Node::Group(inner));
-        assert_eq!(resolve("p", &tree, "e.f.g").unwrap_err().kind(), Kind::Usage);
+        assert_eq!(among("p", &tree, "e.f.g").unwrap_err().kind(), Kind::Usage);
     }
 }

@@ -1,9 +1,10 @@
 //! The progress of a load on a terminal's stderr: bytes, rate, time left. It appears after a quarter
 //! of a second, is drawn at most 20 times a second, and vanishes when it is dropped.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::json::Warning;
 use super::{YELLOW, paint, say, text};
@@ -56,16 +57,25 @@ impl Progress {
 
     fn appear(&mut self) {
         let target = ProgressDrawTarget::stderr_with_hz(20);
-        let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+        let style = "{msg} {wide_bar} {bytes}/{total_bytes} {rate}, {eta} left";
         let bar = ProgressBar::with_draw_target(Some(self.total), target)
             .with_elapsed(self.begun.elapsed());
         if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
+            // The bar's own estimate takes the first step, all that was done before it appeared, for a moment's.
+            bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{}/s", HumanBytes(rate(state.pos(), state.elapsed())));
+            }));
         }
         bar.set_message("loading");
         bar.set_position(self.done);
         self.bar = Some(bar);
     }
+}
+
+/// Bytes a second, on average.
+fn rate(bytes: u64, elapsed: Duration) -> u64 {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    bytes.saturating_mul(1000) / millis
 }
 
 impl Observer for Progress {

@@ -64,7 +64,9 @@ impl View {
         let dots = parts.iter().position(|part| *part == "...");
         let given = parts.len() - usize::from(dots.is_some());
         if given > self.axes.len() {
-            return Err(usage(format!("the array has {} dimensions", self.axes.len())));
+            let axes = self.axes.len();
+            let noun = if axes == 1 { "axis" } else { "axes" };
+            return Err(usage(format!("the array has {axes} {noun}")));
         }
         let rest = std::iter::repeat_n(":", self.axes.len() - given);
         let at = dots.unwrap_or(parts.len());

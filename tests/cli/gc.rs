@@ -264,13 +264,13 @@ nothing to reap
 "#]]);
     sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![[r#"
 --- stdout
-p (detached) would be repaired: its metadata file is gone; 0 segments, 0 B would be free
+p (detached) would be repaired: its metadata file is gone
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--repair"]).is(str![[r#"
 --- stdout
-p (detached) repaired: its metadata file is gone; 0 segments, 0 B free now
+p (detached) repaired: its metadata file is gone
 --- exit 0
 
 "#]]);

@@ -216,10 +216,12 @@ impl<'t> Reader<'t> {
     }
 
     /// Several lines up to these quotes; escapes in them are not read.
+    #[allow(clippy::needless_bitwise_bool)] // without branches it is a vector's work
     fn lines(&mut self, quotes: &str, escapes: bool) -> Option<Cow<'t, str>> {
         let (text, _) = self.text[self.at..].split_once(quotes)?;
-        let is_plain = |b: u8| (is_text(b) || b == b'\n') && !(escapes && b == b'\\');
-        if !text.bytes().all(is_plain) {
+        // Without an early end, so that the compiler takes many bytes at a time: these texts are long.
+        let is_plain = |b: u8| (is_text(b) | (b == b'\n')) & !(escapes & (b == b'\\'));
+        if !text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
             return None;
         }
         self.at += text.len() + quotes.len();
@@ -227,10 +229,14 @@ impl<'t> Reader<'t> {
         (self.peek() != quotes.bytes().next()).then_some(Cow::Borrowed(text))
     }
 
+    #[allow(clippy::needless_bitwise_bool)] // as above
     fn literal(&mut self) -> Option<Cow<'t, str>> {
         self.expect("'")?;
-        let text = self.run(|byte| is_text(byte) && byte != b'\'');
-        self.expect("'")?;
+        let (text, _) = self.text[self.at..].split_once('\'')?;
+        if !text.bytes().fold(true, |plain, byte| plain & is_text(byte)) {
+            return None;
+        }
+        self.at += text.len() + 1;
         // Two quotes before a third begin a text of several lines.
         (self.peek() != Some(b'\'')).then_some(Cow::Borrowed(text))
     }
@@ -270,6 +276,7 @@ impl<'t> Reader<'t> {
 }
 
 /// What may stand in a string or a comment as it is.
+#[allow(clippy::needless_bitwise_bool)] // as above
 fn is_text(byte: u8) -> bool {
-    byte >= b' ' && byte != 0x7f || byte == b'\t'
+    (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
 }
