@@ -25,7 +25,7 @@ pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Resul
 /// Removes the project: metadata, segments, ledger. With `all_users` root removes another's.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when there is none, [`Kind::Permission`] for what is not ours, [`Kind::Busy`]
+/// [`crate::Kind::NotFound`] when there is none, [`crate::Kind::Permission`] for what is not ours, [`crate::Kind::Busy`]
 /// when somebody is changing it for longer than two seconds.
 pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
     let judged = state::find(place, name)?;
