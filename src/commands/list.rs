@@ -47,8 +47,13 @@ pub struct Body {
 /// [`Kind::Findings`] with `--check`; else as the system says.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let place = open(output)?;
-    let projects = select(&place, args.pattern.as_deref())?;
-    let attached = args.short.then(|| Attached::look(&place));
+    // Looking at all processes takes as long as judging all projects: both at a time.
+    let (projects, attached) = std::thread::scope(|scope| {
+        let looking = args.short.then(|| scope.spawn(|| Attached::look(&place)));
+        let projects = select(&place, args.pattern.as_deref());
+        (projects, looking.and_then(|looking| looking.join().ok()))
+    });
+    let projects = projects?;
     output.body.projects = projects
         .iter()
         .map(|project| describe(&place, project, !args.short, attached.as_ref()))

@@ -1,7 +1,8 @@
 //! Which processes have segments mapped, from /proc: to tell people, never to decide.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use nix::unistd::Uid;
@@ -28,14 +29,19 @@ impl Attached {
         };
         let device = device(place.shm.id());
         let own = std::process::id();
+        let mut maps = Vec::new();
         for entry in processes.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
             else {
                 continue;
             };
-            match fs::read_to_string(entry.path().join("maps")) {
-                Ok(_) if pid == own => {}
-                Ok(maps) => attached.add(pid, &maps, &device),
+            if pid == own {
+                continue;
+            }
+            maps.clear();
+            let file = File::open(entry.path().join("maps"));
+            match file.and_then(|mut file| file.read_to_end(&mut maps)) {
+                Ok(_) => attached.add(pid, &maps, &device),
                 // Another user's process: it could have a segment that is shared with its user.
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                     let others =
@@ -48,14 +54,15 @@ impl Attached {
         attached
     }
 
-    fn add(&mut self, pid: u32, maps: &str, device: &str) {
-        for line in maps.lines() {
+    fn add(&mut self, pid: u32, maps: &[u8], device: &[u8]) {
+        for line in maps.split(|&byte| byte == b'\n') {
             // proc(5): address perms offset dev inode path
-            let mut fields = line.split_ascii_whitespace().skip(3);
+            let mut fields = line.splitn(6, |&byte| byte == b' ').skip(3);
             if fields.next() != Some(device) {
                 continue;
             }
-            if let Some(inode) = fields.next().and_then(|inode| inode.parse().ok()) {
+            let inode = fields.next().and_then(|inode| str::from_utf8(inode).ok());
+            if let Some(inode) = inode.and_then(|inode| inode.parse().ok()) {
                 self.by_inode.entry(inode).or_default().insert(pid);
             }
         }
@@ -87,6 +94,7 @@ impl Attached {
 }
 
 /// A device as /proc writes it: `major:minor` in hexadecimal.
-fn device(id: FileId) -> String {
-    format!("{:02x}:{:02x}", nix::sys::stat::major(id.dev), nix::sys::stat::minor(id.dev))
+fn device(id: FileId) -> Vec<u8> {
+    let (major, minor) = (nix::sys::stat::major(id.dev), nix::sys::stat::minor(id.dev));
+    format!("{major:02x}:{minor:02x}").into_bytes()
 }

@@ -218,8 +218,9 @@ impl<'t> Reader<'t> {
     /// Several lines up to these quotes; escapes in them are not read.
     fn lines(&mut self, quotes: &str, escapes: bool) -> Option<Cow<'t, str>> {
         let (text, _) = self.text[self.at..].split_once(quotes)?;
+        // Without an early end, so that the compiler takes many bytes at a time: these texts are long.
         let is_plain = |b: u8| (is_text(b) || b == b'\n') && !(escapes && b == b'\\');
-        if !text.bytes().all(is_plain) {
+        if !text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
             return None;
         }
         self.at += text.len() + quotes.len();
@@ -229,8 +230,11 @@ impl<'t> Reader<'t> {
 
     fn literal(&mut self) -> Option<Cow<'t, str>> {
         self.expect("'")?;
-        let text = self.run(|byte| is_text(byte) && byte != b'\'');
-        self.expect("'")?;
+        let (text, _) = self.text[self.at..].split_once('\'')?;
+        if !text.bytes().fold(true, |plain, byte| plain & is_text(byte)) {
+            return None;
+        }
+        self.at += text.len() + 1;
         // Two quotes before a third begin a text of several lines.
         (self.peek() != Some(b'\'')).then_some(Cow::Borrowed(text))
     }
