@@ -41,7 +41,7 @@ pub struct Global {
     /// Print no status and no warnings
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Tell more on standard error; twice: every segment created and removed, with times
+    /// Tell more on standard error; twice: every segment created, attached and removed, with times
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// When to use colour; NO_COLOR counts too

@@ -91,6 +91,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: &Cli) -> u8 {
     let context = &Context::resolve(&cli.global);
+    output::events::install(context);
     macro_rules! command {
         ($name:literal, $module:ident, $body:ty, $args:expr) => {{
             let mut output = Output::new(context, $name, <$body>::default());

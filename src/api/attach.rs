@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
-use std::num::NonZero;
 
 use indexmap::IndexMap;
 use nix::fcntl::OFlag;
@@ -13,12 +12,11 @@ use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::shared::Segment;
 use crate::shm::state::{self, METADATA_LIMIT};
+use crate::shm::threads;
 use crate::{Error, Kind, Result};
 
 /// A thread of its own is worth its start for so many segments.
 const PER_THREAD: usize = 500;
-/// The kernel maps for one thread of a process at a time: with more of them nothing is won.
-const THREADS: usize = 4;
 
 pub(super) type Read = (File, String, u32);
 
@@ -47,25 +45,10 @@ pub(super) fn attach(
 ) -> Result<std::result::Result<Attached, String>> {
     let metadata = Metadata::parse(text).map_err(|why| corrupt(name, &why))?;
     let wanted: Vec<_> = wanted(name, &metadata)?.into_iter().collect();
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
-    let share = wanted.len().div_ceil(threads).max(PER_THREAD);
-    let map = |part: &[Wanted]| part.iter().map(|one| one.1.map(place, uid)).collect();
-    let mut parts = wanted.chunks(share);
-    let first = parts.next().unwrap_or_default();
-    let parts: Vec<Result<Vec<_>>> = std::thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || map(part))).collect();
-        let joined = others
-            .into_iter()
-            .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        std::iter::once(map(first)).chain(joined).collect()
-    });
+    let mapped = threads::each(&wanted, PER_THREAD, |(_, share)| share.map(place, uid));
     let mut segments = HashMap::with_capacity(wanted.len());
-    let mut mapped = Vec::with_capacity(wanted.len());
-    for part in parts {
-        mapped.extend(part?);
-    }
     for ((name, _), segment) in wanted.into_iter().zip(mapped) {
-        match segment {
+        match segment? {
             Some(segment) => drop(segments.insert(name.to_owned(), segment)),
             None => return Ok(Err(name.to_owned())),
         }
@@ -78,8 +61,6 @@ struct Share {
     name: SegmentName,
     bytes: u64,
 }
-
-type Wanted<'m> = (&'m str, Share);
 
 impl Share {
     fn map(&self, place: &Place, uid: u32) -> Result<Option<Segment>> {

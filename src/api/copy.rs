@@ -36,7 +36,7 @@ pub(super) fn copy(
     let crew = Crew { workers, failure: Mutex::new(None), stop: AtomicBool::new(false) };
     let pages = Pages::of(shm.path(), shm.id().dev);
     let open = |job: &Job<'_>| {
-        let segment = NewSegment::create(shm, job.segment.clone())?;
+        let segment = NewSegment::create(shm, job.segment.clone(), job.source.nbytes() as u64)?;
         segment.allow(access)?;
         Target::new(segment, job.source.nbytes() as u64, pages)
     };

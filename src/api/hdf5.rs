@@ -160,7 +160,6 @@ impl<'a> Load<'a> {
             wait: Some(self.wait),
             grace: Duration::ZERO,
             job: None,
-            trace: false,
             jobs: None,
             numa: None,
             verify: false,

@@ -164,7 +164,6 @@ impl Share {
             wait: Some(self.wait),
             grace: self.grace,
             job: None,
-            trace: false,
             jobs: None,
             numa: None,
             verify: false,

@@ -44,7 +44,6 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
         wait: Some(Duration::ZERO),
         grace: Duration::ZERO,
         job: context.job.clone(),
-        trace: context.verbose > 1,
         jobs: None,
         numa: None,
         verify: false,

@@ -18,7 +18,7 @@ use self::arguments::{Arguments, Stop, parse};
 use self::syntax::Syntax;
 use crate::cli::{ColorChoice, Global};
 use crate::context::Context;
-use crate::output::{say, text};
+use crate::output::{events, say, text};
 use crate::{Error, Kind};
 
 /// An old command.
@@ -60,6 +60,7 @@ pub fn run(old: Old, args: &[OsString]) -> u8 {
         }
     };
     let context = context(&arguments);
+    events::install(&context);
     let result = match old {
         Old::Hdf5 => commands::hdf5(&context, &arguments),
         Old::List => listing::list(&context, &arguments),

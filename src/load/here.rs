@@ -44,9 +44,6 @@ pub fn run_here(
             }
             Message::Looking(path) | Message::Reading(path) => observer.at(path),
             Message::Advanced(bytes) => observer.advanced(*bytes),
-            Message::Created { segment, bytes } => {
-                observer.step(&format!("created segment {segment} ({bytes} bytes)"));
-            }
             Message::Loaded(_) | Message::Failed(_) => {}
         }
         Ok(())

@@ -381,9 +381,6 @@ impl<'a> Watch<'a> {
                     self.at = Some(path);
                 }
                 Some(Message::Advanced(bytes)) => self.observer.advanced(bytes),
-                Some(Message::Created { segment, bytes }) => {
-                    self.observer.step(&format!("created segment {segment} ({bytes} bytes)"));
-                }
                 Some(message) => return Ok(message),
             }
         }

@@ -18,13 +18,6 @@ pub enum Message {
     Looking(String),
     /// Everything is known, nothing is made yet: the loader waits for the word to go on.
     Planned(Planned),
-    /// A segment was created.
-    Created {
-        /// Its name.
-        segment: String,
-        /// Its size.
-        bytes: u64,
-    },
     /// A dataset is about to be read.
     Reading(String),
     /// So many bytes more are in memory.

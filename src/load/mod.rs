@@ -95,8 +95,6 @@ pub struct Request {
     pub grace: Duration,
     /// The job that it is for.
     pub job: Option<Job>,
-    /// Tell of every segment.
-    pub trace: bool,
     /// Threads that read; `None` for as many as the processors this process may use.
     pub jobs: Option<NonZeroUsize>,
     /// Where pages come from; `None` leaves it to the system.

@@ -275,11 +275,8 @@ impl<'a> Mover<'a> {
 
     fn segment(&self, number: usize) -> Result<NewSegment<'a>> {
         let name = SegmentName::new(&self.request.project, self.token, number as u64);
-        if self.request.trace {
-            let (segment, bytes) = (name.to_text(), self.plan.pieces[number].bytes);
-            self.voice.say(&Message::Created { segment, bytes })?;
-        }
-        let segment = NewSegment::create(&self.place.shm, name)?;
+        let bytes = self.plan.pieces[number].bytes;
+        let segment = NewSegment::create(&self.place.shm, name, bytes)?;
         segment.allow(&self.request.access())?;
         Ok(segment)
     }

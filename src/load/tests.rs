@@ -172,7 +172,8 @@ fn compare(path: &Path, shm: &Directory, (seed, limits): (u64, Limits)) -> bool 
     let token = Token::random().unwrap();
     let target = |(number, piece): (usize, &super::plan::Piece)| {
         let name = SegmentName::new(&project, &token, number as u64);
-        Target::new(NewSegment::create(shm, name).unwrap(), piece.bytes, Pages::Small).unwrap()
+        Target::new(NewSegment::create(shm, name, piece.bytes).unwrap(), piece.bytes, Pages::Small)
+            .unwrap()
     };
     let targets: Vec<_> = plan.pieces.iter().enumerate().map(target).collect();
     let file = Arc::new(File::open(path).unwrap());

@@ -1,5 +1,6 @@
 //! What the user sees: result on stdout, everything else on stderr; text, or one JSON object.
 
+pub mod events;
 pub mod json;
 pub mod progress;
 pub mod ready;
@@ -211,7 +212,7 @@ impl<'a, B: Serialize> Output<'a, B> {
     }
 }
 
-/// A line on stderr; whoever closed it does not want it.
+/// A line on stderr, in one piece: a loader writes there too. Whoever closed it does not want it.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }

@@ -25,4 +25,5 @@ pub mod segment;
 pub mod shared;
 pub mod state;
 pub mod survey;
+pub(crate) mod threads;
 pub mod unlink;

@@ -38,6 +38,7 @@ impl Published {
             let what = format!("segment '{name}' is shorter than its array");
             return Err(Error::new(Kind::Corrupt, what).about(name));
         }
+        log::debug!(target: "cute_shm", "attached segment {name} ({bytes} bytes)");
         Ok(Self { file, name, bytes })
     }
 

@@ -24,13 +24,13 @@ pub struct NewSegment<'a> {
 }
 
 impl<'a> NewSegment<'a> {
-    /// Creates the segment; it must not be there yet.
+    /// Creates the segment of an array of so many bytes; it must not be there yet, and has no memory yet.
     ///
     /// # Errors
     /// As the system says; [`Kind::NoMemory`] when the file system has no inode left.
-    pub fn create(shm: &'a Directory, name: SegmentName) -> Result<Self> {
+    pub fn create(shm: &'a Directory, name: SegmentName, bytes: u64) -> Result<Self> {
         let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
-        log::debug!(target: "cute_shm", "created segment {name}");
+        log::debug!(target: "cute_shm", "created segment {name} ({bytes} bytes)");
         Ok(Self { shm, name, file, kept: false })
     }
 
@@ -196,20 +196,20 @@ mod tests {
     #[test]
     fn a_segment_that_is_not_kept_vanishes() {
         let (_temp, shm) = shm();
-        let segment = NewSegment::create(&shm, name()).unwrap();
+        let segment = NewSegment::create(&shm, name(), 1).unwrap();
         segment.reserve(5000, &AtomicBool::new(false)).unwrap();
         assert_eq!(segment.file().metadata().unwrap().len(), 5000);
         assert_eq!(shm.names().unwrap().len(), 1);
         drop(segment);
         assert_eq!(shm.names().unwrap().len(), 0);
-        NewSegment::create(&shm, name()).unwrap().persist();
+        NewSegment::create(&shm, name(), 1).unwrap().persist();
         assert_eq!(shm.names().unwrap().len(), 1);
     }
 
     #[test]
     fn an_empty_array_gets_one_byte() {
         let (_temp, shm) = shm();
-        let segment = NewSegment::create(&shm, name()).unwrap();
+        let segment = NewSegment::create(&shm, name(), 1).unwrap();
         segment.reserve(0, &AtomicBool::new(false)).unwrap();
         assert_eq!(segment.file().metadata().unwrap().len(), 1);
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn too_much_is_an_error_and_not_a_bus_error() {
         let (_temp, shm) = shm();
-        let segment = NewSegment::create(&shm, name()).unwrap();
+        let segment = NewSegment::create(&shm, name(), 1).unwrap();
         let error = segment.reserve(1 << 62, &AtomicBool::new(true)).unwrap_err();
         assert!(matches!(error.kind(), Kind::Busy | Kind::NoMemory), "{error}");
         assert_eq!(
@@ -230,7 +230,7 @@ mod tests {
     fn a_name_is_used_once() {
         let (_temp, shm) = shm();
         let name = name();
-        let _first = NewSegment::create(&shm, name.clone()).unwrap();
-        assert_eq!(NewSegment::create(&shm, name).unwrap_err().kind(), Kind::Exists);
+        let _first = NewSegment::create(&shm, name.clone(), 1).unwrap();
+        assert_eq!(NewSegment::create(&shm, name, 1).unwrap_err().kind(), Kind::Exists);
     }
 }

@@ -1,8 +1,8 @@
 //! What lies in the shm directory, read once, and only when somebody asks: most questions about one
 //! project need no look at all others.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use super::directory::Directory;
 use super::ledger::{File, Key};
@@ -14,7 +14,7 @@ use crate::Result;
 #[derive(Debug)]
 pub struct Survey<'p> {
     shm: &'p Directory,
-    found: OnceCell<Found>,
+    found: OnceLock<Found>,
 }
 
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ struct Found {
 impl<'p> Survey<'p> {
     /// A look at this place; nothing is read yet.
     pub fn new(place: &'p Place) -> Self {
-        Self { shm: &place.shm, found: OnceCell::new() }
+        Self { shm: &place.shm, found: OnceLock::new() }
     }
 
     fn found(&self) -> Result<&Found> {

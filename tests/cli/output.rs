@@ -52,6 +52,30 @@ fn twice_verbose_tells_every_segment() {
 }
 
 #[test]
+fn twice_verbose_tells_what_is_attached_and_removed() {
+    let mut sandbox = Sandbox::with_plain();
+    sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-q"]);
+    let told = |sandbox: &Sandbox, args: &[&str]| {
+        let text = sandbox.run(args).text();
+        let events = text.lines().filter(|line| line.starts_with("[SECONDS] ")).count();
+        (events, text)
+    };
+    let (events, text) = told(&sandbox, &["export", "p", "-o", "p.npz", "-vv"]);
+    assert_eq!(events, 2, "{text}");
+    assert!(
+        text.contains("[SECONDS] attached segment cute-shm.p.TOKEN00000 (48 bytes)\n"),
+        "{text}"
+    );
+    assert_eq!(told(&sandbox, &["list", "-v"]).0, 0);
+    assert_eq!(told(&sandbox, &["unlink", "p", "--dry-run", "-vv"]).0, 0);
+    let (events, text) = told(&sandbox, &["unlink", "p", "-vv"]);
+    assert_eq!(events, 2, "{text}");
+    assert!(text.contains("[SECONDS] removed segment cute-shm.p.TOKEN00001\n"), "{text}");
+    sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-q"]);
+    assert_eq!(told(&sandbox, &["unlink", "p", "-vvq"]).0, 0);
+}
+
+#[test]
 fn a_pipe_gets_no_colour() {
     let sandbox = Sandbox::with_project();
     for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", "none"]] {

@@ -178,7 +178,7 @@ impl<'a> Maker<'a> {
     fn segments(&self, name: &ProjectName, token: &Token, count: u64) -> Vec<String> {
         let make = |number| {
             let segment = SegmentName::new(name, token, number);
-            let made = NewSegment::create(&self.place.shm, segment.clone()).expect("a segment");
+            let made = NewSegment::create(&self.place.shm, segment.clone(), 1).expect("a segment");
             made.reserve(8, &AtomicBool::new(false)).expect("memory");
             made.persist();
             segment.to_text()

@@ -36,7 +36,6 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
         wait: args.wait.or((!args.ensure).then_some(Duration::ZERO)),
         grace: args.grace,
         job: output.context.job.clone(),
-        trace: output.context.verbose > 1,
         jobs: args.jobs,
         numa: args.numa.clone(),
         verify: args.verify,

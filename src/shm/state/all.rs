@@ -1,6 +1,6 @@
 //! Every project of a root, and what nothing claims.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
@@ -10,6 +10,10 @@ use crate::shm::ledger::{Key, Ledger};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::survey::Survey;
+use crate::shm::threads;
+
+/// A thread of its own is worth its start for so many projects.
+const SHARE: usize = 8;
 
 /// Judges every project of the root: those with metadata, and those that only a ledger or a lock tells.
 ///
@@ -20,13 +24,9 @@ pub fn judge_all(
     survey: &Survey<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
-    let mut projects = Vec::new();
-    for (key, uid) in keys_of_root(place, survey)? {
-        if wanted(&key.project) {
-            projects.push(judge(place, survey, &key, uid)?);
-        }
-    }
-    Ok(projects)
+    let mut keys = keys_of_root(place, survey)?;
+    keys.retain(|(key, _)| wanted(&key.project));
+    threads::each(&keys, SHARE, |(key, uid)| judge(place, survey, key, *uid)).into_iter().collect()
 }
 
 /// Every key that belongs to the root, with its owner, sorted by name.
@@ -62,23 +62,30 @@ pub fn orphans(
     judged: &[Project],
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
-    let claims = Claims::of(survey, judged)?;
+    let mut by_name: HashMap<&ProjectName, Vec<&Project>> = HashMap::new();
+    for project in judged {
+        by_name.entry(project.name()).or_default().push(project);
+    }
     let mut found: IndexMap<(ProjectName, u32), Project> = IndexMap::new();
     for (name, segments) in survey.segments()? {
-        if !wanted(name) || claims.unknown.contains(name) {
+        let known = by_name.get(name).map_or(&[][..], Vec::as_slice);
+        if !wanted(name) || known.iter().any(|project| may_have_any(project)) {
             continue;
         }
-        let mut tokens = None;
+        let ledgers = known.iter().filter_map(|project| project.ledger.as_ref());
+        let tokens: Vec<&Token> = ledgers.flat_map(Ledger::tokens).collect();
+        let mut others = None;
         for segment in segments {
-            if claims.segments.contains(segment) {
+            let named = || known.iter().any(|project| project.has(segment));
+            if tokens.iter().any(|token| segment.bears(token)) || named() {
                 continue;
             }
             // Read only for a project that has a segment of which nothing is known yet.
-            let tokens = match &tokens {
-                Some(tokens) => tokens,
-                None => tokens.insert(claims.tokens(place, survey, name)?),
+            let others = match &others {
+                Some(others) => others,
+                None => others.insert(other_tokens(place, survey, name, known)?),
             };
-            if tokens.iter().any(|token| segment.bears(token)) {
+            if others.iter().any(|token| segment.bears(token)) {
                 continue;
             }
             let Some(stat) = place.shm.stat_of(segment.as_os_str())? else { continue };
@@ -94,51 +101,29 @@ pub fn orphans(
     Ok(found.into_values().collect())
 }
 
-/// What judged projects claim.
-struct Claims<'j> {
-    segments: HashSet<&'j SegmentName>,
-    /// Projects that may have any segment of their name.
-    unknown: HashSet<&'j ProjectName>,
-    ledgers: HashMap<&'j Key, Option<&'j Ledger>>,
-    keys: HashMap<&'j ProjectName, Vec<&'j Key>>,
+/// A project of which not all is known may have any segment of its name.
+fn may_have_any(project: &Project) -> bool {
+    matches!(project.state, State::Foreign | State::Elsewhere | State::Corrupt)
 }
 
-impl<'j> Claims<'j> {
-    fn of(survey: &'j Survey<'_>, judged: &'j [Project]) -> Result<Self> {
-        let segments = |project: &'j Project| {
-            project.present.keys().chain(&project.missing).chain(project.leftovers.keys())
-        };
-        let unknown =
-            |p: &&Project| matches!(p.state, State::Foreign | State::Elsewhere | State::Corrupt);
-        let mut keys: HashMap<_, Vec<&Key>> = HashMap::new();
-        for key in survey.keys()? {
-            keys.entry(&key.project).or_default().push(key);
+/// The loads that ledgers of this name own, but for those of judged projects: ledgers of other roots.
+fn other_tokens(
+    place: &Place,
+    survey: &Survey<'_>,
+    name: &ProjectName,
+    judged: &[&Project],
+) -> Result<Vec<Token>> {
+    let mut tokens = Vec::new();
+    let first = Key { project: name.clone(), hash: String::new() };
+    for key in survey.keys()?.range(first..).take_while(|key| key.project == *name) {
+        if judged.iter().any(|project| project.key == *key) {
+            continue;
         }
-        Ok(Self {
-            segments: judged.iter().flat_map(segments).collect(),
-            unknown: judged.iter().filter(unknown).map(Project::name).collect(),
-            ledgers: judged.iter().map(|p| (&p.key, p.ledger.as_ref())).collect(),
-            keys,
-        })
-    }
-
-    /// The loads whose segments some ledger of this name owns.
-    fn tokens(&self, place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<Vec<Token>> {
-        let mut tokens = Vec::new();
-        for key in self.keys.get(name).into_iter().flatten() {
-            match self.ledgers.get(key) {
-                Some(ledger) => tokens.extend(ledger.iter().flat_map(|l| l.tokens()).cloned()),
-                None => match Ledger::read(&place.shm, key) {
-                    Ok(ledger) => {
-                        tokens.extend(ledger.iter().flat_map(|(l, _)| l.tokens()).cloned());
-                    }
-                    // A ledger that cannot be read may claim any segment of its project.
-                    Err(_) => {
-                        tokens.extend(survey.segments_of(name)?.iter().map(SegmentName::token));
-                    }
-                },
-            }
+        match Ledger::read(&place.shm, key) {
+            Ok(ledger) => tokens.extend(ledger.iter().flat_map(|(l, _)| l.tokens()).cloned()),
+            // A ledger that cannot be read may claim any segment of its project.
+            Err(_) => tokens.extend(survey.segments_of(name)?.iter().map(SegmentName::token)),
         }
-        Ok(tokens)
     }
+    Ok(tokens)
 }

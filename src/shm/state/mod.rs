@@ -197,6 +197,13 @@ impl Project {
         self.present.values().chain(self.leftovers.values()).map(|segment| segment.resident).sum()
     }
 
+    /// Whether this segment is the project's, there or gone.
+    pub fn has(&self, segment: &SegmentName) -> bool {
+        self.present.contains_key(segment)
+            || self.missing.contains(segment)
+            || self.leftovers.contains_key(segment)
+    }
+
     /// Every segment that goes when the project is removed.
     pub fn all_segments(&self) -> Vec<SegmentName> {
         self.present.keys().chain(&self.missing).chain(self.leftovers.keys()).cloned().collect()

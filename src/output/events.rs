@@ -1,0 +1,48 @@
+//! The library's debug log on stderr, for `-vv`: every segment that is created, attached or removed.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use super::{say, text};
+use crate::context::Context;
+
+/// What the library's events bear as their target, or as the beginning of it.
+const OURS: &str = "cute_shm";
+
+struct Events {
+    begun: Instant,
+    terminal: bool,
+}
+
+/// Shows the library's events from now on, if they are wanted.
+pub fn install(context: &Context) {
+    static EVENTS: OnceLock<Events> = OnceLock::new();
+    if context.verbose < 2 || context.quiet {
+        return;
+    }
+    let (begun, terminal) = (Instant::now(), context.terminal_err);
+    let events = EVENTS.get_or_init(|| Events { begun, terminal });
+    // A program that has a logger of its own keeps it.
+    if log::set_logger(events).is_ok() {
+        log::set_max_level(LevelFilter::Trace);
+    }
+}
+
+impl Log for Events {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with(OURS)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let event = record.args().to_string();
+        say(&format!("[{seconds:9.6}] {}", text::shown(&event, self.terminal)));
+    }
+
+    fn flush(&self) {}
+}
