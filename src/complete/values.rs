@@ -137,7 +137,7 @@ fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
     let all = matches!(wanted.command.get_name(), "wait" | "unlink" | "list");
     let names: Vec<ProjectName> = if all {
         let survey = Survey::new(&place);
-        let keys = state::keys_of_root(&place, &survey).ok()?;
+        let keys = state::keys_of_root(&place, &survey, |_| true).ok()?;
         keys.into_iter().map(|(key, _)| key.project).collect()
     } else {
         metadata_in(place.root.as_ref()?).ok()?.into_iter().collect()

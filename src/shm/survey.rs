@@ -61,13 +61,13 @@ impl<'p> Survey<'p> {
         Ok(self.segments()?.get(project).map_or(&[], Vec::as_slice))
     }
 
-    /// The owner of each key's files, as far as they are there still.
+    /// The owner of each wanted project's files, as far as they are there still.
     ///
     /// # Errors
     /// As the system says.
-    pub fn owners(&self) -> Result<HashMap<Key, u32>> {
+    pub fn owners(&self, wanted: impl Fn(&ProjectName) -> bool) -> Result<HashMap<Key, u32>> {
         let mut owners = HashMap::new();
-        for key in self.keys()? {
+        for key in self.keys()?.iter().filter(|key| wanted(&key.project)) {
             if let Some(uid) = owner(self.shm, key)? {
                 owners.insert(key.clone(), uid);
             }

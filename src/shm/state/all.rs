@@ -24,26 +24,30 @@ pub fn judge_all(
     survey: &Survey<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
-    let mut keys = keys_of_root(place, survey)?;
-    keys.retain(|(key, _)| wanted(&key.project));
+    let keys = keys_of_root(place, survey, wanted)?;
     threads::each(&keys, SHARE, |(key, uid)| judge(place, survey, key, *uid)).into_iter().collect()
 }
 
-/// Every key that belongs to the root, with its owner, sorted by name.
+/// Every wanted key that belongs to the root, with its owner, sorted by name.
 ///
 /// # Errors
 /// As the system says.
-pub fn keys_of_root(place: &Place, survey: &Survey<'_>) -> Result<Vec<(Key, u32)>> {
+pub fn keys_of_root(
+    place: &Place,
+    survey: &Survey<'_>,
+    wanted: impl Fn(&ProjectName) -> bool,
+) -> Result<Vec<(Key, u32)>> {
     let Some(root) = &place.root else { return Ok(Vec::new()) };
     let mut keys = IndexMap::new();
     for name in root.names()? {
         if let Some(project) = ProjectName::of_metadata(&name)
+            && wanted(&project)
             && let Some(stat) = root.stat_of(&name)?
         {
             keys.insert(Key::new(&project, root.id(), stat.st_uid), stat.st_uid);
         }
     }
-    for (key, uid) in survey.owners()? {
+    for (key, uid) in survey.owners(wanted)? {
         if key == Key::new(&key.project, root.id(), uid) {
             keys.insert(key, uid);
         }

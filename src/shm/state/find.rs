@@ -46,6 +46,5 @@ pub fn key_of(
     if owner(&place.shm, &key(mine))? == Some(mine) {
         return Ok(Some((key(mine), mine)));
     }
-    let mut keys = keys_of_root(place, survey)?.into_iter();
-    Ok(keys.find(|(key, _)| key.project == *name))
+    Ok(keys_of_root(place, survey, |project| project == name)?.into_iter().next())
 }
