@@ -116,8 +116,8 @@ impl<'a> Load<'a> {
         self
     }
 
-    /// Ends the load soon after this becomes true: between two datasets, or while the file is planned.
-    /// Nothing of it stays then.
+    /// Ends the load soon after this becomes true: while the file is planned, between two datasets, or before
+    /// each thread has read 16 MiB more. Nothing of it stays then.
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self

@@ -17,7 +17,7 @@ pub fn through_library(
     pieces: &[Piece],
     sink: &mut Sink<'_, '_>,
     bench: &mut Bench,
-    moved: &mut dyn FnMut(u64),
+    moved: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let Some(dataset) = inventory.datasets.get(task.dataset) else {
         return Err(Error::new(Kind::Io, "a task without its dataset"));
@@ -30,7 +30,6 @@ pub fn through_library(
             let bytes = bytes.ok_or_else(|| Error::new(Kind::Io, "a block of odd extents"))?;
             sink.put(pieces, bench, size, to, bytes)
         })?;
-        moved(elements.len() as u64);
-        Ok(())
+        moved(elements.len() as u64)
     })
 }

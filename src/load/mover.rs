@@ -217,7 +217,7 @@ impl<'a> Mover<'a> {
             let mut sink = Sink::Compare(&targets);
             let inventory = &self.plan.inventories[task.input];
             let bench = &mut reader.bench;
-            through_library(inventory, task, self.pieces(task), &mut sink, bench, &mut |_| {})?;
+            through_library(inventory, task, self.pieces(task), &mut sink, bench, &mut |_| Ok(()))?;
         }
         for target in targets {
             // From here on it is the announced load's: the keeper removes it if anything fails.

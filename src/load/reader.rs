@@ -119,7 +119,7 @@ impl Reader {
             let len = len.map_err(|_| Trouble::Refused("too many bytes"))?;
             let mut window = target.window(range.start * size as u64, len)?;
             read(&job.file, address(range.start)?, window.bytes())?;
-            voice.advance(len as u64);
+            voice.advance(len as u64)?;
             return Ok(());
         }
         let at_once = job.targets.first().map_or(COPIED as u64, Target::at_once) / size as u64;
@@ -131,7 +131,7 @@ impl Reader {
             resize(&mut self.stored, bytes)?;
             read(&job.file, address(first)?, &mut self.stored)?;
             sink.put(job.pieces, &mut self.bench, size, first, &self.stored)?;
-            voice.advance(bytes as u64);
+            voice.advance(bytes as u64)?;
             first += count;
         }
         Ok(())
@@ -229,7 +229,7 @@ impl Reader {
             return Err(Trouble::Refused("a chunk of another size than its dataset says"));
         }
         let moved = spread(job, (index, frame), chunk.number, plain, sink, bench)?;
-        voice.advance(moved);
+        voice.advance(moved)?;
         Ok(())
     }
 

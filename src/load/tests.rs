@@ -191,7 +191,7 @@ fn compare(path: &Path, shm: &Directory, (seed, limits): (u64, Limits)) -> bool 
     }
     let mut check = sink::Sink::Compare(&job.targets);
     let (pieces, bench) = (&plan.pieces[..], &mut reader.bench);
-    library::through_library(inventory, task, pieces, &mut check, bench, &mut |_| {})
+    library::through_library(inventory, task, pieces, &mut check, bench, &mut |_| Ok(()))
         .unwrap_or_else(|e| panic!("seed {seed}: {e}: {dataset:?}"));
     true
 }

@@ -11,6 +11,9 @@ use crate::Result;
 /// How often the keeper hears how far it is.
 const REPORT: Duration = Duration::from_millis(50);
 
+/// But after so many bytes in any case: a load that is cancelled ends within a block.
+const BLOCK: u64 = 16 << 20;
+
 /// The workers' common line to the keeper.
 #[derive(Debug)]
 pub struct Voice<'a> {
@@ -42,15 +45,17 @@ impl<'a> Voice<'a> {
     }
 
     /// So many bytes more are in memory.
-    pub fn advance(&self, bytes: u64) {
-        self.unsaid.fetch_add(bytes, Ordering::Relaxed);
+    ///
+    /// # Errors
+    /// When the keeper is gone, or wants no more.
+    pub fn advance(&self, bytes: u64) -> Result<()> {
+        let unsaid = self.unsaid.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         // Whoever holds the line says it soon.
-        let Ok(mut line) = self.line.try_lock() else { return };
-        if line.1.is_due() {
-            let bytes = self.unsaid.swap(0, Ordering::Relaxed);
-            // A keeper that is gone ends this process by another way.
-            let _ = line.0.send(&Message::Advanced(bytes));
+        let Ok(mut line) = self.line.try_lock() else { return Ok(()) };
+        if unsaid < BLOCK && !line.1.is_due() {
+            return Ok(());
         }
+        line.0.send(&Message::Advanced(self.unsaid.swap(0, Ordering::Relaxed)))
     }
 }
 
@@ -72,5 +77,25 @@ impl Throttle {
             self.0 = Some(now);
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, Kind};
+
+    #[test]
+    fn a_keeper_that_wants_no_more_is_heard_within_a_block() {
+        let mut asked = 0;
+        let mut sender = Sender::call(move |_| {
+            asked += 1;
+            if asked < 3 { Ok(()) } else { Err(Error::new(Kind::Busy, "enough")) }
+        });
+        let voice = Voice::new(&mut sender);
+        // At once, then after a block, then after another.
+        let blocks = (0..10).take_while(|_| voice.advance(BLOCK).is_ok()).count();
+        assert!(blocks <= 2, "{blocks}");
+        assert!((0..4).any(|_| voice.advance(BLOCK / 4).is_err()));
     }
 }

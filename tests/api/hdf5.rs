@@ -1,7 +1,7 @@
 //! HDF5 files loaded within the test's process.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cute_shm::{Kind, Observer, Planned, hdf5_size};
 
@@ -18,6 +18,36 @@ fn file(scene: &Scene) -> PathBuf {
 
 fn numbers() -> Vec<f64> {
     (0..2000).map(f64::from).collect()
+}
+
+/// Cancels as soon as the first bytes of a dataset are there.
+struct Impatient<'a> {
+    cancel: &'a AtomicBool,
+    moved: u64,
+}
+
+impl Observer for Impatient<'_> {
+    fn advanced(&mut self, bytes: u64) {
+        self.moved += bytes;
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_load_is_cancelled_in_the_middle_of_a_large_dataset() {
+    let scene = Scene::new();
+    let path = scene.temp.path().join("large.h5");
+    let numbers = vec![1_u8; 160 << 20];
+    let file = hdf5::File::create(&path).unwrap();
+    file.new_dataset_builder().with_data(&numbers).create("large").unwrap();
+    file.close().unwrap();
+    let cancel = AtomicBool::new(false);
+    let mut impatient = Impatient { cancel: &cancel, moved: 0 };
+    let load = scene.node.load_hdf5("p", &path).cancel(&cancel).observer(&mut impatient);
+    let error = load.persist().unwrap_err();
+    assert_eq!((error.kind(), &*error.to_string()), (Kind::Busy, "the load was cancelled"));
+    assert!((1..64 << 20).contains(&impatient.moved), "{} bytes were read", impatient.moved);
+    assert_eq!(scene.files(), 0);
 }
 
 #[derive(Default)]
