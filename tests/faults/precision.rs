@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::sync::atomic::AtomicBool;
 
 use cute_shm::shm::change::Change;
 use cute_shm::shm::directory::Access;
@@ -179,7 +178,7 @@ impl<'a> Maker<'a> {
         let make = |number| {
             let segment = SegmentName::new(name, token, number);
             let made = NewSegment::create(&self.place.shm, segment.clone()).expect("a segment");
-            made.reserve(8, &AtomicBool::new(false)).expect("memory");
+            made.reserve_part(0, 8).expect("memory");
             made.persist();
             segment.to_text()
         };
