@@ -1,11 +1,11 @@
 //! Moves sources into new segments with several threads, which take the memory as they fill it.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::source::{Data, Source};
 use crate::load::pages::Pages;
-use crate::load::target::Target;
+use crate::load::target::{Target, unlocked};
 use crate::shm::directory::{Access, Directory};
 use crate::shm::name::SegmentName;
 use crate::shm::segment::NewSegment;
@@ -61,7 +61,7 @@ pub(super) fn copy(
             target.finish()?.persist();
         }
     }
-    crew.failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    unlocked(&crew.failure).take().map_or(Ok(()), Err)
 }
 
 /// Which bytes of which array are one worker's at a time.
@@ -126,8 +126,7 @@ impl Crew {
             {
                 if let Err(error) = work(item) {
                     self.stop.store(true, Ordering::Relaxed);
-                    let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                    failure.get_or_insert(error);
+                    unlocked(&self.failure).get_or_insert(error);
                 }
             }
         };

@@ -7,14 +7,12 @@ use super::geometry::{self, Frame, Part};
 use super::job::{Contiguous, Item, Job, Source};
 use super::plan::Piece;
 use super::sink::{Bench, Sink};
-use super::target::{Target, Window};
+use super::target::{PART, Target, Window};
 use super::voice::Voice;
 use crate::Error;
 use crate::h5::codec::{Decoder, Refused, resize};
 use crate::h5::{ChunkIndex, Stored};
 
-/// Bytes that are copied at a time: they stay in the cache between reading and writing.
-const COPIED: usize = 256 << 10;
 /// A stored chunk may be larger than a decoded one by no more than this and a half.
 const SLACK: u64 = 64 << 10;
 
@@ -122,7 +120,7 @@ impl Reader {
             voice.advance(len as u64)?;
             return Ok(());
         }
-        let at_once = job.targets.first().map_or(COPIED as u64, Target::at_once) / size as u64;
+        let at_once = job.targets.first().map_or(PART as u64, Target::at_once) / size as u64;
         let at_once = at_once.max(1);
         let mut first = range.start;
         while first < range.end {

@@ -15,8 +15,8 @@ pub const PIECE: u64 = 8 << 20;
 /// Smaller segments never get huge pages: they would waste most of one.
 const HUGE: u64 = 2 << 20;
 
-/// Bytes that are written in one turn.
-const PART: usize = 256 << 10;
+/// Bytes that are written in one turn: they stay in the cache between reading and writing.
+pub const PART: usize = 256 << 10;
 /// Shorter writes wait for their turn: a mapping for each would cost more.
 const MAPPED: usize = 64 << 10;
 
@@ -234,4 +234,23 @@ impl Drop for Window<'_, '_> {
 /// A lock that a panicking thread left is as good as any: the load fails anyway.
 pub fn unlocked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::directory::Directory;
+    use crate::shm::name::{ProjectName, SegmentName, Token};
+
+    #[test]
+    fn an_empty_array_gets_one_byte() {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = Directory::open(temp.path()).unwrap();
+        let project = ProjectName::new("p".as_ref()).unwrap();
+        let name = SegmentName::new(&project, &Token::random().unwrap(), 0);
+        let segment = NewSegment::create(&shm, name, 0).unwrap();
+        let segment = Target::new(segment, 0, Pages::Small).unwrap().finish().unwrap();
+        assert_eq!(segment.file().metadata().unwrap().len(), 1);
+        assert!(segment.is_whole().unwrap());
+    }
 }

@@ -12,24 +12,6 @@ use crate::{Error, Result};
 pub struct Filling(Option<MmapMut>);
 
 impl Filling {
-    /// Maps the first `len` bytes of a new segment, whose memory must have been reserved.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn map(file: &File, len: u64) -> Result<Self> {
-        let Ok(size) = usize::try_from(len) else {
-            return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));
-        };
-        if size == 0 {
-            return Ok(Self(None));
-        }
-        // SAFETY: the segment was created exclusively by this load and is not published: nobody else
-        // knows its name but our keeper, who only unlinks it. Its memory is reserved, so no access
-        // beyond the file's end and no SIGBUS can follow.
-        let map = unsafe { MmapOptions::new().len(size).map_mut(file) };
-        map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
-    }
-
     /// Maps `len` bytes from `offset` on of a new segment. Their memory must have been reserved, and no
     /// other mapping that lives meanwhile may be filled at the same bytes.
     ///
@@ -42,7 +24,10 @@ impl Filling {
         if size == 0 {
             return Ok(Self(None));
         }
-        // SAFETY: as for `map`; the caller (`load::target`) keeps count of the parts that are mapped.
+        // SAFETY: the segment was created exclusively by this load and is not published: nobody else
+        // knows its name but our keeper, who only unlinks it. Its memory is reserved, so no access
+        // beyond the file's end and no SIGBUS can follow. The caller (`load::target`) keeps count of the
+        // parts that are mapped.
         let map = unsafe { MmapOptions::new().offset(offset).len(size).map_mut(file) };
         map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
     }
@@ -138,7 +123,7 @@ mod tests {
     fn what_is_filled_is_in_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         file.set_len(3).unwrap();
-        Filling::map(&file, 3).unwrap().bytes().copy_from_slice(b"abc");
+        Filling::map_part(&file, 0, 3).unwrap().bytes().copy_from_slice(b"abc");
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "abc");
@@ -150,7 +135,7 @@ mod tests {
     #[test]
     fn nothing_is_mapped_for_nothing() {
         let file = tempfile::tempfile().unwrap();
-        assert!(Filling::map(&file, 0).unwrap().bytes().is_empty());
-        assert!(Filling::map(&file, u64::MAX).is_err());
+        assert!(Filling::map_part(&file, 0, 0).unwrap().bytes().is_empty());
+        assert!(Filling::map_part(&file, 0, u64::MAX).is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -10,9 +9,6 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use super::directory::{Access, Directory};
 use super::name::SegmentName;
 use crate::{Error, Kind, Result};
-
-/// Memory is reserved in pieces of this many bytes, so that a cancelled load ends soon.
-const PIECE: u64 = 64 << 20;
 
 /// A segment of a load that is not published yet; dropping it removes it.
 #[derive(Debug)]
@@ -32,28 +28,6 @@ impl<'a> NewSegment<'a> {
         let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
         log::debug!(target: "cute_shm", "created segment {name} ({bytes} bytes)");
         Ok(Self { shm, name, file, kept: false })
-    }
-
-    /// Reserves `bytes` of memory (one at least: nobody can map an empty segment). From then on writing
-    /// cannot fail for lack of space.
-    ///
-    /// # Errors
-    /// [`Kind::NoMemory`] when the shared memory is full; [`Kind::Busy`] when `cancelled` became true.
-    pub fn reserve(&self, bytes: u64, cancelled: &AtomicBool) -> Result<()> {
-        let bytes = bytes.max(1);
-        let mut done = 0;
-        while done < bytes {
-            let piece = PIECE.min(bytes - done);
-            match fallocate(&self.file, FallocateFlags::empty(), signed(done)?, signed(piece)?) {
-                Ok(()) => done += piece,
-                Err(Errno::EINTR) if !cancelled.load(Ordering::Relaxed) => {}
-                Err(errno) => return Err(self.cannot_reserve(bytes, errno)),
-            }
-            if cancelled.load(Ordering::Relaxed) {
-                return Err(Error::new(Kind::Busy, "the load was cancelled"));
-            }
-        }
-        Ok(())
     }
 
     /// Gives the segment its length, without memory.
@@ -197,7 +171,7 @@ mod tests {
     fn a_segment_that_is_not_kept_vanishes() {
         let (_temp, shm) = shm();
         let segment = NewSegment::create(&shm, name(), 1).unwrap();
-        segment.reserve(5000, &AtomicBool::new(false)).unwrap();
+        segment.reserve_part(0, 5000).unwrap();
         assert_eq!(segment.file().metadata().unwrap().len(), 5000);
         assert_eq!(shm.names().unwrap().len(), 1);
         drop(segment);
@@ -207,23 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_array_gets_one_byte() {
-        let (_temp, shm) = shm();
-        let segment = NewSegment::create(&shm, name(), 1).unwrap();
-        segment.reserve(0, &AtomicBool::new(false)).unwrap();
-        assert_eq!(segment.file().metadata().unwrap().len(), 1);
-    }
-
-    #[test]
     fn too_much_is_an_error_and_not_a_bus_error() {
         let (_temp, shm) = shm();
         let segment = NewSegment::create(&shm, name(), 1).unwrap();
-        let error = segment.reserve(1 << 62, &AtomicBool::new(true)).unwrap_err();
-        assert!(matches!(error.kind(), Kind::Busy | Kind::NoMemory), "{error}");
-        assert_eq!(
-            segment.reserve(u64::MAX, &AtomicBool::new(true)).unwrap_err().kind(),
-            Kind::Busy
-        );
+        for bytes in [1 << 62, u64::MAX] {
+            assert_eq!(segment.reserve_part(0, bytes).unwrap_err().kind(), Kind::NoMemory);
+        }
     }
 
     #[test]

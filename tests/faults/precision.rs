@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::sync::atomic::AtomicBool;
 
 use cute_shm::shm::change::Change;
 use cute_shm::shm::directory::Access;
@@ -178,8 +177,8 @@ impl<'a> Maker<'a> {
     fn segments(&self, name: &ProjectName, token: &Token, count: u64) -> Vec<String> {
         let make = |number| {
             let segment = SegmentName::new(name, token, number);
-            let made = NewSegment::create(&self.place.shm, segment.clone(), 1).expect("a segment");
-            made.reserve(8, &AtomicBool::new(false)).expect("memory");
+            let made = NewSegment::create(&self.place.shm, segment.clone(), 8).expect("a segment");
+            made.reserve_part(0, 8).expect("memory");
             made.persist();
             segment.to_text()
         };
@@ -391,7 +390,11 @@ fn trial(rng: &mut Rng, counts: &mut BTreeMap<&'static str, usize>) {
     assert_eq!(done.code, 0, "{asked:?} {made:?}: {done:?}");
     for ((name, kind), before) in made.iter().zip(before) {
         let (fate, after) = (kind.fate(asked), files(&sandbox, name));
-        let say = || format!("{name} {kind:?} {asked:?}: {fate:?}, but {:?}", after.keys());
+        let say = || {
+            let (was, is) = (before.keys(), after.keys());
+            let items = &done.out;
+            format!("{name} {kind:?} {asked:?}: {fate:?}, but {was:?} became {is:?}: {items}")
+        };
         match fate {
             Fate::Untouched => assert!(before == after, "{}", say()),
             Fate::Gone => assert!(after.is_empty(), "{}", say()),

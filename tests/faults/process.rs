@@ -94,6 +94,12 @@ impl Process {
         kill(self.pid(), signal).expect("to signal a process of ours");
     }
 
+    /// How it ended, if it did, and what it has said so far.
+    pub fn so_far(&mut self) -> (Option<ExitStatus>, String, String) {
+        let status = self.child.try_wait().expect("to ask for a child");
+        (status, text(&mut self.out), text(&mut self.err))
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("to ask for a child").is_none()
     }

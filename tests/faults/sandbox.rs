@@ -144,7 +144,7 @@ impl Sandbox {
     pub fn hold(&self, project: &str, file: &Path, more: &[&str]) -> Process {
         let mut keeper = self.start(load_args(project, file, more));
         until("it is held", || {
-            assert!(keeper.is_running(), "the keeper ended");
+            assert!(keeper.is_running(), "the keeper ended: {:?}", keeper.so_far());
             keeper.said().contains("loaded")
         });
         keeper

@@ -216,10 +216,11 @@ impl<'t> Reader<'t> {
     }
 
     /// Several lines up to these quotes; escapes in them are not read.
+    #[allow(clippy::needless_bitwise_bool)] // without branches it is a vector's work
     fn lines(&mut self, quotes: &str, escapes: bool) -> Option<Cow<'t, str>> {
         let (text, _) = self.text[self.at..].split_once(quotes)?;
         // Without an early end, so that the compiler takes many bytes at a time: these texts are long.
-        let is_plain = |b: u8| (is_text(b) || b == b'\n') && !(escapes && b == b'\\');
+        let is_plain = |b: u8| (is_text(b) | (b == b'\n')) & !(escapes & (b == b'\\'));
         if !text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
             return None;
         }
@@ -228,6 +229,7 @@ impl<'t> Reader<'t> {
         (self.peek() != quotes.bytes().next()).then_some(Cow::Borrowed(text))
     }
 
+    #[allow(clippy::needless_bitwise_bool)] // as above
     fn literal(&mut self) -> Option<Cow<'t, str>> {
         self.expect("'")?;
         let (text, _) = self.text[self.at..].split_once('\'')?;
@@ -274,6 +276,7 @@ impl<'t> Reader<'t> {
 }
 
 /// What may stand in a string or a comment as it is.
+#[allow(clippy::needless_bitwise_bool)] // as above
 fn is_text(byte: u8) -> bool {
-    byte >= b' ' && byte != 0x7f || byte == b'\t'
+    (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
 }
