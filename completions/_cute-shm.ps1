@@ -46,7 +46,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
         }
         'cute-shm;load-hdf5' {
             [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Return when it is loaded; a keeper in the background removes it when this process ends')
-            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait so long for another process at work on the project [default: 2; with --ensure: as long as it takes]')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Only datasets whose path matches this glob (repeatable): ''/train/**'', ''images''')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'No datasets whose path matches this glob (repeatable)')
             [CompletionResult]::new('--rows', '--rows', [CompletionResultType]::ParameterName, 'Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole')

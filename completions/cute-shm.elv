@@ -42,7 +42,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
         }
         &'cute-shm;load-hdf5'= {
             cand --until-exit 'Return when it is loaded; a keeper in the background removes it when this process ends'
-            cand --wait 'Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]'
+            cand --wait 'Wait so long for another process at work on the project [default: 2; with --ensure: as long as it takes]'
             cand --include 'Only datasets whose path matches this glob (repeatable): ''/train/**'', ''images'''
             cand --exclude 'No datasets whose path matches this glob (repeatable)'
             cand --rows 'Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole'

@@ -10,6 +10,7 @@ use crate::Result;
 use crate::h5;
 use crate::load::{self, Existing, Input, Observer, Outcome, Request, Silent};
 use crate::shm::ledger::{Lifetime, Note, Selection};
+use crate::shm::lock::PATIENCE;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 
@@ -62,7 +63,7 @@ impl<'a> Load<'a> {
             overwrite: false,
             strict: false,
             keep_going: false,
-            wait: Duration::ZERO,
+            wait: PATIENCE,
             observer: None,
             cancel: None,
         }
@@ -104,7 +105,7 @@ impl<'a> Load<'a> {
         self
     }
 
-    /// How long another process at work on the project is waited for; not at all unless told.
+    /// How long another process at work on the project is waited for; two seconds unless told.
     pub fn wait(mut self, limit: Duration) -> Self {
         self.wait = limit;
         self

@@ -11,6 +11,7 @@ use crate::Result;
 use crate::load::{Existing, Making, Request};
 use crate::shm::budget::Need;
 use crate::shm::ledger::{Lifetime, Selection};
+use crate::shm::lock::PATIENCE;
 use crate::shm::metadata::Metadata;
 use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
@@ -54,7 +55,7 @@ impl Share {
             mode: 0o600,
             group: None,
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
-            wait: Duration::ZERO,
+            wait: PATIENCE,
             grace: Duration::ZERO,
         }
     }
@@ -83,7 +84,7 @@ impl Share {
         self
     }
 
-    /// How long another process at work on the project is waited for; not at all unless told.
+    /// How long another process at work on the project is waited for; two seconds unless told.
     pub fn wait(mut self, limit: Duration) -> Self {
         self.wait = limit;
         self

@@ -11,6 +11,7 @@ use crate::load::{self, Existing, Input, Outcome, Request, Signals};
 use crate::output::progress::Progress;
 use crate::output::{say, text};
 use crate::shm::ledger::{Lifetime, Selection};
+use crate::shm::lock::PATIENCE;
 use crate::shm::metadata::Metadata;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
@@ -41,7 +42,7 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
         existing: if overwrite { Existing::Replace } else { Existing::Refuse },
         strict: false,
         keep_going: false,
-        wait: Some(Duration::ZERO),
+        wait: Some(PATIENCE),
         grace: Duration::ZERO,
         job: context.job.clone(),
         jobs: None,

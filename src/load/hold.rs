@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::{Signals, Watched};
 use crate::shm::change::Change;
 use crate::shm::ledger::{Key, Ledger, Lifetime};
-use crate::shm::lock::LifeLock;
+use crate::shm::lock::{self, LifeLock};
 use crate::shm::metadata::Mark;
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
@@ -113,7 +113,8 @@ impl Held {
     }
 
     /// Removes the project, unless somebody else answers for it or has replaced it. When somebody is
-    /// changing it just now, this keeper leaves: whoever holds the lock judges the project again.
+    /// changing it for longer than [`lock::PATIENCE`], this keeper leaves: whoever holds the lock judges the
+    /// project again.
     ///
     /// # Errors
     /// As the system says.
@@ -121,7 +122,7 @@ impl Held {
         let key = self.key(place)?;
         let uid = nix::unistd::Uid::effective().as_raw();
         drop(self.life);
-        let change = match Change::begin_for(place, &key, uid, &mut || Ok(false)) {
+        let change = match Change::begin_for(place, &key, uid, &mut lock::patience()) {
             Err(error) if error.kind() == Kind::Busy => return Ok(()),
             change => change?,
         };
@@ -141,7 +142,7 @@ impl Held {
     pub fn make_persistent(&self, place: &Place) -> Result<()> {
         let uid = nix::unistd::Uid::effective().as_raw();
         let key = self.key(place)?;
-        let mut change = Change::begin_for(place, &key, uid, &mut || Ok(false))?;
+        let mut change = Change::begin_for(place, &key, uid, &mut lock::patience())?;
         if change.current().is_none_or(|current| current.token != self.token) {
             change.finish()?;
             let name = self.project.to_text();

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -18,6 +18,16 @@ use crate::{Error, Kind, Result};
 
 /// How often a wait for a lock looks again.
 const POLL: Duration = Duration::from_millis(20);
+
+/// How long somebody else at work on a project is waited for unless told: gc, or a keeper that leaves, is
+/// done in a moment.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Goes on waiting until [`PATIENCE`] is over.
+pub fn patience() -> impl FnMut() -> Result<bool> {
+    let begun = Instant::now();
+    move || Ok(begun.elapsed() < PATIENCE)
+}
 
 /// Which byte of the lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

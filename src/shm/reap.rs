@@ -11,6 +11,7 @@ use super::directory::FileId;
 use super::jobs::Ended;
 use super::lease::Lease;
 use super::ledger::{Key, Ledger, Lifetime};
+use super::lock;
 use super::owner::act_as;
 use super::place::{Paths, Place};
 use super::removal::{self, Removed};
@@ -119,7 +120,7 @@ impl Plan {
     /// Carries out one item of the plan, after judging it again under its change lock.
     ///
     /// # Errors
-    /// As the system says; [`Kind::Busy`] when somebody else is at it.
+    /// As the system says; [`Kind::Busy`] when somebody else is at it for longer than [`lock::PATIENCE`].
     pub fn carry_out(&self, item: &Item, options: &Options) -> Result<Vec<Removed>> {
         let shm = self.paths.shm.clone();
         let paths = Paths { root: item.root.clone().unwrap_or_else(|| "/nonexistent".into()), shm };
@@ -186,11 +187,10 @@ fn decide(place: &Place, project: &Project, options: &Options) -> Result<(Action
     }
 }
 
-/// A project that lists the job loses it; with no other left it goes.
+/// A project that lists the job loses it; with no other left it goes. Also when somebody is at it just now:
+/// for most epilogs this is the only time to do it, and the lock is waited for.
 fn decide_for_job(project: &Project, ended: &Ended) -> Option<(Action, String)> {
-    if project.changing
-        || matches!(project.state, State::Foreign | State::Elsewhere | State::Loading)
-    {
+    if matches!(project.state, State::Foreign | State::Elsewhere) {
         return None;
     }
     let record = project.record()?;
@@ -274,7 +274,7 @@ fn change(place: &Place, item: &Item, options: &Options) -> Result<Vec<Removed>>
     let (leftovers, others): (Vec<_>, Vec<_>) = removal::segments_of(project, &place.shm)
         .into_iter()
         .partition(|removed| project.leftovers.contains_key(&removed.name));
-    let mut change = Change::begin_for(place, &project.key, project.uid, &mut || Ok(false))?;
+    let mut change = Change::begin_for(place, &project.key, project.uid, &mut lock::patience())?;
     let survey = Survey::new(place);
     let now = state::judge_locked(place, &survey, &project.key, project.uid)?;
     let (action, _) = decide(place, &now, options)?;

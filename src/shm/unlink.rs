@@ -1,6 +1,7 @@
 //! Removing a whole project by its name: judged, locked, judged again, removed as its owner.
 
 use super::change::Change;
+use super::lock;
 use super::name::ProjectName;
 use super::owner::act_as;
 use super::place::Place;
@@ -8,9 +9,6 @@ use super::removal::{self, Removed};
 use super::state::{self, Project};
 use super::survey::Survey;
 use crate::Result;
-
-/// How often somebody else at work on the project is waited for, 20 ms each.
-const PATIENCE: u32 = 100;
 
 /// What removing the project would take.
 ///
@@ -26,7 +24,7 @@ pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Resul
 ///
 /// # Errors
 /// [`crate::Kind::NotFound`] when there is none, [`crate::Kind::Permission`] for what is not ours, [`crate::Kind::Busy`]
-/// when somebody is changing it for longer than two seconds.
+/// when somebody is changing it for longer than [`lock::PATIENCE`].
 pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
     let judged = state::find(place, name)?;
     removal::allowed(&judged, all_users)?;
@@ -35,11 +33,7 @@ pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.
 fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
-    let mut patience = PATIENCE;
-    let change = Change::begin_for(place, &judged.key, judged.uid, &mut || {
-        patience -= 1;
-        Ok(patience > 0)
-    })?;
+    let change = Change::begin_for(place, &judged.key, judged.uid, &mut lock::patience())?;
     let survey = Survey::new(place);
     let project = state::judge_locked(place, &survey, &judged.key, judged.uid)?;
     change.remove(&project)

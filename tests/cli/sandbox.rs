@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use regex_lite::Regex;
 
@@ -340,8 +340,17 @@ impl Program<'_> {
     }
 
     /// Starts it; it runs beside the test.
+    #[allow(unsafe_code)]
     pub fn start(self) -> Held {
         let mut command = self.build();
+        // Who runs these tests in the background may have made a shell ignore Ctrl-C for them.
+        // SAFETY: signal(2) is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                signal(Signal::SIGINT, SigHandler::SigDfl)?;
+                Ok(())
+            });
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Reading::start(child.stdout.take().unwrap());
         let stderr = Reading::start(child.stderr.take().unwrap());

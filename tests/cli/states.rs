@@ -404,6 +404,28 @@ nothing to reap
 }
 
 #[test]
+fn who_is_done_in_a_moment_is_waited_for() {
+    let mut sandbox = Sandbox::with_project();
+    let load = ["load-hdf5", "-po", "p", "plain.h5"];
+    sandbox.unlink_at_end("p");
+    for command in [&["gc", "--job", "7"][..], &load, &["unlink", "p"]] {
+        let loaded = sandbox.command(&load).env("CUTE_SHM_JOB", "7").run();
+        assert_eq!(loaded.code(), 0, "{}", loaded.text());
+        let lock = ChangeLock::take(&sandbox);
+        let run = std::thread::scope(|scope| {
+            let run = scope.spawn(|| sandbox.run(command));
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            drop(lock);
+            run.join().unwrap()
+        });
+        assert_eq!(run.code(), 0, "{command:?} {}", run.text());
+        if command[0] == "gc" {
+            assert!(run.stdout().starts_with("p (live) reaped: job 7 has ended"), "{}", run.text());
+        }
+    }
+}
+
+#[test]
 fn a_locked_project_without_metadata_is_loading() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.metadata("p")).unwrap();

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigHandler, Signal, kill, killpg, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
@@ -65,6 +65,16 @@ impl Process {
         nix::sys::prctl::set_child_subreaper(true).expect("to adopt orphans");
         let [out, err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
         command.stdout(out.try_clone().expect("stdout")).stderr(err.try_clone().expect("stderr"));
+        // Who runs these tests in the background may have made a shell ignore Ctrl-C for them.
+        // SAFETY: signal(2) is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                for ending in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                    signal(ending, SigHandler::SigDfl)?;
+                }
+                Ok(())
+            });
+        }
         let child = command.stdin(Stdio::null()).process_group(0).spawn().expect("the command");
         Self { child, out, err, done: false }
     }

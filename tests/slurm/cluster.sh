@@ -58,18 +58,19 @@ until_true() { # SECONDS CONDITION: tries ten times a second
         sleep 0.1
     done
 }
-idle() { until_true "${1:-30}" '[[ -z "$(squeue -h)" ]]'; }
+# A controller that is too busy to answer is not idle.
+idle() { until_true "${1:-30}" 'jobs=$(squeue -h) && [[ -z "$jobs" ]]'; }
 state_of() { scontrol show job "$1" 2>/dev/null | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
 called() { grep -ahc "^=== $1 .* job=$2 " "$cluster"/log/hooks.*.log | awk '{ n += $1 } END { print n + 0 }'; }
 
 # What lies in a node's shared memory, but lock files of nobody: names, blank between.
 left() { (cd "$(node_shm "$1")" && ls -A) | tr '\n' ' '; }
 project_is() { # NODE PROJECT STATE|none
-    local state
-    state=$(cute "$1" list -s --json 2>/dev/null |
-        python3 -c 'import json, sys
+    local listed state
+    listed=$(cute "$1" list -s --json 2>/dev/null) || return 1
+    state=$(python3 -c 'import json, sys
 for one in json.load(sys.stdin)["projects"]:
-    if one["name"] == sys.argv[1]: print(one["state"])' "$2")
+    if one["name"] == sys.argv[1]: print(one["state"])' "$2" <<<"$listed") || return 1
     [[ "${state:-none}" == "$3" ]]
 }
 # The raw bytes of an array on a node.

@@ -45,7 +45,7 @@ pub struct Args {
     /// Nothing to do when it is loaded already from the same unchanged files with the same selection
     #[arg(long)]
     pub ensure: bool,
-    /// Wait so long for another process at work on the project [default: 0; with --ensure: as long as it takes]
+    /// Wait so long for another process at work on the project [default: 2; with --ensure: as long as it takes]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub wait: Option<Duration>,
     /// Only datasets whose path matches this glob (repeatable): '/train/**', 'images'

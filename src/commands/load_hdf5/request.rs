@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{Args, Body, Share};
 use crate::load::{Existing, Input, Request};
 use crate::output::Output;
 use crate::shm::ledger::{Lifetime, Selection};
+use crate::shm::lock::PATIENCE;
 use crate::shm::name::ProjectName;
 use crate::shm::rows::Rows;
 use crate::{Error, Kind, Result};
@@ -33,7 +33,7 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
         },
         strict: args.strict,
         keep_going: args.keep_going,
-        wait: args.wait.or((!args.ensure).then_some(Duration::ZERO)),
+        wait: args.wait.or((!args.ensure).then_some(PATIENCE)),
         grace: args.grace,
         job: output.context.job.clone(),
         jobs: args.jobs,
