@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
 use hdf5_sys::h5d::{
     H5D_fill_time_t, H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset,
-    H5Dget_space,
+    H5Dget_space, H5Dget_storage_size,
 };
 use hdf5_sys::h5f::H5Fget_access_plist;
 use hdf5_sys::h5fd::H5FD_SEC2;
@@ -68,9 +68,12 @@ pub struct ChunkIndex {
 
 /// Where a contiguous dataset begins; `None` if nothing of it is stored.
 pub(super) fn offset(dataset: &Id) -> Option<u64> {
+    // In a file with a user block the library adds its length also to "nowhere", so the offset alone does
+    // not tell that nothing is stored.
     // SAFETY: `dataset` is open.
-    let offset = unsafe { H5Dget_offset(dataset.raw()) };
-    (offset != u64::MAX).then_some(offset)
+    let (offset, stored) =
+        unsafe { (H5Dget_offset(dataset.raw()), H5Dget_storage_size(dataset.raw())) };
+    (offset != u64::MAX && stored > 0).then_some(offset)
 }
 
 /// The path of a file that the library reads as one plain file.

@@ -130,7 +130,7 @@ fn write(path: &Path, dice: &mut Dice) {
         let set = H5Dcreate2(file, c"x".as_ptr(), kind, space, H5P_DEFAULT, list, H5P_DEFAULT);
         assert!(set >= 0);
         let count = usize::try_from(shape.iter().product::<u64>()).unwrap();
-        if !chunked || dice.roll(3) > 0 {
+        if dice.roll(3) > 0 {
             let data = dice.bytes(count * size);
             let from = data.as_ptr().cast::<c_void>();
             assert!(H5Dwrite(set, kind, H5S_ALL, H5S_ALL, H5P_DEFAULT, from) >= 0);
