@@ -204,7 +204,8 @@ fn memory_that_others_take_meanwhile() {
                 assert!(done.code == 5 && done.err.contains("hint"), "{huge}: {done:?}");
             }
             sandbox.assert_nothing();
-            assert_eq!(free(&sandbox.shm), before, "{huge}");
+            // A process that another test just starts may have inherited the filler.
+            until("all memory is back", || free(&sandbox.shm) == before);
             done.code == 5
         });
         assert!(was_refused, "{huge}: memory was never full in time");
