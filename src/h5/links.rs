@@ -175,9 +175,14 @@ pub(super) fn object(id: &Id) -> Outcome<Object> {
             2 => H5O_type_t::H5O_TYPE_NAMED_DATATYPE,
             number => return damaged(format!("an object of unknown type {number}")),
         };
-        let bytes = std::mem::transmute::<H5O_token_t, [u8; 16]>(token);
-        Ok(Object { kind, token, key: ((&raw const (*info).fileno).read(), bytes) })
+        Ok(Object { kind, token, key: ((&raw const (*info).fileno).read(), bytes(token)) })
     }
+}
+
+/// The bytes of a token, which tell it from others of the same file.
+pub(super) fn bytes(token: H5O_token_t) -> [u8; 16] {
+    // SAFETY: a token is 16 plain bytes.
+    unsafe { std::mem::transmute::<H5O_token_t, [u8; 16]>(token) }
 }
 
 /// The file of an open object, as an id of its own.

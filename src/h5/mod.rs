@@ -15,6 +15,7 @@ mod exact;
 mod file;
 mod filters;
 mod form;
+mod headers;
 mod ids;
 #[doc(hidden)]
 pub mod kernels;

@@ -17,10 +17,13 @@ use hdf5_sys::h5p::{
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, damaged, unsupported};
+use super::headers::Plain;
 use super::ids::Id;
 use super::read::Reading;
 use super::types::{Node, Reader};
-use super::{Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, sources, strings};
+use super::{
+    Attributes, Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, sources, strings,
+};
 use crate::shm::rows::Rows;
 
 /// Where a dataset is, and how its elements are read.
@@ -34,21 +37,55 @@ pub(super) struct Place {
     pub(super) node: Arc<Node>,
 }
 
+/// A type as HDF5 encodes it, and what its elements are in memory.
+type Kind = (Arc<[u8]>, Arc<Node>);
+
 /// The types met so far: most files have many datasets of few types.
 #[derive(Debug, Default)]
-pub(super) struct Types(HashMap<Arc<[u8]>, Arc<Node>>);
+pub(super) struct Types {
+    /// By what HDF5 encodes them as.
+    encoded: HashMap<Arc<[u8]>, Arc<Node>>,
+    /// By the messages in object headers that the library has read before.
+    messages: HashMap<Vec<u8>, Kind>,
+}
 
 impl Types {
-    /// A type as HDF5 encodes it, and what its elements are in memory.
-    fn node(&mut self, file: &Datatype, reader: &mut Reader) -> Outcome<(Arc<[u8]>, Arc<Node>)> {
+    /// Remembers which type the datatype message of a dataset stands for, if what its header says is what
+    /// the library made of it.
+    pub(super) fn learn(
+        &mut self,
+        plain: &Plain<'_>,
+        dataset: &Dataset,
+        rows: Option<Rows>,
+    ) -> Option<()> {
+        let node = &dataset.place.node;
+        (node.exact && !node.has_pointers() && dataset.attrs == Attributes::default())
+            .then_some(())?;
+        let kind = (Arc::clone(&dataset.encoded_type), Arc::clone(node));
+        let place = (&dataset.path[..], dataset.place.file, dataset.place.token);
+        let same = plan_plain(plain, place, kind.clone(), rows)?;
+        let all = |dataset: &Dataset| {
+            (dataset.shape.clone(), dataset.part, dataset.offset, dataset.element_size)
+        };
+        (all(&same) == all(dataset) && dataset.skipped_fields.is_empty()).then(|| {
+            self.messages.insert(plain.kind.to_vec(), kind);
+        })
+    }
+
+    /// What [`Self::learn`] was told.
+    pub(super) fn of_message(&self, message: &[u8]) -> Option<Kind> {
+        self.messages.get(message).cloned()
+    }
+
+    fn node(&mut self, file: &Datatype, reader: &mut Reader) -> Outcome<Kind> {
         let encoded: Arc<[u8]> = file.encode()?.into();
-        if let Some((encoded, node)) = self.0.get_key_value(&encoded) {
+        if let Some((encoded, node)) = self.encoded.get_key_value(&encoded) {
             return Ok((Arc::clone(encoded), Arc::clone(node)));
         }
         let node = Arc::new(reader.node(file, "")?);
         // Fields that are left out have to be told of for each dataset.
         if reader.skipped.is_empty() {
-            self.0.insert(Arc::clone(&encoded), Arc::clone(&node));
+            self.encoded.insert(Arc::clone(&encoded), Arc::clone(&node));
         }
         Ok((encoded, node))
     }
@@ -152,6 +189,35 @@ pub(super) fn plan(
     dataset.skipped_fields =
         skipped.map(|(field, reason)| Skip { path: format!("{path}{field}"), reason }).collect();
     Ok((dataset, sources))
+}
+
+/// Plans a dataset of which its header tells all, and whose type is known; `None` where the two do not
+/// agree, or where it has no form.
+pub(super) fn plan_plain(
+    plain: &Plain<'_>,
+    (path, file, token): (&str, usize, H5O_token_t),
+    (encoded_type, node): Kind,
+    rows: Option<Rows>,
+) -> Option<Dataset> {
+    let (mut shape, size) = (plain.shape.clone(), node.size as u64);
+    (shape.iter().try_fold(size, |all, &n| all.checked_mul(n))? == plain.bytes).then_some(())?;
+    let part = cut(&mut shape, rows);
+    let offset = Some(plain.offset.checked_add(skipped_bytes(part, &shape, &node)?)?);
+    Some(Dataset {
+        path: path.to_owned(),
+        form: Form::of(&node, &shape).ok()?,
+        shape,
+        part,
+        attrs: Attributes::default(),
+        encoded_type,
+        storage: Storage::contiguous(),
+        element_size: size,
+        raw: true,
+        readable: true,
+        offset,
+        skipped_fields: Vec::new(),
+        place: Place { file, token, link: None, node },
+    })
 }
 
 /// The bytes of the rows before the wanted ones.

@@ -5,21 +5,24 @@ use std::ffi::{CStr, CString, c_void};
 use std::path::PathBuf;
 
 use hdf5_sys::h5d::{H5Dcreate2, H5Dwrite};
-use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fcreate};
+use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5F_libver_t, H5Fcreate};
 use hdf5_sys::h5g::H5Gcreate2;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5l::{H5Lcreate_external, H5Lcreate_hard, H5Lcreate_soft};
 use hdf5_sys::h5p::{
-    H5P_CLS_DATASET_CREATE, H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_external,
+    H5P_CLS_DATASET_CREATE, H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5Pcreate, H5Pset_chunk,
+    H5Pset_deflate, H5Pset_external, H5Pset_libver_bounds, H5Pset_userblock,
 };
 use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate, H5Screate_simple};
 #[allow(clippy::wildcard_imports)]
 use hdf5_sys::h5t::*;
 
 use super::datatype::Datatype;
+use super::headers::Headers;
 use super::ids::{Id, lock};
-use super::{Child, Form, Inventory, Options, inventory};
+use super::{Child, Dataset, Form, Inventory, Options, inventory, links};
 use crate::error::{Kind, Result};
+use crate::shm::rows::Rows;
 
 /// A file that a test writes with the library itself.
 struct Fixture {
@@ -29,11 +32,23 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::made(0, H5F_libver_t::H5F_LIBVER_V18)
+    }
+
+    /// A file with a user block of so many bytes, that libraries from such a version on can read.
+    fn made(block: u64, version: H5F_libver_t) -> Self {
         let _lock = lock();
         let folder = tempfile::tempdir().unwrap();
         let name = c_path(&folder.path().join("x.h5"));
-        // SAFETY: the name ends with NUL.
-        let file = Id::own(unsafe { H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, 0, 0) }).unwrap();
+        // SAFETY: the lists are of the classes that the calls want, the name ends with NUL.
+        let file = unsafe {
+            let create = Id::own(H5Pcreate(*H5P_CLS_FILE_CREATE)).unwrap();
+            assert!(H5Pset_userblock(create.raw(), block) >= 0);
+            let access = Id::own(H5Pcreate(*H5P_CLS_FILE_ACCESS)).unwrap();
+            let newest = H5F_libver_t::H5F_LIBVER_V110;
+            assert!(H5Pset_libver_bounds(access.raw(), version, newest) >= 0);
+            Id::own(H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, create.raw(), access.raw())).unwrap()
+        };
         Self { folder, file: Some(file) }
     }
 
@@ -83,9 +98,12 @@ impl Fixture {
     }
 
     fn look(&mut self) -> Result<Inventory> {
+        self.look_at(None)
+    }
+
+    fn look_at(&mut self, rows: Option<Rows>) -> Result<Inventory> {
         self.close();
-        let options =
-            Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
+        let options = Options { select: &|_| true, seen: &mut |_| {}, rows, keep_going: false };
         inventory(&self.path(), options)
     }
 }
@@ -405,4 +423,115 @@ fn selected_rows_are_those_of_the_file() {
     }
     assert_eq!(bytes(&found, 2)[0], 9_i32.to_le_bytes(), "a scalar is whole");
     assert_eq!(found.datasets[3].shape, [0], "a short array ends before the rows begin");
+}
+
+#[test]
+fn what_was_never_written_is_zero_also_behind_a_user_block() {
+    for block in [0, 512] {
+        let mut file = Fixture::made(block, H5F_libver_t::H5F_LIBVER_EARLIEST);
+        file.dataset(c"a", int32(), &[4], &[] as &[i32]);
+        let found = file.look().unwrap();
+        assert_eq!(found.datasets[0].raw_offset(), None);
+        assert_eq!(bytes(&found, 0), [[0; 16]]);
+    }
+}
+
+/// Files of the first have object headers of version 1, those of the others of version 2.
+const VERSIONS: [H5F_libver_t; 3] = [
+    H5F_libver_t::H5F_LIBVER_EARLIEST,
+    H5F_libver_t::H5F_LIBVER_V18,
+    H5F_libver_t::H5F_LIBVER_V110,
+];
+
+/// Datasets of which most have a header that tells all.
+fn many(mut file: Fixture) -> Fixture {
+    let (float, text, list) = {
+        let _lock = lock();
+        // SAFETY: a predefined type is copied and given a size.
+        let text = unsafe {
+            let text = H5Tcopy(*H5T_C_S1);
+            assert!(H5Tset_size(text, 3) >= 0);
+            text
+        };
+        (*H5T_IEEE_F64BE, text, in_chunks(2))
+    };
+    file.group(c"g");
+    for number in 0..30_u8 {
+        let name = |what: &str| CString::new(format!("{what}{number:02}")).unwrap();
+        let n = u64::from(number % 5);
+        let bytes: Vec<u8> = (0..8 * n * 2).map(|b| u8::try_from(b).unwrap() ^ number).collect();
+        file.dataset(&name("i"), int32(), &[n, 2], &bytes);
+        file.dataset(&name("g/f"), float, &[2 * n], &bytes);
+        file.dataset(&name("g/s"), float, &[], &[number; 8]);
+        file.dataset(&name("t"), text, &[2], b"ab\0cde");
+        file.stored(&name("c"), int32(), &[2, 2], &[number; 16], list.raw());
+    }
+    let _lock = lock();
+    // SAFETY: the file is open, the names end with NUL.
+    let linked =
+        unsafe { H5Lcreate_hard(file.id(), c"i00".as_ptr(), file.id(), c"z".as_ptr(), 0, 0) };
+    assert!(linked >= 0);
+    file.close();
+    file
+}
+
+#[test]
+fn what_a_header_tells_is_what_the_library_tells() {
+    for version in VERSIONS {
+        same_behind_a_user_block(version);
+    }
+}
+
+/// Addresses in a file with a user block are no plain offsets: there the library opens everything.
+fn same_behind_a_user_block(version: H5F_libver_t) {
+    let mut plain = many(Fixture::made(0, version));
+    let mut behind = many(Fixture::made(512, version));
+    for rows in [None, Some("1:3".parse::<Rows>().unwrap())] {
+        let (here, there) = (plain.look_at(rows).unwrap(), behind.look_at(rows).unwrap());
+        let told = |set: &Dataset| {
+            let Dataset { path, shape, part, form, attrs, encoded_type, storage, .. } = set;
+            let kind = (encoded_type.clone(), set.element_size, set.raw, set.readable);
+            format!("{path} {shape:?} {part:?} {form:?} {attrs:?} {storage:?} {kind:?}")
+        };
+        assert_eq!(here.datasets.len(), 150);
+        assert_eq!(format!("{:?}", here.root), format!("{:?}", there.root));
+        for (number, (one, other)) in here.datasets.iter().zip(&there.datasets).enumerate() {
+            assert_eq!(told(one), told(other));
+            assert_eq!(one.raw_offset().map(|at| at + 512), other.raw_offset());
+            assert_eq!(bytes(&here, number), bytes(&there, number));
+        }
+    }
+}
+
+#[test]
+fn headers_are_read_where_they_tell_all() {
+    for version in VERSIONS {
+        headers_that_tell_all(version);
+    }
+}
+
+fn headers_that_tell_all(version: H5F_libver_t) {
+    let file = many(Fixture::made(0, version));
+    let _lock = lock();
+    let id = super::file::open(&file.path()).unwrap();
+    let root = links::root(&id).unwrap();
+    let mut headers = Headers::open(&id, links::object(&root).unwrap().token).unwrap();
+    let mut plain = Vec::new();
+    for link in links::list(&root).unwrap() {
+        let links::LinkKind::Hard(token) = link.kind else { panic!("{link:?}") };
+        if headers.plain(token).is_some() {
+            plain.push(link.name.into_string().unwrap());
+        }
+    }
+    let expected = |what: &str, numbers: &mut dyn Iterator<Item = u8>| -> Vec<String> {
+        numbers.map(|number| format!("{what}{number:02}")).collect()
+    };
+    // Chunks, groups, and what has no bytes in the file are the library's.
+    let mut names = expected("i", &mut (0..30).filter(|number| number % 5 > 0));
+    names.extend(expected("t", &mut (0..30)));
+    assert_eq!(plain, names);
+    let behind = many(Fixture::made(512, version));
+    let id = super::file::open(&behind.path()).unwrap();
+    let root = links::object(&links::root(&id).unwrap()).unwrap();
+    assert!(Headers::open(&id, root.token).is_none());
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 
 use super::error::Trouble;
+use super::headers::Headers;
 use super::ids::Id;
 use super::links::{self, Link, LinkKind, Object};
 use super::plan::{self, Found, Types};
-use super::{Child, Group, Inventory, Options, Skip, attributes, file};
+use super::{Child, Dataset, Group, Inventory, Options, Skip, attributes, file};
 use crate::error::{Error, Kind, Result};
 
 /// Groups within groups are followed so far.
@@ -35,6 +36,8 @@ struct Walk<'a> {
     inventory: Inventory,
     /// File number to index among the open files, and name.
     files: HashMap<u64, (usize, PathBuf)>,
+    /// For each open file, how headers are read around the library, if they can be.
+    headers: Vec<Option<Headers>>,
     known: HashMap<Key, Known>,
     ancestors: Vec<Key>,
     types: Types,
@@ -44,7 +47,7 @@ struct Walk<'a> {
 /// A group on the way, and which of its links are still to be followed.
 struct Here {
     id: Id,
-    token: H5O_token_t,
+    object: Object,
     file: usize,
     name: String,
     path: String,
@@ -56,6 +59,8 @@ struct Here {
 enum Step {
     Into(Box<Here>),
     Dataset(String, usize),
+    /// A dataset that is not selected.
+    Unwanted,
 }
 
 /// Looks through the open `file` from its root.
@@ -68,9 +73,16 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         sources: Vec::new(),
         files: Vec::new(),
     };
-    let (files, known) = (HashMap::new(), HashMap::new());
-    let (ancestors, types) = (Vec::new(), Types::default());
-    let mut walk = Walk { options, inventory, files, known, ancestors, types, paths: 0 };
+    let mut walk = Walk {
+        options,
+        inventory,
+        files: HashMap::new(),
+        headers: Vec::new(),
+        known: HashMap::new(),
+        ancestors: Vec::new(),
+        types: Types::default(),
+        paths: 0,
+    };
     walk.add_source(path.to_owned());
     (walk.options.seen)("/");
     let root = links::root(&file).and_then(|root| Ok((links::object(&root)?, root)));
@@ -96,7 +108,7 @@ impl Walk<'_> {
                     Some(Step::Dataset(name, index)) => {
                         here.group.children.insert(name, Child::Dataset(index));
                     }
-                    None => {}
+                    Some(Step::Unwanted) | None => {}
                 }
                 continue;
             }
@@ -119,7 +131,7 @@ impl Walk<'_> {
             }
         };
         self.ancestors.push(object.key);
-        Ok(Here { id, token: object.token, file, name, path, links: links.into_iter(), group })
+        Ok(Here { id, object, file, name, path, links: links.into_iter(), group })
     }
 
     /// Follows one link; what is not followed is noted.
@@ -136,6 +148,9 @@ impl Walk<'_> {
         };
         if here.group.children.contains_key(name) {
             return self.skip(path, "a second link of that name").map(|()| None);
+        }
+        if let Some(step) = self.plain(here, link, name, &path) {
+            return Ok(Some(step));
         }
         let (id, object) = match open(here, link) {
             Ok(opened) => opened,
@@ -174,6 +189,31 @@ impl Walk<'_> {
     /// Only the top level may use the name: there the caller decides.
     fn is_reserved(&self, name: &str) -> bool {
         name == RESERVED && self.ancestors.len() > 1
+    }
+
+    /// A dataset of which its header tells all is planned without the library.
+    fn plain(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Option<Step> {
+        let LinkKind::Hard(token) = link.kind else { return None };
+        let plain = self.headers.get_mut(here.file)?.as_mut()?.plain(token)?;
+        let key = (here.object.key.0, links::bytes(token));
+        if name == RESERVED || self.known.contains_key(&key) {
+            return None;
+        }
+        let kind = self.types.of_message(plain.kind)?;
+        if !(self.options.select)(path) {
+            return Some(Step::Unwanted);
+        }
+        let dataset = plan::plan_plain(&plain, (path, here.file, token), kind, self.options.rows)?;
+        self.inventory.datasets.push(dataset);
+        let index = self.inventory.datasets.len() - 1;
+        self.known.insert(key, Known::Planned(index));
+        Some(Step::Dataset(name.to_owned(), index))
+    }
+
+    /// Remembers the type of a dataset that the library planned, if its header says the same.
+    fn learn(&mut self, token: H5O_token_t, dataset: &Dataset) -> Option<()> {
+        let plain = self.headers.get_mut(dataset.file())?.as_mut()?.plain(token)?;
+        self.types.learn(&plain, dataset, self.options.rows)
     }
 
     fn dataset(
@@ -219,10 +259,11 @@ impl Walk<'_> {
         link: &Link,
     ) -> std::result::Result<usize, Trouble> {
         let file = self.file(&id, object)?;
-        let link = (here.token, here.file, link.name.clone());
+        let link = (here.object.token, here.file, link.name.clone());
         let found = Found { id, path, file, token: object.token, link };
         let open = (&self.inventory.files[..], &mut self.types);
         let (dataset, sources) = plan::plan(found, open, self.options.rows, self.options.seen)?;
+        self.learn(object.token, &dataset);
         self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
         for source in sources {
             self.add_source(source);
@@ -240,6 +281,8 @@ impl Walk<'_> {
         let name = file::name(id)?;
         self.add_source(name.clone());
         let entry = (self.inventory.files.len(), name);
+        let root = links::root(&file).and_then(|root| links::object(&root));
+        self.headers.push(root.ok().and_then(|root| Headers::open(&file, root.token)));
         self.inventory.files.push(file);
         self.files.insert(object.key.0, entry.clone());
         Ok(entry)
