@@ -121,6 +121,13 @@ pub fn died(end: super::process::End, reading: Option<&str>, file: &str) -> Erro
             format!("the loader was killed{place}, most likely by the kernel for lack of memory"),
         )
         .with_hint("load less with --include, or give the job more memory (--mem)"),
+        End::Killed(Signal::SIGSYS) => Error::new(
+            Kind::Permission,
+            format!(
+                "the loader was killed{place} for a system call that is forbidden here (seccomp)"
+            ),
+        )
+        .with_hint("let the filter refuse userfaultfd(2) with EPERM, or load with --jobs 1"),
         End::Killed(signal) => Error::new(
             Kind::Corrupt,
             format!("the HDF5 library crashed ({signal}){place}: '{file}' is probably corrupt"),

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::pages::Pages;
+use crate::shm::copier::Copier;
 use crate::shm::map::Filling;
 use crate::shm::segment::NewSegment;
 use crate::{Error, Kind, Result};
@@ -17,7 +18,7 @@ const HUGE: u64 = 2 << 20;
 
 /// Bytes that are written in one turn: they stay in the cache between reading and writing.
 pub const PART: usize = 256 << 10;
-/// Shorter writes wait for their turn: a mapping for each would cost more.
+/// Shorter writes wait for their turn: what a mapping for each costs is more.
 const MAPPED: usize = 64 << 10;
 
 /// A segment being filled.
@@ -32,6 +33,8 @@ pub struct Target<'a> {
     windows: Mutex<BTreeMap<u64, u64>>,
     /// Held by the worker that writes: the kernel lets one in at a time.
     turn: Mutex<()>,
+    /// For those who would wait for it; made when somebody does.
+    copier: OnceLock<Option<Copier>>,
 }
 
 impl<'a> Target<'a> {
@@ -49,13 +52,21 @@ impl<'a> Target<'a> {
             pieces: (0..count).map(|_| Mutex::new(false)).collect(),
             windows: Mutex::default(),
             turn: Mutex::default(),
+            copier: OnceLock::new(),
         })
     }
 
     /// A segment that one write will fill.
     pub fn small(segment: NewSegment<'a>, len: u64) -> Self {
-        let (windows, turn) = (Mutex::default(), Mutex::default());
-        Self { segment, len, pages: Pages::Small, pieces: Vec::new(), windows, turn }
+        Self {
+            segment,
+            len,
+            pages: Pages::Small,
+            pieces: Vec::new(),
+            windows: Mutex::default(),
+            turn: Mutex::default(),
+            copier: OnceLock::new(),
+        }
     }
 
     /// Fills a small segment; nobody can map an empty one, so that it gets one byte at least.
@@ -69,8 +80,8 @@ impl<'a> Target<'a> {
     /// Writes `bytes` at `offset`.
     ///
     /// Small pages are most of the time of a load. Writing takes and fills them in one go, faster than a
-    /// reservation before it, but behind the file's lock; page faults are slower, but know no lock. So
-    /// one worker writes, and those who would wait for it take theirs by faults.
+    /// reservation before it, but behind the file's lock. So one worker writes, and those who would wait for
+    /// it have theirs filled without that lock.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
@@ -84,16 +95,37 @@ impl<'a> Target<'a> {
             }
             return self.segment.write_at(offset, bytes);
         }
-        for (part, bytes) in (offset..end).step_by(PART).zip(bytes.chunks(PART)) {
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            // Parts end where pages do.
+            let most = PART - usize::try_from(at % PART as u64).unwrap_or(0);
+            let (part, behind) = rest.split_at(most.min(rest.len()));
             match self.turn.try_lock() {
-                Err(TryLockError::WouldBlock) if bytes.len() >= MAPPED => self.map_in(part, bytes),
-                _turn => self.segment.write_at(part, bytes),
+                Err(TryLockError::WouldBlock) if part.len() >= MAPPED => self.put_in(at, part),
+                _turn => self.segment.write_at(at, part),
             }?;
+            (at, rest) = (at + part.len() as u64, behind);
         }
         Ok(())
     }
 
-    /// Takes memory by page faults and fills it.
+    /// Takes memory and fills it without the file's lock.
+    fn put_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let Some(copier) = self.copier.get_or_init(Copier::open) else {
+            return self.map_in(offset, bytes);
+        };
+        let mut pages = copier.whole_pages(offset, bytes.len());
+        let at = |place: usize| offset + place as u64;
+        let done = copier.copy(self.segment.file(), at(pages.start), &bytes[pages.clone()]);
+        pages.end = pages.start + done;
+        for rest in [0..pages.start, pages.end..bytes.len()] {
+            // What could not be copied is written, or fails with the reason.
+            self.segment.write_at(at(rest.start), &bytes[rest])?;
+        }
+        Ok(())
+    }
+
+    /// Takes memory by page faults and fills it: slower, but every kernel and container knows them.
     fn map_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let mut window = self.open(offset, offset + bytes.len() as u64)?;
         match window.filling.populate() {
@@ -252,5 +284,31 @@ mod tests {
         let segment = Target::new(segment, 0, Pages::Small).unwrap().finish().unwrap();
         assert_eq!(segment.file().metadata().unwrap().len(), 1);
         assert!(segment.is_whole().unwrap());
+    }
+
+    #[test]
+    fn who_has_to_wait_fills_the_same_bytes_in_another_way() {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = Directory::open(temp.path()).unwrap();
+        let project = ProjectName::new("p".as_ref()).unwrap();
+        let bytes: Vec<u8> = (0..5 * PART + 77).map(|n| u8::try_from(n % 253).unwrap()).collect();
+        for (number, copier) in [Copier::open(), None].into_iter().enumerate() {
+            let name = SegmentName::new(&project, &Token::random().unwrap(), number as u64);
+            let segment = NewSegment::create(&shm, name, 0).unwrap();
+            let target = Target::new(segment, bytes.len() as u64, Pages::Small).unwrap();
+            target.copier.set(copier).unwrap();
+            let turn = target.turn.lock().unwrap();
+            for (start, end) in
+                [(0, 1), (1, PART - 1), (PART - 1, 3 * PART), (3 * PART, bytes.len())]
+            {
+                target.write(start as u64, &bytes[start..end]).unwrap();
+            }
+            drop(turn);
+            let file = target.finish().unwrap();
+            let mut found = vec![0; bytes.len()];
+            file.file().read_exact_at(&mut found, 0).unwrap();
+            assert!(found == bytes);
+            assert!(file.is_whole().unwrap());
+        }
     }
 }

@@ -4,6 +4,7 @@ pub mod attached;
 pub mod budget;
 mod canonical;
 pub mod change;
+pub mod copier;
 pub mod directory;
 pub mod dtype;
 pub mod extras;

@@ -61,6 +61,14 @@ fn a_killed_loader_is_a_lack_of_memory() {
 }
 
 #[test]
+fn a_loader_killed_by_a_filter_of_system_calls_lacks_permission() {
+    let sandbox = Sandbox::new();
+    let done = Halted::start(&sandbox, &["--persistent"]).end_loader(Signal::SIGSYS).expect(6);
+    assert!(done.err.contains("seccomp") && done.err.contains("--jobs 1"), "{done:?}");
+    sandbox.assert_nothing();
+}
+
+#[test]
 fn a_crashed_loader_is_a_corrupt_file() {
     let sandbox = Sandbox::new();
     for signal in [Signal::SIGSEGV, Signal::SIGABRT, Signal::SIGBUS, Signal::SIGILL] {
