@@ -72,7 +72,7 @@ pub(super) fn numa(node: &Node) -> Check {
         0 => Check::new("numa", Level::Ok, "no NUMA nodes are told"),
         1 => Check::new("numa", Level::Ok, said),
         _ => Check::new("numa", Level::Note, said)
-            .with_hint("pages lie on the node that loads: 'numactl --interleave=all cute-shm load-hdf5 ...' spreads them"),
+            .with_hint("pages lie on the node that loads: 'cute-shm load-hdf5 --numa interleave ...' spreads them"),
     }
 }
 
