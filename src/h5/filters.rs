@@ -91,7 +91,7 @@ fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
 /// library nor, if the dataset may be read around it, the codecs here can undo.
 pub(super) fn check_available(dataset: &Id, filters: &[Filter], around: bool) -> Outcome<bool> {
     let mut unused = None;
-    let native = around && filters.iter().all(codec::is_known);
+    let native = around && codec::is_known(filters);
     for (place, Filter { id, name, .. }) in filters.iter().enumerate() {
         // SAFETY: a call without pointers.
         let lacking = unsafe { H5Zfilter_avail(*id) } <= 0;
