@@ -19,6 +19,14 @@ CODERS = {
         for coder in ["blosclz", "lz4", "lz4hc", "snappy", "zlib", "zstd"]
         for shuffle in [0, 1, 2]
     },
+    **{
+        f"blosc2 {coder} {filters}": lambda coder=coder, filters=filters: hdf5plugin.Blosc2(cname=coder, filters=filters)
+        for coder in ["blosclz", "lz4", "lz4hc", "zlib", "zstd"]
+        for filters in [0, 1, 2]
+    },
+    **{f"blosc2 level {level}": lambda level=level: hdf5plugin.Blosc2(clevel=level) for level in [0, 1, 9]},
+    "blosc2 delta": lambda: hdf5plugin.Blosc2(filters=hdf5plugin.Blosc2.DELTA),
+    "blosc2 with a checksum": lambda: {"fletcher32": True, **hdf5plugin.Blosc2()},
 }
 
 
@@ -51,6 +59,44 @@ def test_what_its_own_library_wrote_comes_back(loads_what_h5py_reads, coder):
     def write(file):
         for dtype in ["u1", "<i2", "<i4", ">i4", "<i8", "S3"]:
             file.create_dataset(dtype, data=values(dtype), chunks=(7_001,), **CODERS[coder]())
+
+    loads_what_h5py_reads(write)
+
+
+SHAPES = {
+    "2 axes": ((211, 90), (64, 32)),
+    "2 axes, one chunk": ((37, 53), (37, 53)),
+    "a row": ((1, 9_001), (1, 3_000)),
+    "3 axes": ((40, 30, 21), (17, 13, 11)),
+    "4 axes": ((9, 8, 7, 30), (5, 3, 7, 16)),
+    "8 axes": ((3,) * 8, (2, 1, 3, 2, 1, 2, 3, 3)),
+    "9 axes": ((2,) * 9, (1, 2, 1, 2, 1, 2, 1, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_blosc2_arrays_in_blocks_of_several_axes_come_back(loads_what_h5py_reads, shape):
+    shape, chunks = SHAPES[shape]
+    count = int(np.prod(shape))
+
+    def write(file):
+        for dtype in ["u1", "<u2", ">f4", "f8", "c16", "S3", "S200"]:
+            data = np.resize(values("i8" if dtype == "S200" else dtype).astype(dtype), count).reshape(shape)
+            for name, options in {
+                "lz4": {"cname": "lz4"},
+                "zstd": {"cname": "zstd", "filters": hdf5plugin.Blosc2.BITSHUFFLE},
+                "delta": {"cname": "blosclz", "filters": hdf5plugin.Blosc2.DELTA},
+                "stored": {"clevel": 0},
+            }.items():
+                file.create_dataset(f"{dtype} {name}", data=data, chunks=chunks, **hdf5plugin.Blosc2(**options))
+        for dtype in ["f4", "f8"]:
+            options = hdf5plugin.Blosc2(filters=hdf5plugin.Blosc2.TRUNC_PREC)
+            file.create_dataset(f"{dtype} rounded", data=np.random.default_rng(1).random(shape, dtype), chunks=chunks, **options)
+        file.create_dataset("zeros", shape, "i4", data=np.zeros(shape, "i4"), chunks=chunks, **hdf5plugin.Blosc2())
+        file.create_dataset("absent", shape, "i4", chunks=chunks, fillvalue=7, **hdf5plugin.Blosc2())
+        kind = np.dtype(("<i2", (3,)))
+        file.create_dataset("arrays", shape, kind, chunks=chunks, **hdf5plugin.Blosc2())
+        file["arrays"][...] = np.resize(values("<i2"), count * 3).reshape(*shape, 3)
 
     loads_what_h5py_reads(write)
 

@@ -3,6 +3,7 @@
 
 mod bitshuffle;
 mod blosc;
+mod blosc2;
 mod blosclz;
 mod checksum;
 mod lz;
@@ -35,6 +36,7 @@ enum Step {
     Lz4,
     Zstd,
     Blosc,
+    Blosc2(blosc2::Params),
     Bitshuffle(bitshuffle::Params),
 }
 
@@ -66,6 +68,7 @@ pub(crate) struct Decoder {
     zstd: zstd_safe::DCtx<'static>,
     scratch: Vec<u8>,
     planes: Vec<u8>,
+    blocks: blosc2::Room,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -81,6 +84,7 @@ impl Default for Decoder {
             zstd: zstd_safe::DCtx::create(),
             scratch: Vec::new(),
             planes: Vec::new(),
+            blocks: blosc2::Room::default(),
         }
     }
 }
@@ -100,6 +104,7 @@ fn step(filter: &Filter) -> Option<Step> {
         32004 => Step::Lz4,
         32008 => Step::Bitshuffle(bitshuffle::Params::new(&filter.params)?),
         32015 => Step::Zstd,
+        32026 => Step::Blosc2(blosc2::Params::new(&filter.params)?),
         _ => return None,
     })
 }
@@ -188,6 +193,7 @@ impl Step {
             Self::Lz4 => lz::lz4_framed(source, target),
             Self::Zstd => zstd(&mut decoder.zstd, source, target),
             Self::Blosc => blosc::decode(decoder, source, target),
+            Self::Blosc2(params) => params.decode(decoder, source, target),
             Self::Bitshuffle(params) => params.decode(decoder, source, target),
         }
     }

@@ -4,6 +4,12 @@
 use super::{Decoded, Decoder, Known, Refused, Size, Step, resize, step};
 use crate::h5::Filter;
 
+/// A stored chunk may be larger than a decoded one by no more than this and a half.
+const SLACK: u64 = 64 << 10;
+/// Unless it is an array in blocks on each axis: those at the ends are whole too. With the smallest
+/// blocks on eight axes it is ten times as large.
+const PADDED: u64 = 10;
+
 /// A dataset's filters, in the order of writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pipeline {
@@ -37,6 +43,14 @@ impl Pipeline {
     /// Bytes of a decoded chunk.
     pub(crate) fn chunk_bytes(&self) -> usize {
         self.chunk_bytes
+    }
+
+    /// The most bytes of a stored chunk.
+    pub(crate) fn most_stored(&self) -> u64 {
+        let plain = self.chunk_bytes as u64;
+        let padded = self.steps.iter().any(|step| matches!(step, Step::Blosc2(_)));
+        let most = if padded { plain.saturating_mul(PADDED) } else { plain };
+        most.saturating_mul(3) / 2 + SLACK
     }
 
     /// Whether a chunk with this mask is stored as it is.
