@@ -49,7 +49,7 @@ fn shuffles() {
     }
 }
 
-/// Numbers of a few bits: scaleoffset's integers and floats.
+/// Numbers of a few bits: scaleoffset's integers and floats, and nbit's.
 fn packed() {
     // Sizes in bytes and bits of a number.
     for (size, bits) in [(1_u32, 5_u32), (2, 11), (4, 11), (4, 20), (8, 20), (8, 60)] {
@@ -58,19 +58,23 @@ fn packed() {
         let header = [&bits.to_le_bytes()[..], &[8], &[0; 16]].concat();
         let scaled = [&header[..], &code].concat();
         let integers = [2, 0, count, 0, size, 0, 0, 0];
-        scaleoffset(&format!("scaleoffset, {bits} bits to {size} bytes"), &integers, &scaled);
+        decode(&format!("scaleoffset, {bits} bits to {size} bytes"), 6, &integers, &scaled);
         let filled = [2, 0, count, 0, size, 0, 0, 1];
-        scaleoffset("  with a fill value", &filled, &scaled);
+        decode("  with a fill value", 6, &filled, &scaled);
         if size >= 4 {
-            scaleoffset("  to floats", &[0, 2, count, 1, size, 0, 0, 0], &scaled);
+            decode("  to floats", 6, &[0, 2, count, 1, size, 0, 0, 0], &scaled);
         }
+        let code = &code[..(BYTES / size as usize * bits as usize).div_ceil(8)];
+        decode("  nbit", 5, &[8, 0, count, 1, size, 0, bits, 0], code);
     }
 }
 
-fn scaleoffset(what: &str, params: &[u32], stored: &[u8]) {
+fn decode(what: &str, id: i32, params: &[u32], stored: &[u8]) {
     let mut params = params.to_vec();
-    params.resize(20, 0);
-    let filter = Filter { id: 6, name: String::new(), optional: false, params };
+    if id == 6 {
+        params.resize(20, 0);
+    }
+    let filter = Filter { id, name: String::new(), optional: false, params };
     let mut chunks = kernels::Chunks::new(&[filter], BYTES as u64).expect("known filters");
     best(what, BYTES, || {
         black_box(chunks.decode(black_box(stored)).expect("a chunk").len());

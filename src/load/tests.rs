@@ -13,7 +13,7 @@ use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_DEFAULT, H5Pclose,
     H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_fill_value, H5Pset_filter, H5Pset_fletcher32,
-    H5Pset_libver_bounds, H5Pset_scaleoffset, H5Pset_shuffle, H5Pset_userblock,
+    H5Pset_libver_bounds, H5Pset_nbit, H5Pset_scaleoffset, H5Pset_shuffle, H5Pset_userblock,
 };
 use hdf5_sys::h5s::{H5S_ALL, H5S_UNLIMITED, H5Sclose, H5Screate_simple};
 use hdf5_sys::h5t::{
@@ -181,7 +181,8 @@ fn write(path: &Path, dice: &mut Dice) {
             };
             let early = dice.roll(8) == 0;
             add(early, &|| H5Pset_fletcher32(list));
-            let packed = if early { 9 } else { dice.roll(2) };
+            let packed = if early { 9 } else { dice.roll(3) };
+            add(packed == 0, &|| H5Pset_nbit(list));
             if packed == 1 && kind.class != Class::Other {
                 let (method, most) = match kind.class {
                     Class::Float => (H5Z_SO_FLOAT_DSCALE, 5),

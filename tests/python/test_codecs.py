@@ -5,6 +5,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from expectation import differences, expected_leaves
 
 CODERS = {
     "lz4": lambda: {"shuffle": True, **hdf5plugin.LZ4()},
@@ -140,3 +141,64 @@ def test_scaled_numbers_come_back(loads_what_h5py_reads, around):
         file["absent"][40:45, 3:9] = 17
 
     loads_what_h5py_reads(write)
+
+
+def odd(kind, precision, offset):
+    kind = kind.copy()
+    kind.set_precision(precision)
+    kind.set_offset(offset)
+    return kind
+
+
+def table_of(size, fields):
+    kind = h5py.h5t.create(h5py.h5t.COMPOUND, size)
+    for name, offset, field in fields:
+        kind.insert(name, offset, field)
+    return kind
+
+
+def odd_types():
+    h5t = h5py.h5t
+    kinds = {
+        f"{name} {bits} {offset}": odd(kind, bits, offset)
+        for name, kind in {
+            "i1": h5t.STD_I8LE, "u2": h5t.STD_U16LE, "i2 big": h5t.STD_I16BE, "i4": h5t.STD_I32LE,
+            "u4 big": h5t.STD_U32BE, "i8": h5t.STD_I64LE, "i8 big": h5t.STD_I64BE,
+        }.items()
+        for bits, offset in [(1, 7), (5, 3), (8, 0), (12, 2), (16, 0), (17, 5), (31, 1), (33, 0), (57, 7), (63, 1)]
+        # HDF5 makes no types with more bits unused above than used.
+        if kind.get_size() * 4 <= bits + offset <= kind.get_size() * 8
+    }
+    kinds["f4"], kinds["text"] = h5t.IEEE_F32BE, h5t.py_create(np.dtype("S5"))
+    kinds["long double"] = h5t.NATIVE_LDOUBLE
+    fields = [(b"a", 1, h5t.STD_I16LE), (b"b", 5, h5t.NATIVE_LDOUBLE), (b"c", 24, h5t.py_create(np.dtype("S3")))]
+    fields.append((b"d", 28, h5t.array_create(h5t.IEEE_F32BE, (3,))))
+    kinds["table"] = table_of(41, fields)
+    kinds["many fields"] = table_of(26 * 17, [(bytes([97 + n]), 17 * n, h5t.NATIVE_LDOUBLE) for n in range(26)])
+    kinds["table of odd numbers"] = table_of(9, [(b"a", 0, odd(h5t.STD_I32LE, 20, 3)), (b"b", 5, odd(h5t.STD_U16BE, 9, 0))])
+    return kinds
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_packed_numbers_come_back(cli, python, project, tmp_path, compressed):
+    rng = np.random.default_rng(5)
+    path = tmp_path / "f.h5"
+    kinds = odd_types()
+    with h5py.File(path, "w") as file:
+        for name, kind in kinds.items():
+            for packed in [True, False]:
+                plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+                plist.set_chunk((16, 16))
+                if packed:
+                    plist.set_filter(h5py.h5z.FILTER_NBIT, h5py.h5z.FLAG_OPTIONAL, ())
+                if compressed:
+                    plist.set_shuffle()
+                    plist.set_deflate(3)
+                    plist.set_fletcher32()
+                space = h5py.h5s.create_simple((40, 30))
+                full = f"{name} {'packed' if packed else 'plain'}".encode()
+                dataset = h5py.h5d.create(file.id, full, kind, space, plist)
+                data = np.frombuffer(rng.bytes(1200 * kind.get_size()), f"V{kind.get_size()}").reshape(40, 30)
+                dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data, kind)
+    cli.load(project, path)
+    assert differences(expected_leaves(path), python.read(project)) == []

@@ -7,13 +7,16 @@ mod blosc2;
 mod blosclz;
 mod checksum;
 mod lz;
+mod nbit;
 mod pipeline;
 mod scaleoffset;
 mod shuffle;
 mod unpack;
+mod widen;
 
 pub(crate) use self::pipeline::Pipeline;
 pub(super) use self::pipeline::is_known;
+pub(super) use self::widen::Widen;
 use super::Filter;
 
 /// For the benchmarks.
@@ -29,6 +32,7 @@ enum Step {
     /// Bytes of an element.
     Shuffle(usize),
     Fletcher32,
+    Nbit(nbit::Params),
     ScaleOffset(scaleoffset::Params),
     Lzf,
     #[cfg(feature = "szip")]
@@ -98,6 +102,7 @@ fn step(filter: &Filter) -> Option<Step> {
         3 => Step::Fletcher32,
         #[cfg(feature = "szip")]
         4 => Step::Szip(super::szip::Params::new(&filter.params)?),
+        5 => Step::Nbit(nbit::Params::new(&filter.params)?),
         6 => Step::ScaleOffset(scaleoffset::Params::new(&filter.params)?),
         32000 => Step::Lzf,
         32001 => Step::Blosc,
@@ -115,7 +120,7 @@ impl Step {
     fn known_after(&self, known: Known) -> Option<Known> {
         match self {
             Self::Shuffle(_) | Self::Fletcher32 => Some(known),
-            Self::ScaleOffset(_) => (known == Known::Size).then_some(Known::Bound),
+            Self::Nbit(_) | Self::ScaleOffset(_) => (known == Known::Size).then_some(Known::Bound),
             Self::Deflate | Self::Lzf | Self::Zstd => {
                 (known != Known::Nothing).then_some(Known::Nothing)
             }
@@ -132,6 +137,7 @@ impl Step {
                 bytes.checked_add(4).map_or(most(None), Size::Exactly)
             }
             (Self::Fletcher32, Size::AtMost(bytes)) => most(bytes.and_then(|n| n.checked_add(4))),
+            (Self::Nbit(params), Size::Exactly(bytes)) => most(params.most(bytes)),
             (Self::ScaleOffset(params), Size::Exactly(bytes)) => most(params.most(bytes)),
             _ => most(None),
         }
@@ -180,6 +186,7 @@ impl Step {
                 same_size(source, target).map(|()| shuffle::unshuffle(*size, source, target))
             }
             Self::Fletcher32 => checksum::check(source, target),
+            Self::Nbit(params) => params.decode(source, target),
             Self::ScaleOffset(params) => params.decode(source, target),
             Self::Lzf => lz::lzf(source, target),
             #[cfg(feature = "szip")]

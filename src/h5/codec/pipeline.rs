@@ -1,7 +1,7 @@
 //! A dataset's filters, one after the other: which of them a chunk went through, and how large it was
 //! between them.
 
-use super::{Decoded, Decoder, Known, Refused, Size, Step, resize, step};
+use super::{Decoded, Decoder, Known, Refused, Size, Step, Widen, resize, step};
 use crate::h5::Filter;
 
 /// A stored chunk may be larger than a decoded one by no more than this and a half.
@@ -15,6 +15,8 @@ const PADDED: u64 = 10;
 pub(crate) struct Pipeline {
     steps: Vec<Step>,
     chunk_bytes: usize,
+    /// What becomes of the elements at last.
+    widen: Option<Widen>,
 }
 
 /// Whether filters can be undone here, one after the other.
@@ -37,7 +39,12 @@ impl Pipeline {
     /// A pipeline for chunks of `chunk_bytes`; `None` if it cannot be undone here.
     pub(in crate::h5) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
         let steps = steps(filters)?;
-        Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()? })
+        Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()?, widen: None })
+    }
+
+    /// The same for integers that are to be converted, too.
+    pub(in crate::h5) fn widening(self, widen: Option<Widen>) -> Self {
+        Self { widen, ..self }
     }
 
     /// Bytes of a decoded chunk.
@@ -53,9 +60,9 @@ impl Pipeline {
         most.saturating_mul(3) / 2 + SLACK
     }
 
-    /// Whether a chunk with this mask is stored as it is.
+    /// Whether a chunk with this mask is stored as it is read.
     pub(crate) fn is_plain(&self, mask: u32) -> bool {
-        self.applied(mask).next().is_none()
+        self.widen.is_none() && self.applied(mask).next().is_none()
     }
 
     fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = &Step> {
@@ -107,6 +114,9 @@ impl Pipeline {
         if target.len() != self.chunk_bytes {
             return Err(Refused("a chunk of another size than its dataset says"));
         }
+        if let Some(widen) = self.widen {
+            widen.apply(target);
+        }
         Ok(())
     }
 }
@@ -140,6 +150,11 @@ mod tests {
         assert!(Pipeline::new(&[filter(7, &[])], 4).is_none());
         assert!(Pipeline::new(&[filter(2, &[0])], 4).is_none());
         assert!(Pipeline::new(&[filter(1, &[]), filter(1, &[])], 4).is_none());
+        assert!(Pipeline::new(&[filter(5, &[3, 1, 4]), filter(32004, &[])], 4).is_none());
+        assert!(
+            Pipeline::new(&[filter(5, &[3, 1, 4]), filter(1, &[]), filter(3, &[])], 4).is_some()
+        );
+        assert!(Pipeline::new(&[filter(1, &[]), filter(5, &[3, 1, 4])], 4).is_none());
     }
 
     #[test]

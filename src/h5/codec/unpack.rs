@@ -15,6 +15,8 @@ pub(super) trait Word: Copy + Default + PartialEq {
     fn low(bits: u64) -> Self;
     /// The sum without its overflow.
     fn plus(self, other: Self) -> Self;
+    /// The bits, so many places up; fewer than there are.
+    fn up(self, places: usize) -> Self;
     /// Writes it, least significant byte first.
     fn store(self, target: &mut [u8]);
 }
@@ -32,6 +34,10 @@ macro_rules! word {
 
             fn plus(self, other: Self) -> Self {
                 self.wrapping_add(other)
+            }
+
+            fn up(self, places: usize) -> Self {
+                self << places
             }
 
             fn store(self, target: &mut [u8]) {
