@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Instant;
 
-use cute_shm::h5::{self, ChunkIndex, Inventory, kernels};
+use cute_shm::h5::{self, ChunkIndex, Filter, Inventory, kernels};
 
 /// As large as the chunks of many files: more than the caches next to a core.
 const BYTES: usize = 2 << 20;
@@ -47,6 +47,38 @@ fn shuffles() {
             }
         });
     }
+}
+
+/// Numbers of a few bits: scaleoffset's integers and floats, and nbit's.
+fn packed() {
+    // Sizes in bytes and bits of a number.
+    for (size, bits) in [(1_u32, 5_u32), (2, 11), (4, 11), (4, 20), (8, 20), (8, 60)] {
+        let count = u32::try_from(BYTES).expect("a few MiB") / size;
+        let code: Vec<u8> = (0..=255).cycle().take(BYTES).collect();
+        let header = [&bits.to_le_bytes()[..], &[8], &[0; 16]].concat();
+        let scaled = [&header[..], &code].concat();
+        let integers = [2, 0, count, 0, size, 0, 0, 0];
+        decode(&format!("scaleoffset, {bits} bits to {size} bytes"), 6, &integers, &scaled);
+        let filled = [2, 0, count, 0, size, 0, 0, 1];
+        decode("  with a fill value", 6, &filled, &scaled);
+        if size >= 4 {
+            decode("  to floats", 6, &[0, 2, count, 1, size, 0, 0, 0], &scaled);
+        }
+        let code = &code[..(BYTES / size as usize * bits as usize).div_ceil(8)];
+        decode("  nbit", 5, &[8, 0, count, 1, size, 0, bits, 0], code);
+    }
+}
+
+fn decode(what: &str, id: i32, params: &[u32], stored: &[u8]) {
+    let mut params = params.to_vec();
+    if id == 6 {
+        params.resize(20, 0);
+    }
+    let filter = Filter { id, name: String::new(), optional: false, params };
+    let mut chunks = kernels::Chunks::new(&[filter], BYTES as u64).expect("known filters");
+    best(what, BYTES, || {
+        black_box(chunks.decode(black_box(stored)).expect("a chunk").len());
+    });
 }
 
 fn inventory(path: &Path) -> Inventory {
@@ -106,6 +138,7 @@ fn fields(path: &Path, all: &Inventory) {
 
 fn main() {
     shuffles();
+    packed();
     for path in std::env::args().skip(1).filter(|arg| !arg.starts_with("--")) {
         chunks(Path::new(&path));
     }

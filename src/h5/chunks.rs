@@ -99,11 +99,12 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     let (Some(count), Some(bytes)) = (count, bytes) else { return Ok(None) };
     let first = dataset.part.map_or(0, |part| part.first);
     let aligned = dataset.part.is_none_or(|part| part.is_aligned(Some(chunk)));
-    let known = node.exact && !node.has_pointers() && count <= MOST_CHUNKS && aligned;
+    let known = node.is_known() && !node.has_pointers() && count <= MOST_CHUNKS && aligned;
     if !known || chunk.is_empty() || dataset.shape.contains(&0) {
         return Ok(None);
     }
     let Some(pipeline) = Pipeline::new(&dataset.storage.filters, bytes) else { return Ok(None) };
+    let pipeline = pipeline.widening(node.widen);
     // SAFETY: `id` is an open dataset.
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let mut options: c_uint = 0;

@@ -80,6 +80,15 @@ impl Datatype {
         unsafe { H5Tget_sign(self.raw()) == H5T_sign_t::H5T_SGN_2 }
     }
 
+    /// How many bits of a number have a meaning, and how many are below these.
+    pub(super) fn bits(&self) -> Outcome<(usize, usize)> {
+        // SAFETY: `self` is an open datatype, here and below.
+        let bits = unsafe { H5Tget_precision(self.raw()) };
+        // SAFETY: as above.
+        let below = check(unsafe { H5Tget_offset(self.raw()) })?;
+        Ok((bits, usize::try_from(below).unwrap_or(usize::MAX)))
+    }
+
     pub(super) fn float_fields(&self) -> Outcome<FloatFields> {
         let (mut s, mut e, mut es, mut m, mut ms) = (0, 0, 0, 0, 0);
         // SAFETY: `self` is an open datatype; the five places outlive the call.

@@ -54,6 +54,9 @@ const NAMES: [(i32, &str); 37] = [
     (32028, "sperr"),
 ];
 
+/// Parameters that all but a few filters have at most.
+const USUAL_PARAMS: usize = 64;
+
 /// The filters of a creation property list, in the order of writing.
 pub(super) fn filters(dcpl: &Id) -> Outcome<Vec<Filter>> {
     // SAFETY: `dcpl` is an open property list.
@@ -62,8 +65,20 @@ pub(super) fn filters(dcpl: &Id) -> Outcome<Vec<Filter>> {
 }
 
 fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
-    let (mut flags, mut count) = (0, 64);
-    let mut params = vec![0; count];
+    let mut params = vec![0; USUAL_PARAMS];
+    let mut filter = filter_into(dcpl, index, &mut params)?;
+    if params.len() < filter.1 {
+        // A table that went through nbit.
+        params.resize(filter.1, 0);
+        filter = filter_into(dcpl, index, &mut params)?;
+    }
+    params.truncate(filter.1);
+    Ok(Filter { params, ..filter.0 })
+}
+
+/// A filter with as many of its parameters as there is room for, and how many it has.
+fn filter_into(dcpl: &Id, index: c_uint, params: &mut [c_uint]) -> Outcome<(Filter, usize)> {
+    let (mut flags, mut count) = (0, params.len());
     let mut name = [0 as c_char; 256];
     let none = std::ptr::null_mut();
     // SAFETY: every place outlives the call and is as large as the call is told.
@@ -79,19 +94,19 @@ fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
             none,
         )
     })?;
-    params.truncate(count);
     // SAFETY: the last byte is 0, whatever the library wrote before it.
     let told = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy();
     let known = NAMES.iter().find(|(number, _)| *number == id).map(|(_, name)| *name);
     let name = known.map_or_else(|| told.into_owned(), str::to_owned);
-    Ok(Filter { id, name, optional: flags & H5Z_FLAG_OPTIONAL != 0, params })
+    let optional = flags & H5Z_FLAG_OPTIONAL != 0;
+    Ok((Filter { id, name, optional, params: Vec::new() }, count))
 }
 
 /// Whether libhdf5 can undo every filter that some chunk went through; fails for one that neither the
 /// library nor, if the dataset may be read around it, the codecs here can undo.
 pub(super) fn check_available(dataset: &Id, filters: &[Filter], around: bool) -> Outcome<bool> {
     let mut unused = None;
-    let native = around && filters.iter().all(codec::is_known);
+    let native = around && codec::is_known(filters);
     for (place, Filter { id, name, .. }) in filters.iter().enumerate() {
         // SAFETY: a call without pointers.
         let lacking = unsafe { H5Zfilter_avail(*id) } <= 0;

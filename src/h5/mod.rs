@@ -150,7 +150,8 @@ pub struct Dataset {
     pub storage: Storage,
     /// Bytes of one element as it is read.
     pub element_size: u64,
-    /// Whether the file has its elements exactly as they are read: no conversion, no pointers.
+    /// Whether its elements can be had from the file's bytes: no conversion but that of integers of odd
+    /// precision within their chunks.
     pub raw: bool,
     /// Path and reason of each field left out; they stand in [`Inventory::skips`] too.
     pub skipped_fields: Vec<Skip>,

@@ -5,6 +5,7 @@ use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // the predefined types
 use hdf5_sys::h5t::*;
 
+use super::codec::Widen;
 use super::datatype::{Datatype, FloatFields};
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
@@ -47,7 +48,11 @@ pub(super) fn integer(file: &Datatype) -> Outcome<Node> {
     let signed = file.is_signed();
     let class = if signed { Class::Int } else { Class::Uint };
     let memory = Datatype::predefined(standard_integer(size, signed, big))?;
-    Node::scalar(file, memory, Dtype::new(class, size as u64, big))
+    let mut node = Node::scalar(file, memory, Dtype::new(class, size as u64, big))?;
+    if !node.exact && size == file.size()? {
+        node.widen = Widen::new(size, (big, signed), file.bits()?);
+    }
+    Ok(node)
 }
 
 pub(super) fn standard_integer(size: usize, signed: bool, big: bool) -> hid_t {
@@ -129,6 +134,7 @@ pub(super) fn enumeration(file: &Datatype) -> Outcome<Node> {
         return Node::scalar(file, Datatype::boolean()?, Dtype::bool());
     }
     let mut node = integer(&base)?;
+    node.widen = None;
     if node.exact {
         node.memory = file.copy()?;
     }

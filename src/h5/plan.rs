@@ -160,10 +160,10 @@ pub(super) fn plan(
     let written = is_written(&id, &storage);
     // Around the library goes a part only where its chunks begin at its first row.
     let aligned = part.is_none_or(|part| part.is_aligned(storage.chunk.as_deref()));
-    let around = node.exact && !node.has_pointers() && aligned;
+    let around = node.is_known() && !node.has_pointers() && aligned;
     let readable = !written || filters::check_available(&id, &storage.filters, around)?;
     let offset = stored_at
-        .filter(|_| around)
+        .filter(|_| around && node.exact)
         .and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
     let sources = raw.paths;
     let attrs = attributes::read(&id);
@@ -178,7 +178,7 @@ pub(super) fn plan(
         encoded_type,
         storage,
         element_size: place.node.size as u64,
-        raw: place.node.exact,
+        raw: place.node.is_known(),
         readable,
         offset,
         skipped_fields: Vec::new(),

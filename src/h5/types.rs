@@ -5,6 +5,7 @@ use std::ffi::c_uint;
 
 use hdf5_sys::h5t::H5T_class_t;
 
+use super::codec::Widen;
 use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, unsupported};
 use super::numbers;
@@ -23,6 +24,8 @@ pub(super) struct Node {
     pub(super) size: usize,
     /// Whether that is also how the file has it.
     pub(super) exact: bool,
+    /// Where it is not: how the file's become that, if the codecs can do it.
+    pub(super) widen: Option<Widen>,
 }
 
 /// What a [`Node`] is.
@@ -45,7 +48,12 @@ impl Node {
     pub(super) fn scalar(file: &Datatype, memory: Datatype, dtype: Dtype) -> Outcome<Self> {
         let exact = file.equals(&memory)?;
         let size = memory.size()?;
-        Ok(Self { kind: NodeKind::Scalar(dtype, Vec::new()), memory, size, exact })
+        Ok(Self { kind: NodeKind::Scalar(dtype, Vec::new()), memory, size, exact, widen: None })
+    }
+
+    /// Whether elements can be had without libhdf5.
+    pub(super) fn is_known(&self) -> bool {
+        self.exact || self.widen.is_some()
     }
 
     /// Whether it is a string that must end with spaces: HDF5 would end it at the first NUL.
@@ -128,14 +136,14 @@ impl Reader {
         if bytes != Some(size as u64) {
             return unsupported("an array type whose size does not follow from its parts");
         }
-        Ok(Node { kind: NodeKind::Array(dims, Box::new(of)), memory, size, exact })
+        Ok(Node { kind: NodeKind::Array(dims, Box::new(of)), memory, size, exact, widen: None })
     }
 
     fn sequence(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
         let of = self.node(&file.base()?, path)?;
         let memory = of.memory.ragged()?;
         let size = memory.size()?;
-        Ok(Node { kind: NodeKind::Ragged(Box::new(of)), memory, size, exact: false })
+        Ok(Node { kind: NodeKind::Ragged(Box::new(of)), memory, size, exact: false, widen: None })
     }
 
     fn compound(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
@@ -161,7 +169,13 @@ impl Reader {
         }
         if whole && fields.iter().all(|(_, _, node)| node.exact) {
             let (memory, size) = (file.copy()?, file.size()?);
-            return Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: true });
+            return Ok(Node {
+                kind: NodeKind::Table(fields),
+                memory,
+                size,
+                exact: true,
+                widen: None,
+            });
         }
         packed(fields)
     }
@@ -198,7 +212,7 @@ fn packed(mut fields: Vec<(String, usize, Node)>) -> Outcome<Node> {
     for (name, offset, node) in &fields {
         memory.insert(name, *offset, &node.memory)?;
     }
-    Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: false })
+    Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: false, widen: None })
 }
 
 /// Fixed strings keep their length; others are read as pointers.
@@ -210,7 +224,7 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
     if file.is_variable_string()? {
         let memory = file.variable_string()?;
         let size = memory.size()?;
-        return Ok(Node { kind: NodeKind::Text, memory, size, exact: false });
+        return Ok(Node { kind: NodeKind::Text, memory, size, exact: false, widen: None });
     }
     // HDF5 would end a null-terminated string with NUL even where the source had none to spare.
     let memory = match writing {

@@ -13,9 +13,6 @@ use crate::Error;
 use crate::h5::codec::{Decoder, Refused, resize};
 use crate::h5::{ChunkIndex, Stored};
 
-/// A stored chunk may be larger than a decoded one by no more than this and a half.
-const SLACK: u64 = 64 << 10;
-
 /// Why an item is not done.
 #[derive(Debug)]
 pub enum Trouble {
@@ -177,7 +174,7 @@ impl Reader {
         sink: &mut Sink<'_, '_>,
         voice: &Voice<'_>,
     ) -> Done {
-        let most = (all.index.pipeline.chunk_bytes() as u64).saturating_mul(3) / 2 + SLACK;
+        let most = all.index.pipeline.most_stored();
         while let Some(first) = chunks.first() {
             let together = together(chunks);
             let (run, rest) = chunks.split_at(together);

@@ -13,12 +13,15 @@ use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_DEFAULT, H5Pclose,
     H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_fill_value, H5Pset_filter, H5Pset_fletcher32,
-    H5Pset_libver_bounds, H5Pset_shuffle, H5Pset_userblock,
+    H5Pset_libver_bounds, H5Pset_nbit, H5Pset_scaleoffset, H5Pset_shuffle, H5Pset_userblock,
 };
 use hdf5_sys::h5s::{H5S_ALL, H5S_UNLIMITED, H5Sclose, H5Screate_simple};
 use hdf5_sys::h5t::{
-    H5T_STD_I16BE, H5T_STD_I32LE, H5T_STD_U8LE, H5T_class_t, H5Tcreate, H5Tinsert,
+    H5T_IEEE_F32LE, H5T_IEEE_F64BE, H5T_NATIVE_LDOUBLE, H5T_STD_I8LE, H5T_STD_I16BE, H5T_STD_I32LE,
+    H5T_STD_I64LE, H5T_STD_U8LE, H5T_STD_U16LE, H5T_STD_U32BE, H5T_STD_U64BE, H5T_class_t, H5Tcopy,
+    H5Tcreate, H5Tinsert, H5Tset_offset, H5Tset_precision,
 };
+use hdf5_sys::h5z::H5Z_SO_scale_type_t::{H5Z_SO_FLOAT_DSCALE, H5Z_SO_INT};
 
 use super::chunked::{Chunked, Limits};
 use super::convert::Conversions;
@@ -47,26 +50,89 @@ impl Dice {
     }
 
     fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| u8::try_from(self.roll(5)).unwrap()).collect()
+        let most = [2, 5, 256][usize::try_from(self.roll(3)).unwrap()];
+        (0..count).map(|_| u8::try_from(self.roll(most)).unwrap()).collect()
+    }
+
+    #[allow(clippy::cast_precision_loss)] // any numbers will do
+    #[allow(clippy::cast_possible_truncation)]
+    /// Elements of a type: bytes, or decimal numbers where those would be no floats to speak of.
+    fn elements(&mut self, kind: &Kind, count: usize) -> Vec<u8> {
+        let range = 1 + self.roll(5_000_000);
+        let mut decimal = || {
+            (self.roll(range) as f64 - 1000.0)
+                / [1.0, 8.0, 100.0][usize::try_from(self.roll(3)).unwrap()]
+        };
+        match (kind.class, kind.size) {
+            (Class::Float, 4) => {
+                (0..count).flat_map(|_| (decimal() as f32).to_le_bytes()).collect()
+            }
+            (Class::Float, 8) => (0..count).flat_map(|_| decimal().to_be_bytes()).collect(),
+            _ => self.bytes(count * kind.size),
+        }
     }
 }
 
-/// A type and its size: a number, or a compound with a gap.
-fn kind(dice: &mut Dice) -> (hid_t, usize) {
-    match dice.roll(5) {
-        0 => (*H5T_STD_U8LE, 1),
-        1 => (*H5T_STD_I16BE, 2),
-        2 => (*H5T_STD_I32LE, 4),
-        _ => {
-            // SAFETY: the types are the library's own, the names end with NUL.
-            let made = unsafe {
+#[derive(Clone, Copy, PartialEq)]
+enum Class {
+    Integer,
+    Float,
+    /// Neither scaleoffset nor a conversion is for these.
+    Other,
+}
+
+struct Kind {
+    id: hid_t,
+    size: usize,
+    class: Class,
+}
+
+/// A number, sometimes an integer of odd precision, or a compound with gaps.
+fn kind(dice: &mut Dice) -> Kind {
+    let integers = [
+        (*H5T_STD_U8LE, 1),
+        (*H5T_STD_I8LE, 1),
+        (*H5T_STD_I16BE, 2),
+        (*H5T_STD_U16LE, 2),
+        (*H5T_STD_I32LE, 4),
+        (*H5T_STD_U32BE, 4),
+        (*H5T_STD_I64LE, 8),
+        (*H5T_STD_U64BE, 8),
+    ];
+    let other = |id, size| Kind { id, size, class: Class::Other };
+    // SAFETY: the types are the library's own or changeable copies, the names end with NUL.
+    unsafe {
+        match dice.roll(8) {
+            0 => Kind { id: *H5T_IEEE_F32LE, size: 4, class: Class::Float },
+            1 => Kind { id: *H5T_IEEE_F64BE, size: 8, class: Class::Float },
+            2 => other(*H5T_NATIVE_LDOUBLE, 16),
+            3 => {
                 let made = H5Tcreate(H5T_class_t::H5T_COMPOUND, 11);
                 assert!(H5Tinsert(made, c"a".as_ptr(), 1, *H5T_STD_I32LE) >= 0);
                 assert!(H5Tinsert(made, c"b".as_ptr(), 5, *H5T_STD_U8LE) >= 0);
                 assert!(H5Tinsert(made, c"c".as_ptr(), 8, *H5T_STD_I16BE) >= 0);
-                made
-            };
-            (made, 11)
+                other(made, 11)
+            }
+            4 => {
+                let made = H5Tcreate(H5T_class_t::H5T_COMPOUND, 23);
+                assert!(H5Tinsert(made, c"a".as_ptr(), 1, *H5T_NATIVE_LDOUBLE) >= 0);
+                assert!(H5Tinsert(made, c"b".as_ptr(), 19, *H5T_STD_I16BE) >= 0);
+                other(made, 23)
+            }
+            odd => {
+                let (id, size) = integers[usize::try_from(dice.roll(8)).unwrap()];
+                if odd > 5 {
+                    return Kind { id, size, class: Class::Integer };
+                }
+                let made = H5Tcopy(id);
+                // HDF5 makes no types with more bits unused above than used.
+                let (half, bits) = (size as u64 * 4, 1 + dice.roll(size as u64 * 8));
+                let least = half.saturating_sub(bits);
+                let below = least + dice.roll(size as u64 * 8 - bits - least + 1);
+                assert!(H5Tset_precision(made, usize::try_from(bits).unwrap()) >= 0);
+                assert!(H5Tset_offset(made, usize::try_from(below).unwrap()) >= 0);
+                Kind { id: made, size, class: Class::Integer }
+            }
         }
     }
 }
@@ -86,7 +152,8 @@ fn write(path: &Path, dice: &mut Dice) {
     for (extent, &limit) in chunk.iter_mut().zip(&limits) {
         *extent = limit.min(*extent);
     }
-    let (kind, size) = kind(dice);
+    let kind = kind(dice);
+    let (id, size) = (kind.id, kind.size);
     let name = CString::new(path.to_str().unwrap()).unwrap();
     // SAFETY: every id is open until it is closed, and every buffer is as long as its space and type.
     unsafe {
@@ -114,6 +181,17 @@ fn write(path: &Path, dice: &mut Dice) {
             };
             let early = dice.roll(8) == 0;
             add(early, &|| H5Pset_fletcher32(list));
+            let packed = if early { 9 } else { dice.roll(3) };
+            add(packed == 0, &|| H5Pset_nbit(list));
+            if packed == 1 && kind.class != Class::Other {
+                let (method, most) = match kind.class {
+                    Class::Float => (H5Z_SO_FLOAT_DSCALE, 5),
+                    _ => (H5Z_SO_INT, size as u64 * 8 + 1),
+                };
+                let factor = if dice.roll(2) == 0 { 0 } else { dice.roll(most) };
+                let factor = c_int::try_from(factor).unwrap();
+                add(true, &|| H5Pset_scaleoffset(list, method, factor));
+            }
             add(dice.roll(2) == 0, &|| H5Pset_shuffle(list));
             let coder = dice.roll(3);
             add(coder == 1, &|| H5Pset_deflate(list, 3));
@@ -122,18 +200,24 @@ fn write(path: &Path, dice: &mut Dice) {
         } else {
             limits.clone_from(&shape);
         }
-        if dice.roll(2) == 0 {
-            let filling = dice.bytes(size);
-            assert!(H5Pset_fill_value(list, kind, filling.as_ptr().cast()) >= 0);
+        let filling = dice.roll(3);
+        match filling {
+            0 => {
+                let filling = dice.elements(&kind, 1);
+                assert!(H5Pset_fill_value(list, id, filling.as_ptr().cast()) >= 0);
+            }
+            1 => assert!(H5Pset_fill_value(list, id, std::ptr::null()) >= 0),
+            _ => {}
         }
         let space = H5Screate_simple(i32::try_from(rank).unwrap(), shape.as_ptr(), limits.as_ptr());
-        let set = H5Dcreate2(file, c"x".as_ptr(), kind, space, H5P_DEFAULT, list, H5P_DEFAULT);
+        let set = H5Dcreate2(file, c"x".as_ptr(), id, space, H5P_DEFAULT, list, H5P_DEFAULT);
         assert!(set >= 0);
         let count = usize::try_from(shape.iter().product::<u64>()).unwrap();
-        if dice.roll(3) > 0 {
-            let data = dice.bytes(count * size);
+        // The library reads nothing at all where there is neither data nor a fill value.
+        if filling == 1 || dice.roll(3) > 0 {
+            let data = dice.elements(&kind, count);
             let from = data.as_ptr().cast::<c_void>();
-            assert!(H5Dwrite(set, kind, H5S_ALL, H5S_ALL, H5P_DEFAULT, from) >= 0);
+            assert!(H5Dwrite(set, id, H5S_ALL, H5S_ALL, H5P_DEFAULT, from) >= 0);
         }
         for _ in 0..if chunked { dice.roll(4) } else { 0 } {
             let at: Vec<u64> =

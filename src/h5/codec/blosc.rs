@@ -82,18 +82,29 @@ fn block(
         let size = usize::try_from(u32::from_le_bytes(*size)).map_err(|_| DAMAGED)?;
         let (bytes, rest) = rest.split_at_checked(size).ok_or(DAMAGED)?;
         code = rest;
-        match header.coder() {
-            _ if size == part.len() => part.copy_from_slice(bytes),
-            0 => blosclz::decode(bytes, part).ok_or(DAMAGED)?,
-            1 => lz::lz4(bytes, part)?,
-            2 => match snap::raw::Decoder::new().decompress(bytes, part) {
-                Ok(size) if size == part.len() => {}
-                _ => return Err(DAMAGED),
-            },
-            3 => inflate(&mut decoder.inflate, bytes, part)?,
-            4 => zstd(&mut decoder.zstd, bytes, part)?,
-            _ => return Err(Refused("blosc: a coder that is not known here")),
-        }
+        stream(decoder, header.coder(), bytes, part)?;
+    }
+    Ok(())
+}
+
+/// Undoes the coder: fills `part` exactly. What did not shrink is as it was.
+pub(super) fn stream(
+    decoder: &mut Decoder,
+    coder: u8,
+    bytes: &[u8],
+    part: &mut [u8],
+) -> Result<(), Refused> {
+    match coder {
+        _ if bytes.len() == part.len() => part.copy_from_slice(bytes),
+        0 => blosclz::decode(bytes, part).ok_or(DAMAGED)?,
+        1 => lz::lz4(bytes, part)?,
+        2 => match snap::raw::Decoder::new().decompress(bytes, part) {
+            Ok(size) if size == part.len() => {}
+            _ => return Err(DAMAGED),
+        },
+        3 => inflate(&mut decoder.inflate, bytes, part)?,
+        4 => zstd(&mut decoder.zstd, bytes, part)?,
+        _ => return Err(Refused("blosc: a coder that is not known here")),
     }
     Ok(())
 }

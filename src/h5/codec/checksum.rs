@@ -19,7 +19,7 @@ pub(super) fn check(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
     Ok(())
 }
 
-fn sum(data: &[u8]) -> u32 {
+pub(super) fn sum(data: &[u8]) -> u32 {
     let (mut first, mut second) = (0_u32, 0_u32);
     let (words, odd) = data.as_chunks::<2>();
     for run in words.chunks(WORDS) {

@@ -17,7 +17,8 @@ pub(super) fn lzf(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
     }
 }
 
-fn lzf_fills(source: &[u8], target: &mut [u8]) -> Option<usize> {
+/// How much of `target` the data fill.
+pub(super) fn lzf_fills(source: &[u8], target: &mut [u8]) -> Option<usize> {
     let (mut at, mut done) = (0, 0);
     while let Some(&opcode) = source.get(at) {
         let opcode = usize::from(opcode);

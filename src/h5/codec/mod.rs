@@ -3,11 +3,20 @@
 
 mod bitshuffle;
 mod blosc;
+mod blosc2;
 mod blosclz;
 mod checksum;
 mod lz;
+mod nbit;
+mod pipeline;
+mod scaleoffset;
 mod shuffle;
+mod unpack;
+mod widen;
 
+pub(crate) use self::pipeline::Pipeline;
+pub(super) use self::pipeline::is_known;
+pub(super) use self::widen::Widen;
 use super::Filter;
 
 /// For the benchmarks.
@@ -23,13 +32,32 @@ enum Step {
     /// Bytes of an element.
     Shuffle(usize),
     Fletcher32,
+    Nbit(nbit::Params),
+    ScaleOffset(scaleoffset::Params),
     Lzf,
     #[cfg(feature = "szip")]
     Szip(super::szip::Params),
     Lz4,
     Zstd,
     Blosc,
+    Blosc2(blosc2::Params),
     Bitshuffle(bitshuffle::Params),
+}
+
+/// What is known of the bytes that a step was given on writing.
+#[derive(Debug, Clone, Copy)]
+enum Size {
+    Exactly(usize),
+    /// A bound, where there is one.
+    AtMost(Option<usize>),
+}
+
+/// The same before there is a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Size,
+    Bound,
+    Nothing,
 }
 
 /// Why a chunk was refused.
@@ -38,19 +66,13 @@ pub(crate) struct Refused(pub(crate) &'static str);
 
 type Decoded = Result<(), Refused>;
 
-/// A dataset's filters, in the order of writing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pipeline {
-    steps: Vec<Step>,
-    chunk_bytes: usize,
-}
-
 /// What a thread decodes with: it keeps its memory from chunk to chunk.
 pub(crate) struct Decoder {
     inflate: libdeflater::Decompressor,
     zstd: zstd_safe::DCtx<'static>,
     scratch: Vec<u8>,
     planes: Vec<u8>,
+    blocks: blosc2::Room,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -66,13 +88,9 @@ impl Default for Decoder {
             zstd: zstd_safe::DCtx::create(),
             scratch: Vec::new(),
             planes: Vec::new(),
+            blocks: blosc2::Room::default(),
         }
     }
-}
-
-/// Whether a filter can be undone here.
-pub(super) fn is_known(filter: &Filter) -> bool {
-    step(filter).is_some()
 }
 
 fn step(filter: &Filter) -> Option<Step> {
@@ -84,92 +102,82 @@ fn step(filter: &Filter) -> Option<Step> {
         3 => Step::Fletcher32,
         #[cfg(feature = "szip")]
         4 => Step::Szip(super::szip::Params::new(&filter.params)?),
+        5 => Step::Nbit(nbit::Params::new(&filter.params)?),
+        6 => Step::ScaleOffset(scaleoffset::Params::new(&filter.params)?),
         32000 => Step::Lzf,
         32001 => Step::Blosc,
         32004 => Step::Lz4,
         32008 => Step::Bitshuffle(bitshuffle::Params::new(&filter.params)?),
         32015 => Step::Zstd,
+        32026 => Step::Blosc2(blosc2::Params::new(&filter.params)?),
         _ => return None,
     })
 }
 
-impl Pipeline {
-    /// A pipeline for chunks of `chunk_bytes`; `None` if a filter is not known here.
-    pub(in crate::h5) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
-        let steps = filters.iter().map(step).collect::<Option<Vec<_>>>()?;
-        // The library's mask has 32 bits.
-        (steps.len() <= 32)
-            .then_some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()? })
-    }
-
-    /// Bytes of a decoded chunk.
-    pub(crate) fn chunk_bytes(&self) -> usize {
-        self.chunk_bytes
-    }
-
-    /// Whether a chunk with this mask is stored as it is.
-    pub(crate) fn is_plain(&self, mask: u32) -> bool {
-        self.applied(mask).next().is_none()
-    }
-
-    fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = &Step> {
-        let used = move |place: usize| mask.checked_shr(u32::try_from(place).unwrap_or(32));
-        let steps = self.steps.iter().enumerate();
-        steps.filter(move |(place, _)| used(*place).is_some_and(|bits| bits & 1 == 0)).map(|s| s.1)
-    }
-
-    /// Bytes of what each step was given when the chunk was written; `None` where a compressor that is
-    /// not the last to be undone makes it unknown.
-    fn sizes(&self, mask: u32) -> Option<Vec<usize>> {
-        let mut size = Some(self.chunk_bytes);
-        let mut sizes = Vec::with_capacity(self.steps.len());
-        for step in self.applied(mask) {
-            sizes.push(size?);
-            size = match step {
-                Step::Shuffle(_) => size,
-                Step::Fletcher32 => size?.checked_add(4),
-                _ => None,
-            };
+impl Step {
+    /// What will be known of a chunk's size once it went through here; `None` if what is known before
+    /// is not enough to undo it.
+    fn known_after(&self, known: Known) -> Option<Known> {
+        match self {
+            Self::Shuffle(_) | Self::Fletcher32 => Some(known),
+            Self::Nbit(_) | Self::ScaleOffset(_) => (known == Known::Size).then_some(Known::Bound),
+            Self::Deflate | Self::Lzf | Self::Zstd => {
+                (known != Known::Nothing).then_some(Known::Nothing)
+            }
+            _ => (known == Known::Size).then_some(Known::Nothing),
         }
-        Some(sizes)
     }
 
-    /// Decodes `stored` into `target`, which has the size of a chunk.
-    pub(crate) fn decode(
+    /// What is known of the size of a chunk of `size` once it went through here.
+    fn size_after(&self, size: Size) -> Size {
+        let most = |most: Option<usize>| Size::AtMost(most);
+        match (self, size) {
+            (Self::Shuffle(_), size) => size,
+            (Self::Fletcher32, Size::Exactly(bytes)) => {
+                bytes.checked_add(4).map_or(most(None), Size::Exactly)
+            }
+            (Self::Fletcher32, Size::AtMost(bytes)) => most(bytes.and_then(|n| n.checked_add(4))),
+            (Self::Nbit(params), Size::Exactly(bytes)) => most(params.most(bytes)),
+            (Self::ScaleOffset(params), Size::Exactly(bytes)) => most(params.most(bytes)),
+            _ => most(None),
+        }
+    }
+
+    /// Makes `target` what the step was given on writing, of which only that is known: if there is a
+    /// bound, it is within `most`.
+    fn undo_some(
         &self,
         decoder: &mut Decoder,
-        mask: u32,
-        stored: &[u8],
+        source: &[u8],
+        most: Option<usize>,
         target: &mut Vec<u8>,
     ) -> Decoded {
-        let Some(sizes) = self.sizes(mask) else {
-            return Err(Refused("two compressors, one after the other"));
+        let damaged = Refused("damaged data");
+        let size = match self {
+            Self::Shuffle(_) => Some(source.len()),
+            Self::Fletcher32 => source.len().checked_sub(4),
+            _ => most,
         };
-        let mut spare = std::mem::take(&mut decoder.scratch);
-        let mut first = true;
-        let steps = self.applied(mask).rev().zip(sizes.into_iter().rev());
-        let result = steps.into_iter().try_for_each(|(step, size)| {
-            let source = if first { stored } else { &target[..] };
-            resize(&mut spare, size)?;
-            step.undo(decoder, source, &mut spare)?;
-            std::mem::swap(target, &mut spare);
-            first = false;
-            Ok(())
-        });
-        decoder.scratch = spare;
-        result?;
-        if first {
-            target.clear();
-            target.extend_from_slice(stored);
+        let size = size.ok_or(Refused("two compressors, one after the other"))?;
+        if most.is_some_and(|most| size > most) {
+            return Err(damaged);
         }
-        match target.len() == self.chunk_bytes {
-            true => Ok(()),
-            false => Err(Refused("a chunk of another size than its dataset says")),
-        }
+        resize(target, size)?;
+        let size = match self {
+            Self::Shuffle(_) | Self::Fletcher32 => {
+                self.undo(decoder, source, target).map(|()| size)?
+            }
+            Self::Deflate => {
+                decoder.inflate.zlib_decompress(source, target).map_err(|_| damaged)?
+            }
+            Self::Lzf => lz::lzf_fills(source, target).ok_or(damaged)?,
+            Self::Zstd => decoder.zstd.decompress(&mut target[..], source).map_err(|_| damaged)?,
+            _ => return Err(Refused("two compressors, one after the other")),
+        };
+        target.truncate(size);
+        Ok(())
     }
-}
 
-impl Step {
     /// Fills `target`, whose size is exactly what the step was given on writing.
     fn undo(&self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         match self {
@@ -178,6 +186,8 @@ impl Step {
                 same_size(source, target).map(|()| shuffle::unshuffle(*size, source, target))
             }
             Self::Fletcher32 => checksum::check(source, target),
+            Self::Nbit(params) => params.decode(source, target),
+            Self::ScaleOffset(params) => params.decode(source, target),
             Self::Lzf => lz::lzf(source, target),
             #[cfg(feature = "szip")]
             Self::Szip(params) => match params.chunk(source) {
@@ -190,6 +200,7 @@ impl Step {
             Self::Lz4 => lz::lz4_framed(source, target),
             Self::Zstd => zstd(&mut decoder.zstd, source, target),
             Self::Blosc => blosc::decode(decoder, source, target),
+            Self::Blosc2(params) => params.decode(decoder, source, target),
             Self::Bitshuffle(params) => params.decode(decoder, source, target),
         }
     }
@@ -222,42 +233,4 @@ pub(crate) fn resize(buffer: &mut Vec<u8>, size: usize) -> Decoded {
     buffer.try_reserve_exact(more).map_err(|_| Refused("no memory for a chunk"))?;
     buffer.resize(size, 0);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(id: i32, params: &[u32]) -> Filter {
-        Filter { id, name: String::new(), optional: false, params: params.to_vec() }
-    }
-
-    fn decode(filters: &[Filter], mask: u32, stored: &[u8], size: u64) -> Result<Vec<u8>, Refused> {
-        let mut target = Vec::new();
-        let pipeline = Pipeline::new(filters, size).unwrap();
-        pipeline.decode(&mut Decoder::default(), mask, stored, &mut target).map(|()| target)
-    }
-
-    #[test]
-    fn a_masked_filter_is_left_out() {
-        let filters = [filter(2, &[2]), filter(1, &[4])];
-        assert_eq!(decode(&filters, 0b11, b"abcd", 4).unwrap(), b"abcd");
-        assert_eq!(decode(&filters, 0b10, b"acbd", 4).unwrap(), b"abcd");
-        assert!(decode(&filters, 0b10, b"acb", 4).is_err());
-        assert!(decode(&filters, 0, b"abcd", 4).is_err());
-    }
-
-    #[test]
-    fn unknown_filters_and_two_compressors_are_refused() {
-        assert!(Pipeline::new(&[filter(5, &[])], 4).is_none());
-        assert!(Pipeline::new(&[filter(2, &[0])], 4).is_none());
-        assert!(decode(&[filter(1, &[]), filter(1, &[])], 0, b"abcd", 4).is_err());
-    }
-
-    #[test]
-    fn a_wrong_checksum_is_refused() {
-        let filters = [filter(3, &[])];
-        assert!(decode(&filters, 0, b"abcd\0\0\0\0", 4).is_err());
-        assert!(decode(&filters, 0, b"ab", 4).is_err());
-    }
 }

@@ -1,0 +1,319 @@
+//! Filter 5, nbit: of each number only the bits that have a meaning.
+//! Source: HDF5's own filter, `H5Znbit.c`, read for the format: numbers lie one right after the other,
+//! most significant bit first; what is no number, and no table or array of numbers, is stored byte by
+//! byte among them.
+
+use super::unpack::{Word, each, swap};
+use super::{Refused, same_size};
+
+const DAMAGED: Refused = Refused("nbit: damaged data");
+
+/// Numbers and other parts of an element: more are left to HDF5.
+const MOST_PARTS: usize = 4096;
+/// How deep tables and arrays may nest.
+const MOST_DEEP: usize = 32;
+
+/// What stands for the kinds of types among the parameters.
+const NUMBER: u32 = 1;
+const ARRAY: u32 = 2;
+const TABLE: u32 = 3;
+const OTHER: u32 = 4;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Params {
+    /// Every bit has a meaning: the filter did nothing.
+    Plain,
+    Packed {
+        count: usize,
+        /// Bytes of an element.
+        size: usize,
+        /// What is stored of an element, in this order.
+        parts: Vec<Part>,
+    },
+}
+
+/// A part of an element, and its first byte there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Number(usize, Number),
+    Bytes(usize, usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Number {
+    /// Bytes, at most 16.
+    size: usize,
+    big_endian: bool,
+    /// Bits that are stored, at least 1.
+    bits: usize,
+    /// Bits below these.
+    below: usize,
+}
+
+impl Part {
+    fn bits(&self) -> usize {
+        match self {
+            Self::Number(_, number) => number.bits,
+            Self::Bytes(_, count) => count.saturating_mul(8),
+        }
+    }
+}
+
+impl Params {
+    /// From the filter's parameters: how many they are, whether it does nothing, the count of elements,
+    /// and their type.
+    pub(super) fn new(params: &[u32]) -> Option<Self> {
+        let &[told, plain, count, ref kind @ ..] = params else { return None };
+        if usize::try_from(told).ok()? != params.len() {
+            return None;
+        }
+        if plain != 0 {
+            return Some(Self::Plain);
+        }
+        let mut reader = Reader { rest: kind, parts: Vec::new(), deep: 0 };
+        let size = reader.kind(0)?;
+        let is_whole = reader.rest.is_empty() && kind.first() != Some(&OTHER);
+        let count = usize::try_from(count).ok()?;
+        is_whole.then_some(Self::Packed { count, size, parts: reader.parts })
+    }
+
+    /// The most bytes that the filter makes of a chunk of `bytes`; `None` if it is not made for that.
+    pub(super) fn most(&self, bytes: usize) -> Option<usize> {
+        match self {
+            Self::Plain => Some(bytes),
+            Self::Packed { count, size, .. } => {
+                let fits = count.checked_mul(*size) == Some(bytes);
+                // One byte more than the bits need, always.
+                if fits { Some(self.code_bits()? / 8 + 1) } else { None }
+            }
+        }
+    }
+
+    fn code_bits(&self) -> Option<usize> {
+        let Self::Packed { count, parts, .. } = self else { return None };
+        parts
+            .iter()
+            .try_fold(0, |all: usize, part| all.checked_add(part.bits()))?
+            .checked_mul(*count)
+    }
+
+    pub(super) fn decode(&self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+        let Self::Packed { size, parts, .. } = self else {
+            return same_size(source, target).map(|()| target.copy_from_slice(source));
+        };
+        let most = self.most(target.len()).ok_or(DAMAGED)?;
+        let needed = self.code_bits().ok_or(DAMAGED)?.div_ceil(8);
+        let code = source.get(..needed).filter(|_| source.len() <= most).ok_or(DAMAGED)?;
+        match (&parts[..], size) {
+            ([Part::Number(0, number)], 1) => number.all::<u8>(code, target),
+            ([Part::Number(0, number)], 2) => number.all::<u16>(code, target),
+            ([Part::Number(0, number)], 4) => number.all::<u32>(code, target),
+            ([Part::Number(0, number)], 8) => number.all::<u64>(code, target),
+            (parts, &size) => elements(parts, size, code, target),
+        }
+        Ok(())
+    }
+}
+
+impl Number {
+    /// Elements that are nothing but such numbers.
+    fn all<W: Word>(self, code: &[u8], target: &mut [u8]) {
+        each(code, self.bits, target, |value: W| value.up(self.below));
+        if self.big_endian {
+            swap(self.size, target);
+        }
+    }
+}
+
+fn elements(parts: &[Part], size: usize, code: &[u8], target: &mut [u8]) {
+    let mut at = 0;
+    for element in target.chunks_exact_mut(size) {
+        element.fill(0);
+        for part in parts {
+            match part {
+                Part::Number(first, number) => {
+                    let high = number.bits.saturating_sub(64);
+                    let value = u128::from(bits(code, at, high)) << 64
+                        | u128::from(bits(code, at + high, number.bits - high));
+                    let (value, target) = (value << number.below, &mut element[*first..]);
+                    let target = &mut target[..number.size];
+                    if number.big_endian {
+                        target.copy_from_slice(&value.to_be_bytes()[16 - number.size..]);
+                    } else {
+                        target.copy_from_slice(&value.to_le_bytes()[..number.size]);
+                    }
+                }
+                Part::Bytes(first, count) => {
+                    for (byte, value) in element[*first..*first + *count].iter_mut().enumerate() {
+                        let [.., low] = bits(code, at + byte * 8, 8).to_be_bytes();
+                        *value = low;
+                    }
+                }
+            }
+            at += part.bits();
+        }
+    }
+}
+
+/// The `count` bits, 64 at the most, from bit `at` on.
+fn bits(code: &[u8], at: usize, count: usize) -> u64 {
+    let mut bytes = [0; 16];
+    let there = code.get(at / 8..).unwrap_or_default();
+    let there = &there[..there.len().min(9)];
+    bytes[..there.len()].copy_from_slice(there);
+    let from = u128::from_be_bytes(bytes) << (at % 8);
+    // In two steps: none at all is no shift by all of them.
+    u64::try_from(from >> 1 >> (127 - count)).unwrap_or(0)
+}
+
+/// Reads the description of a type.
+struct Reader<'a> {
+    rest: &'a [u32],
+    parts: Vec<Part>,
+    deep: usize,
+}
+
+impl Reader<'_> {
+    fn number(&mut self) -> Option<usize> {
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        usize::try_from(first).ok()
+    }
+
+    /// A type whose first byte is at `first`; tells its size.
+    fn kind(&mut self, first: usize) -> Option<usize> {
+        let kind = u32::try_from(self.number()?).ok()?;
+        let size = self.number().filter(|&size| size > 0)?;
+        self.deep += 1;
+        if self.deep > MOST_DEEP || self.parts.len() > MOST_PARTS {
+            return None;
+        }
+        match kind {
+            NUMBER => self.atomic(first, size)?,
+            ARRAY => self.array(first, size)?,
+            TABLE => self.table(first, size)?,
+            OTHER => self.parts.push(Part::Bytes(first, size)),
+            _ => return None,
+        }
+        self.deep -= 1;
+        Some(size)
+    }
+
+    fn atomic(&mut self, first: usize, size: usize) -> Option<()> {
+        let (order, bits, below) = (self.number()?, self.number()?, self.number()?);
+        let fits = bits > 0 && size <= 16 && bits.checked_add(below)? <= size * 8;
+        if !fits || order > 1 {
+            return None;
+        }
+        self.parts.push(Part::Number(first, Number { size, big_endian: order == 1, bits, below }));
+        Some(())
+    }
+
+    /// The same type again and again; of bytes only the array's size counts.
+    fn array(&mut self, first: usize, size: usize) -> Option<()> {
+        if self.rest.first() == Some(&OTHER) {
+            self.rest = self.rest.get(2..)?;
+            self.parts.push(Part::Bytes(first, size));
+            return Some(());
+        }
+        let described = self.rest;
+        let one = self.kind(first)?;
+        if !size.is_multiple_of(one) {
+            return None;
+        }
+        for place in (first..first.checked_add(size)?).step_by(one).skip(1) {
+            self.rest = described;
+            self.kind(place)?;
+        }
+        Some(())
+    }
+
+    /// How many fields, then the place and type of each: none beyond the table, all within its size.
+    fn table(&mut self, first: usize, size: usize) -> Option<()> {
+        let mut used = 0_usize;
+        // One without fields would make an array of such endless work.
+        for _ in 0..self.number().filter(|&fields| fields > 0)? {
+            let offset = self.number()?;
+            let field = self.kind(first.checked_add(offset)?)?;
+            used = used.checked_add(field)?;
+            if used > size || offset.checked_add(field)? > size {
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(count: u32, kind: &[u32]) -> Vec<u32> {
+        let told = u32::try_from(kind.len() + 3).unwrap();
+        [told, 0, count].iter().chain(kind).copied().collect()
+    }
+
+    fn decode(params: &[u32], code: &[u8], bytes: usize) -> Option<Vec<u8>> {
+        let mut target = vec![0xee; bytes];
+        Params::new(params)?.decode(code, &mut target).ok().map(|()| target)
+    }
+
+    #[test]
+    fn numbers_stand_where_they_were() {
+        let twelve = |order| params(2, &[NUMBER, 2, order, 12, 3]);
+        let code = [0xab, 0xcd, 0xef, 0];
+        let plain = [0xabc_u16 << 3, 0xdef << 3];
+        assert_eq!(decode(&twelve(0), &code, 4).unwrap(), plain.map(u16::to_le_bytes).concat());
+        assert_eq!(decode(&twelve(1), &code, 4).unwrap(), plain.map(u16::to_be_bytes).concat());
+        assert!(decode(&twelve(0), &code[..2], 4).is_none());
+        assert!(decode(&twelve(0), &code, 6).is_none());
+        assert!(decode(&twelve(0), &[0; 5], 4).is_none());
+    }
+
+    #[test]
+    fn tables_and_arrays_are_read_field_by_field() {
+        // A byte of text, an array of two numbers of 4 bits, and one of 68 bits at the end.
+        let kind = [
+            &[TABLE, 20, 3, 0, OTHER, 1, 1, ARRAY, 2][..],
+            &[NUMBER, 1, 0, 4, 2, 4, NUMBER, 16, 1, 68, 0],
+        ];
+        let code = [b'x', 0x5f, 1, 2, 3, 4, 5, 6, 7, 8, 0x90];
+        let found = decode(&params(1, &kind.concat()), &code, 20).unwrap();
+        assert_eq!(found[..4], [b'x', 5 << 2, 15 << 2, 0]);
+        assert_eq!(found[4..], 0x0_1020_3040_5060_7089_u128.to_be_bytes());
+    }
+
+    #[test]
+    fn nothing_to_do_is_a_copy() {
+        assert_eq!(decode(&[3, 1, 7], b"abc", 3).unwrap(), b"abc");
+        assert!(decode(&[3, 1, 7], b"abc", 4).is_none());
+    }
+
+    #[test]
+    fn descriptions_that_are_odd_are_refused() {
+        for bad in [
+            &[NUMBER, 2, 0, 12][..],
+            &[NUMBER, 2, 0, 12, 5],
+            &[NUMBER, 2, 2, 12, 0],
+            &[NUMBER, 2, 0, 0, 0],
+            &[NUMBER, 0, 0, 0, 0],
+            &[NUMBER, 17, 0, 9, 0],
+            &[NUMBER, 2, 0, u32::MAX, 9],
+            &[NUMBER, 2, 0, 12, 0, 7],
+            &[ARRAY, 3, NUMBER, 2, 0, 12, 0],
+            &[ARRAY, u32::MAX, NUMBER, 1, 0, 1, 0],
+            &[TABLE, 4, 1, 3, NUMBER, 2, 0, 12, 0],
+            &[TABLE, 3, 2, 0, NUMBER, 2, 0, 9, 0, 1, NUMBER, 2, 0, 9, 0],
+            &[TABLE, 4, u32::MAX, 0, NUMBER, 1, 0, 8, 0],
+            &[ARRAY, u32::MAX, TABLE, 1, 0],
+            &[OTHER, 4],
+            &[5, 4],
+        ] {
+            assert!(Params::new(&params(2, bad)).is_none(), "{bad:?}");
+        }
+        let mut deep = [ARRAY, 1].repeat(40);
+        deep.extend([NUMBER, 1, 0, 4, 0]);
+        assert!(Params::new(&params(2, &deep)).is_none());
+        assert!(Params::new(&[9, 0, 2, NUMBER, 2, 0, 12, 0]).is_none());
+    }
+}

@@ -1,0 +1,193 @@
+//! A dataset's filters, one after the other: which of them a chunk went through, and how large it was
+//! between them.
+
+use super::{Decoded, Decoder, Known, Refused, Size, Step, Widen, resize, step};
+use crate::h5::Filter;
+
+/// A stored chunk may be larger than a decoded one by no more than this and a half.
+const SLACK: u64 = 64 << 10;
+/// Unless it is an array in blocks on each axis: those at the ends are whole too. With the smallest
+/// blocks on eight axes it is ten times as large.
+const PADDED: u64 = 10;
+
+/// A dataset's filters, in the order of writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pipeline {
+    steps: Vec<Step>,
+    chunk_bytes: usize,
+    /// What becomes of the elements at last.
+    widen: Option<Widen>,
+}
+
+/// Whether filters can be undone here, one after the other.
+pub(in crate::h5) fn is_known(filters: &[Filter]) -> bool {
+    steps(filters).is_some()
+}
+
+/// The steps of filters; `None` if one is not known here, or cannot follow those before it.
+fn steps(filters: &[Filter]) -> Option<Vec<Step>> {
+    let steps = filters.iter().map(step).collect::<Option<Vec<_>>>()?;
+    let mut known = Known::Size;
+    for step in &steps {
+        known = step.known_after(known)?;
+    }
+    // The library's mask has 32 bits.
+    (steps.len() <= 32).then_some(steps)
+}
+
+impl Pipeline {
+    /// A pipeline for chunks of `chunk_bytes`; `None` if it cannot be undone here.
+    pub(in crate::h5) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
+        let steps = steps(filters)?;
+        Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()?, widen: None })
+    }
+
+    /// The same for integers that are to be converted, too.
+    pub(in crate::h5) fn widening(self, widen: Option<Widen>) -> Self {
+        Self { widen, ..self }
+    }
+
+    /// Bytes of a decoded chunk.
+    pub(crate) fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
+    /// The most bytes of a stored chunk.
+    pub(crate) fn most_stored(&self) -> u64 {
+        let plain = self.chunk_bytes as u64;
+        let padded = self.steps.iter().any(|step| matches!(step, Step::Blosc2(_)));
+        let most = if padded { plain.saturating_mul(PADDED) } else { plain };
+        most.saturating_mul(3) / 2 + SLACK
+    }
+
+    /// Whether a chunk with this mask is stored as it is read.
+    pub(crate) fn is_plain(&self, mask: u32) -> bool {
+        self.widen.is_none() && self.applied(mask).next().is_none()
+    }
+
+    fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = &Step> {
+        let used = move |place: usize| mask.checked_shr(u32::try_from(place).unwrap_or(32));
+        let steps = self.steps.iter().enumerate();
+        steps.filter(move |(place, _)| used(*place).is_some_and(|bits| bits & 1 == 0)).map(|s| s.1)
+    }
+
+    /// What is known of the bytes that each step was given when the chunk was written.
+    fn sizes(&self, mask: u32) -> Vec<Size> {
+        let mut size = Size::Exactly(self.chunk_bytes);
+        let given = |step: &Step| {
+            let after = step.size_after(size);
+            std::mem::replace(&mut size, after)
+        };
+        self.applied(mask).map(given).collect()
+    }
+
+    /// Decodes `stored` into `target`, which has the size of a chunk.
+    pub(crate) fn decode(
+        &self,
+        decoder: &mut Decoder,
+        mask: u32,
+        stored: &[u8],
+        target: &mut Vec<u8>,
+    ) -> Decoded {
+        let mut spare = std::mem::take(&mut decoder.scratch);
+        let mut first = true;
+        let mut steps = self.applied(mask).rev().zip(self.sizes(mask).into_iter().rev());
+        let result = steps.try_for_each(|(step, size)| {
+            let source = if first { stored } else { &target[..] };
+            match size {
+                Size::Exactly(size) => {
+                    resize(&mut spare, size)?;
+                    step.undo(decoder, source, &mut spare)?;
+                }
+                Size::AtMost(most) => step.undo_some(decoder, source, most, &mut spare)?,
+            }
+            std::mem::swap(target, &mut spare);
+            first = false;
+            Ok(())
+        });
+        decoder.scratch = spare;
+        result?;
+        if first {
+            target.clear();
+            target.extend_from_slice(stored);
+        }
+        if target.len() != self.chunk_bytes {
+            return Err(Refused("a chunk of another size than its dataset says"));
+        }
+        if let Some(widen) = self.widen {
+            widen.apply(target);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(id: i32, params: &[u32]) -> Filter {
+        Filter { id, name: String::new(), optional: false, params: params.to_vec() }
+    }
+
+    fn decode(filters: &[Filter], mask: u32, stored: &[u8], size: u64) -> Result<Vec<u8>, Refused> {
+        let mut target = Vec::new();
+        let pipeline = Pipeline::new(filters, size).unwrap();
+        pipeline.decode(&mut Decoder::default(), mask, stored, &mut target).map(|()| target)
+    }
+
+    #[test]
+    fn a_masked_filter_is_left_out() {
+        let filters = [filter(2, &[2]), filter(1, &[4])];
+        assert_eq!(decode(&filters, 0b11, b"abcd", 4).unwrap(), b"abcd");
+        assert_eq!(decode(&filters, 0b10, b"acbd", 4).unwrap(), b"abcd");
+        assert!(decode(&filters, 0b10, b"acb", 4).is_err());
+        assert!(decode(&filters, 0, b"abcd", 4).is_err());
+    }
+
+    #[test]
+    fn unknown_filters_and_two_compressors_are_refused() {
+        assert!(Pipeline::new(&[filter(5, &[])], 4).is_none());
+        assert!(Pipeline::new(&[filter(7, &[])], 4).is_none());
+        assert!(Pipeline::new(&[filter(2, &[0])], 4).is_none());
+        assert!(Pipeline::new(&[filter(1, &[]), filter(1, &[])], 4).is_none());
+        assert!(Pipeline::new(&[filter(5, &[3, 1, 4]), filter(32004, &[])], 4).is_none());
+        assert!(
+            Pipeline::new(&[filter(5, &[3, 1, 4]), filter(1, &[]), filter(3, &[])], 4).is_some()
+        );
+        assert!(Pipeline::new(&[filter(1, &[]), filter(5, &[3, 1, 4])], 4).is_none());
+    }
+
+    #[test]
+    fn what_has_no_certain_size_is_as_large_as_it_is() {
+        // Four bits for each of two numbers above 7, compressed.
+        let scaled = [&[4, 0, 0, 0, 8, 7][..], &[0; 15], &[0x12, 0]].concat();
+        let mut params = [2, 0, 2, 0, 1, 0, 0, 0].to_vec();
+        params.resize(20, 0);
+        let mut engine = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut code = vec![0; 100];
+        let size = engine.zlib_compress(&scaled, &mut code).unwrap();
+        code.truncate(size);
+        let filters = [filter(6, &params), filter(1, &[])];
+        assert_eq!(decode(&filters, 0, &code, 2).unwrap(), [8, 9]);
+        assert_eq!(decode(&filters, 2, &scaled, 2).unwrap(), [8, 9]);
+        assert_eq!(decode(&filters, 1, &code[..0], 2), Err(Refused("deflate: damaged data")));
+        assert!(decode(&filters, 0, &code, 4).is_err());
+        assert!(decode(&filters, 0, &code[..size - 1], 2).is_err());
+        // A checksum of what was compressed: four bytes less than there are.
+        let sum = [&code[..], &checksum_of(&code)].concat();
+        let filters = [filter(6, &params), filter(1, &[]), filter(3, &[])];
+        assert_eq!(decode(&filters, 0, &sum, 2).unwrap(), [8, 9]);
+        assert!(decode(&filters, 0, &sum[..3], 2).is_err());
+    }
+
+    fn checksum_of(data: &[u8]) -> [u8; 4] {
+        crate::h5::codec::checksum::sum(data).to_le_bytes()
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_refused() {
+        let filters = [filter(3, &[])];
+        assert!(decode(&filters, 0, b"abcd\0\0\0\0", 4).is_err());
+        assert!(decode(&filters, 0, b"ab", 4).is_err());
+    }
+}
