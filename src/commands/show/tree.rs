@@ -66,7 +66,11 @@ impl Printer<'_> {
         if let Some(created) = &project.created {
             line(
                 "loaded",
-                &format!("{created} ({} ago)", text::age(project.age_seconds.unwrap_or(0))),
+                &format!(
+                    "{} ({} ago)",
+                    text::time(created),
+                    text::age(project.age_seconds.unwrap_or(0))
+                ),
             );
         }
         for source in &project.sources {
