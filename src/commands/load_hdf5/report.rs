@@ -46,6 +46,10 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     for warning in std::mem::take(&mut progress.warnings) {
         output.note(warning);
     }
+    for option in &planned.unmatched {
+        let message = format!("{option} matches nothing; --dry-run without it lists what there is");
+        output.warn(Warning::new("unmatched", message));
+    }
     output.body.array_count = planned.arrays.len() as u64;
     output.body.size_bytes = planned.bytes();
     output.body.needed_bytes = planned.need().bytes;
