@@ -23,11 +23,12 @@ use crate::{Error, Kind, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm export imagenet -o imagenet.h5               the whole project, as it was loaded
+  cute-shm export imagenet -o imagenet.h5               the whole, as it was
   cute-shm export imagenet /train/images -o images.npy  one array
   cute-shm export imagenet --gzip 4 -o small.h5         compressed
   cute-shm export imagenet -o - --format npz | ssh host 'cat > imagenet.npz'
-  cute-shm export results --lock results.lock -o results.h5   while a writer updates it")]
+  cute-shm export results --lock results.lock -o results.h5
+                                                        while it is written to")]
 pub struct Args {
     /// The project
     pub project: OsString,
