@@ -191,15 +191,16 @@ fn judge(place: &Place, name: &ProjectName) -> Result<Project> {
 /// Fails, with the state and what to do, for a project whose arrays cannot be read.
 pub(super) fn readable(project: &Project) -> Result<()> {
     let name = project.name().to_text();
+    let word = text::word(&name);
     let (kind, hint) = match project.state {
         State::Live | State::Detached | State::Broken => return Ok(()),
-        State::Loading => (Kind::Busy, format!("'cute-shm wait {name}' returns when it is live")),
+        State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
         State::Removing => (Kind::Busy, "somebody is removing it".to_owned()),
         State::Foreign => (Kind::Permission, format!("it belongs to user {}", project.uid)),
         State::Elsewhere => {
             (Kind::NotFound, "its segments are where it was loaded: look there".to_owned())
         }
-        State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {name}' removes it")),
+        State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {word}' removes it")),
         State::Abandoned | State::Stale => {
             (Kind::NotFound, "'cute-shm gc' reaps it; load it again".to_owned())
         }
