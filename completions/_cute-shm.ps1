@@ -42,26 +42,27 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Say what makes shared memory fail on this node, and what to do')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the man page, or write all man pages into a directory')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print help of the program, or of one command')
             break
         }
         'cute-shm;load-hdf5' {
             [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Return when it is loaded; a keeper in the background removes it when this process ends')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait so long for another process at work on the project [default: 2; with --ensure: as long as it takes]')
+            [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Keep the segments of a replaced project for this long, for readers that are just attaching')
             [CompletionResult]::new('--include', '--include', [CompletionResultType]::ParameterName, 'Only datasets whose path matches this glob (repeatable): ''/train/**'', ''images''')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'No datasets whose path matches this glob (repeatable)')
             [CompletionResult]::new('--rows', '--rows', [CompletionResultType]::ParameterName, 'Only these rows of each array (first axis), cut as a slice is; scalars are loaded whole')
             [CompletionResult]::new('--shard', '--shard', [CompletionResultType]::ParameterName, 'Only share I of N of each array''s rows, I from 0; auto: this node of SLURM_NNODES')
-            [CompletionResult]::new('--as-user', '--as-user', [CompletionResultType]::ParameterName, 'As root: become this user before anything is opened; the project is the user''s')
-            [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Permissions of the segments and the metadata, in octal')
-            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Give the segments and the metadata to this group (name or number)')
-            [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Keep the segments of a replaced project for this long, for readers that are just attaching')
-            [CompletionResult]::new('--ready-fd', '--ready-fd', [CompletionResultType]::ParameterName, 'Write a line to this descriptor when the project is ready, and close it')
-            [CompletionResult]::new('--json-to', '--json-to', [CompletionResultType]::ParameterName, 'With a command: where the JSON object goes (standard output is the command''s)')
             [CompletionResult]::new('--byte-order', '--byte-order', [CompletionResultType]::ParameterName, 'Turn numbers into the machine''s byte order: torch and others refuse `>f4`')
             [CompletionResult]::new('--dtype', '--dtype', [CompletionResultType]::ParameterName, 'Convert arrays whose path matches, as numpy''s astype does (repeatable): ''/images/*=float32''')
+            [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Permissions of the segments and the metadata, in octal')
+            [CompletionResult]::new('--group', '--group', [CompletionResultType]::ParameterName, 'Give the segments and the metadata to this group (name or number)')
+            [CompletionResult]::new('--as-user', '--as-user', [CompletionResultType]::ParameterName, 'As root: become this user before anything is opened; the project is the user''s')
             [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'Threads that read and decode [default: the processors this process may use]')
             [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'Threads that read and decode [default: the processors this process may use]')
-            [CompletionResult]::new('--numa', '--numa', [CompletionResultType]::ParameterName, 'Take memory from all NUMA nodes in turn (interleave), from the reader''s (local), or from NODES (0,2-3)')
+            [CompletionResult]::new('--numa', '--numa', [CompletionResultType]::ParameterName, 'NUMA nodes to take memory from: interleave (all in turn), local (the reader''s), or a list (0,2-3)')
+            [CompletionResult]::new('--json-to', '--json-to', [CompletionResultType]::ParameterName, 'With a command: where the JSON object goes (standard output is the command''s)')
+            [CompletionResult]::new('--ready-fd', '--ready-fd', [CompletionResultType]::ParameterName, 'Write a line to this descriptor when the project is ready, and close it')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Return when it is loaded; the project stays until it is unlinked, or the node reboots')
@@ -234,6 +235,20 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             break
         }
         'cute-shm;man' {
+            [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more on standard error; twice: every segment created, attached and removed, with times')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more on standard error; twice: every segment created, attached and removed, with times')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'cute-shm;help' {
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')

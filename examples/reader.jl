@@ -1,4 +1,4 @@
-# Attaches the arrays of a project from Julia, read-only: docs/format.md with the standard library alone.
+# Attaches the arrays of a project from Julia 1.6 or newer, read-only: docs/format.md with the standard library alone.
 #
 #   julia reader.jl /tmp/cute-shm/cute-shm.weather.toml
 #
@@ -40,7 +40,7 @@ swap(x::Real) = bswap(x)
 function attach(entry; shm = get(ENV, "CUTE_SHM_DIR", "/dev/shm"))
     type, swapped = element(entry["dtype"])
     dims = Tuple(reverse(Int.(entry["shape"])))
-    count = prod(dims; init = 1)
+    count = prod(dims)
     count == 0 && return Array{type}(undef, dims)
     file = joinpath(shm, entry["shm_name"])
     # Beyond the end of a file that is too short lies a bus error: look before.
@@ -64,7 +64,8 @@ function main(metadata)
         array = attach(entry)
         shape = join(entry["shape"], ", ")
         if eltype(array) <: Number
-            println("$path $(entry["dtype"]) ($shape) sum $(real(sum(ComplexF64, array; init = 0)))")
+            total = isempty(array) ? 0.0 : real(sum(ComplexF64, array))
+            println("$path $(entry["dtype"]) ($shape) sum $total")
         else
             first = isempty(array) ? "" : text(array[1])
             println("$path $(entry["dtype"]) ($shape) first $(repr(first))")

@@ -1,8 +1,10 @@
 //! The command line's definition: global options and the list of subcommands. No I/O happens here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 
@@ -17,7 +19,8 @@ use crate::commands;
     max_term_width = 100,
     propagate_version = true,
     disable_help_subcommand = true,
-    after_long_help = EXIT_CODES
+    after_help = MORE,
+    after_long_help = after_help()
 )]
 pub struct Cli {
     /// Options of every command.
@@ -84,11 +87,59 @@ pub enum Command {
     Completions(commands::completions::Args),
     /// Print the man page, or write all man pages into a directory
     Man(commands::man::Args),
+    /// Print help of the program, or of one command
+    Help(commands::help::Args),
 }
 
-/// The table of exit codes, for help and man pages.
+/// The program's examples, for help and the man page.
+pub const EXAMPLES: &str = "\
+Examples:
+  cute-shm load-hdf5 imagenet train.h5 --persistent   load a file, to stay
+  cute-shm list                                       see what is there
+  cute-shm show imagenet /train/images                look at an array
+  cute-shm unlink imagenet                            remove it
+  cute-shm --json list                                for scripts
+  cute-shm gc                                         reap what is dead";
+
+/// The table of exit codes, for help and the man pages.
 pub const EXIT_CODES: &str = "\
-Exit codes: 0 done, also nothing to do; 1 unexpected or I/O; 2 usage; 3 not found; 4 exists; \
-5 not enough memory; 6 permission or unsafe directory; 7 busy or waited too long; 8 input corrupt; \
-9 unsupported, with --strict; 10 some of several failed; 11 findings, only with --check; \
-128+n ended by signal n.";
+Exit codes:
+  0      done, also when there was nothing to do
+  1      unexpected, or I/O
+  2      usage
+  3      not found
+  4      exists
+  5      not enough memory
+  6      permission, or an unsafe directory
+  7      busy, or waited too long
+  8      the input is corrupt
+  9      unsupported, with --strict
+  10     some of several failed
+  11     findings, only with --check
+  128+n  ended by signal n";
+
+/// How to go on from the program's help.
+const MORE: &str = "'cute-shm help COMMAND' tells all of one command, with examples.";
+
+fn after_help() -> String {
+    [EXAMPLES, EXIT_CODES, MORE].join("\n\n")
+}
+
+/// What is wrong with a word like `-persistent`, which is a long option with one dash: the error that says so.
+pub fn single_dash(args: &[OsString]) -> Option<clap::Error> {
+    let words: Vec<&str> = args.iter().skip(1).map_while(|arg| arg.to_str()).collect();
+    let mut program = Cli::command();
+    program.build();
+    let found = words.iter().find_map(|word| program.find_subcommand(word));
+    let command = found.unwrap_or(&program);
+    let is_long = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
+    let ours = words.iter().take_while(|word| **word != "--");
+    let mut names = ours.filter_map(|word| word.strip_prefix('-')?.split('=').next());
+    let name = names.find(|name| name.len() > 1 && is_long(name))?;
+    let mut error = clap::Error::new(ErrorKind::UnknownArgument).with_cmd(command);
+    error.insert(ContextKind::InvalidArg, ContextValue::String(format!("-{name}")));
+    error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{name}")));
+    let usage = command.clone().render_usage();
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    Some(error)
+}

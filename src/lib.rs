@@ -67,8 +67,8 @@ pub use shm::state::State;
 
 use cli::{Cli, Command};
 use commands::{
-    completions, doctor as doctor_command, export as export_command, gc, list, load_hdf5, man,
-    show, unlink, wait,
+    completions, doctor as doctor_command, export as export_command, gc, help, list, load_hdf5,
+    man, show, unlink, wait,
 };
 use context::Context;
 use output::{Output, json};
@@ -85,7 +85,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     match Cli::try_parse_from(&args) {
         Ok(cli) => ExitCode::from(dispatch(&cli)),
-        Err(error) => ExitCode::from(refuse(&error, &args)),
+        Err(error) => {
+            let error = cli::single_dash(&args).unwrap_or(error);
+            ExitCode::from(refuse(&error, &args))
+        }
     }
 }
 
@@ -112,6 +115,7 @@ fn dispatch(cli: &Cli) -> u8 {
         Command::Doctor(args) => command!("doctor", doctor_command, doctor_command::Body, args),
         Command::Completions(args) => command!("completions", completions, commands::Nothing, args),
         Command::Man(args) => command!("man", man, commands::Nothing, args),
+        Command::Help(args) => command!("help", help, commands::Nothing, args),
     }
 }
 

@@ -11,9 +11,9 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm completions bash > ~/.local/share/bash-completion/completions/cute-shm
-  cute-shm completions zsh > ~/.zfunc/_cute-shm
-  cute-shm completions fish > ~/.config/fish/completions/cute-shm.fish")]
+  cute-shm completions bash >~/.local/share/bash-completion/completions/cute-shm
+  cute-shm completions zsh >~/.zfunc/_cute-shm
+  cute-shm completions fish >~/.config/fish/completions/cute-shm.fish")]
 pub struct Args {
     /// The shell
     pub shell: Shell,

@@ -12,8 +12,8 @@ use crate::{Error, Kind, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm doctor                  every check, one line each
-  cute-shm doctor --check --quiet  in a node health check: exit 11 when something is wrong
+  cute-shm doctor                  every check
+  cute-shm doctor --check --quiet  for a health check: exit 11 on trouble
   cute-shm doctor --json | jq -r '.checks[] | select(.level != \"ok\") | .message'")]
 pub struct Args {
     /// Exit 11 when there is a warning or a problem
@@ -52,7 +52,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     }));
     checks.push(doctor::leftovers(&left));
     for check in &checks {
-        output.line(&line(check, output.context.colour));
+        output.line(&line(check, output.context.colour, output.context.width));
     }
     let wrong = checks.iter().filter(|check| check.level >= Level::Warning).count();
     output.body = Body { host: crate::shm::host::Host::this().name, checks };
@@ -91,7 +91,11 @@ fn odd(place: &Place) -> Option<Check> {
     ))
 }
 
-fn line(check: &Check, colour: bool) -> String {
+/// Columns before what a check found.
+const MARGIN: usize = 23;
+
+/// A check: one line in a pipe, on a terminal as many as it takes, with the advice on lines of its own.
+fn line(check: &Check, colour: bool, width: Option<usize>) -> String {
     let style = match check.level {
         Level::Ok => GREEN,
         Level::Note => DIM,
@@ -99,6 +103,38 @@ fn line(check: &Check, colour: bool) -> String {
         Level::Problem => RED,
     };
     let word = paint(&format!("{:8}", check.level.word()), style, colour);
-    let advice = check.hint.as_ref().map_or_else(String::new, |hint| format!(". To do: {hint}"));
-    format!("{word} {:13} {}{advice}", check.name, text::shown(&check.message, true))
+    let message = text::shown(&check.message, true);
+    let Some(width) = width else {
+        let advice =
+            check.hint.as_ref().map_or_else(String::new, |hint| format!(". To do: {hint}"));
+        return format!("{word} {:13} {message}{advice}", check.name);
+    };
+    let room = width.saturating_sub(MARGIN).max(20);
+    let mut lines = text::wrapped(&message, room);
+    if let Some(hint) = &check.hint {
+        lines.extend(text::wrapped(&format!("To do: {}", text::shown(hint, true)), room));
+    }
+    format!("{word} {:13} {}", check.name, lines.join(&format!("\n{:MARGIN$}", "")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_lines_that_fit_and_a_pipe_gets_one() {
+        let check = Check::new("shm_size", Level::Problem, "64 MiB: what containers get")
+            .with_hint("start it with --shm-size=16g");
+        assert_eq!(
+            line(&check, false, None),
+            "problem  shm_size      64 MiB: what containers get. To do: start it with --shm-size=16g"
+        );
+        assert_eq!(
+            line(&check, false, Some(44)),
+            "problem  shm_size      64 MiB: what
+                       containers get
+                       To do: start it with
+                       --shm-size=16g"
+        );
+    }
 }

@@ -23,11 +23,12 @@ use crate::{Error, Kind, Result};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm export imagenet -o imagenet.h5               the whole project, as it was loaded
+  cute-shm export imagenet -o imagenet.h5               the whole, as it was
   cute-shm export imagenet /train/images -o images.npy  one array
   cute-shm export imagenet --gzip 4 -o small.h5         compressed
   cute-shm export imagenet -o - --format npz | ssh host 'cat > imagenet.npz'
-  cute-shm export results --lock results.lock -o results.h5   while a writer updates it")]
+  cute-shm export results --lock results.lock -o results.h5
+                                                        while it is written to")]
 pub struct Args {
     /// The project
     pub project: OsString,
@@ -190,15 +191,16 @@ fn judge(place: &Place, name: &ProjectName) -> Result<Project> {
 /// Fails, with the state and what to do, for a project whose arrays cannot be read.
 pub(super) fn readable(project: &Project) -> Result<()> {
     let name = project.name().to_text();
+    let word = text::word(&name);
     let (kind, hint) = match project.state {
         State::Live | State::Detached | State::Broken => return Ok(()),
-        State::Loading => (Kind::Busy, format!("'cute-shm wait {name}' returns when it is live")),
+        State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
         State::Removing => (Kind::Busy, "somebody is removing it".to_owned()),
         State::Foreign => (Kind::Permission, format!("it belongs to user {}", project.uid)),
         State::Elsewhere => {
             (Kind::NotFound, "its segments are where it was loaded: look there".to_owned())
         }
-        State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {name}' removes it")),
+        State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {word}' removes it")),
         State::Abandoned | State::Stale => {
             (Kind::NotFound, "'cute-shm gc' reaps it; load it again".to_owned())
         }

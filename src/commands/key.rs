@@ -1,5 +1,6 @@
 //! Array keys on the command line: `/group/name`, or Python's `group.name` where that is unambiguous.
 
+use crate::output::text;
 use crate::shm::metadata::{Group, Node};
 use crate::shm::state::Project;
 use crate::{Error, Kind, Result};
@@ -47,7 +48,7 @@ fn among(project: &str, root: &Group, key: &str) -> Result<String> {
             Err(Error::new(Kind::NotFound, message).about(key).with_hint(
                 match paths.iter().find(|path| path.ends_with(&slashed)) {
                     Some(path) => format!("there is '{path}'"),
-                    None => format!("'cute-shm show {project}' lists its arrays"),
+                    None => format!("'cute-shm show {}' lists its arrays", text::word(project)),
                 },
             ))
         }

@@ -1,10 +1,11 @@
 //! `list`: the projects of this node.
 
+use anstyle::Style;
 use serde::Serialize;
 
 use super::{describe, open};
 use crate::output::json::{self, Warning};
-use crate::output::table::Columns;
+use crate::output::table::{Cell, Columns, Give};
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, YELLOW, paint, text};
 use crate::shm::attached::Attached;
 use crate::shm::ledger::Lifetime;
@@ -113,14 +114,19 @@ fn check(projects: &[Project]) -> Result<()> {
         .with_hint("'cute-shm gc --dry-run' shows what can be reaped"))
 }
 
-/// The state in its colour.
-pub(super) fn state_text(project: &json::Project, colour: bool) -> String {
+/// The state and its colour.
+fn state(project: &json::Project) -> (&'static str, Style) {
     let style = match project.state {
         State::Live => GREEN,
         State::Loading | State::Removing | State::Foreign | State::Elsewhere => YELLOW,
         _ => RED,
     };
-    let word = if project.changing { "live (changing)" } else { project.state.word() };
+    (if project.changing { "live (changing)" } else { project.state.word() }, style)
+}
+
+/// The state in its colour.
+pub(super) fn state_text(project: &json::Project, colour: bool) -> String {
+    let (word, style) = state(project);
     paint(word, style, colour)
 }
 
@@ -137,18 +143,19 @@ pub(super) fn lifetime_text(project: &json::Project) -> String {
 fn short_table(projects: &[json::Project], colour: bool, width: Option<usize>) -> String {
     let head =
         ["project", ">arrays", ">size", ">resident", "state", "lifetime", "attached", ">age"];
-    let mut columns = Columns::new(&head, 0);
+    let mut columns = Columns::new(&head, &[(0, Give::Middle(8))]);
     for project in projects {
         let attached = project.attached_pids.as_ref();
+        let (word, style) = state(project);
         columns.row(vec![
-            text::shown(&project.name, width.is_some()),
-            project.array_count.to_string(),
-            text::size(project.size_bytes),
-            text::size(project.resident_bytes),
-            state_text(project, colour),
-            lifetime_text(project),
-            attached.map_or_else(|| "unknown".to_owned(), |pids| pids.len().to_string()),
-            project.age_seconds.map_or_else(|| "-".to_owned(), text::age),
+            text::shown(&project.name, width.is_some()).into(),
+            project.array_count.to_string().into(),
+            text::size(project.size_bytes).into(),
+            text::size(project.resident_bytes).into(),
+            Cell::painted(word, style, colour),
+            lifetime_text(project).into(),
+            attached.map_or_else(|| "unknown".to_owned(), |pids| pids.len().to_string()).into(),
+            project.age_seconds.map_or_else(|| "-".to_owned(), text::age).into(),
         ]);
     }
     columns.render(width)
@@ -168,18 +175,21 @@ fn full(project: &json::Project, colour: bool, width: Option<usize>) -> String {
         out.push_str("  no arrays\n\n");
         return out;
     }
-    let mut columns = Columns::new(&["key", "shape", "dtype", ">size", "attributes", "segment"], 0);
+    // What tells segments of one project apart are the last ten letters.
+    let giving = [(4, Give::End(10)), (5, Give::Start(11)), (0, Give::Middle(12))];
+    let head = ["key", "shape", "dtype", ">size", "attributes", "segment"];
+    let mut columns = Columns::new(&head, &giving);
     for array in arrays {
         let attributes: Vec<&str> = array.attrs.keys().map(String::as_str).collect();
-        let attributes = text::shown(&attributes.join(", "), width.is_some());
-        let gone = paint("* missing *", RED, colour);
+        let (segment, style) =
+            if array.missing { ("* missing *", RED) } else { (array.segment.as_str(), CYAN) };
         columns.row(vec![
-            text::shown(&array.key, width.is_some()),
-            text::shape(&array.shape),
-            text::shown(&array.dtype, width.is_some()),
-            array.size_bytes.map_or_else(|| "?".to_owned(), text::size),
-            if width.is_some() { text::shorten(&attributes, 24) } else { attributes },
-            if array.missing { gone } else { paint(&array.segment, CYAN, colour) },
+            text::shown(&array.key, width.is_some()).into(),
+            text::shape(&array.shape).into(),
+            text::shown(&array.dtype, width.is_some()).into(),
+            array.size_bytes.map_or_else(|| "?".to_owned(), text::size).into(),
+            text::shown(&attributes.join(", "), width.is_some()).into(),
+            Cell::painted(segment, style, colour),
         ]);
     }
     let table = columns.render(width.map(|width| width.saturating_sub(2)));

@@ -20,7 +20,7 @@ Examples:
   cute-shm man | man -l -
   cute-shm man ~/.local/share/man/man1")]
 pub struct Args {
-    /// Write all pages into this directory
+    /// Write all pages into this directory, which is made
     #[arg(value_hint = clap::ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
 }
@@ -34,6 +34,8 @@ pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
     match &args.dir {
         None => output.print(&pages[0].1),
         Some(dir) => {
+            std::fs::create_dir_all(dir)
+                .map_err(|e| Error::io(format!("cannot make '{}'", dir.display()), e))?;
             for (name, text) in pages {
                 let path = dir.join(name);
                 std::fs::write(&path, text)

@@ -4,6 +4,7 @@ pub mod completions;
 pub mod doctor;
 pub mod export;
 pub mod gc;
+pub mod help;
 mod key;
 pub mod list;
 pub mod load_hdf5;

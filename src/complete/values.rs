@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ValueHint};
+use clap::{Arg, CommandFactory as _, ValueHint};
 
 use super::probe;
 use super::wanted::{Place as At, Wanted};
-use crate::cli::{ColorChoice, Global};
+use crate::cli::{Cli, ColorChoice, Global};
 use crate::commands::load_hdf5::named;
 use crate::context::Context;
 use crate::shm::metadata::{Group, Metadata, Node};
@@ -48,7 +48,7 @@ impl Answer {
 /// What can stand where something is wanted. A shell that `has_globs` finds HDF5 files itself.
 pub(super) fn of(wanted: &Wanted, has_globs: bool) -> Answer {
     match wanted.place {
-        At::Subcommand => Answer::Values(subcommands(wanted)),
+        At::Subcommand => Answer::Values(subcommands(wanted.command)),
         At::Option => Answer::Values(options(wanted)),
         At::Value(arg) => value(wanted, arg, has_globs),
         At::Command => Answer::Shell("command"),
@@ -60,11 +60,10 @@ fn plain(value: impl Into<String>) -> Candidate {
     Candidate { value: value.into(), about: String::new() }
 }
 
-fn subcommands(wanted: &Wanted) -> Vec<Candidate> {
+fn subcommands(command: &clap::Command) -> Vec<Candidate> {
     let about =
         |help: Option<&clap::builder::StyledStr>| help.map(ToString::to_string).unwrap_or_default();
-    wanted
-        .command
+    command
         .get_subcommands()
         .map(|found| Candidate {
             value: found.get_name().to_owned(),
@@ -101,6 +100,7 @@ fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
     }
     let found = match arg.get_id().as_str() {
         "project" | "projects" | "pattern" => projects(wanted),
+        "subcommand" => return Answer::Values(subcommands(&Cli::command())),
         "key" => keys(wanted),
         "include" | "exclude" | "dtype" if wanted.command.get_name() == "load-hdf5" => {
             Some(file_paths(wanted))

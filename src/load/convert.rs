@@ -1,4 +1,4 @@
-//! `--byte-order native` and `--dtype PATTERN=float32`: conversions of values on their way into memory.
+//! `--byte-order native` and `--dtype GLOB=float32`: conversions of values on their way into memory.
 
 use globset::GlobMatcher;
 
@@ -12,6 +12,7 @@ use crate::{Error, Kind, Result};
 pub struct Conversions {
     native: bool,
     dtypes: Vec<(GlobMatcher, Dtype)>,
+    rules: Vec<String>,
 }
 
 /// From one type to another.
@@ -28,7 +29,14 @@ impl Conversions {
     /// [`Kind::Usage`] for a rule that cannot be read.
     pub fn new(selection: &Selection) -> Result<Self> {
         let dtypes = selection.dtypes.iter().map(|rule| parse(rule)).collect::<Result<_>>()?;
-        Ok(Self { native: selection.native, dtypes })
+        Ok(Self { native: selection.native, dtypes, rules: selection.dtypes.clone() })
+    }
+
+    /// The rules that are about none of these arrays.
+    pub fn unmatched(&self, paths: &[&str]) -> Vec<&str> {
+        let is_idle = |(glob, _): &(GlobMatcher, Dtype)| !paths.iter().any(|p| glob.is_match(p));
+        let rules = self.dtypes.iter().zip(&self.rules);
+        rules.filter(|(rule, _)| is_idle(rule)).map(|(_, text)| text.as_str()).collect()
     }
 
     /// What the array at `path` (`/group/name`) becomes; `None` if it stays as it is.
@@ -57,12 +65,12 @@ impl Conversions {
     }
 }
 
-/// `PATTERN=DTYPE`
+/// `GLOB=DTYPE`
 fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
     let usage =
         |message: String| Error::new(Kind::Usage, message).with_hint("--dtype '/images/*=float32'");
     let Some((pattern, name)) = rule.rsplit_once('=') else {
-        return Err(usage(format!("'{rule}' is not PATTERN=DTYPE")));
+        return Err(usage(format!("'{rule}' is not GLOB=DTYPE")));
     };
     let dtype = Dtype::parse(name).filter(cast::is_known);
     let dtype = dtype.ok_or_else(|| usage(format!("'{name}' is no number type of numpy")))?;

@@ -1,8 +1,13 @@
 //! `--include` and `--exclude`: globs on the paths of datasets.
 
+use std::collections::BTreeSet;
+
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{Error, Kind, Result};
+
+/// Patterns of each glob: the path itself, and what is below it.
+const PATTERNS: usize = 2;
 
 /// Which dataset paths are wanted. A glob without a leading `/` matches at any depth; one that names a
 /// group takes everything below it.
@@ -10,6 +15,7 @@ use crate::{Error, Kind, Result};
 pub struct PathFilter {
     include: Option<GlobSet>,
     exclude: GlobSet,
+    included: Vec<String>,
 }
 
 impl PathFilter {
@@ -17,15 +23,29 @@ impl PathFilter {
     ///
     /// # Errors
     /// [`Kind::Usage`] for a glob that is none.
-    pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
-        let include = (!include.is_empty()).then(|| set(include)).transpose()?;
-        Ok(Self { include, exclude: set(exclude)? })
+    pub fn new(included: &[String], exclude: &[String]) -> Result<Self> {
+        let include = (!included.is_empty()).then(|| set(included)).transpose()?;
+        Ok(Self { include, exclude: set(exclude)?, included: included.to_vec() })
     }
 
     /// Whether the dataset at `path` (`/group/name`) is wanted.
     pub fn takes(&self, path: &str) -> bool {
         let included = self.include.as_ref().is_none_or(|set| set.is_match(path));
         included && !self.exclude.is_match(path)
+    }
+
+    /// Notes in `met` which globs to include match this path.
+    pub fn meet(&self, path: &str, met: &mut BTreeSet<usize>) {
+        if let Some(include) = self.include.as_ref().filter(|_| met.len() < self.included.len()) {
+            // Each glob is two patterns of the set.
+            met.extend(include.matches(path).into_iter().map(|number| number / PATTERNS));
+        }
+    }
+
+    /// The globs to include that are not in `met`.
+    pub fn unmatched(&self, met: &BTreeSet<usize>) -> impl Iterator<Item = &str> {
+        let globs = self.included.iter().enumerate();
+        globs.filter(|(number, _)| !met.contains(number)).map(|(_, glob)| glob.as_str())
     }
 }
 
@@ -53,7 +73,8 @@ fn set(globs: &[String]) -> Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
         let anchored = anchored(glob);
-        for pattern in [anchored.clone(), format!("{anchored}/**")] {
+        let patterns: [String; PATTERNS] = [anchored.clone(), format!("{anchored}/**")];
+        for pattern in patterns {
             set.add(GlobBuilder::new(&pattern).literal_separator(true).build().map_err(bad)?);
         }
     }
@@ -89,6 +110,17 @@ mod tests {
                 && !filter.takes("/train/deep/label")
                 && !filter.takes("/test/x")
         );
+    }
+
+    #[test]
+    fn a_glob_that_matches_nothing_is_known() {
+        let filter = filter(&["/a", "/typo/*", "label"], &["/a/b"]);
+        let mut met = BTreeSet::new();
+        filter.meet("/a/b", &mut met);
+        filter.meet("/x", &mut met);
+        assert_eq!(filter.unmatched(&met).collect::<Vec<_>>(), ["/typo/*", "label"]);
+        filter.meet("/deep/label", &mut met);
+        assert_eq!(filter.unmatched(&met).collect::<Vec<_>>(), ["/typo/*"]);
     }
 
     #[test]

@@ -239,6 +239,7 @@ pub(super) fn may_replace(request: &Request, there: Option<&Project>) -> Result<
         return Ok(true);
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    let word = crate::output::text::word(&name);
     let hint = match project.state {
         State::Elsewhere => {
             format!(
@@ -246,10 +247,10 @@ pub(super) fn may_replace(request: &Request, there: Option<&Project>) -> Result<
             )
         }
         State::Live => {
-            format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {name}'")
+            format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {word}'")
         }
         state => format!(
-            "it is {state}{why}; use --overwrite to replace it, or 'cute-shm unlink {name}'"
+            "it is {state}{why}; use --overwrite to replace it, or 'cute-shm unlink {word}'"
         ),
     };
     Err(Error::new(Kind::Exists, format!("project '{name}' exists already"))

@@ -64,6 +64,9 @@ pub struct Planned {
     /// Paths of datasets that libhdf5 cannot read, only the codecs here: nothing can verify them.
     #[serde(default)]
     pub unverifiable: Vec<String>,
+    /// Options whose globs match nothing: `--include 'GLOB'`, `--dtype 'GLOB=DTYPE'`.
+    #[serde(default)]
+    pub unmatched: Vec<String>,
 }
 
 impl Planned {

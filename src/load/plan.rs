@@ -1,6 +1,7 @@
 //! The plan of a load: which segments there will be, what they are called in the project, and what was
 //! left out. Nothing is moved here.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,7 @@ pub struct Plan {
     skips: Vec<Note>,
     damaged: Vec<Note>,
     left_out: Vec<Note>,
+    unmatched: Vec<String>,
 }
 
 /// The project's groups and arrays; an array is the number of its segment.
@@ -123,13 +125,24 @@ impl Plan {
         looking: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut plan = Self::default();
+        let met = RefCell::default();
         for input in inputs {
             plan.sources.push(source(&input.path, input.group.as_deref(), false)?);
-            let select = |path: &str| filter.takes(&within(input.group.as_deref(), path));
+            let select = |path: &str| {
+                let path = within(input.group.as_deref(), path);
+                filter.meet(&path, &mut met.borrow_mut());
+                filter.takes(&path)
+            };
             let options = h5::Options { select: &select, seen: &mut *looking, rows, keep_going };
             let inventory = h5::inventory(&input.path, options)?;
             plan.add(inventory, input, conversions)?;
         }
+        let paths: Vec<&str> = plan.pieces.iter().map(|piece| piece.path.as_str()).collect();
+        let met = met.into_inner();
+        let include = filter.unmatched(&met).map(|glob| format!("--include '{glob}'"));
+        let dtype = conversions.unmatched(&paths);
+        plan.unmatched =
+            include.chain(dtype.iter().map(|rule| format!("--dtype '{rule}'"))).collect();
         Ok(plan)
     }
 
@@ -185,6 +198,7 @@ impl Plan {
             left_out: self.left_out.clone(),
             sources: self.sources.clone(),
             unverifiable: self.unverifiable(),
+            unmatched: self.unmatched.clone(),
         }
     }
 

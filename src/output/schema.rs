@@ -59,6 +59,7 @@ fn schema() -> Value {
     add!(Some("doctor"), doctor::Body);
     add!(Some("completions"), Nothing);
     add!(Some("man"), Nothing);
+    add!(Some("help"), Nothing);
     add!(None, Nothing);
     let mut definitions = generator.take_definitions(true);
     for definition in definitions.values_mut() {

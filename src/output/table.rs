@@ -1,29 +1,66 @@
 //! Tables: as wide as the terminal and no wider; plain and untruncated into a pipe.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use anstyle::Style;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr as _;
 
-use super::text::shorten;
+use super::text::{shorten, shorten_end, shorten_start};
+
+/// Spaces between two columns: one of each.
+const GAP: usize = 2;
+
+/// One cell: its text, and the style in which it is printed. Escape sequences never stand in the text: they
+/// take no columns.
+#[derive(Debug)]
+pub struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    /// Text in a style, where colour is wanted.
+    pub fn painted(text: impl Into<String>, style: Style, colour: bool) -> Self {
+        Self { text: text.into(), style: if colour { style } else { Style::new() } }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self { text, style: Style::new() }
+    }
+}
+
+/// How a column gives way on a terminal that is too narrow.
+#[derive(Debug, Clone, Copy)]
+pub enum Give {
+    /// By what stands in the middle of its texts, down to so many columns.
+    Middle(usize),
+    /// By the beginning of its texts, down to so many columns.
+    Start(usize),
+    /// By the end of its texts, down to so many columns.
+    End(usize),
+}
 
 /// A table under construction.
 #[derive(Debug)]
 pub struct Columns {
     head: Vec<&'static str>,
     right: Vec<bool>,
-    rows: Vec<Vec<String>>,
-    flexible: usize,
+    rows: Vec<Vec<Cell>>,
+    giving: Vec<(usize, Give)>,
 }
 
 impl Columns {
-    /// Columns with these headings; `>` before a heading aligns its column to the right. Names in the
-    /// column `flexible` are shortened when the terminal is too narrow.
-    pub fn new(head: &[&'static str], flexible: usize) -> Self {
+    /// Columns with these headings; `>` before a heading aligns its column to the right. The columns that are
+    /// `giving` are shortened in this order until the table fits the terminal.
+    pub fn new(head: &[&'static str], giving: &[(usize, Give)]) -> Self {
         let right = head.iter().map(|name| name.starts_with('>')).collect();
         let head = head.iter().map(|name| name.trim_start_matches('>')).collect();
-        Self { head, right, rows: Vec::new(), flexible }
+        Self { head, right, rows: Vec::new(), giving: giving.to_vec() }
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
 
@@ -41,46 +78,77 @@ impl Columns {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         let cell = |text: &str, right: bool| {
             let alignment = if right { CellAlignment::Right } else { CellAlignment::Left };
-            Cell::new(text).set_alignment(alignment)
+            comfy_table::Cell::new(text).set_alignment(alignment)
         };
         let row = |cells: &mut dyn Iterator<Item = &str>| {
             cells.zip(&self.right).map(|(text, right)| cell(text, *right)).collect::<Vec<_>>()
         };
         table.set_header(row(&mut self.head.iter().copied()));
         for cells in &self.rows {
-            table.add_row(row(&mut cells.iter().map(String::as_str)));
+            table.add_row(row(&mut cells.iter().map(|cell| cell.text.as_str())));
         }
         for (number, column) in table.column_iter_mut().enumerate() {
+            // Together two spaces between columns, and none at the edge.
             column.set_padding((u16::from(number > 0), 1));
         }
-        table.lines().flat_map(|line| [line.trim_end(), "\n"].map(str::to_owned)).collect()
+        let rows = [None].into_iter().chain(self.rows.iter().map(Some));
+        let lines = table.lines().zip(rows).map(|(line, cells)| {
+            let line = line.trim_end();
+            cells.map_or_else(|| line.to_owned(), |cells| painted(line, cells)) + "\n"
+        });
+        lines.collect()
     }
 
-    /// Shortens the flexible column until the whole fits.
+    /// Shortens what gives way until the whole fits.
     fn shorten_to(&mut self, width: usize) {
-        let chars = |text: &str| text.chars().count();
-        let longest = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|text| chars(text));
-            cells.chain([chars(self.head[column])]).max().unwrap_or(0)
-        };
-        let columns = self.head.len();
-        let others: usize = (0..columns).filter(|c| *c != self.flexible).map(longest).sum();
-        let room = width.saturating_sub(others + 2 * columns).max(8);
-        for row in &mut self.rows {
-            if let Some(text) = row.get_mut(self.flexible) {
-                *text = shorten(text, room);
+        let mut widths: Vec<usize> =
+            (0..self.head.len()).map(|column| self.width(column)).collect();
+        for (column, give) in std::mem::take(&mut self.giving) {
+            let needed = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+            let Some(excess) = needed.checked_sub(width).filter(|excess| *excess > 0) else {
+                return;
+            };
+            let (Give::Middle(least) | Give::Start(least) | Give::End(least)) = give;
+            let least = least.max(self.head[column].width());
+            let room = widths[column].saturating_sub(excess).max(least);
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
+                cell.text = match give {
+                    Give::Middle(_) => shorten(&cell.text, room),
+                    Give::Start(_) => shorten_start(&cell.text, room),
+                    Give::End(_) => shorten_end(&cell.text, room),
+                };
             }
+            widths[column] = self.width(column);
         }
     }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.text.width()).chain([self.head[column].width()]).max().unwrap_or(0)
+    }
+}
+
+/// A line of the table with its cells in their styles: they stand there in order, with spaces between.
+fn painted(line: &str, cells: &[Cell]) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    for Cell { text, style } in cells {
+        let Some(start) = rest.find(text.trim_end()) else { break };
+        let (before, found) = rest.split_at(start);
+        let (found, after) = found.split_at(text.trim_end().len());
+        out = format!("{out}{before}{style}{found}{style:#}");
+        rest = after;
+    }
+    out + rest
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::RED;
 
     fn columns() -> Columns {
-        let mut columns = Columns::new(&["name", ">size"], 0);
-        columns.row(vec!["a-very-long-name-indeed".to_owned(), "1 KiB".to_owned()]);
+        let mut columns = Columns::new(&["name", ">size"], &[(0, Give::Middle(8))]);
+        columns.row(vec!["a-very-long-name-indeed".to_owned().into(), "1 KiB".to_owned().into()]);
         columns
     }
 
@@ -93,7 +161,50 @@ mod tests {
     #[test]
     fn a_terminal_gets_what_fits() {
         let text = columns().render(Some(20));
-        assert!(text.lines().all(|line| line.chars().count() <= 20), "{text}");
-        assert!(text.contains('…'));
+        assert_eq!(text, "name            size\na-very…indeed  1 KiB\n");
+    }
+
+    #[test]
+    fn what_fits_exactly_is_not_shortened() {
+        let whole = columns().render(None);
+        assert_eq!(columns().render(Some(30)), whole);
+        assert_ne!(columns().render(Some(29)), whole);
+    }
+
+    #[test]
+    fn colour_takes_no_room() {
+        let table = |colour| {
+            let mut columns = Columns::new(&["name", "state", ">age"], &[(0, Give::Middle(4))]);
+            let cells = ["live name", "live", "1 s"].map(str::to_owned);
+            let [name, state, age] = cells;
+            columns.row(vec![name.into(), Cell::painted(state, RED, colour), age.into()]);
+            columns.render(Some(21))
+        };
+        assert_eq!(table(false), "name       state  age\nlive name  live   1 s\n");
+        let painted = super::super::paint("live", RED, true);
+        assert_eq!(table(true), table(false).replace("  live ", &format!("  {painted} ")));
+    }
+
+    #[test]
+    fn columns_give_way_in_their_order() {
+        let table = |width| {
+            let giving = [(1, Give::Start(5)), (0, Give::Middle(6))];
+            let mut columns = Columns::new(&["key", "id"], &giving);
+            columns.row(vec!["/group/name".to_owned().into(), "p.abcdefgh".to_owned().into()]);
+            columns.render(Some(width)).lines().last().unwrap_or_default().to_owned()
+        };
+        assert_eq!(table(23), "/group/name  p.abcdefgh");
+        assert_eq!(table(20), "/group/name  …cdefgh");
+        assert_eq!(table(15), "/gro…ame  …efgh");
+        assert_eq!(table(5), "/gr…me  …efgh");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let mut columns = Columns::new(&["key", "x"], &[(0, Give::Middle(3))]);
+        columns.row(vec!["/温度/測定値".to_owned().into(), "1".to_owned().into()]);
+        let text = columns.render(Some(10));
+        assert!(text.lines().all(|line| line.width() <= 10), "{text}");
+        assert!(text.contains("/温…値"), "{text}");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
 /// Bytes as people read them: `1.50 GiB`.
 pub fn size(bytes: u64) -> String {
     humansize::format_size(bytes, humansize::BINARY)
@@ -16,6 +18,23 @@ pub fn age(seconds: i64) -> String {
         7200..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
+}
+
+/// A time of the ledger as people read it: to the second.
+pub fn time(time: &str) -> String {
+    let seconds = |time: jiff::Timestamp| jiff::Timestamp::from_second(time.as_second()).ok();
+    let time_read = time.parse().ok().and_then(seconds);
+    time_read.map_or_else(|| time.to_owned(), |time| time.to_string())
+}
+
+/// A name as one word of a shell's command line.
+pub fn word(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._-/+=:@%,".contains(c);
+    if !name.is_empty() && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    let escape = |c| matches!(c, '"' | '\\' | '$' | '`').then_some('\\').into_iter().chain([c]);
+    format!("\"{}\"", name.chars().flat_map(escape).collect::<String>())
 }
 
 /// A number with its noun: `1 array`, `2 arrays`.
@@ -39,14 +58,64 @@ pub fn shown(name: &str, terminal: bool) -> String {
     out
 }
 
-/// Shortens in the middle to at most `width` characters.
+/// Lines of at most `width` columns, broken between words; a word that is longer has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Shortens in the middle to at most `width` columns of a terminal.
 pub fn shorten(text: &str, width: usize) -> String {
-    let length = text.chars().count();
-    if length <= width || width == 0 {
+    if text.width() <= width || width == 0 {
         return text.to_owned();
     }
     let (head, tail) = ((width - 1).div_ceil(2), (width - 1) / 2);
-    text.chars().take(head).chain(['…']).chain(text.chars().skip(length - tail)).collect()
+    format!("{}…{}", head_of(text, head), tail_of(text, tail))
+}
+
+/// Shortens at the beginning to at most `width` columns of a terminal.
+pub fn shorten_start(text: &str, width: usize) -> String {
+    match text.width() <= width || width == 0 {
+        true => text.to_owned(),
+        false => format!("…{}", tail_of(text, width - 1)),
+    }
+}
+
+/// Shortens at the end to at most `width` columns of a terminal.
+pub fn shorten_end(text: &str, width: usize) -> String {
+    match text.width() <= width || width == 0 {
+        true => text.to_owned(),
+        false => format!("{}…", head_of(text, width - 1)),
+    }
+}
+
+/// As much of the beginning as fits.
+fn head_of(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used > width
+    });
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// As much of the end as fits.
+fn tail_of(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    let before = text.char_indices().rev().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used > width
+    });
+    before.map_or(text, |(start, c)| &text[start + c.len_utf8()..])
 }
 
 /// A shape as numpy prints it: `(2, 3)`, `(5,)`, `()`.
@@ -73,6 +142,17 @@ mod tests {
         assert_eq!(shorten("abcdefghij", 5), "ab…ij");
         assert_eq!(shorten("abcdefghij", 6), "abc…ij");
         assert_eq!(shorten("abc", 3), "abc");
+        assert_eq!(shorten("温度計の値", 7), "温…値");
+        assert_eq!(shorten_start("abcdefghij", 5), "…ghij");
+        assert_eq!(shorten_start("温度計", 4), "…計");
+        assert_eq!(shorten_end("abcdefghij", 5), "abcd…");
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("ab cd efghijkl m", 5), ["ab cd", "efghijkl", "m"]);
+        assert_eq!(wrapped("ab  c", 9), ["ab  c"]);
+        assert_eq!(wrapped("", 9), [""]);
     }
 
     #[test]
@@ -83,5 +163,11 @@ mod tests {
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(count(1, "array"), "1 array");
         assert_eq!(age(7199), "119 min");
+        assert_eq!(
+            ["a-b.c", "größe", "a b", "a$\"", ""].map(word),
+            ["a-b.c", "größe", "\"a b\"", r#""a\$\"""#, "\"\""]
+        );
+        assert_eq!(time("2026-11-25T19:20:46.96994054Z"), "2026-11-25T19:20:46Z");
+        assert_eq!(time("yesterday"), "yesterday");
     }
 }

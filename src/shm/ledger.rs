@@ -153,7 +153,7 @@ pub struct Selection {
     /// Numbers are turned into the machine's byte order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub native: bool,
-    /// Types to convert to, as `PATTERN=DTYPE`; the last that matches a path counts.
+    /// Types to convert to, as `GLOB=DTYPE`; the last that matches a path counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dtypes: Vec<String>,
     /// Permission bits of the segments.

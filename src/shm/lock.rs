@@ -243,7 +243,7 @@ fn busy(key: &Key) -> Error {
     let project = key.project.to_text();
     Error::new(Kind::Busy, format!("project '{project}' is being changed by another process"))
         .about(project)
-        .with_hint("wait for it: cute-shm wait PROJECT, or load-hdf5 --ensure --wait SECONDS")
+        .with_hint("try again, or let load-hdf5 wait for it with --wait SECONDS or --ensure")
 }
 
 #[cfg(test)]

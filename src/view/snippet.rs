@@ -32,9 +32,19 @@ def attach(segment, shape, dtype):
 
 "#;
 
-/// The snippet for these arrays, by path; `whole` makes a dictionary of them.
-pub fn snippet(shm: &Path, arrays: &[(String, &Array)], whole: bool) -> String {
-    let mut out = HEAD.to_owned();
+/// The snippet for these arrays, by path; `whole` makes a dictionary of them. `origin` says of which project
+/// and load they are, `command` makes the snippet anew.
+pub fn snippet(
+    shm: &Path,
+    arrays: &[(String, &Array)],
+    whole: bool,
+    origin: &str,
+    command: &str,
+) -> String {
+    let mut out = format!(
+        "# Attaches {origin}, read-only and without a copy.\n\
+         # Each load gives its segments new names; then make this anew: {command}\n{HEAD}"
+    );
     let call = |array: &Array| {
         let segment = text_literal(&shm.join(&array.segment).to_string_lossy());
         let shape = crate::output::text::shape(&array.shape);

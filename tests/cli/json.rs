@@ -573,7 +573,8 @@ fn commands_that_print_text_print_an_object_too() {
     let sandbox = Sandbox::new();
     let _: Nothing = good(&sandbox.run(&["completions", "bash", "--json"]), "completions");
     let _: Nothing = good(&sandbox.run(&["man", "--json"]), "man");
-    let _: Nothing = bad(&sandbox.run(&["man", "nowhere", "--json"]), Some("man"), "not_found");
+    let _: Nothing = good(&sandbox.run(&["help", "--json"]), "help");
+    let _: Nothing = bad(&sandbox.run(&["man", "/dev/null/x", "--json"]), Some("man"), "io");
 }
 
 #[test]

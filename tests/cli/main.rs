@@ -13,6 +13,7 @@ mod exit_codes;
 mod fixtures;
 mod gc;
 mod held;
+mod help;
 mod json;
 mod lifetime;
 mod list;

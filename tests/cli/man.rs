@@ -51,11 +51,16 @@ fn without_a_directory_the_program_s_page_is_printed() {
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_not_found() {
-    Sandbox::new().run(&["man", "nowhere"]).is(str![[r#"
+fn a_directory_that_is_not_there_is_made() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["man", "share/man/man1"]);
+    assert_eq!((run.code(), run.text()), (0, "--- exit 0\n".to_owned()));
+    assert!(sandbox.file("share/man/man1/cute-shm-help.1").exists());
+    fs::write(sandbox.file("file"), "").unwrap();
+    sandbox.run(&["man", "file/man1"]).is(str![[r#"
 --- stderr
-error: cannot write 'nowhere/cute-shm.1': No such file or directory
---- exit 3
+error: cannot make 'file/man1': Not a directory
+--- exit 1
 
 "#]]);
 }

@@ -389,7 +389,7 @@ p             2  60 B     8 KiB  live (changing)  persistent  0         AGE
     sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]).is(str![[r#"
 --- stderr
 error: project 'p' is being changed by another process
-hint: wait for it: cute-shm wait PROJECT, or load-hdf5 --ensure --wait SECONDS
+hint: try again, or let load-hdf5 wait for it with --wait SECONDS or --ensure
 --- exit 7
 
 "#]]);

@@ -141,7 +141,7 @@ fn a_project_that_is_being_changed_is_busy() {
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stderr
 error: project 'p' is being changed by another process
-hint: wait for it: cute-shm wait PROJECT, or load-hdf5 --ensure --wait SECONDS
+hint: try again, or let load-hdf5 wait for it with --wait SECONDS or --ensure
 --- exit 7
 
 "#]]);

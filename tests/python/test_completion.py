@@ -126,6 +126,7 @@ def loaded(cli, project, folder):
 
 def test_commands_options_and_their_values(shell):
     assert shell.completed("cute-shm doc\t") == ["doctor"]
+    assert shell.completed("cute-shm help exp\t") == ["help", "export"]
     assert shell.completed("cute-shm list --sho\t") == ["list", "--short"]
     assert shell.completed("cute-shm completions el\t") == ["completions", "elvish"]
     assert shell.completed("cute-shm list --color nev\t") == ["list", "--color", "never"]

@@ -24,7 +24,7 @@ def judge(name, page):
 
 
 def test_there_are_pages():
-    assert len(PAGES) == 11
+    assert len(PAGES) == 12
 
 
 @pytest.mark.parametrize("name", JUDGES)

@@ -142,7 +142,9 @@ def test_the_python_code_attaches_everything(cli, loaded, tmp_path, with_numpy, 
     if python is None:
         pytest.skip(f"no Python {version} on this machine")
     file = tmp_path / "snippet.py"
-    file.write_text(cli.ok("show", loaded, "--python").out)
+    code = cli.ok("show", loaded, "--python").out
+    assert f"project {loaded} of 20" in code and f": cute-shm show {loaded} --python\n" in code
+    file.write_text(code)
     done = subprocess.run([python, "-c", CHECK.format(file=str(file))], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     wanted = (hashlib.sha256(ARRAYS["matrix"].tobytes()).hexdigest(), "20190", "(0,", "3)", "2.5")

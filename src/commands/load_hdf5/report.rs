@@ -5,6 +5,7 @@ use crate::Result;
 use crate::load::{Outcome, Planned, Request};
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
+use crate::output::table::{Columns, Give};
 use crate::output::{Output, text};
 use crate::shm::budget;
 use crate::shm::place::Place;
@@ -18,13 +19,13 @@ pub(super) fn tell_plan(
     let need = planned.need();
     let bounds = budget::bounds(&place.shm);
     let free = bounds.first().map_or(u64::MAX, |bound| bound.free_bytes);
-    let mut columns = crate::output::table::Columns::new(&["array", "shape", "dtype", ">size"], 0);
+    let mut columns = Columns::new(&["array", "shape", "dtype", ">size"], &[(0, Give::Middle(12))]);
     for array in &planned.arrays {
         columns.row(vec![
-            text::shown(&array.path, output.context.width.is_some()),
-            text::shape(&array.shape),
-            array.dtype.clone(),
-            text::size(array.bytes),
+            text::shown(&array.path, output.context.width.is_some()).into(),
+            text::shape(&array.shape).into(),
+            array.dtype.clone().into(),
+            text::size(array.bytes).into(),
         ]);
     }
     if !columns.is_empty() {
@@ -44,6 +45,10 @@ pub(super) fn tell_plan(
 fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>) {
     for warning in std::mem::take(&mut progress.warnings) {
         output.note(warning);
+    }
+    for option in &planned.unmatched {
+        let message = format!("{option} matches nothing; --dry-run without it lists what there is");
+        output.warn(Warning::new("unmatched", message));
     }
     output.body.array_count = planned.arrays.len() as u64;
     output.body.size_bytes = planned.bytes();

@@ -3,8 +3,8 @@
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use super::sections::{CODES, DATE, ENVIRONMENT, EXAMPLES, Extra, FILES, NO_COLOR, extra};
-use crate::cli::EXIT_CODES;
+use super::sections::{CODES, DATE, ENVIRONMENT, Extra, FILES, NO_COLOR, extra};
+use crate::cli::{EXAMPLES, EXIT_CODES};
 
 /// The page of a command as roff.
 pub(super) fn page(command: &clap::Command, name: &str) -> String {
@@ -66,8 +66,8 @@ fn entry(roff: &mut Roff, term: Inline, text: &str) {
 
 /// The table of exit codes that help prints: code and meaning.
 fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let table = EXIT_CODES.trim_start_matches("Exit codes: ").trim_end_matches('.');
-    table.split("; ").filter_map(|row| row.split_once(' '))
+    let rows = EXIT_CODES.lines().skip(1).filter_map(|row| row.trim().split_once(' '));
+    rows.map(|(code, meaning)| (code, meaning.trim()))
 }
 
 fn status(roff: &mut Roff, extra: &Extra) {
@@ -120,7 +120,7 @@ fn examples(roff: &mut Roff, command: &clap::Command) {
 /// The examples of a command's help: each line, and what it is for.
 fn lines(command: &clap::Command) -> Vec<(String, String)> {
     let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-    let help = if help.starts_with("Examples:") { &help } else { EXAMPLES };
+    let help = if command.has_subcommands() { EXAMPLES } else { &help };
     let mut found: Vec<(String, String)> = Vec::new();
     for line in help.lines().skip(1) {
         let (text, rest) = (line.trim(), line.strip_prefix("  ").unwrap_or(line));
@@ -170,7 +170,7 @@ mod tests {
     /// Our part of a shell's line, with values for its variables.
     fn ours(line: &str) -> Vec<String> {
         let line = &line[line.find("cute-shm ").unwrap_or(0)..];
-        let end = [" | ", " && ", " > ", " >> "].iter().filter_map(|sign| line.find(sign)).min();
+        let end = [" | ", " && ", " >"].iter().filter_map(|sign| line.find(sign)).min();
         let line = line[..end.unwrap_or(line.len())].replace("$$", "1");
         let words = words_of(&line).into_iter();
         words.map(|word| if word.starts_with('$') { "0".to_owned() } else { word }).collect()

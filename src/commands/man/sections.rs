@@ -25,16 +25,6 @@ pub(super) const DATE: &str = "2026-11-24";
 /// Exit codes of every command.
 pub(super) const CODES: [&str; 3] = ["0", "1", "2"];
 
-/// Examples of the program's own page; each command's are those of its help.
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  cute-shm load-hdf5 imagenet train.h5 --persistent   load a file, to stay
-  cute-shm list                                       see what is there
-  cute-shm show imagenet /train/images                look at an array
-  cute-shm unlink imagenet                            remove it
-  cute-shm --json list                                for scripts
-  cute-shm gc                                         remove what crashed programs left";
-
 pub(super) const ENVIRONMENT: [Entry; 2] = [
     (
         "CUTE_SHM_ROOT",
@@ -107,11 +97,11 @@ pub(super) fn extra(command: &str) -> Extra {
             see: &["", "gc", "shm_overview(7)", "logind.conf(5)", "tmpfiles.d(5)"],
             ..plain
         },
-        "completions" => Extra { projects: false, see: &["", "man"], ..plain },
+        "completions" | "help" => Extra { projects: false, see: &["", "man"], ..plain },
         "man" => Extra {
-            codes: &["3", "6"],
+            codes: &["6"],
             projects: false,
-            see: &["", "completions", "man(1)"],
+            see: &["", "completions", "help", "man(1)"],
             ..plain
         },
         _ => Extra {
@@ -128,6 +118,7 @@ pub(super) fn extra(command: &str) -> Extra {
                 "doctor",
                 "completions",
                 "man",
+                "help",
                 "shm_overview(7)",
             ],
             ..plain

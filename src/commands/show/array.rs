@@ -114,13 +114,20 @@ pub(super) fn python(
         let message = format!("the segment of '{}' is gone", text::shown(&gone.key, true));
         return Err(Error::new(Kind::NotFound, message).about(gone.key.clone()));
     }
+    let name = text::shown(&project.name, true);
+    let loaded = project.created.as_ref().map(|time| format!(" of {}", text::time(time)));
+    let origin = format!("the cute-shm project {name}{}", loaded.unwrap_or_default());
+    let command = format!("cute-shm show {name} --python");
     if let Some(array) = at(root, prefix) {
-        return Ok(view::snippet(place.shm.path(), &[(prefix.to_owned(), array)], false));
+        let (origin, key) = (format!("one array of {origin}"), text::shown(prefix, true));
+        let command = format!("cute-shm show {name} {key} --python");
+        let arrays = [(prefix.to_owned(), array)];
+        return Ok(view::snippet(place.shm.path(), &arrays, false, &origin, &command));
     }
     let selected = select(root, prefix, &|_| true);
     let mut arrays = Vec::new();
     collect(&selected, "", &mut arrays);
-    Ok(view::snippet(place.shm.path(), &arrays, true))
+    Ok(view::snippet(place.shm.path(), &arrays, true, &origin, &command))
 }
 
 fn collect<'a>(group: &'a Group, path: &str, arrays: &mut Vec<(String, &'a Array)>) {

@@ -66,7 +66,11 @@ impl Printer<'_> {
         if let Some(created) = &project.created {
             line(
                 "loaded",
-                &format!("{created} ({} ago)", text::age(project.age_seconds.unwrap_or(0))),
+                &format!(
+                    "{} ({} ago)",
+                    text::time(created),
+                    text::age(project.age_seconds.unwrap_or(0))
+                ),
             );
         }
         for source in &project.sources {
@@ -182,7 +186,7 @@ impl Printer<'_> {
 
 /// What to do about a project that is not as it should be.
 fn advice(project: &json::Project) -> Option<String> {
-    let name = &project.name;
+    let name = text::word(&project.name);
     Some(match project.state {
         State::Live | State::Loading | State::Removing | State::Foreign => return None,
         State::Elsewhere => "look at it where it was loaded".to_owned(),

@@ -1,0 +1,42 @@
+//! `help`: what `--help` says, of the program or of one command.
+
+use clap::CommandFactory as _;
+
+use super::Nothing;
+use crate::cli::Cli;
+use crate::output::Output;
+use crate::{Error, Kind, Result};
+
+/// Arguments of `help`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cute-shm help
+  cute-shm help load-hdf5")]
+pub struct Args {
+    /// The command; without it, help of the program
+    #[arg(value_name = "COMMAND")]
+    pub subcommand: Option<String>,
+}
+
+/// Runs `help`.
+///
+/// # Errors
+/// [`Kind::Usage`] for a command that there is not.
+pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
+    let mut program = Cli::command();
+    program.build();
+    let command = match &args.subcommand {
+        None => &mut program,
+        Some(name) => program.find_subcommand_mut(name).ok_or_else(|| unknown(name))?,
+    };
+    let help = command.render_long_help();
+    let text = if output.context.colour { help.ansi().to_string() } else { help.to_string() };
+    output.print(&text);
+    Ok(())
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(Kind::Usage, format!("there is no command '{name}'"))
+        .with_hint("'cute-shm help' lists the commands")
+}
