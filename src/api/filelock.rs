@@ -51,8 +51,33 @@ impl FileLock {
 /// Both locks of a guard. Dropping it frees them, the project's first.
 #[derive(Debug)]
 pub(super) struct Hold {
-    _project: Flock<File>,
-    _file: Flock<File>,
+    _project: Locked,
+    _file: Locked,
+}
+
+/// A locked file. Dropping it frees the lock also where a forked process has the file too; that process
+/// itself only closes it: the lock is its parent's.
+#[derive(Debug)]
+struct Locked {
+    file: Option<Flock<File>>,
+    owner: u32,
+}
+
+impl Locked {
+    fn new(file: Flock<File>) -> Self {
+        Self { file: Some(file), owner: std::process::id() }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.owner != std::process::id()
+            && let Some(file) = self.file.take()
+        {
+            let _ = nix::unistd::close(file.as_raw_fd());
+            std::mem::forget(file);
+        }
+    }
 }
 
 impl Hold {
@@ -65,7 +90,7 @@ impl Hold {
         };
         let until = |take: &mut dyn FnMut() -> Result<Option<Flock<File>>>| loop {
             if let Some(taken) = take()? {
-                return Ok(taken);
+                return Ok(Locked::new(taken));
             }
             if begun.elapsed() >= limit {
                 return Err(busy(lock));

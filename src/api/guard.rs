@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::node::Node;
 use super::project::Project;
 use crate::Result;
-use crate::load::Held;
+use crate::load::{Held, Outcome};
+use crate::shm::ledger::Note;
+use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 
 /// What was shared.
@@ -28,6 +30,23 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
+impl Report {
+    /// What a load came to.
+    pub(super) fn new(place: &Place, project: &ProjectName, outcome: Outcome) -> Result<Self> {
+        let planned = outcome.planned;
+        let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
+        let skipped = |Note { path, reason }| Skipped { path, reason };
+        Ok(Self {
+            metadata: place.root()?.join(&project.metadata_file()),
+            token: outcome.token.to_string(),
+            arrays: outcome.arrays,
+            bytes: outcome.bytes,
+            elapsed: outcome.elapsed,
+            skipped: notes.into_iter().flatten().map(skipped).collect(),
+        })
+    }
+}
+
 /// Something that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,6 +61,9 @@ pub struct Skipped {
 /// by whoever runs `cute-shm gc` or loads that name next, when the process is killed.
 ///
 /// Readers that have attached keep their memory: only the names go.
+///
+/// A process that is forked meanwhile has the guard too. Dropped there, it leaves the project to the process
+/// that made it, as long as that one lives.
 ///
 /// # Examples
 /// ```

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::guard::{Guard, Report, Skipped};
+use super::guard::{Guard, Report};
 use super::node::Node;
 use crate::Result;
 use crate::h5;
-use crate::load::{self, Existing, Input, Observer, Outcome, Request, Silent};
-use crate::shm::ledger::{Lifetime, Note, Selection};
+use crate::load::{self, Existing, Held, Input, Observer, Request, Silent};
+use crate::shm::ledger::{Lifetime, Selection};
 use crate::shm::lock::PATIENCE;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
@@ -133,9 +133,7 @@ impl<'a> Load<'a> {
     /// [`Kind::Busy`](crate::Kind::Busy) when it was cancelled, or the file changed while it was read.
     pub fn hold(self) -> Result<Guard> {
         let (node, name) = (self.node.clone(), self.name.clone());
-        let (place, mut outcome) = self.run(Lifetime::Held)?;
-        let held = outcome.held.take();
-        let report = report(&place, &name, outcome)?;
+        let (place, held, report) = self.run(Lifetime::Held)?;
         Ok(Guard::new(node, name, place, held, report))
     }
 
@@ -144,12 +142,10 @@ impl<'a> Load<'a> {
     /// # Errors
     /// As [`Self::hold`].
     pub fn persist(self) -> Result<Report> {
-        let name = self.name.clone();
-        let (place, outcome) = self.run(Lifetime::Persistent)?;
-        report(&place, &name, outcome)
+        self.run(Lifetime::Persistent).map(|(_, _, report)| report)
     }
 
-    fn run(self, lifetime: Lifetime) -> Result<(Place, Outcome)> {
+    fn run(self, lifetime: Lifetime) -> Result<(Place, Option<Held>, Report)> {
         let request = Request {
             project: ProjectName::new(self.name.as_ref())?,
             inputs: self.inputs,
@@ -170,23 +166,11 @@ impl<'a> Load<'a> {
         let observer = self.observer.unwrap_or(&mut silent);
         let cancel = self.cancel;
         let mut go_on = || Ok(!cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)));
-        let outcome = load::run_here(&place, &request, observer, &mut go_on)?;
-        Ok((place, outcome))
+        let mut outcome = load::run_here(&place, &request, observer, &mut go_on)?;
+        let held = outcome.held.take();
+        let report = Report::new(&place, &request.project, outcome)?;
+        Ok((place, held, report))
     }
-}
-
-fn report(place: &Place, name: &str, outcome: Outcome) -> Result<Report> {
-    let planned = outcome.planned;
-    let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
-    let skipped = |Note { path, reason }| Skipped { path, reason };
-    Ok(Report {
-        metadata: place.root()?.join(&ProjectName::new(name.as_ref())?.metadata_file()),
-        token: outcome.token.to_string(),
-        arrays: outcome.arrays,
-        bytes: outcome.bytes,
-        elapsed: outcome.elapsed,
-        skipped: notes.into_iter().flatten().map(skipped).collect(),
-    })
 }
 
 /// Bytes that the arrays of an HDF5 file would take in shared memory, each dataset once: compounds by

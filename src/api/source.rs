@@ -144,7 +144,8 @@ mod of_ndarray {
             if let Some(elements) = view.to_slice() {
                 return Self::plain(elements, shape);
             }
-            let nbytes = view.len() * size_of::<T>();
+            // A broadcast view may have more bytes than there are addresses: no memory holds that.
+            let nbytes = view.len().saturating_mul(size_of::<T>());
             let data = Data::Rows(Box::new(Strided(view.into_dyn())));
             Self { shape, dtype: T::DTYPE, nbytes, data }
         }

@@ -104,7 +104,7 @@ impl<'a> Tree<'a> {
 
     /// Bytes of all elements.
     pub fn nbytes(&self) -> u64 {
-        self.sources().iter().map(|source| source.nbytes() as u64).sum()
+        self.sources().iter().fold(0, |sum, source| sum.saturating_add(source.nbytes() as u64))
     }
 
     /// Every array, in the order of [`Self::metadata`].

@@ -31,6 +31,7 @@ pub enum Message {
 /// An array as it will be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlannedArray {
     /// Path in the project, with the fields of compounds.
     pub path: String,
@@ -48,6 +49,7 @@ pub struct PlannedArray {
 
 /// What a load will do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Planned {
     /// One for every segment.
     pub arrays: Vec<PlannedArray>,

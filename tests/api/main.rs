@@ -3,6 +3,7 @@
 mod attach;
 mod guards;
 mod hdf5;
+mod robust;
 mod share;
 
 use cute_shm::Node;
