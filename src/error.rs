@@ -83,6 +83,19 @@ impl Kind {
 }
 
 /// A failure: what happened, to what, why, and what to do about it.
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Kind, Node};
+/// let error = Node::with_root("/tmp/of-nobody").open("demo").unwrap_err();
+/// assert_eq!(error.kind(), Kind::NotFound);
+/// assert_eq!(error.concerns(), Some("demo"));
+/// eprintln!("error: {error}");
+/// if let Some(hint) = error.hint() {
+///     eprintln!("hint: {hint}");
+/// }
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,

@@ -81,8 +81,8 @@ impl Drop for Locked {
 }
 
 impl Hold {
-    /// Takes the lock file, then the lock on the project's metadata.
-    pub fn take(lock: &FileLock, metadata: &File, alone: bool, limit: Duration) -> Result<Self> {
+    /// Takes the lock file, then the lock on the file that stands for the project's memory.
+    pub fn take(lock: &FileLock, lockable: &File, alone: bool, limit: Duration) -> Result<Self> {
         let begun = Instant::now();
         let how = match alone {
             true => FlockArg::LockExclusiveNonblock,
@@ -98,7 +98,7 @@ impl Hold {
             std::thread::sleep(POLL.min(limit));
         };
         let file = until(&mut || take_file(lock, how))?;
-        let project = until(&mut || try_lock(reopen(metadata)?, how, lock))?;
+        let project = until(&mut || try_lock(reopen(lockable)?, how, lock))?;
         Ok(Self { _project: project, _file: file })
     }
 }
@@ -129,11 +129,11 @@ fn try_lock(file: File, how: FlockArg, lock: &FileLock) -> Result<Option<Flock<F
     }
 }
 
-/// The metadata file on a description of its own, also once it was unlinked: locks of two guards of
-/// the same process must not be one. The file is that of one load, so it stands for its segments.
-fn reopen(metadata: &File) -> Result<File> {
-    File::open(format!("/proc/self/fd/{}", metadata.as_raw_fd()))
-        .map_err(|e| Error::io("cannot open the metadata again", e))
+/// The file on a description of its own, also once it was unlinked: locks of two guards of the same process
+/// must not be one.
+fn reopen(file: &File) -> Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .map_err(|e| Error::io("cannot open a segment again to lock it", e))
 }
 
 fn busy(lock: &FileLock) -> Error {

@@ -116,6 +116,18 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Node::open`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!(guard.open()?.array("x")?.to_vec::<i32>()?, [1, 2, 3]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn open(&self) -> Result<Project> {
         self.node.open(&self.name)
     }
@@ -124,6 +136,20 @@ impl Guard {
     ///
     /// # Errors
     /// As the system says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!((guard.name(), guard.report().bytes), ("demo", 12));
+    /// guard.remove()?;
+    /// assert!(node.projects()?.is_empty());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn remove(mut self) -> Result<()> {
         self.held.take().map_or(Ok(()), |held| held.release(&self.place))
     }
@@ -133,6 +159,20 @@ impl Guard {
     /// # Errors
     /// [`Kind::NotFound`](crate::Kind::NotFound) when it was removed or replaced meanwhile; as the
     /// system says. The project is still held then until this guard, which is gone, would have ended.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// let report = guard.persist()?;
+    /// assert!(report.metadata.ends_with("cute-shm.demo.toml"));
+    /// node.unlink("demo")?;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn persist(mut self) -> Result<Report> {
         if let Some(held) = &self.held {
             held.make_persistent(&self.place)?;

@@ -1,5 +1,6 @@
 //! Loads HDF5 files within this process.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,12 +23,31 @@ use crate::shm::place::Place;
 /// the process has one thread. Run the command for files that you do not trust.
 ///
 /// # Examples
-/// ```no_run
-/// use cute_shm::Node;
-/// let report = Node::default().load_hdf5("imagenet", "train.h5").include("/images").persist()?;
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::time::Duration;
+/// use cute_shm::{Kind, Node};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// # let path = temp.path().join("train.h5");
+/// # let file = hdf5::File::create(&path).unwrap();
+/// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+/// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+/// # file.close().unwrap();
+/// // let (node, path) = (Node::default(), "train.h5");
+/// let report = node.load_hdf5("imagenet", &path).include("/images").persist()?;
+/// assert_eq!((report.arrays, report.bytes), (1, 12));
 /// for skipped in &report.skipped {
 ///     eprintln!("{}: {}", skipped.path, skipped.reason);
 /// }
+/// // Again, with everything that can be chosen:
+/// let cancel = AtomicBool::new(false);
+/// let load = || node.load_hdf5("imagenet", &path).overwrite(true).mode(0o640).exclude("/mask");
+/// let load = || load().strict(true).wait(Duration::from_secs(30)).grace(Duration::ZERO).cancel(&cancel);
+/// assert_eq!(load().persist()?.arrays, 1);
+/// cancel.store(true, Ordering::Relaxed);
+/// assert_eq!(load().persist().unwrap_err().kind(), Kind::Busy);
+/// node.unlink("imagenet")?;
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 #[must_use = "nothing is loaded before `hold` or `persist`"]
@@ -40,6 +60,8 @@ pub struct Load<'a> {
     strict: bool,
     keep_going: bool,
     wait: Duration,
+    grace: Duration,
+    threads: Option<NonZero<usize>>,
     observer: Option<&'a mut dyn Observer>,
     cancel: Option<&'a AtomicBool>,
 }
@@ -64,6 +86,8 @@ impl<'a> Load<'a> {
             strict: false,
             keep_going: false,
             wait: PATIENCE,
+            grace: Duration::ZERO,
+            threads: None,
             observer: None,
             cancel: None,
         }
@@ -90,6 +114,24 @@ impl<'a> Load<'a> {
     /// Permission bits of segments and metadata, whatever the umask says; `0o600` unless told otherwise.
     pub fn mode(mut self, mode: u32) -> Self {
         self.selection.mode = mode;
+        self
+    }
+
+    /// Gives segments and metadata to the group of this id.
+    pub fn group(mut self, gid: u32) -> Self {
+        self.selection.group = Some(gid);
+        self
+    }
+
+    /// How many threads read; as many as this process may use processors unless told otherwise.
+    pub fn threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Keeps the segments of a replaced project for so long, for readers that are just attaching.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
         self
     }
 
@@ -131,6 +173,23 @@ impl<'a> Load<'a> {
     /// file, [`Kind::Corrupt`](crate::Kind::Corrupt) when it is damaged,
     /// [`Kind::Unsupported`](crate::Kind::Unsupported) with [`Self::strict`],
     /// [`Kind::Busy`](crate::Kind::Busy) when it was cancelled, or the file changed while it was read.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+    /// # file.close().unwrap();
+    /// let guard = node.load_hdf5("train", &path).hold()?;
+    /// assert_eq!(guard.report().arrays, 2);
+    /// drop(guard);
+    /// assert!(node.open("train").is_err());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn hold(self) -> Result<Guard> {
         let (node, name) = (self.node.clone(), self.name.clone());
         let (place, held, report) = self.run(Lifetime::Held)?;
@@ -141,6 +200,22 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// As [`Self::hold`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+    /// # file.close().unwrap();
+    /// let report = node.load_hdf5("train", &path).persist()?;
+    /// assert!(report.skipped.is_empty());
+    /// node.unlink("train")?;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn persist(self) -> Result<Report> {
         self.run(Lifetime::Persistent).map(|(_, _, report)| report)
     }
@@ -155,9 +230,9 @@ impl<'a> Load<'a> {
             strict: self.strict,
             keep_going: self.keep_going,
             wait: Some(self.wait),
-            grace: Duration::ZERO,
+            grace: self.grace,
             job: None,
-            jobs: None,
+            jobs: self.threads,
             numa: None,
             verify: false,
         };
@@ -181,8 +256,14 @@ impl<'a> Load<'a> {
 /// when it is damaged.
 ///
 /// # Examples
-/// ```no_run
-/// println!("{} bytes", cute_shm::hdf5_size("train.h5")?);
+/// ```
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let path = temp.path().join("train.h5");
+/// # let file = hdf5::File::create(&path).unwrap();
+/// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+/// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+/// # file.close().unwrap();
+/// assert_eq!(cute_shm::hdf5_size(&path)?, 3 * 4 + 8);
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {

@@ -20,6 +20,8 @@ use crate::shm::place::Place;
 ///
 /// # Examples
 /// ```
+/// use std::num::NonZero;
+/// use std::time::Duration;
 /// use cute_shm::{Node, Tree};
 /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
 /// # let node = Node::new(temp.path().join("root"), temp.path());
@@ -29,7 +31,9 @@ use crate::shm::place::Place;
 /// let report = node.share("demo").persist(&tree)?;
 /// assert_eq!((report.arrays, report.bytes), (1, 16));
 /// assert!(node.share("demo").persist(&tree).is_err(), "it exists");
-/// node.share("demo").overwrite(true).persist(&tree)?;
+/// // Again, with everything that can be chosen:
+/// let share = node.share("demo").overwrite(true).mode(0o640).threads(NonZero::new(2).unwrap());
+/// share.wait(Duration::from_secs(30)).grace(Duration::ZERO).persist(&tree)?;
 /// node.unlink("demo")?;
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
@@ -104,6 +108,20 @@ impl Share {
     /// [`Kind::Busy`](crate::Kind::Busy) when another process is at work on it;
     /// [`Kind::Usage`](crate::Kind::Usage) for a bad name. Nothing of the new project stays then, and an
     /// existing one is as it was.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert!(node.open("demo").is_ok());
+    /// drop(guard);
+    /// assert!(node.open("demo").is_err());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn hold(self, tree: &Tree<'_>) -> Result<Guard> {
         let (place, held, report) = self.run(tree, Lifetime::Held)?;
         Ok(Guard::new(self.node, self.name, place, held, report))
@@ -113,6 +131,19 @@ impl Share {
     ///
     /// # Errors
     /// As [`Self::hold`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let report = node.share("demo").persist(&tree)?;
+    /// assert_eq!((report.arrays, report.bytes), (1, 12));
+    /// node.unlink("demo")?;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn persist(self, tree: &Tree<'_>) -> Result<Report> {
         self.run(tree, Lifetime::Persistent).map(|(_, _, report)| report)
     }

@@ -75,7 +75,7 @@ impl Planned {
     }
 
     /// What it needs of shared memory.
-    pub fn need(&self) -> Need {
+    pub(crate) fn need(&self) -> Need {
         Need::of(self.arrays.iter().map(|array| array.bytes))
     }
 }

@@ -16,6 +16,8 @@ fn every_layout_arrives_in_row_major_order() {
     let mut tree = Tree::new();
     tree.array("plain", &base).unwrap();
     tree.array("transposed", base.t()).unwrap();
+    let reference: &ndarray::ArrayRef<_, _> = &base;
+    tree.array("reference", reference).unwrap();
     tree.array("reversed", base.slice(s![..;-1, ..;2, 1..])).unwrap();
     tree.array("scalar", &scalar).unwrap();
     tree.array("empty", &empty).unwrap();
@@ -23,6 +25,7 @@ fn every_layout_arrives_in_row_major_order() {
     let project = guard.open().unwrap();
     let get = |path: &str| project.array(path).unwrap().to_array::<u32, Ix3>().unwrap();
     assert_eq!(get("plain"), base);
+    assert_eq!(get("reference"), base);
     assert_eq!(get("transposed"), base.t());
     assert_eq!(get("reversed"), base.slice(s![..;-1, ..;2, 1..]));
     assert_eq!(
@@ -85,6 +88,26 @@ fn what_does_not_fit_is_an_error_before_anything_is_written() {
     let error = scene.node.share("p").hold(&tree).unwrap_err();
     assert_eq!(error.kind(), Kind::NoMemory, "{error}");
     assert_eq!(scene.files(), 0);
+}
+
+#[test]
+fn bytes_of_any_dtype_are_shared_as_numpy_names_it() {
+    let scene = Scene::new();
+    let (big, days) = (258_u16.to_be_bytes(), 1_i64.to_ne_bytes());
+    let mut tree = Tree::new();
+    tree.array("names", Source::raw(b"ada\0bob\0", "S4", &[2]).unwrap()).unwrap();
+    tree.array("big", Source::raw(&big, ">u2", &[]).unwrap()).unwrap();
+    tree.array("days", Source::raw(&days, "M8[D]", &[1]).unwrap()).unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let project = guard.open().unwrap();
+    let dtypes: Vec<_> = project.arrays().iter().map(cute_shm::Array::dtype).collect();
+    assert_eq!(dtypes, ["|S4", ">u2", "datetime64[D]"]);
+    assert_eq!(project.array("names").unwrap().to_bytes(), b"ada\0bob\0");
+    assert_eq!(project.array("big").unwrap().to_vec::<u16>().unwrap(), [258]);
+    for (dtype, shape) in [("object", &[1][..]), ("|S4", &[3]), ("f4", &[usize::MAX, 4])] {
+        let error = Source::raw(&[0; 8], dtype, shape).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage, "{error}");
+    }
 }
 
 #[test]
