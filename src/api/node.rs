@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::hdf5::Load;
 use super::project::Project;
@@ -12,6 +13,7 @@ use crate::shm::place::{DEFAULT_SHM_DIR, Paths, Place};
 use crate::shm::state::{self, State};
 use crate::shm::survey::Survey;
 use crate::shm::unlink;
+use crate::shm::wait::until_live;
 
 /// Where projects are: the root with their metadata, and the shm directory with their segments.
 /// Several of them can be used side by side; nothing is opened or made before it is asked for.
@@ -179,6 +181,36 @@ impl Node {
     /// ```
     pub fn open(&self, name: impl AsRef<OsStr>) -> Result<Project> {
         Project::open(self, &ProjectName::existing(name.as_ref())?)
+    }
+
+    /// Attaches a project once it is live: for consumers that start before the one that shares it.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`](crate::Kind::Busy) when it is not live after `limit`; else as [`Self::open`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use cute_shm::{Kind, Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| node.wait("demo", Duration::from_secs(60)));
+    ///     let mut tree = Tree::new();
+    ///     tree.array("x", &[1_i32, 2, 3])?;
+    ///     let _guard = node.share("demo").hold(&tree)?;
+    ///     let project = waiting.join().unwrap()?;
+    ///     assert_eq!(project.array("x")?.to_vec::<i32>()?, [1, 2, 3]);
+    ///     Ok::<(), cute_shm::Error>(())
+    /// })?;
+    /// let error = node.wait("other", Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Busy);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn wait(&self, name: impl AsRef<OsStr>, limit: Duration) -> Result<Project> {
+        let name = ProjectName::existing(name.as_ref())?;
+        until_live(&self.paths, &name, Some(limit))?;
+        Project::open(self, &name)
     }
 
     /// Begins to share arrays as the project `name`.

@@ -10,6 +10,7 @@ use super::filelock::{FileLock, Hold};
 use super::group::{Entry, GroupRef};
 use super::guards::{Reading, Writing};
 use super::node::Node;
+use crate::shm::flock::With;
 use crate::shm::metadata::{self, Group};
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
@@ -222,7 +223,7 @@ impl Project {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn read_locked(&self, lock: &FileLock, limit: Duration) -> Result<Reading<'_>> {
-        Ok(Reading::new(self, Some(Hold::take(lock, &self.lockable, false, limit)?)))
+        Ok(Reading::new(self, Some(Hold::take(lock, &self.lockable, With::Readers, limit)?)))
     }
 
     /// Views that may be written, while no program that takes `lock`, and no Rust program that uses this
@@ -249,7 +250,7 @@ impl Project {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn write_locked(&self, lock: &FileLock, limit: Duration) -> Result<Writing<'_>> {
-        Ok(Writing::new(self, Some(Hold::take(lock, &self.lockable, true, limit)?)))
+        Ok(Writing::new(self, Some(Hold::take(lock, &self.lockable, With::Nobody, limit)?)))
     }
 
     /// Views that are read-only, without a lock: for arrays that are written once and then only read.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Args, Body};
 use crate::export::select;
 use crate::output::{DIM, Output, json, paint, text};
+use crate::shm::lookup::array_at;
 use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::place::Place;
 use crate::shm::published::Published;
@@ -15,26 +16,6 @@ use crate::{Error, Kind, Result};
 const WIDTH: usize = 80;
 /// Rows of a picture.
 const HEIGHT: usize = 20;
-
-/// The array at a path; `None` for a group.
-pub(super) fn at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
-    let mut group = root;
-    let mut found = None;
-    let mut rest = path.strip_prefix('/')?;
-    // Names may have slashes in them: the longest that fits is taken at each step.
-    while !rest.is_empty() {
-        let fits = |name: &&String| {
-            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
-        };
-        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
-        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
-        match group.get(name)? {
-            Node::Group(inner) => (group, found) = (inner, None),
-            Node::Array(array) => found = Some(array),
-        }
-    }
-    found
-}
 
 /// Prints what was asked for of one array.
 pub(super) fn show(
@@ -114,7 +95,7 @@ pub(super) fn python(
         let message = format!("the segment of '{}' is gone", text::shown(&gone.key, true));
         return Err(Error::new(Kind::NotFound, message).about(gone.key.clone()));
     }
-    if let Some(array) = at(root, prefix) {
+    if let Some(array) = array_at(root, prefix) {
         return Ok(view::snippet(place.shm.path(), &[(prefix.to_owned(), array)], false));
     }
     let selected = select(root, prefix, &|_| true);

@@ -1,7 +1,7 @@
-//! Array keys on the command line: `/group/name`, or Python's `group.name` where that is unambiguous.
+//! Array keys as people write them: `/group/name`, or Python's `group.name` where that is unambiguous.
 
-use crate::shm::metadata::{Group, Node};
-use crate::shm::state::Project;
+use super::metadata::{Array, Group, Node};
+use super::state::Project;
 use crate::{Error, Kind, Result};
 
 /// The path that `key` means in a project.
@@ -25,6 +25,26 @@ pub fn resolve(project: &Project, key: &str) -> Result<String> {
         }
         None => error,
     })
+}
+
+/// The array at a path; `None` for a group.
+pub fn array_at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
+    let mut group = root;
+    let mut found = None;
+    let mut rest = path.strip_prefix('/')?;
+    // Names may have slashes in them: the longest that fits is taken at each step.
+    while !rest.is_empty() {
+        let fits = |name: &&String| {
+            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
+        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
+        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
+        match group.get(name)? {
+            Node::Group(inner) => (group, found) = (inner, None),
+            Node::Array(array) => found = Some(array),
+        }
+    }
+    found
 }
 
 /// The path that `key` means in this tree.
