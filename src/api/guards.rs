@@ -175,6 +175,15 @@ impl<'p> Reading<'p> {
 /// assert!(node.open("demo")?.read_locked(&other, Duration::ZERO).is_err());
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
+///
+/// There are no two slices of the same memory of which one may be written:
+/// ```compile_fail,E0499
+/// # fn f(writing: &mut cute_shm::Writing<'_>) -> Result<(), cute_shm::Error> {
+/// let numbers = writing.slice_mut::<f64>("x")?;
+/// let again = writing.slice_mut::<f64>("alias-of-x")?;
+/// numbers[0] = again[0];
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "the lock is free again once the guard is dropped"]
 pub struct Writing<'p> {

@@ -153,14 +153,15 @@ impl<'a> Load<'a> {
         self
     }
 
-    /// Who is told how the load goes on.
+    /// Who is told how the load goes on: on this thread, while [`Self::hold`] or [`Self::persist`] runs. It must
+    /// not use the HDF5 library itself, whose lock the load holds meanwhile.
     pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
         self.observer = Some(observer);
         self
     }
 
-    /// Ends the load soon after this becomes true: while the file is planned, between two datasets, or before
-    /// each thread has read 16 MiB more. Nothing of it stays then.
+    /// Ends the load soon after this becomes true: when all is planned, which takes some seconds for 100,000
+    /// datasets, between two datasets, or before each thread has read 16 MiB more. Nothing of it stays then.
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self

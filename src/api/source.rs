@@ -25,6 +25,17 @@ use crate::{Error, Kind, Result};
 /// assert!(Source::slice(&pixels, &[4]).is_err());
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
+///
+/// It cannot outlive the elements:
+/// ```compile_fail,E0597
+/// let mut tree = cute_shm::Tree::new();
+/// {
+///     let numbers = vec![1.0_f64; 3];
+///     tree.array("x", &numbers)?;
+/// }
+/// tree.nbytes();
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
 pub struct Source<'a> {
     shape: Vec<usize>,
     dtype: Cow<'static, str>,

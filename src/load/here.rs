@@ -13,8 +13,8 @@ use super::{Observer, Outcome, Request};
 use crate::shm::place::Place;
 use crate::{Error, Kind, Result};
 
-/// Loads a project within this process; observer and `go_on` are called on the caller's thread. While the
-/// file is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.
+/// Loads a project within this process; observer and `go_on` are called on the caller's thread. Before the load
+/// begins, when all is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.
 ///
 /// # Errors
 /// As [`super::run`]; what `go_on` returns, and [`Kind::Busy`] when it says no. Then nothing of this load
