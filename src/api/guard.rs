@@ -57,8 +57,9 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// A project that is removed when this is dropped: at the end of its scope, when a panic unwinds, and,
-/// by whoever runs `cute-shm gc` or loads that name next, when the process is killed.
+/// A project that is removed when this is dropped: at the end of its scope, and when a panic unwinds. When the
+/// process ends without dropping it (it is killed, also by Ctrl-C where nothing handles that, or calls
+/// [`std::process::exit`]), the project is removed by whoever loads that name next, or runs `cute-shm gc`.
 ///
 /// Readers that have attached keep their memory: only the names go.
 ///

@@ -9,8 +9,8 @@ use super::guard::{Guard, Report};
 use super::node::Node;
 use crate::Result;
 use crate::h5;
-use crate::load::{self, Existing, Held, Input, Observer, Request, Silent};
-use crate::shm::ledger::{Lifetime, Selection};
+use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
+use crate::shm::ledger::{Lifetime, Note, Selection};
 use crate::shm::lock::PATIENCE;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
@@ -63,6 +63,7 @@ pub struct Load<'a> {
     grace: Duration,
     threads: Option<NonZero<usize>>,
     observer: Option<&'a mut dyn Observer>,
+    progress: Option<Box<dyn FnMut(u64, u64) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
@@ -89,6 +90,7 @@ impl<'a> Load<'a> {
             grace: Duration::ZERO,
             threads: None,
             observer: None,
+            progress: None,
             cancel: None,
         }
     }
@@ -157,6 +159,29 @@ impl<'a> Load<'a> {
     /// not use the HDF5 library itself, whose lock the load holds meanwhile.
     pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Is called with the bytes that are in memory and those that will be, every few MiB and when all are there.
+    /// What holds for [`Self::observer`] holds for it.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.close().unwrap();
+    /// let mut last = (0, 0);
+    /// let load = node.load_hdf5("train", &path).progress(|done, total| last = (done, total));
+    /// load.hold()?.remove()?;
+    /// assert_eq!(last, (12, 12));
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn progress(mut self, told: impl FnMut(u64, u64) + 'a) -> Self {
+        self.progress = Some(Box::new(told));
         self
     }
 
@@ -238,14 +263,50 @@ impl<'a> Load<'a> {
             verify: false,
         };
         let place = Place::create(self.node.paths())?;
-        let mut silent = Silent;
+        let (mut silent, cancel) = (Silent, self.cancel);
         let observer = self.observer.unwrap_or(&mut silent);
-        let cancel = self.cancel;
         let mut go_on = || Ok(!cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)));
-        let mut outcome = load::run_here(&place, &request, observer, &mut go_on)?;
+        let mut outcome = match self.progress {
+            None => load::run_here(&place, &request, observer, &mut go_on)?,
+            Some(told) => {
+                let mut progress = Progress { observer, told, done: 0, total: 0 };
+                let outcome = load::run_here(&place, &request, &mut progress, &mut go_on)?;
+                (progress.told)(outcome.bytes, outcome.bytes);
+                outcome
+            }
+        };
         let held = outcome.held.take();
         let report = Report::new(&place, &request.project, outcome)?;
         Ok((place, held, report))
+    }
+}
+
+/// Counts for a closure what an observer is told, and passes it on.
+struct Progress<'o, 'a> {
+    observer: &'o mut dyn Observer,
+    told: Box<dyn FnMut(u64, u64) + 'a>,
+    done: u64,
+    total: u64,
+}
+
+impl Observer for Progress<'_, '_> {
+    fn at(&mut self, path: &str) {
+        self.observer.at(path);
+    }
+    fn planned(&mut self, plan: &Planned) {
+        self.total = plan.bytes();
+        self.observer.planned(plan);
+    }
+    fn advanced(&mut self, bytes: u64) {
+        self.done = self.total.min(self.done.saturating_add(bytes));
+        self.observer.advanced(bytes);
+        (self.told)(self.done, self.total);
+    }
+    fn warn(&mut self, note: &Note) {
+        self.observer.warn(note);
+    }
+    fn step(&mut self, step: &str) {
+        self.observer.step(step);
     }
 }
 
