@@ -130,3 +130,35 @@ fn attributes_and_access_arrive() {
     let names: Vec<_> = project.root().entries().map(|(name, _)| name).collect();
     assert_eq!(names, ["group", "s"]);
 }
+
+/// Features that are not on by default: `cargo test --test api --all-features`.
+#[cfg(all(feature = "half", feature = "num-complex"))]
+#[test]
+fn half_floats_and_complex_numbers_are_elements() {
+    use half::f16;
+    use num_complex::Complex;
+    let scene = Scene::new();
+    let halves = ndarray::arr2(&[[1.5, -2.0], [0.0, 65504.0]]).mapv(f16::from_f64);
+    let single = [Complex::new(1.0_f32, -1.0), Complex::new(f32::MAX, 0.5)];
+    let double = ndarray::arr1(&[Complex::new(0.25_f64, 3.0); 3]);
+    let big: Vec<u8> = [1.5_f32, -2.5].iter().flat_map(|part| part.to_be_bytes()).collect();
+    let mut tree = Tree::new();
+    tree.array("halves", halves.t()).unwrap();
+    tree.array("single", &single).unwrap();
+    tree.array("double", double.slice(s![..;2])).unwrap();
+    tree.array("big", Source::raw(&big, ">c8", &[1]).unwrap()).unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let project = guard.open().unwrap();
+    let dtypes: Vec<_> = project.arrays().iter().map(cute_shm::Array::dtype).collect();
+    assert_eq!(dtypes, ["float16", "complex64", "complex128", ">c8"]);
+    assert_eq!(project.array("halves").unwrap().to_array::<f16, Ix2>().unwrap(), halves.t());
+    assert_eq!(project.array("single").unwrap().to_vec::<Complex<f32>>().unwrap(), single);
+    assert_eq!(project.array("double").unwrap().len(), 2);
+    let swapped = project.array("big").unwrap().to_vec::<Complex<f32>>().unwrap();
+    assert_eq!(swapped, [Complex::new(1.5, -2.5)], "each part is turned, not the whole");
+    let lock = cute_shm::FileLock::new(scene.temp.path().join("lock"));
+    let mut writing = project.write_locked(&lock, std::time::Duration::ZERO).unwrap();
+    writing.slice_mut::<Complex<f64>>("double").unwrap()[0].im = 7.0;
+    writing.view_mut::<f16, Ix2>("halves").unwrap().fill(f16::ONE);
+    assert_eq!(writing.slice::<Complex<f64>>("double").unwrap()[0], Complex::new(0.25, 7.0));
+}
