@@ -3,7 +3,7 @@
 //!     cargo run --example transfer -- PROJECT            until Enter is pressed
 //!     cargo run --example transfer -- PROJECT --persist  until it is unlinked
 
-use cute_shm::{Node, Result, Tree};
+use cute_shm::{Node, Result, Source, Tree};
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -17,6 +17,7 @@ fn main() -> Result<()> {
     tree.array("a", a.t())?.attr("units", "m");
     tree.array("b/b1", &b1)?;
     tree.array("b/b2", &b2)?;
+    tree.array("names", Source::raw(b"ada\0bob\0", "|S4", &[2])?)?;
 
     let share = Node::from_env().share(&project).overwrite(true);
     if persist {

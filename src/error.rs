@@ -83,6 +83,19 @@ impl Kind {
 }
 
 /// A failure: what happened, to what, why, and what to do about it.
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Kind, Node};
+/// let error = Node::with_root("/tmp/of-nobody").open("demo").unwrap_err();
+/// assert_eq!(error.kind(), Kind::NotFound);
+/// assert_eq!(error.concerns(), Some("demo"));
+/// eprintln!("error: {error}");
+/// if let Some(hint) = error.hint() {
+///     eprintln!("hint: {hint}");
+/// }
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -217,6 +230,16 @@ impl From<Told> for Error {
     }
 }
 
+/// A name as one word of a shell's command line, for the commands in hints.
+pub(crate) fn word(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._-/+=:@%,".contains(c);
+    if !name.is_empty() && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    let escape = |c| matches!(c, '"' | '\\' | '$' | '`').then_some('\\').into_iter().chain([c]);
+    format!("\"{}\"", name.chars().flat_map(escape).collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,5 +267,13 @@ mod tests {
     #[test]
     fn signals_end_with_128_and_their_number() {
         assert_eq!(Kind::Signal(15).exit_code(), 143);
+    }
+
+    #[test]
+    fn names_in_hints_are_one_word() {
+        assert_eq!(
+            ["a-b.c", "größe", "a b", "a$\"", ""].map(word),
+            ["a-b.c", "größe", "\"a b\"", r#""a\$\"""#, "\"\""]
+        );
     }
 }

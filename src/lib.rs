@@ -58,12 +58,16 @@ use clap::Parser as _;
 
 pub use api::{
     Added, Array, Element, Entry, FileLock, GroupRef, Guard, Listed, Load, Node, Project, Reading,
-    Report, Share, Skipped, Source, Tree, Unlinked, Writing, hdf5_size,
+    Report, Share, Skipped, Source, Tree, Unlinked, Which, Writing, hdf5_size,
 };
 pub use error::{Error, Kind, Result};
 pub use load::{Observer, Planned, PlannedArray};
-pub use shm::ledger::Note;
+pub use shm::ledger::{Note, Source as SourceFile};
 pub use shm::state::State;
+// The crates whose types stand in the API: attributes, and arrays.
+#[cfg(feature = "ndarray")]
+pub use ndarray;
+pub use toml::{Table, Value};
 
 use cli::{Cli, Command};
 use commands::{

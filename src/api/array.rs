@@ -13,6 +13,23 @@ use crate::{Error, Kind, Result};
 
 /// An array of an attached [`Project`](crate::Project): its metadata, and copies of its elements. Views
 /// are had from [`Reading`](crate::Reading) and [`Writing`](crate::Writing).
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Node, Source, Tree};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// # let mut tree = Tree::new();
+/// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+/// # let _guard = node.share("demo").hold(&tree)?;
+/// # let project = node.open("demo")?;
+/// let array = project.array("b/x")?;
+/// assert_eq!((array.path(), array.dtype(), array.shape()), ("/b/x", "int16", &[2, 3][..]));
+/// assert_eq!((array.len(), array.nbytes(), array.is_empty()), (6, 12, false));
+/// assert_eq!(array.attrs()["units"].as_str(), Some("m"));
+/// assert!(array.segment().starts_with("cute-shm.demo."));
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Array<'p> {
     path: Arc<str>,
@@ -37,7 +54,12 @@ impl<'p> Array<'p> {
 
     /// Elements.
     pub fn len(&self) -> u64 {
-        self.meta.shape.iter().product()
+        // A shape of any numbers may have a zero in it.
+        if self.is_empty() {
+            0
+        } else {
+            self.meta.shape.iter().fold(1, |n, &axis| n.saturating_mul(axis))
+        }
     }
 
     /// Whether it has no elements.
@@ -65,12 +87,32 @@ impl<'p> Array<'p> {
         &self.meta.segment
     }
 
+    pub(super) fn memory(&self) -> &'p Segment {
+        self.segment
+    }
+
     /// A copy of the elements in row-major order, in the machine's byte order whatever the array's is.
     ///
     /// Always sound; while another process writes, it is a mixture of old and new elements.
     ///
     /// # Errors
     /// [`Kind::Usage`] when the elements are of another type; the error names both.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let array = project.array("b/x")?;
+    /// assert_eq!(array.to_vec::<i16>()?, [1, 2, 3, 4, 5, 6]);
+    /// let error = array.to_vec::<f32>().unwrap_err();
+    /// assert_eq!(error.to_string(), "array '/b/x' is int16 of shape (2, 3), not float32");
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let dtype = self.numbers()?;
         let swapped = element::is_swapped::<T>(&dtype);
@@ -87,6 +129,19 @@ impl<'p> Array<'p> {
     }
 
     /// A copy of the bytes, whatever the dtype: strings, dates, raw bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// let mut tree = Tree::new();
+    /// tree.array("names", Source::raw(b"ada\0bob\0", "|S4", &[2])?)?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// let bytes = guard.open()?.array("names")?.to_bytes();
+    /// assert_eq!(bytes.chunks(4).next(), Some(&b"ada\0"[..]));
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
         element::collect(self.nbytes(), |out| self.segment.copy_to(0, out))
     }
@@ -95,6 +150,21 @@ impl<'p> Array<'p> {
     ///
     /// # Errors
     /// As [`Self::to_vec`]; [`Kind::Usage`] for another rank.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let copy = project.array("b/x")?.to_array::<i16, ndarray::Ix2>()?;
+    /// assert_eq!(copy[[1, 0]], 4);
+    /// assert!(project.array("b/x")?.to_array::<i16, ndarray::Ix1>().is_err());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     #[cfg(feature = "ndarray")]
     pub fn to_array<T: Element, D: ndarray::Dimension>(&self) -> Result<ndarray::Array<T, D>> {
         let shape = self.rank::<D>()?;

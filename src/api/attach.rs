@@ -34,7 +34,14 @@ pub(super) fn read(place: &Place, name: &ProjectName) -> Result<Option<Read>> {
     Ok(Some((file, text, stat.st_uid)))
 }
 
-pub(super) type Attached = (Group, HashMap<String, Segment>);
+/// The tree of a project and its memory.
+pub(super) struct Attached {
+    pub root: Group,
+    pub segments: HashMap<String, Segment>,
+    /// The first segment by name: the one file that stands for this memory, whoever writes the metadata
+    /// anew (`gc --repair` does). `None` when there are no arrays.
+    pub first: Option<File>,
+}
 
 /// Attaches every segment, or says which is gone.
 pub(super) fn attach(
@@ -53,7 +60,14 @@ pub(super) fn attach(
             None => return Ok(Err(name.to_owned())),
         }
     }
-    Ok(Ok((metadata.root, segments)))
+    let mut first = None;
+    if let Some((name, segment)) = segments.iter().min_by_key(|(name, _)| *name) {
+        first = segment.open(&place.shm)?;
+        if first.is_none() {
+            return Ok(Err(name.to_owned()));
+        }
+    }
+    Ok(Ok(Attached { root: metadata.root, segments, first }))
 }
 
 /// A segment that the metadata names, and how many bytes of it are an array.

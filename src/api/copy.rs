@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::element;
 use super::source::{Data, Source};
 use crate::load::pages::Pages;
 use crate::load::target::{Target, unlocked};
@@ -96,15 +97,17 @@ fn fill(target: &Target<'_>, source: &Source<'_>, start: usize, end: usize) -> R
         Data::Rows(elements) => elements,
     };
     let (row, step) = (row(source), step(source, ORDERED));
-    let mut ordered = Vec::new();
-    ordered.try_reserve_exact(step.min(end - start)).map_err(|_| {
+    // Words, because nothing else says that bytes of the allocator are aligned.
+    let mut ordered: Vec<u64> = Vec::new();
+    ordered.try_reserve_exact(step.min(end - start).div_ceil(size_of::<u64>())).map_err(|_| {
         Error::new(Kind::NoMemory, format!("no memory for {step} bytes of an array in order"))
     })?;
     for first in (start..end).step_by(step) {
         let last = end.min(first.saturating_add(step));
-        ordered.resize(last - first, 0);
-        elements.fill(first / row..last / row, &mut ordered);
-        target.write(first as u64, &ordered)?;
+        ordered.resize((last - first).div_ceil(size_of::<u64>()), 0);
+        let bytes = &mut element::words_mut(&mut ordered)[..last - first];
+        elements.fill(first / row..last / row, bytes);
+        target.write(first as u64, bytes)?;
     }
     Ok(())
 }
@@ -132,7 +135,10 @@ impl Crew {
         };
         std::thread::scope(|scope| {
             for _ in 1..self.workers.min(items.len()) {
-                scope.spawn(take);
+                // Fewer threads than wanted are slower, not wrong.
+                if std::thread::Builder::new().spawn_scoped(scope, take).is_err() {
+                    break;
+                }
             }
             take();
         });

@@ -105,6 +105,12 @@ pub(super) fn bytes_of<T: Element>(elements: &[T]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), size_of_val(elements)) }
 }
 
+/// The bytes of words, to write: memory that is aligned for every element.
+pub(super) fn words_mut(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: as above, and any bytes are a value of these words.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
 /// The bytes as elements; `None` when they are not whole, aligned ones, or no values of `T`.
 pub(super) fn elements<T: Element>(bytes: &[u8]) -> Option<&[T]> {
     check::<T>(bytes)?;

@@ -2,13 +2,10 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-
+use crate::shm::flock::{Flocked, With};
 use crate::{Error, Kind, Result};
 
 /// How often a lock that another holds is asked for again: as often as `filelock` does.
@@ -51,19 +48,15 @@ impl FileLock {
 /// Both locks of a guard. Dropping it frees them, the project's first.
 #[derive(Debug)]
 pub(super) struct Hold {
-    _project: Flock<File>,
-    _file: Flock<File>,
+    _project: Flocked,
+    _file: Flocked,
 }
 
 impl Hold {
-    /// Takes the lock file, then the lock on the project's metadata.
-    pub fn take(lock: &FileLock, metadata: &File, alone: bool, limit: Duration) -> Result<Self> {
+    /// Takes the lock file, then the lock on the file that stands for the project's memory.
+    pub fn take(lock: &FileLock, lockable: &File, with: With, limit: Duration) -> Result<Self> {
         let begun = Instant::now();
-        let how = match alone {
-            true => FlockArg::LockExclusiveNonblock,
-            false => FlockArg::LockSharedNonblock,
-        };
-        let until = |take: &mut dyn FnMut() -> Result<Option<Flock<File>>>| loop {
+        let until = |take: &mut dyn FnMut() -> Result<Option<Flocked>>| loop {
             if let Some(taken) = take()? {
                 return Ok(taken);
             }
@@ -72,43 +65,19 @@ impl Hold {
             }
             std::thread::sleep(POLL.min(limit));
         };
-        let file = until(&mut || take_file(lock, how))?;
-        let project = until(&mut || try_lock(reopen(metadata)?, how, lock))?;
+        let file = until(&mut || Flocked::try_path(&lock.0, with))?;
+        let project = until(&mut || {
+            let again = reopen(lockable).and_then(|file| Flocked::try_open(file, with));
+            again.map_err(|e| Error::io("cannot lock the project's first segment", e))
+        })?;
         Ok(Self { _project: project, _file: file })
     }
 }
 
-/// One attempt. A lock file that was unlinked while it was locked does not count.
-fn take_file(lock: &FileLock, how: FlockArg) -> Result<Option<Flock<File>>> {
-    let cannot = |e| Error::io(format!("cannot open the lock file '{}'", lock.0.display()), e);
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false).mode(0o644);
-    // Another user's lock file may be locked as well as read.
-    let file = match options.open(&lock.0) {
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => File::open(&lock.0),
-        opened => opened,
-    }
-    .map_err(cannot)?;
-    let Some(taken) = try_lock(file, how, lock)? else { return Ok(None) };
-    let ours = taken.metadata().map_err(cannot)?;
-    let same = std::fs::metadata(&lock.0)
-        .is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
-    Ok(same.then_some(taken))
-}
-
-fn try_lock(file: File, how: FlockArg, lock: &FileLock) -> Result<Option<Flock<File>>> {
-    match Flock::lock(file, how) {
-        Ok(taken) => Ok(Some(taken)),
-        Err((_, Errno::EAGAIN | Errno::EINTR)) => Ok(None),
-        Err((_, errno)) => Err(Error::io(format!("cannot lock '{}'", lock.0.display()), errno)),
-    }
-}
-
-/// The metadata file on a description of its own, also once it was unlinked: locks of two guards of
-/// the same process must not be one. The file is that of one load, so it stands for its segments.
-fn reopen(metadata: &File) -> Result<File> {
-    File::open(format!("/proc/self/fd/{}", metadata.as_raw_fd()))
-        .map_err(|e| Error::io("cannot open the metadata again", e))
+/// The file on a description of its own, also once it was unlinked: locks of two guards of the same process
+/// must not be one.
+fn reopen(file: &File) -> std::io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 fn busy(lock: &FileLock) -> Error {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::node::Node;
 use super::project::Project;
 use crate::Result;
-use crate::load::Held;
+use crate::load::{Held, Outcome};
+use crate::shm::ledger::Note;
+use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 
 /// What was shared.
@@ -28,6 +30,23 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
+impl Report {
+    /// What a load came to.
+    pub(super) fn new(place: &Place, project: &ProjectName, outcome: Outcome) -> Result<Self> {
+        let planned = outcome.planned;
+        let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
+        let skipped = |Note { path, reason }| Skipped { path, reason };
+        Ok(Self {
+            metadata: place.root()?.join(&project.metadata_file()),
+            token: outcome.token.to_string(),
+            arrays: outcome.arrays,
+            bytes: outcome.bytes,
+            elapsed: outcome.elapsed,
+            skipped: notes.into_iter().flatten().map(skipped).collect(),
+        })
+    }
+}
+
 /// Something that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,10 +57,14 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// A project that is removed when this is dropped: at the end of its scope, when a panic unwinds, and,
-/// by whoever runs `cute-shm gc` or loads that name next, when the process is killed.
+/// A project that is removed when this is dropped: at the end of its scope, and when a panic unwinds. When the
+/// process ends without dropping it (it is killed, also by Ctrl-C where nothing handles that, or calls
+/// [`std::process::exit`]), the project is removed by whoever loads that name next, or runs `cute-shm gc`.
 ///
 /// Readers that have attached keep their memory: only the names go.
+///
+/// A process that is forked meanwhile has the guard too. Dropped there, it leaves the project to the process
+/// that made it, as long as that one lives.
 ///
 /// # Examples
 /// ```
@@ -94,6 +117,18 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Node::open`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!(guard.open()?.array("x")?.to_vec::<i32>()?, [1, 2, 3]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn open(&self) -> Result<Project> {
         self.node.open(&self.name)
     }
@@ -102,6 +137,20 @@ impl Guard {
     ///
     /// # Errors
     /// As the system says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!((guard.name(), guard.report().bytes), ("demo", 12));
+    /// guard.remove()?;
+    /// assert!(node.projects()?.is_empty());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn remove(mut self) -> Result<()> {
         self.held.take().map_or(Ok(()), |held| held.release(&self.place))
     }
@@ -111,6 +160,20 @@ impl Guard {
     /// # Errors
     /// [`Kind::NotFound`](crate::Kind::NotFound) when it was removed or replaced meanwhile; as the
     /// system says. The project is still held then until this guard, which is gone, would have ended.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// let report = guard.persist()?;
+    /// assert!(report.metadata.ends_with("cute-shm.demo.toml"));
+    /// node.unlink("demo")?;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn persist(mut self) -> Result<Report> {
         if let Some(held) = &self.held {
             held.make_persistent(&self.place)?;

@@ -6,6 +6,7 @@ use super::array::Array;
 use super::element::{self, Element};
 use super::filelock::Hold;
 use super::project::Project;
+use super::which::Which;
 use crate::Result;
 
 /// Read-only views of a project's arrays, as long as this guard lives:
@@ -67,8 +68,24 @@ impl<'p> Reading<'p> {
     /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such array,
     /// [`Kind::Usage`](crate::Kind::Usage) when it is of another type or big-endian (the error names
     /// both), [`Kind::Corrupt`](crate::Kind::Corrupt) for a `bool` that is neither 0 nor 1.
-    pub fn slice<T: Element>(&self, path: &str) -> Result<&[T]> {
-        let array = self.project.array(path)?;
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let reading = project.read_locked(&lock, Duration::ZERO)?;
+    /// assert_eq!(reading.slice::<i16>("b/x")?, [1, 2, 3, 4, 5, 6]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn slice<T: Element>(&self, array: impl Which) -> Result<&[T]> {
+        let array = array.find(self.project)?;
         array.ensure::<T>()?;
         element::elements(self.bytes_of(&array)).ok_or_else(|| array.no_values::<T>())
     }
@@ -77,22 +94,55 @@ impl<'p> Reading<'p> {
     ///
     /// # Errors
     /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such array.
-    pub fn bytes(&self, path: &str) -> Result<&[u8]> {
-        Ok(self.bytes_of(&self.project.array(path)?))
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let reading = project.read_locked(&lock, Duration::ZERO)?;
+    /// assert_eq!(reading.bytes("b/x")?.len(), 12);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn bytes(&self, array: impl Which) -> Result<&[u8]> {
+        Ok(self.bytes_of(&array.find(self.project)?))
     }
 
     /// The array as a view, of fixed rank or `IxDyn`.
     ///
     /// # Errors
     /// As [`Self::slice`]; [`Kind::Usage`](crate::Kind::Usage) for another rank.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let reading = project.read_locked(&lock, Duration::ZERO)?;
+    /// let view = reading.view::<i16, ndarray::Ix2>("b/x")?;
+    /// assert_eq!(view.sum_axis(ndarray::Axis(0)).to_vec(), [5, 7, 9]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     #[cfg(feature = "ndarray")]
     pub fn view<T: Element, D: ndarray::Dimension>(
         &self,
-        path: &str,
+        array: impl Which,
     ) -> Result<ndarray::ArrayView<'_, T, D>> {
-        let array = self.project.array(path)?;
+        let array = array.find(self.project)?;
         let shape = array.rank::<D>()?;
-        ndarray::ArrayView::from_shape(shape, self.slice(path)?).map_err(|e| array.odd(&e))
+        ndarray::ArrayView::from_shape(shape, self.slice(&array)?).map_err(|e| array.odd(&e))
     }
 
     fn bytes_of(&self, array: &Array<'_>) -> &[u8] {
@@ -125,6 +175,15 @@ impl<'p> Reading<'p> {
 /// assert!(node.open("demo")?.read_locked(&other, Duration::ZERO).is_err());
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
+///
+/// There are no two slices of the same memory of which one may be written:
+/// ```compile_fail,E0499
+/// # fn f(writing: &mut cute_shm::Writing<'_>) -> Result<(), cute_shm::Error> {
+/// let numbers = writing.slice_mut::<f64>("x")?;
+/// let again = writing.slice_mut::<f64>("alias-of-x")?;
+/// numbers[0] = again[0];
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "the lock is free again once the guard is dropped"]
 pub struct Writing<'p> {
@@ -140,8 +199,25 @@ impl<'p> Writing<'p> {
     ///
     /// # Errors
     /// As [`Reading::slice`].
-    pub fn slice<T: Element>(&self, path: &str) -> Result<&[T]> {
-        self.reading.slice(path)
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let mut writing = project.write_locked(&lock, Duration::ZERO)?;
+    /// let last = writing.slice::<i16>("b/x")?[5];
+    /// writing.slice_mut::<i16>("b/x")?[0] = last;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn slice<T: Element>(&self, array: impl Which) -> Result<&[T]> {
+        self.reading.slice(array)
     }
 
     /// The elements of an array in row-major order, to write.
@@ -150,8 +226,25 @@ impl<'p> Writing<'p> {
     /// As [`Reading::slice`]; [`Kind::Permission`](crate::Kind::Permission) when we may not write, and
     /// [`Kind::NotFound`](crate::Kind::NotFound) when the project was removed before its first array
     /// was borrowed for writing.
-    pub fn slice_mut<T: Element>(&mut self, path: &str) -> Result<&mut [T]> {
-        let array = self.reading.project.array(path)?;
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let mut writing = project.write_locked(&lock, Duration::ZERO)?;
+    /// writing.slice_mut::<i16>("b/x")?[0] = 9;
+    /// assert_eq!(writing.slice::<i16>("b/x")?[0], 9);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn slice_mut<T: Element>(&mut self, array: impl Which) -> Result<&mut [T]> {
+        let array = array.find(self.reading.project)?;
         array.ensure::<T>()?;
         element::elements_mut(self.bytes_of(&array)?).ok_or_else(|| array.no_values::<T>())
     }
@@ -160,8 +253,25 @@ impl<'p> Writing<'p> {
     ///
     /// # Errors
     /// As [`Self::slice_mut`], but for the type.
-    pub fn bytes_mut(&mut self, path: &str) -> Result<&mut [u8]> {
-        let array = self.reading.project.array(path)?;
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let mut writing = project.write_locked(&lock, Duration::ZERO)?;
+    /// writing.bytes_mut("b/x")?.fill(0xff);
+    /// assert_eq!(writing.slice::<i16>("b/x")?, [-1; 6]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn bytes_mut(&mut self, array: impl Which) -> Result<&mut [u8]> {
+        let array = array.find(self.reading.project)?;
         self.bytes_of(&array)
     }
 
@@ -169,14 +279,31 @@ impl<'p> Writing<'p> {
     ///
     /// # Errors
     /// As [`Self::slice_mut`]; [`Kind::Usage`](crate::Kind::Usage) for another rank.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// # use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// # let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let mut writing = project.write_locked(&lock, Duration::ZERO)?;
+    /// writing.view_mut::<i16, ndarray::Ix2>("b/x")?.row_mut(1).fill(0);
+    /// assert_eq!(writing.slice::<i16>("b/x")?, [1, 2, 3, 0, 0, 0]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     #[cfg(feature = "ndarray")]
     pub fn view_mut<T: Element, D: ndarray::Dimension>(
         &mut self,
-        path: &str,
+        array: impl Which,
     ) -> Result<ndarray::ArrayViewMut<'_, T, D>> {
-        let array = self.reading.project.array(path)?;
+        let array = array.find(self.reading.project)?;
         let shape = array.rank::<D>()?;
-        ndarray::ArrayViewMut::from_shape(shape, self.slice_mut(path)?).map_err(|e| array.odd(&e))
+        ndarray::ArrayViewMut::from_shape(shape, self.slice_mut(&array)?).map_err(|e| array.odd(&e))
     }
 
     #[expect(clippy::needless_pass_by_ref_mut, reason = "the slice borrows the whole guard")]

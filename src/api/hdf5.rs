@@ -1,14 +1,15 @@
 //! Loads HDF5 files within this process.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::guard::{Guard, Report, Skipped};
+use super::guard::{Guard, Report};
 use super::node::Node;
 use crate::Result;
 use crate::h5;
-use crate::load::{self, Existing, Input, Observer, Outcome, Request, Silent};
+use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
 use crate::shm::ledger::{Lifetime, Note, Selection};
 use crate::shm::lock::PATIENCE;
 use crate::shm::name::ProjectName;
@@ -22,12 +23,31 @@ use crate::shm::place::Place;
 /// the process has one thread. Run the command for files that you do not trust.
 ///
 /// # Examples
-/// ```no_run
-/// use cute_shm::Node;
-/// let report = Node::default().load_hdf5("imagenet", "train.h5").include("/images").persist()?;
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::time::Duration;
+/// use cute_shm::{Kind, Node};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// # let path = temp.path().join("train.h5");
+/// # let file = hdf5::File::create(&path).unwrap();
+/// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+/// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+/// # file.close().unwrap();
+/// // let (node, path) = (Node::default(), "train.h5");
+/// let report = node.load_hdf5("imagenet", &path).include("/images").persist()?;
+/// assert_eq!((report.arrays, report.bytes), (1, 12));
 /// for skipped in &report.skipped {
 ///     eprintln!("{}: {}", skipped.path, skipped.reason);
 /// }
+/// // Again, with everything that can be chosen:
+/// let cancel = AtomicBool::new(false);
+/// let load = || node.load_hdf5("imagenet", &path).overwrite(true).mode(0o640).exclude("/mask");
+/// let load = || load().strict(true).wait(Duration::from_secs(30)).grace(Duration::ZERO).cancel(&cancel);
+/// assert_eq!(load().persist()?.arrays, 1);
+/// cancel.store(true, Ordering::Relaxed);
+/// assert_eq!(load().persist().unwrap_err().kind(), Kind::Busy);
+/// node.unlink("imagenet")?;
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 #[must_use = "nothing is loaded before `hold` or `persist`"]
@@ -40,7 +60,10 @@ pub struct Load<'a> {
     strict: bool,
     keep_going: bool,
     wait: Duration,
+    grace: Duration,
+    threads: Option<NonZero<usize>>,
     observer: Option<&'a mut dyn Observer>,
+    progress: Option<Box<dyn FnMut(u64, u64) + 'a>>,
     cancel: Option<&'a AtomicBool>,
 }
 
@@ -64,7 +87,10 @@ impl<'a> Load<'a> {
             strict: false,
             keep_going: false,
             wait: PATIENCE,
+            grace: Duration::ZERO,
+            threads: None,
             observer: None,
+            progress: None,
             cancel: None,
         }
     }
@@ -93,6 +119,24 @@ impl<'a> Load<'a> {
         self
     }
 
+    /// Gives segments and metadata to the group of this id.
+    pub fn group(mut self, gid: u32) -> Self {
+        self.selection.group = Some(gid);
+        self
+    }
+
+    /// How many threads read; as many as this process may use processors unless told otherwise.
+    pub fn threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Keeps the segments of a replaced project for so long, for readers that are just attaching.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
+        self
+    }
+
     /// What has no form in shared memory fails the load, before anything is made.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
@@ -111,14 +155,38 @@ impl<'a> Load<'a> {
         self
     }
 
-    /// Who is told how the load goes on.
+    /// Who is told how the load goes on: on this thread, while [`Self::hold`] or [`Self::persist`] runs. It must
+    /// not use the HDF5 library itself, whose lock the load holds meanwhile.
     pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
         self.observer = Some(observer);
         self
     }
 
-    /// Ends the load soon after this becomes true: while the file is planned, between two datasets, or before
-    /// each thread has read 16 MiB more. Nothing of it stays then.
+    /// Is called with the bytes that are in memory and those that will be, every few MiB and when all are there.
+    /// What holds for [`Self::observer`] holds for it.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.close().unwrap();
+    /// let mut last = (0, 0);
+    /// let load = node.load_hdf5("train", &path).progress(|done, total| last = (done, total));
+    /// load.hold()?.remove()?;
+    /// assert_eq!(last, (12, 12));
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn progress(mut self, told: impl FnMut(u64, u64) + 'a) -> Self {
+        self.progress = Some(Box::new(told));
+        self
+    }
+
+    /// Ends the load soon after this becomes true: when all is planned, which takes some seconds for 100,000
+    /// datasets, between two datasets, or before each thread has read 16 MiB more. Nothing of it stays then.
     pub fn cancel(mut self, cancel: &'a AtomicBool) -> Self {
         self.cancel = Some(cancel);
         self
@@ -131,11 +199,26 @@ impl<'a> Load<'a> {
     /// file, [`Kind::Corrupt`](crate::Kind::Corrupt) when it is damaged,
     /// [`Kind::Unsupported`](crate::Kind::Unsupported) with [`Self::strict`],
     /// [`Kind::Busy`](crate::Kind::Busy) when it was cancelled, or the file changed while it was read.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+    /// # file.close().unwrap();
+    /// let guard = node.load_hdf5("train", &path).hold()?;
+    /// assert_eq!(guard.report().arrays, 2);
+    /// drop(guard);
+    /// assert!(node.open("train").is_err());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn hold(self) -> Result<Guard> {
         let (node, name) = (self.node.clone(), self.name.clone());
-        let (place, mut outcome) = self.run(Lifetime::Held)?;
-        let held = outcome.held.take();
-        let report = report(&place, &name, outcome)?;
+        let (place, held, report) = self.run(Lifetime::Held)?;
         Ok(Guard::new(node, name, place, held, report))
     }
 
@@ -143,13 +226,27 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// As [`Self::hold`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+    /// # file.close().unwrap();
+    /// let report = node.load_hdf5("train", &path).persist()?;
+    /// assert!(report.skipped.is_empty());
+    /// node.unlink("train")?;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn persist(self) -> Result<Report> {
-        let name = self.name.clone();
-        let (place, outcome) = self.run(Lifetime::Persistent)?;
-        report(&place, &name, outcome)
+        self.run(Lifetime::Persistent).map(|(_, _, report)| report)
     }
 
-    fn run(self, lifetime: Lifetime) -> Result<(Place, Outcome)> {
+    fn run(self, lifetime: Lifetime) -> Result<(Place, Option<Held>, Report)> {
         let request = Request {
             project: ProjectName::new(self.name.as_ref())?,
             inputs: self.inputs,
@@ -159,34 +256,58 @@ impl<'a> Load<'a> {
             strict: self.strict,
             keep_going: self.keep_going,
             wait: Some(self.wait),
-            grace: Duration::ZERO,
+            grace: self.grace,
             job: None,
-            jobs: None,
+            jobs: self.threads,
             numa: None,
             verify: false,
         };
         let place = Place::create(self.node.paths())?;
-        let mut silent = Silent;
+        let (mut silent, cancel) = (Silent, self.cancel);
         let observer = self.observer.unwrap_or(&mut silent);
-        let cancel = self.cancel;
         let mut go_on = || Ok(!cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)));
-        let outcome = load::run_here(&place, &request, observer, &mut go_on)?;
-        Ok((place, outcome))
+        let mut outcome = match self.progress {
+            None => load::run_here(&place, &request, observer, &mut go_on)?,
+            Some(told) => {
+                let mut progress = Progress { observer, told, done: 0, total: 0 };
+                let outcome = load::run_here(&place, &request, &mut progress, &mut go_on)?;
+                (progress.told)(outcome.bytes, outcome.bytes);
+                outcome
+            }
+        };
+        let held = outcome.held.take();
+        let report = Report::new(&place, &request.project, outcome)?;
+        Ok((place, held, report))
     }
 }
 
-fn report(place: &Place, name: &str, outcome: Outcome) -> Result<Report> {
-    let planned = outcome.planned;
-    let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
-    let skipped = |Note { path, reason }| Skipped { path, reason };
-    Ok(Report {
-        metadata: place.root()?.join(&ProjectName::new(name.as_ref())?.metadata_file()),
-        token: outcome.token.to_string(),
-        arrays: outcome.arrays,
-        bytes: outcome.bytes,
-        elapsed: outcome.elapsed,
-        skipped: notes.into_iter().flatten().map(skipped).collect(),
-    })
+/// Counts for a closure what an observer is told, and passes it on.
+struct Progress<'o, 'a> {
+    observer: &'o mut dyn Observer,
+    told: Box<dyn FnMut(u64, u64) + 'a>,
+    done: u64,
+    total: u64,
+}
+
+impl Observer for Progress<'_, '_> {
+    fn at(&mut self, path: &str) {
+        self.observer.at(path);
+    }
+    fn planned(&mut self, plan: &Planned) {
+        self.total = plan.bytes();
+        self.observer.planned(plan);
+    }
+    fn advanced(&mut self, bytes: u64) {
+        self.done = self.total.min(self.done.saturating_add(bytes));
+        self.observer.advanced(bytes);
+        (self.told)(self.done, self.total);
+    }
+    fn warn(&mut self, note: &Note) {
+        self.observer.warn(note);
+    }
+    fn step(&mut self, step: &str) {
+        self.observer.step(step);
+    }
 }
 
 /// Bytes that the arrays of an HDF5 file would take in shared memory, each dataset once: compounds by
@@ -197,8 +318,14 @@ fn report(place: &Place, name: &str, outcome: Outcome) -> Result<Report> {
 /// when it is damaged.
 ///
 /// # Examples
-/// ```no_run
-/// println!("{} bytes", cute_shm::hdf5_size("train.h5")?);
+/// ```
+/// # let temp = tempfile::tempdir().unwrap();
+/// # let path = temp.path().join("train.h5");
+/// # let file = hdf5::File::create(&path).unwrap();
+/// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+/// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+/// # file.close().unwrap();
+/// assert_eq!(cute_shm::hdf5_size(&path)?, 3 * 4 + 8);
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {

@@ -15,6 +15,7 @@ mod project;
 mod share;
 mod source;
 mod tree;
+mod which;
 
 pub use array::Array;
 pub use element::Element;
@@ -28,3 +29,4 @@ pub use project::Project;
 pub use share::Share;
 pub use source::Source;
 pub use tree::{Added, Tree};
+pub use which::Which;

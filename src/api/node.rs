@@ -1,6 +1,8 @@
 //! The node's shared memory: two directories, as a value.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::hdf5::Load;
 use super::project::Project;
@@ -11,6 +13,7 @@ use crate::shm::place::{DEFAULT_SHM_DIR, Paths, Place};
 use crate::shm::state::{self, State};
 use crate::shm::survey::Survey;
 use crate::shm::unlink;
+use crate::shm::wait::until_live;
 
 /// Where projects are: the root with their metadata, and the shm directory with their segments.
 /// Several of them can be used side by side; nothing is opened or made before it is asked for.
@@ -41,8 +44,10 @@ pub struct Node {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Listed {
-    /// Its name.
+    /// Its name; what is no UTF-8 in it is replaced.
     pub name: String,
+    /// Its name as it is, which [`Node::open`] and [`Node::unlink`] take: Python can make any.
+    pub os_name: OsString,
     /// The metadata file; `None` when it is gone.
     pub metadata: Option<PathBuf>,
     /// What is to be thought of it.
@@ -74,12 +79,29 @@ impl Node {
 
     /// The projects whose metadata lies in `root`, with segments in `/dev/shm`: what Python's
     /// `Project2Toml.root` sets for a whole process.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// let (mine, team) = (Node::with_root("/tmp/mine"), Node::with_root("/tmp/team"));
+    /// assert_ne!(mine, team);
+    /// assert_eq!(team.shm_dir().to_str(), Some("/dev/shm"));
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn with_root(root: impl Into<PathBuf>) -> Self {
         Self::new(root, DEFAULT_SHM_DIR)
     }
 
     /// The directories that the environment names for the command: `CUTE_SHM_ROOT`, `CUTE_SHM_DIR`; the
     /// default ones where it says nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// let node = Node::from_env();
+    /// println!("{} {}", node.root().display(), node.shm_dir().display());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn from_env() -> Self {
         let directory = |name, default| match std::env::var_os(name) {
             Some(value) if !value.is_empty() => PathBuf::from(value),
@@ -107,11 +129,27 @@ impl Node {
     ///
     /// # Errors
     /// [`Kind::Permission`](crate::Kind::Permission) for a root that cannot be trusted; as the system says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, State, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let _guard = node.share("demo").hold(&tree)?;
+    /// for project in node.projects()? {
+    ///     assert_eq!((project.name.as_str(), project.state), ("demo", State::Live));
+    ///     assert_eq!((project.arrays, project.bytes), (1, 12));
+    /// }
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn projects(&self) -> Result<Vec<Listed>> {
         let place = Place::open(&self.paths)?;
         let survey = Survey::new(&place);
         let listed = |project: state::Project| Listed {
             name: project.name().to_text(),
+            os_name: project.name().as_os_str().to_owned(),
             metadata: project
                 .file
                 .as_ref()
@@ -128,16 +166,86 @@ impl Node {
     ///
     /// # Errors
     /// As [`Project`] says.
-    pub fn open(&self, name: &str) -> Result<Project> {
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Kind, Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let _guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!(node.open("demo")?.arrays().len(), 1);
+    /// assert_eq!(node.open("other").unwrap_err().kind(), Kind::NotFound);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn open(&self, name: impl AsRef<OsStr>) -> Result<Project> {
         Project::open(self, &ProjectName::existing(name.as_ref())?)
     }
 
+    /// Attaches a project once it is live: for consumers that start before the one that shares it.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`](crate::Kind::Busy) when it is not live after `limit`; else as [`Self::open`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use cute_shm::{Kind, Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| node.wait("demo", Duration::from_secs(60)));
+    ///     let mut tree = Tree::new();
+    ///     tree.array("x", &[1_i32, 2, 3])?;
+    ///     let _guard = node.share("demo").hold(&tree)?;
+    ///     let project = waiting.join().unwrap()?;
+    ///     assert_eq!(project.array("x")?.to_vec::<i32>()?, [1, 2, 3]);
+    ///     Ok::<(), cute_shm::Error>(())
+    /// })?;
+    /// let error = node.wait("other", Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Busy);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn wait(&self, name: impl AsRef<OsStr>, limit: Duration) -> Result<Project> {
+        let name = ProjectName::existing(name.as_ref())?;
+        until_live(&self.paths, &name, Some(limit))?;
+        Project::open(self, &name)
+    }
+
     /// Begins to share arrays as the project `name`.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").mode(0o640).hold(&tree)?;
+    /// assert_eq!(guard.report().arrays, 1);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn share(&self, name: &str) -> Share {
         Share::new(self, name)
     }
 
     /// Begins to load an HDF5 file as the project `name`.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+    /// # file.close().unwrap();
+    /// let guard = node.load_hdf5("train", &path).hold()?;
+    /// assert_eq!(guard.open()?.array("images")?.to_vec::<i32>()?, [1, 2, 3]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn load_hdf5<'a>(&self, name: &str, path: impl Into<PathBuf>) -> Load<'a> {
         Load::new(self, name, path.into())
     }
@@ -148,7 +256,19 @@ impl Node {
     /// [`Kind::NotFound`](crate::Kind::NotFound) when there is none,
     /// [`Kind::Permission`](crate::Kind::Permission) for another user's,
     /// [`Kind::Busy`](crate::Kind::Busy) when it is being changed for longer than two seconds.
-    pub fn unlink(&self, name: &str) -> Result<Unlinked> {
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// node.share("demo").persist(&tree)?;
+    /// assert_eq!(node.unlink("demo")?.segments, 1);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn unlink(&self, name: impl AsRef<OsStr>) -> Result<Unlinked> {
         let place = Place::open(&self.paths)?;
         let removed = unlink::unlink(&place, &ProjectName::existing(name.as_ref())?, false)?;
         let bytes = removed.iter().map(|segment| segment.bytes).sum();

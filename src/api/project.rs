@@ -5,11 +5,12 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::array::Array;
-use super::attach::{attach, read, why_not};
+use super::attach::{Attached, attach, read, why_not};
 use super::filelock::{FileLock, Hold};
-use super::group::{Entry, GroupRef, lookup};
+use super::group::{Entry, GroupRef};
 use super::guards::{Reading, Writing};
 use super::node::Node;
+use crate::shm::flock::With;
 use crate::shm::metadata::{self, Group};
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
@@ -63,7 +64,7 @@ use crate::{Error, Kind, Result};
 pub struct Project {
     name: ProjectName,
     place: Place,
-    file: File,
+    lockable: File,
     text: String,
     root: Group,
     segments: HashMap<String, Segment>,
@@ -79,9 +80,10 @@ impl Project {
                 return Err(why_not(&place, name, "it has no metadata"));
             };
             match attach(&place, name, &text, uid)? {
-                Ok((root, segments)) => {
+                Ok(Attached { root, segments, first }) => {
                     log::debug!(target: "cute_shm", "attached project '{name}': {} segments", segments.len());
-                    return Ok(Self { name: name.clone(), place, file, text, root, segments });
+                    let (name, lockable) = (name.clone(), first.unwrap_or(file));
+                    return Ok(Self { name, place, lockable, text, root, segments });
                 }
                 Err(gone) if before.as_ref() == Some(&text) => {
                     return Err(why_not(&place, name, &format!("its segment '{gone}' is gone")));
@@ -98,13 +100,27 @@ impl Project {
 
     /// The top-level groups and arrays.
     pub fn root(&self) -> GroupRef<'_> {
-        GroupRef { project: self, group: &self.root }
+        GroupRef::new(self, &self.root, String::new())
     }
 
     /// Every array with its path, in the order of the metadata.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let paths: Vec<_> = project.arrays().iter().map(|array| array.path().to_owned()).collect();
+    /// assert_eq!(paths, ["/b/x"]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn arrays(&self) -> Vec<Array<'_>> {
         let mut found = Vec::with_capacity(self.segments.len());
-        self.root().collect("", &mut found);
+        self.root().collect(&mut found);
         found
     }
 
@@ -112,6 +128,20 @@ impl Project {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when there is none; a group is none.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// assert_eq!(project.array("/b/x")?.path(), project.array("b.x")?.path());
+    /// assert_eq!(project.array("y").unwrap_err().to_string(), "'y' is not there in project 'demo'");
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn array(&self, path: &str) -> Result<Array<'_>> {
         match self.get(path) {
             Some(Entry::Array(array)) => Ok(array),
@@ -126,16 +156,28 @@ impl Project {
     }
 
     /// The group or array at `path`, as for [`Self::array`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Entry, Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// assert!(matches!(project.get("b"), Some(Entry::Group(group)) if group.len() == 1));
+    /// assert!(matches!(project.get("b/x"), Some(Entry::Array(_))));
+    /// assert!(project.get("b/y").is_none());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn get(&self, path: &str) -> Option<Entry<'_>> {
-        let inner = path.strip_prefix('/').unwrap_or(path);
-        let (found, node) =
-            ['/', '.'].into_iter().find_map(|sep| lookup(&self.root, inner, sep))?;
-        Some(self.entry(found, node))
+        self.root().get(path)
     }
 
     pub(super) fn entry<'p>(&'p self, path: String, node: &'p metadata::Node) -> Entry<'p> {
         match node {
-            metadata::Node::Group(group) => Entry::Group(GroupRef { project: self, group }),
+            metadata::Node::Group(group) => Entry::Group(GroupRef::new(self, group, path)),
             metadata::Node::Array(meta) => Entry::Array(Array::new(path, meta, self.segment(meta))),
         }
     }
@@ -149,6 +191,12 @@ impl Project {
         &self.segments[array.segment()]
     }
 
+    /// Whether this is an array of this attached project, not of another one.
+    pub(super) fn has(&self, array: &Array<'_>) -> bool {
+        let own = self.segments.get(array.segment());
+        own.is_some_and(|own| std::ptr::eq(own, array.memory()))
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
@@ -158,8 +206,24 @@ impl Project {
     ///
     /// # Errors
     /// [`Kind::Busy`] when somebody writes for that long; as the system says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let reading = project.read_locked(&lock, Duration::from_secs(1))?;
+    /// assert_eq!(reading.slice::<i16>("b/x")?.iter().sum::<i16>(), 21);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn read_locked(&self, lock: &FileLock, limit: Duration) -> Result<Reading<'_>> {
-        Ok(Reading::new(self, Some(Hold::take(lock, &self.file, false, limit)?)))
+        Ok(Reading::new(self, Some(Hold::take(lock, &self.lockable, With::Readers, limit)?)))
     }
 
     /// Views that may be written, while no program that takes `lock`, and no Rust program that uses this
@@ -167,8 +231,26 @@ impl Project {
     ///
     /// # Errors
     /// As [`Self::read_locked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let mut writing = project.write_locked(&lock, Duration::from_secs(1))?;
+    /// writing.slice_mut::<i16>("b/x")?.sort_by(|a, b| b.cmp(a));
+    /// drop(writing);
+    /// assert_eq!(project.array("b/x")?.to_vec::<i16>()?, [6, 5, 4, 3, 2, 1]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn write_locked(&self, lock: &FileLock, limit: Duration) -> Result<Writing<'_>> {
-        Ok(Writing::new(self, Some(Hold::take(lock, &self.file, true, limit)?)))
+        Ok(Writing::new(self, Some(Hold::take(lock, &self.lockable, With::Nobody, limit)?)))
     }
 
     /// Views that are read-only, without a lock: for arrays that are written once and then only read.
@@ -176,6 +258,21 @@ impl Project {
     /// # Safety
     /// You promise that as long as the guard lives nobody, in this process or another, writes to the
     /// project's segments or shortens them.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// // SAFETY: whoever shares "demo" never writes to it again.
+    /// let reading = unsafe { project.assume_unchanged() };
+    /// assert_eq!(reading.slice::<i16>("b/x")?[0], 1);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     #[allow(unsafe_code)]
     pub unsafe fn assume_unchanged(&self) -> Reading<'_> {
         Reading::new(self, None)
@@ -186,6 +283,21 @@ impl Project {
     /// # Safety
     /// You promise that as long as the guard lives nobody else, in this process or another, reads or
     /// writes the project's segments through anything but [`Array::to_vec`] and the like, or shortens them.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// // SAFETY: nobody else has been told of "demo" yet.
+    /// let mut writing = unsafe { project.assume_exclusive() };
+    /// writing.slice_mut::<i16>("b/x")?.fill(0);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     #[allow(unsafe_code)]
     pub unsafe fn assume_exclusive(&self) -> Writing<'_> {
         Writing::new(self, None)
@@ -196,6 +308,22 @@ impl Project {
     ///
     /// # Errors
     /// As the system says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// assert!(project.is_current()?);
+    /// node.unlink("demo")?;
+    /// assert!(!project.is_current()?);
+    /// assert_eq!(project.array("b/x")?.len(), 6, "its memory stays attached");
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn is_current(&self) -> Result<bool> {
         Ok(read(&self.place, &self.name)?.is_some_and(|(_, text, _)| text == self.text))
     }

@@ -1,14 +1,14 @@
 //! Puts a tree of arrays into shared memory.
 
 use std::num::NonZero;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::copy::{self, Job};
 use super::guard::{Guard, Report};
 use super::node::Node;
 use super::tree::Tree;
 use crate::Result;
-use crate::load::{Existing, Making, Request};
+use crate::load::{Existing, Loaded, Making, Planned, Request};
 use crate::shm::budget::Need;
 use crate::shm::ledger::{Lifetime, Selection};
 use crate::shm::lock::PATIENCE;
@@ -20,6 +20,8 @@ use crate::shm::place::Place;
 ///
 /// # Examples
 /// ```
+/// use std::num::NonZero;
+/// use std::time::Duration;
 /// use cute_shm::{Node, Tree};
 /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
 /// # let node = Node::new(temp.path().join("root"), temp.path());
@@ -29,7 +31,9 @@ use crate::shm::place::Place;
 /// let report = node.share("demo").persist(&tree)?;
 /// assert_eq!((report.arrays, report.bytes), (1, 16));
 /// assert!(node.share("demo").persist(&tree).is_err(), "it exists");
-/// node.share("demo").overwrite(true).persist(&tree)?;
+/// // Again, with everything that can be chosen:
+/// let share = node.share("demo").overwrite(true).mode(0o640).threads(NonZero::new(2).unwrap());
+/// share.wait(Duration::from_secs(30)).grace(Duration::ZERO).persist(&tree)?;
 /// node.unlink("demo")?;
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
@@ -104,6 +108,20 @@ impl Share {
     /// [`Kind::Busy`](crate::Kind::Busy) when another process is at work on it;
     /// [`Kind::Usage`](crate::Kind::Usage) for a bad name. Nothing of the new project stays then, and an
     /// existing one is as it was.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert!(node.open("demo").is_ok());
+    /// drop(guard);
+    /// assert!(node.open("demo").is_err());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn hold(self, tree: &Tree<'_>) -> Result<Guard> {
         let (place, held, report) = self.run(tree, Lifetime::Held)?;
         Ok(Guard::new(self.node, self.name, place, held, report))
@@ -113,6 +131,19 @@ impl Share {
     ///
     /// # Errors
     /// As [`Self::hold`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let report = node.share("demo").persist(&tree)?;
+    /// assert_eq!((report.arrays, report.bytes), (1, 12));
+    /// node.unlink("demo")?;
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn persist(self, tree: &Tree<'_>) -> Result<Report> {
         self.run(tree, Lifetime::Persistent).map(|(_, _, report)| report)
     }
@@ -122,35 +153,38 @@ impl Share {
         tree: &Tree<'_>,
         lifetime: Lifetime,
     ) -> Result<(Place, Option<crate::load::Held>, Report)> {
-        let begun = Instant::now();
         let request = self.request(lifetime)?;
         let place = Place::create(self.node.paths())?;
-        let mut go_on = || Ok(begun.elapsed() < self.wait);
-        let making = Making::begin(&place, &request, &mut go_on)?;
-        let token = making.token().clone();
-        let sources = tree.sources();
-        let fill = || {
-            making.check_budget(Need::of(sources.iter().map(|s| s.nbytes() as u64)))?;
-            let segment = |n| SegmentName::new(&request.project, &token, n);
-            let jobs: Vec<_> = (0..)
-                .zip(&sources)
-                .map(|(n, source)| Job { segment: segment(n), source })
-                .collect();
-            copy::copy(&place.shm, &jobs, &request.access(), self.threads)?;
-            let root = tree.metadata(&request.project, &token);
-            Ok(Metadata { mark: None, root }.to_toml())
-        };
-        let filled = fill();
-        let held = making.end(filled, |_| ())?;
-        let report = Report {
-            metadata: place.root()?.join(&request.project.metadata_file()),
-            token: token.to_string(),
+        let making = Making::begin(&place, &request, &mut || Ok(true))?;
+        let made = self.fill(tree, &place, &request, &making);
+        let mut outcome = making.end(made, std::thread::sleep)?;
+        let held = outcome.held.take();
+        let report = Report::new(&place, &request.project, outcome)?;
+        Ok((place, held, report))
+    }
+
+    /// Makes the segments of an announced load.
+    fn fill(
+        &self,
+        tree: &Tree<'_>,
+        place: &Place,
+        request: &Request,
+        making: &Making<'_>,
+    ) -> Result<(Planned, Loaded)> {
+        let (sources, token) = (tree.sources(), making.token());
+        making.check_budget(Need::of(sources.iter().map(|source| source.nbytes() as u64)))?;
+        let segment = |number| SegmentName::new(&request.project, token, number);
+        let job = |(number, &source)| Job { segment: segment(number), source };
+        let jobs: Vec<_> = (0..).zip(&sources).map(job).collect();
+        copy::copy(&place.shm, &jobs, &request.access(), self.threads)?;
+        let root = tree.metadata(&request.project, token);
+        let loaded = Loaded {
+            metadata: Metadata { mark: None, root }.to_toml(),
             arrays: sources.len() as u64,
             bytes: tree.nbytes(),
-            elapsed: begun.elapsed(),
-            skipped: Vec::new(),
+            ..Loaded::default()
         };
-        Ok((place, held, report))
+        Ok((Planned::default(), loaded))
     }
 
     fn request(&self, lifetime: Lifetime) -> Result<Request> {

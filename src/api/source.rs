@@ -1,17 +1,20 @@
 //! What is to be shared: elements in any memory of this process, with a shape.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::element::{self, Element};
+use crate::shm::dtype::Dtype;
 use crate::{Error, Kind, Result};
 
 /// An array that is to be shared: borrowed elements, their type and their shape. Nothing is copied
 /// before [`Share::hold`](crate::Share::hold) or [`Share::persist`](crate::Share::persist).
 ///
-/// Made of a slice with a shape ([`Source::slice`]), of a slice or a `Vec` (one axis), and, with the
-/// feature `ndarray`, of any array or view of that crate, whatever its rank and layout.
+/// Made of a slice with a shape ([`Source::slice`]), of a slice or a `Vec` (one axis), of the bytes of any
+/// other dtype ([`Source::raw`]), and, with the feature `ndarray`, of any array or view of that crate,
+/// whatever its rank and layout.
 ///
 /// # Examples
 /// ```
@@ -22,9 +25,20 @@ use crate::{Error, Kind, Result};
 /// assert!(Source::slice(&pixels, &[4]).is_err());
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
+///
+/// It cannot outlive the elements:
+/// ```compile_fail,E0597
+/// let mut tree = cute_shm::Tree::new();
+/// {
+///     let numbers = vec![1.0_f64; 3];
+///     tree.array("x", &numbers)?;
+/// }
+/// tree.nbytes();
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
 pub struct Source<'a> {
     shape: Vec<usize>,
-    dtype: &'static str,
+    dtype: Cow<'static, str>,
     nbytes: usize,
     data: Data<'a>,
 }
@@ -48,6 +62,15 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// [`Kind::Usage`] when the shape is of another number of elements.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Source;
+    /// let scalar = Source::slice(&[2.5_f64], &[])?;
+    /// assert_eq!((scalar.shape(), scalar.nbytes()), (&[][..], 8));
+    /// assert_eq!(Source::slice(&[1_u8, 2], &[3]).unwrap_err().to_string(), "shape (3,) does not fit 2 elements");
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn slice<T: Element>(elements: &'a [T], shape: &[usize]) -> Result<Self> {
         let count = shape.iter().try_fold(1_usize, |count, &n| count.checked_mul(n));
         if count != Some(elements.len()) {
@@ -58,9 +81,44 @@ impl<'a> Source<'a> {
         Ok(Self::plain(elements, shape.to_vec()))
     }
 
+    /// Elements of any dtype of numpy, given as their bytes in row-major order: text (`|S10`, `<U4`), raw
+    /// bytes (`|V4`), dates (`datetime64[s]`), numbers of the other byte order (`>f4`).
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when the dtype is none of numpy's plain ones, or the shape is of another number of bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// let mut tree = Tree::new();
+    /// tree.array("names", Source::raw(b"ada\0bob\0", "|S4", &[2])?)?;
+    /// let guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!(guard.open()?.array("names")?.to_bytes(), b"ada\0bob\0");
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn raw(bytes: &'a [u8], dtype: &str, shape: &[usize]) -> Result<Self> {
+        let Some(parsed) = Dtype::parse(dtype) else {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("'{dtype}' is no dtype of plain elements"),
+            ));
+        };
+        let axes: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        if parsed.nbytes(&axes) != Some(bytes.len() as u64) {
+            let (shown, count) = (shown(shape.iter()), bytes.len());
+            let message = format!("shape {shown} of '{dtype}' does not fit {count} bytes");
+            return Err(Error::new(Kind::Usage, message));
+        }
+        let (dtype, data) = (Cow::Owned(parsed.to_string()), Data::Bytes(bytes));
+        Ok(Self { shape: shape.to_vec(), dtype, nbytes: bytes.len(), data })
+    }
+
     fn plain<T: Element>(elements: &'a [T], shape: Vec<usize>) -> Self {
         let bytes = element::bytes_of(elements);
-        Self { shape, dtype: T::DTYPE, nbytes: bytes.len(), data: Data::Bytes(bytes) }
+        let dtype = Cow::Borrowed(T::DTYPE);
+        Self { shape, dtype, nbytes: bytes.len(), data: Data::Bytes(bytes) }
     }
 
     /// Elements along each axis; empty for a scalar.
@@ -69,8 +127,8 @@ impl<'a> Source<'a> {
     }
 
     /// What `str(numpy.dtype)` gives.
-    pub fn dtype(&self) -> &'static str {
-        self.dtype
+    pub fn dtype(&self) -> &str {
+        &self.dtype
     }
 
     /// Bytes of all elements.
@@ -117,10 +175,12 @@ pub(super) fn shown(shape: impl ExactSizeIterator<Item = impl fmt::Display>) -> 
 
 #[cfg(feature = "ndarray")]
 mod of_ndarray {
-    use ndarray::{ArrayBase, ArrayView, ArrayViewD, ArrayViewMutD, Axis, Data as Elements};
+    use ndarray::{
+        ArrayBase, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Axis, Data as Elements,
+    };
     use ndarray::{Dimension, Slice};
 
-    use super::{Data, Range, Rows, Source};
+    use super::{Cow, Data, Range, Rows, Source};
     use crate::api::element::{self, Element};
 
     struct Strided<'a, T>(ArrayViewD<'a, T>);
@@ -133,7 +193,7 @@ mod of_ndarray {
             if let Some(mut target) = target {
                 target.assign(&part);
             } else {
-                unreachable!("segments are aligned, and rows are whole");
+                unreachable!("the memory is aligned, and rows are whole");
             }
         }
     }
@@ -144,9 +204,10 @@ mod of_ndarray {
             if let Some(elements) = view.to_slice() {
                 return Self::plain(elements, shape);
             }
-            let nbytes = view.len() * size_of::<T>();
+            // A broadcast view may have more bytes than there are addresses: no memory holds that.
+            let nbytes = view.len().saturating_mul(size_of::<T>());
             let data = Data::Rows(Box::new(Strided(view.into_dyn())));
-            Self { shape, dtype: T::DTYPE, nbytes, data }
+            Self { shape, dtype: Cow::Borrowed(T::DTYPE), nbytes, data }
         }
     }
 
@@ -157,6 +218,12 @@ mod of_ndarray {
         D: Dimension,
     {
         fn from(array: &'a ArrayBase<S, D>) -> Self {
+            array.view().into()
+        }
+    }
+
+    impl<'a, T: Element, D: Dimension> From<&'a ArrayRef<T, D>> for Source<'a> {
+        fn from(array: &'a ArrayRef<T, D>) -> Self {
             array.view().into()
         }
     }

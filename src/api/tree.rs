@@ -43,6 +43,14 @@ pub struct Added<'a> {
 
 impl Added<'_> {
     /// Gives the array an attribute: text, a number, a truth value, a date, or an array of those.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Tree;
+    /// let mut tree = Tree::new();
+    /// tree.array("x", &[1_u8])?.attr("units", "m").attr("scale", 0.5).attr("range", vec![0, 255]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn attr(&mut self, name: impl Into<String>, value: impl Into<Value>) -> &mut Self {
         self.attrs.insert(name.into(), value.into());
         self
@@ -60,6 +68,17 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// [`Kind::Exists`] when the path is taken or leads through an array; [`Kind::Usage`] for a path
     /// with an empty name, and for `shm_name` below a group, which misleads every reader of the format.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Kind, Source, Tree};
+    /// let (pixels, mask) = ([1_u8; 6], [true, false]);
+    /// let mut tree = Tree::new();
+    /// tree.array("images/first", Source::slice(&pixels, &[2, 3])?)?;
+    /// tree.array("mask", &mask)?;
+    /// assert_eq!(tree.array("mask", &mask).unwrap_err().kind(), Kind::Exists);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn array(&mut self, path: &str, source: impl Into<Source<'a>>) -> Result<&mut Added<'a>> {
         let (groups, name) = split(path)?;
         let group = self.descend(groups, path)?;
@@ -79,6 +98,18 @@ impl<'a> Tree<'a> {
     ///
     /// # Errors
     /// As [`Self::array`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Tree;
+    /// let numbers = [1.0_f32];
+    /// let mut tree = Tree::new();
+    /// let group = tree.group("a/b")?;
+    /// group.array("x", &numbers)?;
+    /// group.array("y", &numbers)?;
+    /// assert_eq!((tree.array_count(), tree.nbytes()), (2, 8));
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
     pub fn group(&mut self, path: &str) -> Result<&mut Tree<'a>> {
         let (groups, name) = split(path)?;
         self.descend(groups, path)?.child(name, path)
@@ -104,7 +135,7 @@ impl<'a> Tree<'a> {
 
     /// Bytes of all elements.
     pub fn nbytes(&self) -> u64 {
-        self.sources().iter().map(|source| source.nbytes() as u64).sum()
+        self.sources().iter().fold(0, |sum, source| sum.saturating_add(source.nbytes() as u64))
     }
 
     /// Every array, in the order of [`Self::metadata`].

@@ -1,22 +1,19 @@
 //! `export`: a project, a group or an array as a file.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
-use super::{find, key, open};
-use crate::export::{self, Content, FileLock, Format, Target, is_below, select};
+use super::open;
+use crate::export::{self, Choice, Format, Target};
 use crate::load::{PathFilter, Signals};
 use crate::output::json::Warning;
 use crate::output::{Output, text};
-use crate::shm::extras::Extras;
-use crate::shm::ledger::Note;
-use crate::shm::name::{ProjectName, SegmentName};
-use crate::shm::place::Place;
-use crate::shm::state::{Project, State};
+use crate::shm::flock::{Flocked, With};
+use crate::shm::name::ProjectName;
+use crate::shm::readable;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `export`.
@@ -77,8 +74,6 @@ pub struct Body {
 
 /// File descriptors that are not for segments.
 const OTHER_FILES: usize = 64;
-/// How often to look at a project that is replaced again and again.
-const MOST_LOOKS: u32 = 20;
 /// How long to wait between two looks at a lock, in milliseconds: as long as filelock does.
 const LOOK: u16 = 50;
 
@@ -94,7 +89,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     output.body.format = Some(format.word());
     let place = open(output)?;
     // Before anything is written: a project in a bad state leaves an existing pipe untouched.
-    judge(&place, &name)?;
+    readable::find(&place, &name)?;
     let to_stdout = args.output.as_os_str() == "-";
     let target = || match to_stdout {
         true => Target::stdout(),
@@ -104,7 +99,8 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     // A stream holds nothing that an interrupt could leave behind, and writing to one may block.
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
-    let content = one_version(&place, &name, args, &filter)?;
+    let choice = Choice { name: &name, key: args.key.as_deref(), filter: &filter, gzip: args.gzip };
+    let content = choice.content(&place, open_files().saturating_sub(OTHER_FILES))?;
     let notes =
         export::export(&content, format, &mut target, &mut |_| interrupted(signals.as_ref()));
     let notes = match notes {
@@ -166,9 +162,9 @@ fn interrupted(signals: Option<&Signals>) -> Result<()> {
     }
 }
 
-fn take(path: &Path, signals: Option<&Signals>) -> Result<FileLock> {
+fn take(path: &Path, signals: Option<&Signals>) -> Result<Flocked> {
     loop {
-        if let Some(lock) = FileLock::try_take(path)? {
+        if let Some(lock) = Flocked::try_path(path, With::Nobody)? {
             return Ok(lock);
         }
         match signals {
@@ -181,119 +177,9 @@ fn take(path: &Path, signals: Option<&Signals>) -> Result<FileLock> {
     }
 }
 
-/// The project, if its state is one to export from.
-fn judge(place: &Place, name: &ProjectName) -> Result<Project> {
-    let project = find(place, name)?;
-    readable(&project)?;
-    Ok(project)
-}
-
-/// Fails, with the state and what to do, for a project whose arrays cannot be read.
-pub(super) fn readable(project: &Project) -> Result<()> {
-    let name = project.name().to_text();
-    let word = text::word(&name);
-    let (kind, hint) = match project.state {
-        State::Live | State::Detached | State::Broken => return Ok(()),
-        State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
-        State::Removing => (Kind::Busy, "somebody is removing it".to_owned()),
-        State::Foreign => (Kind::Permission, format!("it belongs to user {}", project.uid)),
-        State::Elsewhere => {
-            (Kind::NotFound, "its segments are where it was loaded: look there".to_owned())
-        }
-        State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {word}' removes it")),
-        State::Abandoned | State::Stale => {
-            (Kind::NotFound, "'cute-shm gc' reaps it; load it again".to_owned())
-        }
-        State::Orphan => (Kind::NotFound, "nothing tells what its segments are".to_owned()),
-    };
-    let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-    let message = format!("project '{name}' is {}{why}", project.state);
-    Err(Error::new(kind, message).about(name).with_hint(hint))
-}
-
-/// The content of the project as it is now, its segments open: should it be replaced from now on, what
-/// is exported is the version that was there. Replaced just now, it is looked at again.
-fn one_version<'a>(
-    place: &'a Place,
-    name: &ProjectName,
-    args: &Args,
-    filter: &PathFilter,
-) -> Result<Content<'a>> {
-    let most = open_files().saturating_sub(OTHER_FILES);
-    let mut looks = 0;
-    loop {
-        let mut content = content(place, &judge(place, name)?, args, filter)?;
-        looks += 1;
-        match content.hold(most) {
-            Err(error) if error.kind() == Kind::NotFound && looks < MOST_LOOKS => {}
-            Err(error) => return Err(error),
-            Ok(()) => return Ok(content),
-        }
-    }
-}
-
 /// How many files may be open, once as many are allowed as the system lets us.
 fn open_files() -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OTHER_FILES };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
     usize::try_from(raised).unwrap_or(usize::MAX)
-}
-
-/// What the load left out of what is exported now.
-fn left_out(project: &Project, prefix: &str, filter: &PathFilter) -> Vec<Note> {
-    let wanted = |note: &&Note| {
-        let object = note.path.rsplit_once('@').map_or(&*note.path, |(object, _)| object);
-        is_below(if object.is_empty() { "/" } else { object }, prefix) && filter.takes(object)
-    };
-    let notes = project.record().map(|record| &record.left_out[..]).unwrap_or_default();
-    notes.iter().filter(wanted).cloned().collect()
-}
-
-fn content<'a>(
-    place: &'a Place,
-    project: &Project,
-    args: &Args,
-    filter: &PathFilter,
-) -> Result<Content<'a>> {
-    let name = project.name().to_text();
-    let empty = crate::shm::metadata::Group::new();
-    let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
-    let prefix = match &args.key {
-        Some(key) => key::resolve(project, key)?,
-        None => "/".to_owned(),
-    };
-    let record = project.record();
-    let content = Content {
-        shm: &place.shm,
-        root: select(root, &prefix, &|path| filter.takes(path)),
-        extras: extras(project),
-        group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
-        source_groups: record
-            .map(|record| record.sources.iter().filter_map(|s| s.group.clone()).collect())
-            .unwrap_or_default(),
-        gzip: args.gzip,
-        left_out: left_out(project, &prefix, filter),
-        held: HashMap::new(),
-    };
-    let missing = |segment: &str| {
-        SegmentName::parse_for(project.name(), segment.as_ref())
-            .is_some_and(|segment| project.missing.contains(&segment))
-    };
-    if let Some((path, _)) = content.arrays().iter().find(|(_, array)| missing(&array.segment)) {
-        let message =
-            format!("project '{name}' is {}: the segment of '/{path}' is gone", project.state);
-        return Err(Error::new(Kind::NotFound, message)
-            .about(format!("/{path}"))
-            .with_hint("--exclude leaves out what is gone; or load it again"));
-    }
-    Ok(content)
-}
-
-/// What the ledger keeps of the sources. Its types are read by the HDF5 library, which trusts them:
-/// another user's are not believed.
-pub(super) fn extras(project: &Project) -> Option<Extras> {
-    if project.uid != nix::unistd::Uid::effective().as_raw() {
-        return None;
-    }
-    Extras::parse(project.record()?.extras.as_deref()?)
 }

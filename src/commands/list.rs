@@ -12,7 +12,6 @@ use crate::shm::ledger::Lifetime;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::state::{self, Project, State};
-use crate::shm::survey::Survey;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `list`.
@@ -83,12 +82,7 @@ fn select(place: &Place, pattern: Option<&str>) -> Result<Vec<Project>> {
     let glob = glob.map(|glob| glob.compile_matcher());
     let wanted =
         |name: &ProjectName| glob.as_ref().is_none_or(|glob| glob.is_match(name.as_os_str()));
-    let survey = Survey::new(place);
-    let mut projects = state::judge_all(place, &survey, wanted)?;
-    let orphans = state::orphans(place, &survey, &projects, wanted)?;
-    projects.extend(orphans);
-    projects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(projects)
+    state::everything(place, wanted)
 }
 
 fn warn_of(project: &Project, output: &mut Output<'_, Body>) {

@@ -5,7 +5,6 @@ pub mod doctor;
 pub mod export;
 pub mod gc;
 pub mod help;
-mod key;
 pub mod list;
 pub mod load_hdf5;
 pub mod man;
@@ -34,10 +33,14 @@ pub struct Nothing {}
 /// Opens the place and tells what is odd about it.
 fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<Place> {
     let place = Place::open(&output.context.paths)?;
+    warn_of_root(&place, output);
+    Ok(place)
+}
+
+fn warn_of_root<B: Serialize>(place: &Place, output: &mut Output<'_, B>) {
     if let Some(warning) = &place.warning {
         output.warn(Warning::new("root", warning.clone()));
     }
-    Ok(place)
 }
 
 /// A judged project in JSON.

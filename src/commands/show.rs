@@ -7,14 +7,15 @@ use std::ffi::OsString;
 
 use serde::Serialize;
 
-use super::export::{extras, readable};
-use super::{describe, find, key, open};
+use super::{describe, find, open};
 use crate::export::is_below;
 use crate::output::{Output, json};
 use crate::shm::attached::Attached;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
+use crate::shm::lookup;
 use crate::shm::name::ProjectName;
+use crate::shm::readable::ensure_readable;
 use crate::view::Stats;
 use crate::{Error, Kind, Result};
 
@@ -84,11 +85,11 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let mut described = describe(&place, &project, true, Some(&attached));
     let empty = crate::shm::metadata::Group::new();
     let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
-    let prefix = args.key.as_deref().map(|key| key::resolve(&project, key)).transpose()?;
+    let prefix = args.key.as_deref().map(|key| lookup::resolve(&project, key)).transpose()?;
     if let (Some(prefix), Some(arrays)) = (&prefix, &mut described.arrays) {
         arrays.retain(|array| is_below(&array.key, prefix));
     }
-    if let Some(extras) = extras(&project) {
+    if let Some(extras) = Extras::of(&project) {
         add_storage(&mut described, &extras);
     }
     if let Some(record) = project.record() {
@@ -97,7 +98,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     }
     let prefix = prefix.as_deref();
     if args.python {
-        readable(&project)?;
+        ensure_readable(&project)?;
         let text = array::python(&place, root, prefix.unwrap_or("/"), &described)?;
         output.print(&text);
         output.body.python = Some(text);
@@ -114,9 +115,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     };
     let text = printer.all(&project, prefix, &output.body.left_out);
     output.print(&text);
-    let one = prefix.and_then(|prefix| array::at(root, prefix));
+    let one = prefix.and_then(|prefix| lookup::array_at(root, prefix));
     if let Some(one) = one {
-        if let Err(error) = readable(&project) {
+        if let Err(error) = ensure_readable(&project) {
             output.body.project = Some(described);
             return Err(error);
         }

@@ -5,14 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{describe, open};
+use super::{describe, warn_of_root};
 use crate::output::{Output, json};
 use crate::shm::name::ProjectName;
-use crate::shm::state::{self, State};
+use crate::shm::wait::until_live;
 use crate::{Error, Kind, Result};
-
-/// How often it looks.
-const POLL: Duration = Duration::from_millis(50);
 
 /// Arguments of `wait`.
 #[derive(Debug, clap::Args)]
@@ -46,28 +43,11 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let begun = Instant::now();
     let limit = args.timeout.map(Duration::try_from_secs_f64).transpose();
     let limit = limit.map_err(|e| Error::new(Kind::Usage, format!("bad --timeout: {e}")))?;
-    loop {
-        let place = open(output)?;
-        match state::find(&place, &name) {
-            Ok(project) if project.state == State::Live => {
-                output.body.project = Some(describe(&place, &project, false, None));
-                output.body.waited_seconds = begun.elapsed().as_secs_f64();
-                output.detail(&format!("project '{name}' is live"));
-                return Ok(());
-            }
-            Err(error) if error.kind() != Kind::NotFound => return Err(error),
-            _ => {}
-        }
-        output.body.waited_seconds = begun.elapsed().as_secs_f64();
-        if limit.is_some_and(|limit| begun.elapsed() >= limit) {
-            let seconds = output.body.waited_seconds;
-            return Err(Error::new(
-                Kind::Busy,
-                format!("project '{name}' was not live after {seconds:.1} s"),
-            )
-            .about(name.to_text())
-            .with_hint("'cute-shm list -s' shows what is there"));
-        }
-        std::thread::sleep(POLL);
-    }
+    let waited = until_live(&output.context.paths, &name, limit);
+    output.body.waited_seconds = begun.elapsed().as_secs_f64();
+    let (place, project) = waited?;
+    warn_of_root(&place, output);
+    output.body.project = Some(describe(&place, &project, false, None));
+    output.detail(&format!("project '{name}' is live"));
+    Ok(())
 }

@@ -1,11 +1,11 @@
 //! From shared memory to files: HDF5 as it was, numpy's npy and npz, and safetensors. Nothing is
 //! printed here; who calls decides what is selected and where it goes.
 
+mod choice;
 mod copy;
 mod deflate;
 mod durable;
 mod hdf5;
-mod lock;
 mod npy;
 mod npz;
 mod safetensors;
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use lock::FileLock;
+pub use choice::Choice;
 pub use sink::{Sink, Target};
 use source::Source;
 

@@ -3,7 +3,6 @@
 //! library crashes the program.
 
 use std::sync::mpsc;
-use std::time::Instant;
 
 use super::keeper;
 use super::loader;
@@ -14,8 +13,8 @@ use super::{Observer, Outcome, Request};
 use crate::shm::place::Place;
 use crate::{Error, Kind, Result};
 
-/// Loads a project within this process; observer and `go_on` are called on the caller's thread. While the
-/// file is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.
+/// Loads a project within this process; observer and `go_on` are called on the caller's thread. Before the load
+/// begins, when all is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.
 ///
 /// # Errors
 /// As [`super::run`]; what `go_on` returns, and [`Kind::Busy`] when it says no. Then nothing of this load
@@ -26,9 +25,7 @@ pub fn run_here(
     observer: &mut dyn Observer,
     go_on: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Outcome> {
-    let begun = Instant::now();
-    let wait = |begun: Instant| request.wait.is_none_or(|limit| begun.elapsed() < limit);
-    let making = Making::begin(place, request, &mut || Ok(go_on()? && wait(begun)))?;
+    let making = Making::begin(place, request, go_on)?;
     let token = making.token().clone();
     let mut planned = Planned::default();
     let mut keeper = |message: &Message| -> Result<()> {
@@ -53,22 +50,7 @@ pub fn run_here(
     for note in loaded.iter().flat_map(|loaded| &loaded.failed) {
         observer.warn(note);
     }
-    let (text, loaded) = match loaded {
-        Ok(loaded) => (Ok(loaded.metadata.clone()), loaded),
-        Err(error) => (Err(error), super::message::Loaded::default()),
-    };
-    let held = making.end(text, |record| keeper::amend_record(record, &planned, &loaded))?;
-    Ok(Outcome {
-        planned,
-        token,
-        arrays: loaded.arrays,
-        bytes: loaded.bytes,
-        failed: loaded.failed,
-        reused: false,
-        lifetime: request.lifetime,
-        elapsed: begun.elapsed(),
-        held,
-    })
+    making.end(loaded.map(|loaded| (planned, loaded)), std::thread::sleep)
 }
 
 /// Runs the loader in a thread of its own, whose messages `keeper` answers in this one: its workers may

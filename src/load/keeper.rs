@@ -7,48 +7,23 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::loader;
+use super::making::Making;
 use super::message::{Loaded, Message, Planned};
 use super::process::Loader;
-use super::{Existing, Held, Observer, Request, Signals, plan};
-use crate::shm::budget;
+use super::{Existing, Held, Observer, Outcome, Request, Signals, plan};
 use crate::shm::change::Change;
-use crate::shm::host;
 use crate::shm::jobs;
-use crate::shm::ledger::{Keeper, Ledger, Lifetime, Note, Record};
+use crate::shm::ledger::{Lifetime, Record};
 use crate::shm::lock::LifeLock;
-use crate::shm::metadata::Mark;
-use crate::shm::name::{SegmentName, Token};
+use crate::shm::name::Token;
 use crate::shm::place::Place;
-use crate::shm::state::{Project, State};
+use crate::shm::state::State;
 use crate::{Error, Kind, Result};
 
 /// A loader that computes for this long without a word is stuck in a damaged file.
 const STUCK_CPU: Duration = Duration::from_secs(30);
 /// How often the keeper looks whether the loader is stuck, in milliseconds.
 const LOOK: u16 = 250;
-
-/// A load that has come to its end.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The plan that was followed.
-    pub planned: Planned,
-    /// The load's token.
-    pub token: Token,
-    /// Arrays made.
-    pub arrays: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// What could not be read (with `--keep-going`).
-    pub failed: Vec<Note>,
-    /// It was there already: nothing was loaded.
-    pub reused: bool,
-    /// How long the project lives.
-    pub lifetime: Lifetime,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// What is to be held, for a held project.
-    pub held: Option<Held>,
-}
 
 /// Loads a project. A held one is held as long as [`Outcome::held`] lives and is waited for.
 ///
@@ -75,31 +50,11 @@ pub fn run(
             return Ok(outcome);
         }
     }
-    let made = make(place, request, &mut change, signals, observer);
-    let (planned, token, loaded, life) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            // The first error is what the user needs; what cannot be cleaned now, gc finds.
-            let _ = match error.kind() {
-                Kind::Signal(_) | Kind::Busy => change.finish(),
-                _ => change.give_up(&error),
-            };
-            return Err(error);
-        }
-    };
-    change.finish()?;
+    let mut making = Making::announce(place, request, change, begun)?;
+    let made = make(&mut making, place, request, signals, observer);
+    let outcome = making.end(made, |grace| signals.sleep(grace))?;
     observer.step("published");
-    Ok(Outcome {
-        planned,
-        held: life.map(|life| Held::new(&request.project, token.clone(), life)),
-        token,
-        arrays: loaded.arrays,
-        bytes: loaded.bytes,
-        failed: loaded.failed,
-        reused: false,
-        lifetime: request.lifetime,
-        elapsed: begun.elapsed(),
-    })
+    Ok(outcome)
 }
 
 /// What a load would do: plan only, without lock and ledger.
@@ -179,129 +134,26 @@ fn has_same_sources(current: &Record, request: &Request) -> Result<bool> {
     Ok(loaded == wanted.iter().collect::<Vec<_>>() && linked.into_iter().all(plan::is_unchanged))
 }
 
-type Made = (Planned, Token, Loaded, Option<LifeLock>);
-
+/// Has a loader process fill the segments.
 fn make(
+    making: &mut Making<'_>,
     place: &Place,
     request: &Request,
-    change: &mut Change<'_>,
     signals: &mut Signals,
     observer: &mut dyn Observer,
-) -> Result<Made> {
-    let there = change.judge()?;
-    let replace = may_replace(request, there.as_ref())?;
-    let token = Token::random()?;
-    let mut next = record(place, request, &token);
-    next.replaces = there.as_ref().map(foreign_segments).unwrap_or_default();
-    change.announce(next)?;
+) -> Result<(Planned, Loaded)> {
+    let token = making.token().clone();
     let mut child = Loader::start(|line| loader::run(request, place, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
     let planned = watch.until_planned(&mut child, signals)?;
-    budget::check(&place.shm, planned.need())?;
-    let life = match request.lifetime {
-        Lifetime::Held => Some(LifeLock::take(&place.shm, change.lock().key(), &token)?),
-        Lifetime::Persistent => None,
-    };
+    making.check_budget(planned.need())?;
+    // Only now: the loader must not inherit the life lock.
+    making.hold()?;
     child.go()?;
     let loaded = watch.until_loaded(&mut child, signals)?;
     child.wait();
-    let text = format!("{}\n{}", mark(place, &token), loaded.metadata);
-    let amend = |record: &mut Record| amend_record(record, &planned, &loaded);
-    change.publish(text, &request.access(), replace, amend, || signals.sleep(request.grace))?;
-    Ok((planned, token, loaded, life))
-}
-
-/// What the ledger is told of a load that has come to its end.
-pub(super) fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
-    record.sources.clone_from(&planned.sources);
-    record.left_out =
-        planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
-    record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
-    record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
-}
-
-/// Whether a project in the way may be replaced: what is provably dead counts as absent.
-pub(super) fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
-    let Some(project) = there else { return Ok(false) };
-    let name = request.project.to_text();
-    if project.state == State::Foreign || project.uid != nix::unistd::Uid::effective().as_raw() {
-        let message = format!("project '{name}' belongs to user {}", project.uid);
-        return Err(Error::new(Kind::Permission, message)
-            .about(name)
-            .with_hint("choose another name, or another root with --root DIR"));
-    }
-    if matches!(project.state, State::Stale | State::Abandoned) {
-        return Ok(true);
-    }
-    let replaceable = !matches!(project.state, State::Elsewhere);
-    if request.existing != Existing::Refuse && replaceable {
-        return Ok(true);
-    }
-    let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-    let word = crate::output::text::word(&name);
-    let hint = match project.state {
-        State::Elsewhere => {
-            format!(
-                "it is not of this node{why}; choose another name, or another root with --root DIR"
-            )
-        }
-        State::Live => {
-            format!("it is live; use --overwrite to replace it, or 'cute-shm unlink {word}'")
-        }
-        state => format!(
-            "it is {state}{why}; use --overwrite to replace it, or 'cute-shm unlink {word}'"
-        ),
-    };
-    Err(Error::new(Kind::Exists, format!("project '{name}' exists already"))
-        .about(name)
-        .with_hint(hint))
-}
-
-/// Segments of the project in the way that no load of ours made.
-pub(super) fn foreign_segments(project: &Project) -> Vec<String> {
-    let tokens = project.ledger.as_ref().map(Ledger::tokens).unwrap_or_default();
-    let foreign = |segment: &&SegmentName| !tokens.iter().any(|token| segment.bears(token));
-    project
-        .present
-        .keys()
-        .chain(&project.missing)
-        .filter(foreign)
-        .map(SegmentName::to_text)
-        .collect()
-}
-
-pub(super) fn record(place: &Place, request: &Request, token: &Token) -> Record {
-    let pid = std::process::id();
-    Record {
-        token: token.clone(),
-        lifetime: request.lifetime,
-        created: jiff::Timestamp::now().to_string(),
-        tool: concat!("cute-shm ", env!("CARGO_PKG_VERSION")).to_owned(),
-        keeper: Keeper {
-            pid,
-            start_time: host::start_time(pid).unwrap_or(0),
-            boot_id: place.host.boot.clone(),
-            uid: nix::unistd::Uid::effective().as_raw(),
-        },
-        jobs: request.job.iter().cloned().collect(),
-        sources: Vec::new(),
-        selection: request.selection.clone(),
-        left_out: Vec::new(),
-        attributes: toml::Table::new(),
-        extras: None,
-        replaces: Vec::new(),
-        metadata: None,
-    }
-}
-
-pub(super) fn mark(place: &Place, token: &Token) -> Mark {
-    Mark {
-        token: token.clone(),
-        boot: place.host.boot.clone(),
-        host: place.host.name.clone(),
-        shm: place.shm.id().to_string(),
-    }
+    Ok((planned, loaded))
 }
 
 /// Tells what is left out; with `--strict` that ends the load before anything is made.

@@ -31,6 +31,7 @@ pub enum Message {
 /// An array as it will be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlannedArray {
     /// Path in the project, with the fields of compounds.
     pub path: String,
@@ -48,6 +49,7 @@ pub struct PlannedArray {
 
 /// What a load will do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Planned {
     /// One for every segment.
     pub arrays: Vec<PlannedArray>,
@@ -76,7 +78,7 @@ impl Planned {
     }
 
     /// What it needs of shared memory.
-    pub fn need(&self) -> Need {
+    pub(crate) fn need(&self) -> Need {
         Need::of(self.arrays.iter().map(|array| array.bytes))
     }
 }

@@ -40,8 +40,10 @@ pub use command::run as run_command;
 pub use filter::PathFilter;
 pub use here::run_here;
 pub use hold::{Ending, Held};
-pub use keeper::{Outcome, dry_run, run};
+pub use keeper::{dry_run, run};
 pub(crate) use making::Making;
+pub use making::Outcome;
+pub(crate) use message::Loaded;
 pub use message::{Planned, PlannedArray};
 pub use numa::Numa;
 pub use signals::Signals;
@@ -111,6 +113,39 @@ impl Request {
 }
 
 /// Who wants to know how a load goes on.
+///
+/// # Examples
+/// ```
+/// use cute_shm::{Node, Note, Observer, Planned};
+/// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+/// # let node = Node::new(temp.path().join("root"), temp.path());
+/// #[derive(Default)]
+/// struct Bar {
+///     done: u64,
+///     total: u64,
+/// }
+/// impl Observer for Bar {
+///     fn planned(&mut self, plan: &Planned) {
+///         self.total = plan.bytes();
+///     }
+///     fn advanced(&mut self, bytes: u64) {
+///         self.done += bytes;
+///         print!("\r{} of {} bytes", self.done, self.total);
+///     }
+///     fn warn(&mut self, note: &Note) {
+///         eprintln!("left out: {}: {}", note.path, note.reason);
+///     }
+/// }
+/// # let path = temp.path().join("train.h5");
+/// # let file = hdf5::File::create(&path).unwrap();
+/// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+/// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+/// # file.close().unwrap();
+/// let mut bar = Bar::default();
+/// node.load_hdf5("train", &path).observer(&mut bar).hold()?.remove()?;
+/// assert_eq!(bar.total, 20);
+/// # Ok::<(), cute_shm::Error>(())
+/// ```
 pub trait Observer {
     /// An object of the file is looked at, or a dataset is about to be read.
     fn at(&mut self, path: &str) {

@@ -27,16 +27,6 @@ pub fn time(time: &str) -> String {
     time_read.map_or_else(|| time.to_owned(), |time| time.to_string())
 }
 
-/// A name as one word of a shell's command line.
-pub fn word(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "._-/+=:@%,".contains(c);
-    if !name.is_empty() && name.chars().all(plain) {
-        return name.to_owned();
-    }
-    let escape = |c| matches!(c, '"' | '\\' | '$' | '`').then_some('\\').into_iter().chain([c]);
-    format!("\"{}\"", name.chars().flat_map(escape).collect::<String>())
-}
-
 /// A number with its noun: `1 array`, `2 arrays`.
 pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -163,10 +153,6 @@ mod tests {
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(count(1, "array"), "1 array");
         assert_eq!(age(7199), "119 min");
-        assert_eq!(
-            ["a-b.c", "größe", "a b", "a$\"", ""].map(word),
-            ["a-b.c", "größe", "\"a b\"", r#""a\$\"""#, "\"\""]
-        );
         assert_eq!(time("2026-11-25T19:20:46.96994054Z"), "2026-11-25T19:20:46Z");
         assert_eq!(time("yesterday"), "yesterday");
     }

@@ -121,6 +121,7 @@ pub struct Job {
 /// A file that was read, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Source {
     /// Absolute path.
     pub path: String,
@@ -166,6 +167,7 @@ pub struct Selection {
 /// Something that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Note {
     /// Where in the file.
     pub path: String,

@@ -144,7 +144,9 @@ impl ChangeLock {
 /// A keeper's sign of life: a shared lock on the byte of its load.
 #[derive(Debug)]
 pub struct LifeLock {
-    _file: File,
+    file: File,
+    byte: Byte,
+    owner: u32,
 }
 
 impl LifeLock {
@@ -154,11 +156,22 @@ impl LifeLock {
     /// # Errors
     /// As the system says.
     pub fn take(shm: &Directory, key: &Key, token: &Token) -> Result<Self> {
-        let file = open(shm, key)?.ok_or_else(|| busy(key))?;
-        if !try_lock(&file, Byte::life(token), libc::F_RDLCK)? || !is_current(shm, key, &file)? {
+        let (file, byte) = (open(shm, key)?.ok_or_else(|| busy(key))?, Byte::life(token));
+        if !try_lock(&file, byte, libc::F_RDLCK)? || !is_current(shm, key, &file)? {
             return Err(busy(key));
         }
-        Ok(Self { _file: file })
+        Ok(Self { file, byte, owner: std::process::id() })
+    }
+}
+
+impl Drop for LifeLock {
+    /// Another thread may be starting a program just now: its process has the description too until then,
+    /// and closing would not free the lock. A forked process that goes on leaves it to who took it.
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            // The file is closed next, which frees it too where nobody else has it.
+            let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.byte.flock(libc::F_UNLCK)));
+        }
     }
 }
 

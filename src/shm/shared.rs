@@ -105,6 +105,19 @@ impl Segment {
         }
     }
 
+    /// The segment's file, to read; `None` when it was removed or replaced meanwhile.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(&self, shm: &Directory) -> Result<Option<File>> {
+        self.open_as(shm, OFlag::O_RDONLY)
+    }
+
+    fn open_as(&self, shm: &Directory, how: OFlag) -> Result<Option<File>> {
+        let opened = shm.open_file(self.name.as_os_str(), how)?;
+        Ok(opened.filter(|(_, stat)| FileId::of(stat) == self.file).map(|(file, _)| file))
+    }
+
     /// Maps the segment for writing too, once. From then on every slice is of that mapping.
     ///
     /// # Errors
@@ -115,11 +128,7 @@ impl Segment {
             return Ok(());
         }
         let gone = || Error::new(Kind::NotFound, format!("segment '{}' was removed", self.name));
-        let opened = shm.open_file(self.name.as_os_str(), OFlag::O_RDWR)?;
-        let (file, stat) = opened.ok_or_else(gone)?;
-        if FileId::of(&stat) != self.file {
-            return Err(gone());
-        }
+        let file = self.open_as(shm, OFlag::O_RDWR)?.ok_or_else(gone)?;
         let mapped = map(&self.name, self.bytes, &file, |options, file| options.map_raw(file))?;
         if let Some(mapped) = mapped {
             // Another thread may have been quicker: its mapping is as good.

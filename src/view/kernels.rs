@@ -165,27 +165,38 @@ pub(super) enum Kind {
     F128,
 }
 
-/// The moments of a block of elements in their bytes.
+/// What is done with the elements of a block, whatever their type.
+trait Pass {
+    type Found;
+
+    fn over<const N: usize>(
+        self,
+        elements: &[[u8; N]],
+        read: impl Fn([u8; N]) -> f64,
+    ) -> Self::Found;
+}
+
+/// Passes over a block of elements in their bytes: a loop of its own for every type and byte order.
 #[allow(clippy::cast_precision_loss)] // 64-bit integers: as numpy's mean
-pub(super) fn of_kind(kind: Kind, big: bool, block: &[u8]) -> Moments {
-    macro_rules! pass {
-        ($n:literal, $type:ty, $to:expr) => {{
-            let elements = block.as_chunks::<$n>().0;
+fn pass<P: Pass>(kind: Kind, big: bool, block: &[u8], pass: P) -> P::Found {
+    macro_rules! over {
+        ($type:ty, $to:expr) => {{
+            let elements = block.as_chunks::<{ size_of::<$type>() }>().0;
             match big {
-                true => moments(elements, |bytes| $to(<$type>::from_be_bytes(bytes))),
-                false => moments(elements, |bytes| $to(<$type>::from_le_bytes(bytes))),
+                true => pass.over(elements, |bytes| $to(<$type>::from_be_bytes(bytes))),
+                false => pass.over(elements, |bytes| $to(<$type>::from_le_bytes(bytes))),
             }
         }};
     }
     match kind {
-        Kind::I32 => pass!(4, i32, f64::from),
-        Kind::U32 => pass!(4, u32, f64::from),
-        Kind::I64 => pass!(8, i64, |x| x as f64),
-        Kind::U64 => pass!(8, u64, |x| x as f64),
-        Kind::F16 => pass!(2, u16, from_half),
-        Kind::F32 => pass!(4, f32, f64::from),
-        Kind::F64 => pass!(8, f64, |x| x),
-        Kind::F128 => moments(block.as_chunks::<16>().0, |mut bytes| {
+        Kind::I32 => over!(i32, f64::from),
+        Kind::U32 => over!(u32, f64::from),
+        Kind::I64 => over!(i64, |x| x as f64),
+        Kind::U64 => over!(u64, |x| x as f64),
+        Kind::F16 => over!(u16, from_half),
+        Kind::F32 => over!(f32, f64::from),
+        Kind::F64 => over!(f64, |x| x),
+        Kind::F128 => pass.over(block.as_chunks::<16>().0, |mut bytes| {
             if big {
                 bytes.reverse();
             }
@@ -194,44 +205,48 @@ pub(super) fn of_kind(kind: Kind, big: bool, block: &[u8]) -> Moments {
     }
 }
 
+/// The moments of a block of elements in their bytes.
+pub(super) fn of_kind(kind: Kind, big: bool, block: &[u8]) -> Moments {
+    struct All;
+    impl Pass for All {
+        type Found = Moments;
+
+        fn over<const N: usize>(
+            self,
+            elements: &[[u8; N]],
+            read: impl Fn([u8; N]) -> f64,
+        ) -> Moments {
+            moments(elements, read)
+        }
+    }
+    pass(kind, big, block, All)
+}
+
+/// Bins of equal width, which count.
+struct Bins<'a> {
+    counts: &'a mut [u64],
+    low: f64,
+    scale: f64,
+}
+
+impl Pass for Bins<'_> {
+    type Found = ();
+
+    fn over<const N: usize>(self, elements: &[[u8; N]], read: impl Fn([u8; N]) -> f64) {
+        let last = self.counts.len().saturating_sub(1);
+        for x in elements.iter().map(|bytes| read(*bytes)) {
+            if x.is_finite() {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clipped below
+                let bin = ((x - self.low) * self.scale) as usize;
+                self.counts[bin.min(last)] += 1;
+            }
+        }
+    }
+}
+
 /// Counts the elements of a block into bins of equal width from `low` on.
-pub(super) fn bins(kind: Kind, big: bool, block: &[u8], low: f64, scale: f64, bins: &mut [u64]) {
-    let last = bins.len().saturating_sub(1);
-    let mut add = |x: f64| {
-        if x.is_finite() {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clipped below
-            let bin = ((x - low) * scale) as usize;
-            bins[bin.min(last)] += 1;
-        }
-    };
-    macro_rules! pass {
-        ($n:literal, $type:ty, $to:expr) => {
-            for &bytes in block.as_chunks::<$n>().0 {
-                let value =
-                    if big { <$type>::from_be_bytes(bytes) } else { <$type>::from_le_bytes(bytes) };
-                add($to(value));
-            }
-        };
-    }
-    #[allow(clippy::cast_precision_loss)] // as above
-    match kind {
-        Kind::I32 => pass!(4, i32, f64::from),
-        Kind::U32 => pass!(4, u32, f64::from),
-        Kind::I64 => pass!(8, i64, |x| x as f64),
-        Kind::U64 => pass!(8, u64, |x| x as f64),
-        Kind::F16 => pass!(2, u16, from_half),
-        Kind::F32 => pass!(4, f32, f64::from),
-        Kind::F64 => pass!(8, f64, |x| x),
-        Kind::F128 => {
-            for &bytes in block.as_chunks::<16>().0 {
-                let mut bytes = bytes;
-                if big {
-                    bytes.reverse();
-                }
-                add(super::values::float(&bytes).value);
-            }
-        }
-    }
+pub(super) fn bins(kind: Kind, big: bool, block: &[u8], low: f64, scale: f64, counts: &mut [u64]) {
+    pass(kind, big, block, Bins { counts, low, scale });
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Attaching what others made, also what nobody should have made.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
 
-use cute_shm::{Kind, Node};
+use cute_shm::{Entry, FileLock, Kind, Node, State, Tree};
 
 use crate::Scene;
 
@@ -46,4 +49,89 @@ fn what_is_too_short_or_foreign_is_not_attached() {
     let error = node.open("p").unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     assert_eq!(node.open("q").unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_name_that_is_no_utf8_is_listed_opened_and_removed() {
+    let scene = Scene::new();
+    let node = &scene.node;
+    fs::create_dir_all(node.root()).unwrap();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    let metadata = [b"cute-shm.", name.as_bytes(), b".toml"].concat();
+    fs::write(node.root().join(OsStr::from_bytes(&metadata)), "[empty]\n").unwrap();
+    let listed = &node.projects().unwrap()[0];
+    assert_eq!((&*listed.name, &*listed.os_name), ("caf\u{fffd}", name));
+    assert_eq!(node.open(name).unwrap().name(), "caf\u{fffd}");
+    assert_eq!(node.open(&listed.name).unwrap_err().kind(), Kind::NotFound);
+    node.unlink(&listed.os_name).unwrap();
+    assert!(node.projects().unwrap().is_empty());
+}
+
+#[test]
+fn paths_begin_at_the_root_wherever_an_array_was_found() {
+    let scene = Scene::new();
+    let mut tree = Tree::new();
+    tree.array("a/b/c", &[1_i32, 2]).unwrap();
+    tree.group("a/empty").unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let project = guard.open().unwrap();
+    assert_eq!((project.root().path(), project.root().len()), ("/", 1));
+    let Some(Entry::Group(a)) = project.get("a") else { panic!("a group") };
+    assert_eq!((a.path(), a.len()), ("/a", 2));
+    let Some(Entry::Group(empty)) = a.get("empty") else { panic!("a group") };
+    assert!(empty.is_empty() && empty.path() == "/a/empty");
+    let Some(Entry::Array(c)) = a.get("b/c") else { panic!("an array") };
+    assert_eq!((c.path(), c.len()), ("/a/b/c", 2));
+    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
+    writing.slice_mut::<i32>(&c).unwrap()[0] = 7;
+    assert_eq!(writing.slice::<i32>(c.path()).unwrap(), [7, 2]);
+    let other = guard.open().unwrap();
+    let error = writing.slice_mut::<i32>(&other.array("a/b/c").unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "array '/a/b/c' is of another attached project");
+}
+
+#[test]
+fn shapes_of_no_elements_may_have_any_axes() {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.node.root()).unwrap();
+    let segment = "cute-shm.p.abcdeABCDE";
+    let axis = 1_u64 << 40;
+    let text = format!(
+        "[a]\nshm_name = \"{segment}\"\nshm_private_name = \"/{segment}\"\ndtype = \"int8\"\n\
+         shape = [{axis}, {axis}, 0]\n[a.attrs]\n"
+    );
+    fs::write(scene.node.root().join("cute-shm.p.toml"), text).unwrap();
+    fs::write(scene.node.shm_dir().join(segment), [0]).unwrap();
+    let project = scene.node.open("p").unwrap();
+    let array = project.array("a").unwrap();
+    assert_eq!((array.len(), array.nbytes(), array.is_empty()), (0, 0, true));
+    assert!(array.to_vec::<i8>().unwrap().is_empty());
+    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
+    assert!(writing.slice_mut::<i8>("a").unwrap().is_empty());
+    // More places than there are addresses, even for nothing.
+    assert_eq!(writing.view_mut::<i8, ndarray::Ix3>("a").unwrap_err().kind(), Kind::Unsupported);
+}
+
+#[test]
+fn metadata_that_was_written_anew_does_not_let_a_second_writer_in() {
+    let scene = Scene::new();
+    let mut tree = Tree::new();
+    tree.array("x", &[1_i32]).unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let before = guard.open().unwrap();
+    // What `gc --repair` does.
+    let metadata = &guard.report().metadata;
+    let text = fs::read(metadata).unwrap();
+    fs::remove_file(metadata).unwrap();
+    fs::write(metadata, text).unwrap();
+    let after = guard.open().unwrap();
+    assert!(before.is_current().unwrap());
+    let [a, b] = ["a", "b"].map(|name| FileLock::new(scene.temp.path().join(name)));
+    let writing = before.write_locked(&a, Duration::ZERO).unwrap();
+    assert_eq!(after.write_locked(&b, Duration::ZERO).unwrap_err().kind(), Kind::Busy);
+    drop(writing);
+    after.write_locked(&b, Duration::ZERO).map(drop).unwrap();
+    assert_eq!(scene.node.projects().unwrap()[0].state, State::Live);
 }

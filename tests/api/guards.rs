@@ -132,3 +132,24 @@ fn a_project_goes_from_thread_to_thread() {
     sends::<cute_shm::Guard>();
     sends::<cute_shm::Reading<'_>>();
 }
+
+#[test]
+fn scalars_and_arrays_of_nothing_have_views() {
+    let scene = Scene::new();
+    let (scalar, nothing) = (ndarray::arr0(2.5_f64), ndarray::Array3::<u16>::zeros((2, 0, 3)));
+    let mut tree = Tree::new();
+    tree.array("scalar", &scalar).unwrap();
+    tree.array("nothing", &nothing).unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let project = guard.open().unwrap();
+    let mut writing = project.write_locked(&lock(&scene, "a"), Duration::ZERO).unwrap();
+    *writing.view_mut::<f64, ndarray::Ix0>("scalar").unwrap().first_mut().unwrap() += 1.0;
+    assert_eq!(writing.slice::<f64>("scalar").unwrap(), [3.5]);
+    assert!(writing.view_mut::<u16, ndarray::Ix3>("nothing").unwrap() == nothing);
+    assert!(writing.bytes_mut("nothing").unwrap().is_empty());
+    drop(writing);
+    let reading = project.read_locked(&lock(&scene, "a"), Duration::ZERO).unwrap();
+    let view = reading.view::<f64, ndarray::IxDyn>("scalar").unwrap();
+    assert_eq!((view.ndim(), view.first()), (0, Some(&3.5)));
+    assert_eq!(reading.view::<u16, ndarray::IxDyn>("nothing").unwrap().shape(), [2, 0, 3]);
+}

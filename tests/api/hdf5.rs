@@ -84,6 +84,23 @@ fn a_file_is_loaded_selected_and_removed_with_its_guard() {
 }
 
 #[test]
+fn progress_grows_to_the_whole_and_the_observer_hears_as_before() {
+    let scene = Scene::new();
+    let path = scene.temp.path().join("large.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    let zeros = vec![0_u8; 40 << 20];
+    file.new_dataset_builder().with_data(&zeros).create("zeros").unwrap();
+    file.close().unwrap();
+    let (mut told, mut seen) = (Vec::new(), Seen::default());
+    let load = scene.node.load_hdf5("p", &path).progress(|done, total| told.push((done, total)));
+    drop(load.observer(&mut seen).hold().unwrap());
+    assert!(told.len() > 1 && told.is_sorted(), "{told:?}");
+    assert!(told.iter().all(|&(_, total)| total == 40 << 20), "{told:?}");
+    assert_eq!(told.last(), Some(&(40 << 20, 40 << 20)));
+    assert!(seen.planned == 40 << 20 && seen.moved > 0);
+}
+
+#[test]
 fn what_fails_or_is_cancelled_leaves_nothing() {
     let scene = Scene::new();
     let path = file(&scene);

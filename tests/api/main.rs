@@ -1,8 +1,10 @@
 //! The library as a program uses it: temporary roots and shm directories, no Python.
 
 mod attach;
+mod events;
 mod guards;
 mod hdf5;
+mod robust;
 mod share;
 
 use cute_shm::Node;

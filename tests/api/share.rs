@@ -16,6 +16,8 @@ fn every_layout_arrives_in_row_major_order() {
     let mut tree = Tree::new();
     tree.array("plain", &base).unwrap();
     tree.array("transposed", base.t()).unwrap();
+    let reference: &ndarray::ArrayRef<_, _> = &base;
+    tree.array("reference", reference).unwrap();
     tree.array("reversed", base.slice(s![..;-1, ..;2, 1..])).unwrap();
     tree.array("scalar", &scalar).unwrap();
     tree.array("empty", &empty).unwrap();
@@ -23,6 +25,7 @@ fn every_layout_arrives_in_row_major_order() {
     let project = guard.open().unwrap();
     let get = |path: &str| project.array(path).unwrap().to_array::<u32, Ix3>().unwrap();
     assert_eq!(get("plain"), base);
+    assert_eq!(get("reference"), base);
     assert_eq!(get("transposed"), base.t());
     assert_eq!(get("reversed"), base.slice(s![..;-1, ..;2, 1..]));
     assert_eq!(
@@ -88,6 +91,26 @@ fn what_does_not_fit_is_an_error_before_anything_is_written() {
 }
 
 #[test]
+fn bytes_of_any_dtype_are_shared_as_numpy_names_it() {
+    let scene = Scene::new();
+    let (big, days) = (258_u16.to_be_bytes(), 1_i64.to_ne_bytes());
+    let mut tree = Tree::new();
+    tree.array("names", Source::raw(b"ada\0bob\0", "S4", &[2]).unwrap()).unwrap();
+    tree.array("big", Source::raw(&big, ">u2", &[]).unwrap()).unwrap();
+    tree.array("days", Source::raw(&days, "M8[D]", &[1]).unwrap()).unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let project = guard.open().unwrap();
+    let dtypes: Vec<_> = project.arrays().iter().map(cute_shm::Array::dtype).collect();
+    assert_eq!(dtypes, ["|S4", ">u2", "datetime64[D]"]);
+    assert_eq!(project.array("names").unwrap().to_bytes(), b"ada\0bob\0");
+    assert_eq!(project.array("big").unwrap().to_vec::<u16>().unwrap(), [258]);
+    for (dtype, shape) in [("object", &[1][..]), ("|S4", &[3]), ("f4", &[usize::MAX, 4])] {
+        let error = Source::raw(&[0; 8], dtype, shape).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage, "{error}");
+    }
+}
+
+#[test]
 fn attributes_and_access_arrive() {
     use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::new();
@@ -106,4 +129,36 @@ fn attributes_and_access_arrive() {
     }
     let names: Vec<_> = project.root().entries().map(|(name, _)| name).collect();
     assert_eq!(names, ["group", "s"]);
+}
+
+/// Features that are not on by default: `cargo test --test api --all-features`.
+#[cfg(all(feature = "half", feature = "num-complex"))]
+#[test]
+fn half_floats_and_complex_numbers_are_elements() {
+    use half::f16;
+    use num_complex::Complex;
+    let scene = Scene::new();
+    let halves = ndarray::arr2(&[[1.5, -2.0], [0.0, 65504.0]]).mapv(f16::from_f64);
+    let single = [Complex::new(1.0_f32, -1.0), Complex::new(f32::MAX, 0.5)];
+    let double = ndarray::arr1(&[Complex::new(0.25_f64, 3.0); 3]);
+    let big: Vec<u8> = [1.5_f32, -2.5].iter().flat_map(|part| part.to_be_bytes()).collect();
+    let mut tree = Tree::new();
+    tree.array("halves", halves.t()).unwrap();
+    tree.array("single", &single).unwrap();
+    tree.array("double", double.slice(s![..;2])).unwrap();
+    tree.array("big", Source::raw(&big, ">c8", &[1]).unwrap()).unwrap();
+    let guard = scene.node.share("p").hold(&tree).unwrap();
+    let project = guard.open().unwrap();
+    let dtypes: Vec<_> = project.arrays().iter().map(cute_shm::Array::dtype).collect();
+    assert_eq!(dtypes, ["float16", "complex64", "complex128", ">c8"]);
+    assert_eq!(project.array("halves").unwrap().to_array::<f16, Ix2>().unwrap(), halves.t());
+    assert_eq!(project.array("single").unwrap().to_vec::<Complex<f32>>().unwrap(), single);
+    assert_eq!(project.array("double").unwrap().len(), 2);
+    let swapped = project.array("big").unwrap().to_vec::<Complex<f32>>().unwrap();
+    assert_eq!(swapped, [Complex::new(1.5, -2.5)], "each part is turned, not the whole");
+    let lock = cute_shm::FileLock::new(scene.temp.path().join("lock"));
+    let mut writing = project.write_locked(&lock, std::time::Duration::ZERO).unwrap();
+    writing.slice_mut::<Complex<f64>>("double").unwrap()[0].im = 7.0;
+    writing.view_mut::<f16, Ix2>("halves").unwrap().fill(f16::ONE);
+    assert_eq!(writing.slice::<Complex<f64>>("double").unwrap()[0], Complex::new(0.25, 7.0));
 }

@@ -90,14 +90,18 @@ def test_python_reads_what_rust_shared(example, python, project):
         ("a",): np.array([[12, 0, 0], [0, 10, 0], [0, 0, 0]]),
         ("b", "b1"): np.linspace(0, 1, 100, dtype=np.float32),
         ("b", "b2"): np.zeros(300, dtype=bool),
+        ("names",): np.array([b"ada", b"bob"], dtype="S4"),
     }
     assert set(found) == set(expected)
     for path, array in expected.items():
         assert found[path]["dtype"] == str(array.dtype) and found[path]["shape"] == array.shape
         there = np.frombuffer(found[path]["bytes"], dtype=array.dtype).reshape(array.shape)
-        np.testing.assert_allclose(there, array, rtol=1e-6)
+        if array.dtype.kind == "S":
+            np.testing.assert_array_equal(there, array)
+        else:
+            np.testing.assert_allclose(there, array, rtol=1e-6)
     assert found[("a",)]["attrs"] == {"units": "m"}
-    assert "3 segments" in finish(example("clean", project))
+    assert "4 segments" in finish(example("clean", project))
     assert in_shared_memory(project) == []
 
 
@@ -144,7 +148,7 @@ def test_what_a_killed_rust_program_held_is_reaped(cli, example, project, tmp_pa
 def test_a_held_project_goes_with_its_guard(example, python, project):
     holder = example("transfer", project)
     holder.stdout.readline()
-    assert len(python.read(project)) == 3
+    assert len(python.read(project)) == 4
     finish(holder)
     assert in_shared_memory(project) == []
 

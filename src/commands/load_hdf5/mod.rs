@@ -13,9 +13,9 @@ pub use self::args::{Args, ByteOrder, Share};
 use self::report::{tell_outcome, tell_plan};
 use self::request::request;
 pub(crate) use self::request::{check_readable, named};
+use super::warn_of_root;
 use crate::load::{self, Background, PlannedArray, Ready, Request, Side, Signals, Watched};
 use crate::output::Output;
-use crate::output::json::Warning;
 use crate::output::progress::Progress;
 use crate::shm::budget::Bound;
 use crate::shm::ledger::{Lifetime, Source};
@@ -126,9 +126,7 @@ fn load(
         return Ok(());
     }
     let place = Place::create(&output.context.paths)?;
-    if let Some(warning) = &place.warning {
-        output.warn(Warning::new("root", warning.clone()));
-    }
+    warn_of_root(&place, output);
     let outcome = load::run(&place, request, &mut signals, &mut progress)?;
     tell_outcome(&place, request, &outcome, progress, output)?;
     let failed = outcome.failed.len() + outcome.planned.damaged.len();

@@ -9,9 +9,7 @@ use crate::cli::{EXAMPLES, EXIT_CODES};
 /// The page of a command as roff.
 pub(super) fn page(command: &clap::Command, name: &str) -> String {
     let extra = extra(command.get_name());
-    // clap wants names that live as long as the program; there are a dozen, made once.
-    let title: &'static str = name.to_owned().leak();
-    let man = Man::new(command.clone().name(title))
+    let man = Man::new(command.clone().display_name(name))
         .date(DATE)
         .source(concat!("cute-shm ", env!("CARGO_PKG_VERSION")))
         .manual("cute-shm manual");

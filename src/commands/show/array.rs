@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Args, Body};
 use crate::export::select;
 use crate::output::{DIM, Output, json, paint, text};
+use crate::shm::lookup::array_at;
 use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::place::Place;
 use crate::shm::published::Published;
@@ -15,26 +16,6 @@ use crate::{Error, Kind, Result};
 const WIDTH: usize = 80;
 /// Rows of a picture.
 const HEIGHT: usize = 20;
-
-/// The array at a path; `None` for a group.
-pub(super) fn at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
-    let mut group = root;
-    let mut found = None;
-    let mut rest = path.strip_prefix('/')?;
-    // Names may have slashes in them: the longest that fits is taken at each step.
-    while !rest.is_empty() {
-        let fits = |name: &&String| {
-            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
-        };
-        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
-        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
-        match group.get(name)? {
-            Node::Group(inner) => (group, found) = (inner, None),
-            Node::Array(array) => found = Some(array),
-        }
-    }
-    found
-}
 
 /// Prints what was asked for of one array.
 pub(super) fn show(
@@ -118,7 +99,7 @@ pub(super) fn python(
     let loaded = project.created.as_ref().map(|time| format!(" of {}", text::time(time)));
     let origin = format!("the cute-shm project {name}{}", loaded.unwrap_or_default());
     let command = format!("cute-shm show {name} --python");
-    if let Some(array) = at(root, prefix) {
+    if let Some(array) = array_at(root, prefix) {
         let (origin, key) = (format!("one array of {origin}"), text::shown(prefix, true));
         let command = format!("cute-shm show {name} {key} --python");
         let arrays = [(prefix.to_owned(), array)];

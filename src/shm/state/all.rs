@@ -28,6 +28,22 @@ pub fn judge_all(
     threads::each(&keys, SHARE, |(key, uid)| judge(place, survey, key, *uid)).into_iter().collect()
 }
 
+/// Judges every project of the root, and what nothing claims, sorted by name.
+///
+/// # Errors
+/// As the system says.
+pub fn everything(
+    place: &Place,
+    wanted: impl Fn(&ProjectName) -> bool + Copy,
+) -> Result<Vec<Project>> {
+    let survey = Survey::new(place);
+    let mut projects = judge_all(place, &survey, wanted)?;
+    let orphans = orphans(place, &survey, &projects, wanted)?;
+    projects.extend(orphans);
+    projects.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(projects)
+}
+
 /// Every wanted key that belongs to the root, with its owner, sorted by name.
 ///
 /// # Errors

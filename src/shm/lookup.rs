@@ -1,8 +1,8 @@
-//! Array keys on the command line: `/group/name`, or Python's `group.name` where that is unambiguous.
+//! Array keys as people write them: `/group/name`, or Python's `group.name` where that is unambiguous.
 
-use crate::output::text;
-use crate::shm::metadata::{Group, Node};
-use crate::shm::state::Project;
+use super::metadata::{Array, Group, Node};
+use super::state::Project;
+use crate::error::word;
 use crate::{Error, Kind, Result};
 
 /// The path that `key` means in a project.
@@ -28,6 +28,26 @@ pub fn resolve(project: &Project, key: &str) -> Result<String> {
     })
 }
 
+/// The array at a path; `None` for a group.
+pub fn array_at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
+    let mut group = root;
+    let mut found = None;
+    let mut rest = path.strip_prefix('/')?;
+    // Names may have slashes in them: the longest that fits is taken at each step.
+    while !rest.is_empty() {
+        let fits = |name: &&String| {
+            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
+        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
+        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
+        match group.get(name)? {
+            Node::Group(inner) => (group, found) = (inner, None),
+            Node::Array(array) => found = Some(array),
+        }
+    }
+    found
+}
+
 /// The path that `key` means in this tree.
 ///
 /// # Errors
@@ -48,7 +68,7 @@ fn among(project: &str, root: &Group, key: &str) -> Result<String> {
             Err(Error::new(Kind::NotFound, message).about(key).with_hint(
                 match paths.iter().find(|path| path.ends_with(&slashed)) {
                     Some(path) => format!("there is '{path}'"),
-                    None => format!("'cute-shm show {}' lists its arrays", text::word(project)),
+                    None => format!("'cute-shm show {}' lists its arrays", word(project)),
                 },
             ))
         }

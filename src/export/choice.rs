@@ -1,0 +1,102 @@
+//! What of a project is exported, and that all of it is of one version of the project.
+
+use std::collections::HashMap;
+
+use super::{Content, is_below, select};
+use crate::load::PathFilter;
+use crate::shm::extras::Extras;
+use crate::shm::ledger::Note;
+use crate::shm::lookup;
+use crate::shm::metadata::Group;
+use crate::shm::name::{ProjectName, SegmentName};
+use crate::shm::place::Place;
+use crate::shm::readable;
+use crate::shm::state::Project;
+use crate::{Error, Kind, Result};
+
+/// How often to look at a project that is replaced again and again.
+const MOST_LOOKS: u32 = 20;
+
+/// What is to be exported of a project.
+#[derive(Debug)]
+pub struct Choice<'a> {
+    /// The project.
+    pub name: &'a ProjectName,
+    /// One of its arrays or groups; `None` for all of it.
+    pub key: Option<&'a str>,
+    /// Which arrays below that.
+    pub filter: &'a PathFilter,
+    /// The level of deflate, for HDF5.
+    pub gzip: Option<u8>,
+}
+
+impl Choice<'_> {
+    /// The content of the project as it is now, `most` of its segments open: should it be replaced from now on,
+    /// what is exported is the version that was there. Replaced just now, it is looked at again.
+    ///
+    /// # Errors
+    /// As [`readable::find`] and [`lookup::resolve`]; [`Kind::NotFound`] when a segment is gone.
+    pub fn content<'p>(&self, place: &'p Place, most: usize) -> Result<Content<'p>> {
+        let mut looks = 0;
+        loop {
+            let mut content = self.of(place, &readable::find(place, self.name)?)?;
+            looks += 1;
+            match content.hold(most) {
+                Err(error) if error.kind() == Kind::NotFound && looks < MOST_LOOKS => {}
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(content),
+            }
+        }
+    }
+
+    fn of<'p>(&self, place: &'p Place, project: &Project) -> Result<Content<'p>> {
+        let empty = Group::new();
+        let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
+        let prefix = match self.key {
+            Some(key) => lookup::resolve(project, key)?,
+            None => "/".to_owned(),
+        };
+        let record = project.record();
+        let content = Content {
+            shm: &place.shm,
+            root: select(root, &prefix, &|path| self.filter.takes(path)),
+            extras: Extras::of(project),
+            group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
+            source_groups: record
+                .map(|record| record.sources.iter().filter_map(|s| s.group.clone()).collect())
+                .unwrap_or_default(),
+            gzip: self.gzip,
+            left_out: self.left_out(project, &prefix),
+            held: HashMap::new(),
+        };
+        ensure_there(project, &content)?;
+        Ok(content)
+    }
+
+    /// What the load left out of what is exported now.
+    fn left_out(&self, project: &Project, prefix: &str) -> Vec<Note> {
+        let wanted = |note: &&Note| {
+            let object = note.path.rsplit_once('@').map_or(&*note.path, |(object, _)| object);
+            is_below(if object.is_empty() { "/" } else { object }, prefix)
+                && self.filter.takes(object)
+        };
+        let notes = project.record().map(|record| &record.left_out[..]).unwrap_or_default();
+        notes.iter().filter(wanted).cloned().collect()
+    }
+}
+
+fn ensure_there(project: &Project, content: &Content<'_>) -> Result<()> {
+    let missing = |segment: &str| {
+        SegmentName::parse_for(project.name(), segment.as_ref())
+            .is_some_and(|segment| project.missing.contains(&segment))
+    };
+    let arrays = content.arrays();
+    let Some((path, _)) = arrays.iter().find(|(_, array)| missing(&array.segment)) else {
+        return Ok(());
+    };
+    let (name, state) = (project.name().to_text(), project.state);
+    let message = format!("project '{name}' is {state}: the segment of '/{path}' is gone");
+    Err(Error::new(Kind::NotFound, message)
+        .about(format!("/{path}"))
+        .with_hint("--exclude leaves out what is gone; or load it again"))
+}

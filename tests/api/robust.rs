@@ -1,0 +1,179 @@
+//! What else happens to a program: panics, forks, threads, and others of the same name.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use cute_shm::{FileLock, Guard, Kind, Observer, State, Tree};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+use crate::Scene;
+
+fn share(scene: &Scene, numbers: &[i64]) -> cute_shm::Result<Guard> {
+    let mut tree = Tree::new();
+    tree.array("x", numbers)?;
+    scene.node.share("p").hold(&tree)
+}
+
+/// Runs `child` in a process of its own, and whether it came to its end.
+#[allow(unsafe_code)]
+fn forked(child: impl FnOnce()) -> bool {
+    // SAFETY: the child only does what these tests ask for, and the C library's allocator may be used
+    // after a fork.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(i32::from(done.is_err())) }
+        }
+        ForkResult::Parent { child } => {
+            matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0)))
+        }
+    }
+}
+
+/// Panics when it is told this.
+struct Fragile(&'static str);
+
+impl Fragile {
+    fn hear(&self, what: &'static str) {
+        if self.0 == what {
+            std::panic::panic_any(what);
+        }
+    }
+}
+
+impl Observer for Fragile {
+    fn at(&mut self, _: &str) {
+        self.hear("at");
+    }
+    fn planned(&mut self, _: &cute_shm::Planned) {
+        self.hear("planned");
+    }
+    fn advanced(&mut self, _: u64) {
+        self.hear("advanced");
+    }
+}
+
+#[test]
+fn an_observer_that_panics_leaves_nothing_of_an_hdf5_load() {
+    let scene = Scene::new();
+    let path = scene.temp.path().join("x.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    let zeros = vec![0_u8; 40 << 20];
+    file.new_dataset_builder().with_data(&zeros).create("zeros").unwrap();
+    file.close().unwrap();
+    for when in ["at", "planned", "advanced"] {
+        let load = || {
+            let mut fragile = Fragile(when);
+            scene.node.load_hdf5("p", &path).observer(&mut fragile).hold().map(drop)
+        };
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&when));
+        assert_eq!(scene.files(), 0, "{when}");
+    }
+    scene.node.load_hdf5("p", &path).hold().unwrap().remove().unwrap();
+}
+
+#[test]
+fn a_forked_process_neither_removes_nor_keeps_its_parent_s_project() {
+    let scene = Scene::new();
+    let mut guard = Some(share(&scene, &[1, 2]).unwrap());
+    assert!(forked(|| drop(guard.take())));
+    assert_eq!(scene.node.projects().unwrap()[0].state, State::Live);
+    // It also has the lock that tells that the guard lives: that must not keep the project.
+    let (begin, end) = (nix::unistd::pipe().unwrap(), nix::unistd::pipe().unwrap());
+    std::thread::scope(|scope| {
+        let child = scope.spawn(|| {
+            forked(|| {
+                nix::unistd::write(&begin.1, b"b").unwrap();
+                nix::unistd::read(&end.0, &mut [0]).unwrap();
+            })
+        });
+        nix::unistd::read(&begin.0, &mut [0]).unwrap();
+        drop(guard.take());
+        let left = scene.files();
+        // The child is let go first, whatever was found.
+        nix::unistd::write(&end.1, b"e").unwrap();
+        assert!(child.join().unwrap());
+        assert_eq!(left, 0);
+    });
+}
+
+#[test]
+fn a_forked_process_does_not_free_its_parent_s_lock() {
+    let scene = Scene::new();
+    let guard = share(&scene, &[1, 2]).unwrap();
+    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let (project, other) = (guard.open().unwrap(), guard.open().unwrap());
+    let mut writing = Some(project.write_locked(&lock, Duration::ZERO).unwrap());
+    assert!(forked(|| drop(writing.take())));
+    let refused = other.read_locked(&lock, Duration::ZERO).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Busy);
+    drop(writing);
+    other.read_locked(&lock, Duration::ZERO).map(drop).unwrap();
+}
+
+#[test]
+fn of_several_that_share_one_name_at_once_one_does() {
+    let scene = Scene::new();
+    let barrier = Barrier::new(4);
+    let shared: Vec<_> = std::thread::scope(|scope| {
+        let one = || {
+            barrier.wait();
+            share(&scene, &[7; 1000])
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let refused: Vec<_> = shared.iter().filter_map(|one| one.as_ref().err()).collect();
+    assert_eq!(refused.len(), 3);
+    assert!(refused.iter().all(|error| matches!(error.kind(), Kind::Exists | Kind::Busy)));
+    assert_eq!(scene.node.projects().unwrap().len(), 1);
+    drop(shared);
+    assert_eq!(scene.files(), 0);
+}
+
+#[test]
+fn many_threads_read_one_project_while_it_is_replaced_and_removed() {
+    let scene = Scene::new();
+    let guard = share(&scene, &[1; 500]).unwrap();
+    let project = guard.open().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert_eq!(project.array("x").unwrap().to_vec::<i64>().unwrap(), [1; 500]);
+                }
+            });
+        }
+        for _ in 0..10 {
+            let numbers = [2_i64];
+            let mut tree = Tree::new();
+            tree.array("x", &numbers).unwrap();
+            scene.node.share("p").overwrite(true).persist(&tree).unwrap();
+            assert!(!project.is_current().unwrap());
+        }
+        scene.node.unlink("p").unwrap();
+    });
+    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
+    assert_eq!(writing.slice::<i64>("x").unwrap(), [1; 500]);
+    assert_eq!(writing.slice_mut::<i64>("x").unwrap_err().kind(), Kind::NotFound);
+    drop(writing);
+    drop(guard);
+    assert_eq!(scene.files(), 0);
+}
+
+#[test]
+fn more_bytes_than_there_are_addresses_are_too_many() {
+    let scene = Scene::new();
+    let one = ndarray::arr1(&[0_u64]);
+    let mut tree = Tree::new();
+    for name in ["a", "b"] {
+        tree.array(name, one.broadcast(1 << 61).unwrap()).unwrap();
+    }
+    assert_eq!(tree.nbytes(), u64::MAX);
+    assert_eq!(scene.node.share("p").hold(&tree).unwrap_err().kind(), Kind::NoMemory);
+    assert_eq!(scene.files(), 0);
+}
