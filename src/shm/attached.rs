@@ -12,9 +12,6 @@ use super::place::Place;
 use super::removal::Removed;
 use super::state::Project;
 
-/// Bytes that the mappings of most processes take as text.
-const MAPS: usize = 256 << 10;
-
 /// The mappings of all processes that we may look at.
 #[derive(Debug, Default)]
 pub struct Attached {
@@ -32,7 +29,7 @@ impl Attached {
         };
         let device = device(place.shm.id());
         let own = std::process::id();
-        let mut maps = Vec::with_capacity(MAPS);
+        let mut maps = Vec::new();
         for entry in processes.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
             else {
@@ -43,8 +40,7 @@ impl Attached {
             }
             maps.clear();
             let file = File::open(entry.path().join("maps"));
-            // By way of `take`, which does not ask for the size of each file: those of /proc have none.
-            match file.and_then(|file| file.take(u64::MAX).read_to_end(&mut maps)) {
+            match file.and_then(|mut file| file.read_to_end(&mut maps)) {
                 Ok(_) => attached.add(pid, &maps, &device),
                 // Another user's process: it could have a segment that is shared with its user.
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
