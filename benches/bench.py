@@ -16,16 +16,17 @@ import report
 
 # What is loaded, the contenders, and on which kind of mount of /dev/shm: None is the machine's own.
 RUNS = [
-    ("contiguous", ["load", "cp", "python"], None),
+    ("contiguous", ["load", "cp", "python", "least"], None),
     ("contiguous8", ["load", "cp", "python"], None),
-    ("chunked", ["load", "cp", "python"], None),
-    ("gzip", ["load", "python", "one_job"], None),
-    ("lzf", ["load", "python"], None),
-    ("zstd", ["load", "h5py"], None),
-    ("lz4", ["load", "h5py"], None),
-    ("blosc", ["load", "h5py"], None),
-    ("bitshuffle", ["load", "h5py"], None),
+    ("chunked", ["load", "cp", "python", "least"], None),
+    ("gzip", ["load", "python", "one_job", "least"], None),
+    ("lzf", ["load", "python", "least"], None),
+    ("zstd", ["load", "h5py", "least"], None),
+    ("lz4", ["load", "h5py", "least"], None),
+    ("blosc", ["load", "h5py", "least"], None),
+    ("bitshuffle", ["load", "h5py", "least"], None),
     ("small", ["load", "python"], None),
+    ("list", ["list_short", "python_list"], None),
     ("compound", ["load", "cp", "python"], None),
     ("gzip", ["load", "cat", "cold load", "cold cat"], None),
     ("contiguous", ["gather"], None),
@@ -33,6 +34,10 @@ RUNS = [
     ("contiguous", ["load", "cp"], "advise"),
     ("contiguous", ["load", "cp"], "within_size"),
     ("gzip", ["load", "python"], "within_size"),
+    ("zstd", ["load", "h5py"], "within_size"),
+    ("lz4", ["load", "h5py"], "within_size"),
+    ("blosc", ["load", "h5py"], "within_size"),
+    ("bitshuffle", ["load", "h5py"], "within_size"),
 ]
 SCALING = [f"chunks-{n}" for n in (1, 1000, 10_000, 100_000, 1_000_000)]
 SCALING += [f"datasets-{n}" for n in (10, 1000, 10_000, 100_000)]

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
+
 PROJECT = f"bench-{os.getpid()}"
 COPY = Path(f"/dev/shm/{PROJECT}.copy")
 H5PY = """
@@ -38,6 +40,7 @@ class Contenders:
     def __init__(self, target):
         self.binary = target / "release/cute-shm"
         self.data = target / "bench-data"
+        self.limit = target / "tools/limit"
         self.root = self.data / "root"
 
     def timed(self, *command):
@@ -88,6 +91,41 @@ class Contenders:
             return float(done.stdout), 0.0
         finally:
             self.unlink()
+
+    def least(self, path):
+        """The pages of a load and nothing else, by benches/limit.c: what is stored as it is has to be read as well."""
+        with h5py.File(path) as file:
+            size = sum(data.nbytes for data in file.values())
+        stored = [path] if path.stat().st_size >= size else []
+        done = subprocess.run([self.limit, str(size), *stored], check=True, capture_output=True, text=True)
+        return float(done.stdout), 0.0
+
+    def spawned(self, *command):
+        """As `timed`, without a program between that takes as long as the command itself."""
+        quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+        begun = time.perf_counter()
+        pid = os.posix_spawnp(command[0], command, os.environ, file_actions=quiet)
+        _, status = os.waitpid(pid, 0)
+        seconds = time.perf_counter() - begun
+        if status != 0:
+            raise RuntimeError(f"{command[0]} ended with {os.waitstatus_to_exitcode(status)}")
+        return seconds, 0.0
+
+    def listed(self, path, *command):
+        """The time of a listing of twenty projects, where the Python package looks for them."""
+        names = [f"{PROJECT}-{number}" for number in range(20)]
+        try:
+            for name in names:
+                subprocess.run([self.binary, "load-hdf5", "-pq", name, path], check=True)
+            return self.spawned(*command)
+        finally:
+            subprocess.run([self.binary, "unlink", "-f", *names], check=True, stdout=subprocess.DEVNULL)
+
+    def list_short(self, path):
+        return self.listed(path, str(self.binary), "list", "-s")
+
+    def python_list(self, path):
+        return self.listed(path, "cute-shm-list", "-short")
 
     def cat(self, path):
         with path.open() as file:

@@ -67,6 +67,7 @@ MAKERS = {
     "blosc": lambda f, r, s: chunked(f, r, s, **plugin("blosc")),
     "bitshuffle": lambda f, r, s: chunked(f, r, s, **plugin("bitshuffle")),
     "small": small,
+    "list": lambda f, r, s: small(f, r, 1, 50, 16),
     "compound": compound,
     **{f"chunks-{n}": lambda f, r, s, n=n: many_chunks(f, r, n) for n in (1, 1000, 10_000, 100_000, 1_000_000)},
     **{f"datasets-{n}": lambda f, r, s, n=n: small(f, r, 1, n, 16) for n in (10, 1000, 10_000, 100_000)},
