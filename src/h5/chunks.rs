@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uint, c_void};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
@@ -19,9 +21,9 @@ use hdf5_sys::h5p::{
 };
 use hdf5_sys::h5s::H5S_UNLIMITED;
 
-use super::codec::Pipeline;
+use super::codec::{Decoder, Pipeline};
 use super::dataspace::Dataspace;
-use super::error::{Outcome, check, damaged};
+use super::error::{Outcome, check, damaged, unsupported};
 use super::ids::Id;
 use super::{Dataset, file, read};
 
@@ -74,6 +76,38 @@ pub(super) fn offset(dataset: &Id) -> Option<u64> {
     let (offset, stored) =
         unsafe { (H5Dget_offset(dataset.raw()), H5Dget_storage_size(dataset.raw())) };
     (offset != u64::MAX && stored > 0).then_some(offset)
+}
+
+/// Decoded bytes of the largest chunk that is tried.
+const MOST_TRIED: usize = 256 << 20;
+
+/// Tries the first chunk of a dataset whose filters the library lacks: some say only in each chunk what it
+/// takes to undo them, and what is not known here is no damage.
+pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
+    let id = dataset.place.open(files)?;
+    let (Some(index), Some(path)) =
+        (index(dataset, &id)?, files.get(dataset.file()).and_then(plain_path))
+    else {
+        return Ok(());
+    };
+    let pipeline = &index.pipeline;
+    let Some(first) = index.stored.iter().find(|stored| !pipeline.is_plain(stored.mask)) else {
+        return Ok(());
+    };
+    if first.size > pipeline.most_stored() || pipeline.chunk_bytes() > MOST_TRIED {
+        return Ok(());
+    }
+    let mut stored = vec![0; usize::try_from(first.size).unwrap_or(0)];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut stored, first.address));
+    let mut decoder = Decoder::default();
+    match pipeline.decode(&mut decoder, first.mask, &stored, &mut Vec::new()) {
+        Err(refused) if read.is_ok() && refused.is_unknown() => unsupported(format!(
+            "compressed in a way that neither this HDF5 nor this program has ({})",
+            refused.0
+        )),
+        // What is damaged is told when it is read.
+        _ => Ok(()),
+    }
 }
 
 /// The path of a file that the library reads as one plain file.

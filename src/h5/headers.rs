@@ -95,7 +95,12 @@ impl Headers {
         let room = usize::try_from(self.size.checked_sub(address)?).unwrap_or(WINDOW).min(WINDOW);
         self.window.resize(room, 0);
         self.at = address;
-        self.file.read_exact_at(&mut self.window, address).ok()
+        let read = self.file.read_exact_at(&mut self.window, address);
+        if read.is_err() {
+            // What is left of another place is not what lies here.
+            self.window.clear();
+        }
+        read.ok()
     }
 }
 

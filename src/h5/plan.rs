@@ -184,6 +184,9 @@ pub(super) fn plan(
         skipped_fields: Vec::new(),
         place,
     };
+    if !dataset.readable {
+        chunks::check_codec(&dataset, files)?;
+    }
     measure(&mut dataset, files, written, &mut reader.skipped, seen)?;
     let skipped = reader.skipped.into_iter();
     dataset.skipped_fields =

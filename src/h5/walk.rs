@@ -36,8 +36,9 @@ struct Walk<'a> {
     inventory: Inventory,
     /// File number to index among the open files, and name.
     files: HashMap<u64, (usize, PathBuf)>,
-    /// For each open file, how headers are read around the library, if they can be.
-    headers: Vec<Option<Headers>>,
+    /// How headers of one of the open files are read around the library, if they can be: of the one that
+    /// was last looked into, for a file may link to thousands.
+    headers: Option<(usize, Option<Headers>)>,
     known: HashMap<Key, Known>,
     ancestors: Vec<Key>,
     types: Types,
@@ -77,7 +78,7 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         options,
         inventory,
         files: HashMap::new(),
-        headers: Vec::new(),
+        headers: None,
         known: HashMap::new(),
         ancestors: Vec::new(),
         types: Types::default(),
@@ -194,7 +195,7 @@ impl Walk<'_> {
     /// A dataset of which its header tells all is planned without the library.
     fn plain(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Option<Step> {
         let LinkKind::Hard(token) = link.kind else { return None };
-        let plain = self.headers.get_mut(here.file)?.as_mut()?.plain(token)?;
+        let plain = headers(&mut self.headers, &self.inventory.files, here.file)?.plain(token)?;
         let key = (here.object.key.0, links::bytes(token));
         if name == RESERVED || self.known.contains_key(&key) {
             return None;
@@ -212,7 +213,8 @@ impl Walk<'_> {
 
     /// Remembers the type of a dataset that the library planned, if its header says the same.
     fn learn(&mut self, token: H5O_token_t, dataset: &Dataset) -> Option<()> {
-        let plain = self.headers.get_mut(dataset.file())?.as_mut()?.plain(token)?;
+        let open = headers(&mut self.headers, &self.inventory.files, dataset.file())?;
+        let plain = open.plain(token)?;
         self.types.learn(&plain, dataset, self.options.rows)
     }
 
@@ -281,8 +283,6 @@ impl Walk<'_> {
         let name = file::name(id)?;
         self.add_source(name.clone());
         let entry = (self.inventory.files.len(), name);
-        let root = links::root(&file).and_then(|root| links::object(&root));
-        self.headers.push(root.ok().and_then(|root| Headers::open(&file, root.token)));
         self.inventory.files.push(file);
         self.files.insert(object.key.0, entry.clone());
         Ok(entry)
@@ -318,6 +318,22 @@ impl Walk<'_> {
     }
 }
 
+/// The headers of file number `number`; the file that was looked into before is closed.
+fn headers<'w>(
+    of: &'w mut Option<(usize, Option<Headers>)>,
+    files: &[Id],
+    number: usize,
+) -> Option<&'w mut Headers> {
+    if of.as_ref().is_none_or(|(open, _)| *open != number) {
+        let opened = files.get(number).and_then(|file| {
+            let root = links::root(file).and_then(|root| links::object(&root)).ok()?;
+            Headers::open(file, root.token)
+        });
+        *of = Some((number, opened));
+    }
+    of.as_mut()?.1.as_mut()
+}
+
 /// Opens what a link leads to; a soft or external one that leads nowhere is only skipped.
 fn open(here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
     let sort = match link.kind {
@@ -332,12 +348,22 @@ fn open(here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> 
     let id = match link.open(&here.id) {
         Err(trouble) if !sort.is_empty() => {
             let (reason, target) = (trouble.into_reason(), link.target(&here.id));
+            // That says nothing about the link: what it leads to may not be missed without a word.
+            if let Some(lack) = lack_of_descriptors() {
+                return Err(Trouble::Damaged(format!("cannot open '{target}': {lack}")));
+            }
             return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
         }
         opened => opened?,
     };
     let object = links::object(&id)?;
     Ok((id, object))
+}
+
+/// Whether nothing can be opened any more: the library does not tell.
+fn lack_of_descriptors() -> Option<std::io::Error> {
+    let error = std::fs::File::open("/dev/null").err()?;
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
 }
 
 fn reserved() -> String {

@@ -125,7 +125,11 @@ impl<'a> Making<'a> {
         });
         let (planned, loaded) = match published {
             Ok(made) => made,
-            Err(error) => return Err(self.give_up(change, error)),
+            Err(error) => {
+                // Whoever judges the project now must not take it for one that is kept.
+                self.life = None;
+                return Err(self.give_up(change, error));
+            }
         };
         change.finish()?;
         let (project, token) = (&self.request.project, self.token.clone());

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
@@ -144,8 +144,12 @@ impl Drop for Loader {
 }
 
 /// What a new loader does first. It is the first victim of the OOM killer, leaves no core file of
-/// gigabytes, and dies with its keeper.
+/// gigabytes, dies with its keeper, and may open as many files as the system lets it: a source may link to
+/// thousands.
 fn settle(keeper: Pid) {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     if getppid() != keeper {
         end_now(1);

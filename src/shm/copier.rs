@@ -13,9 +13,9 @@ use nix::errno::Errno;
 
 /// Bytes of a segment that are mapped at a time; to map and unmap less would cost more than it saves, and
 /// the tables of more would take memory.
-const REGION: u64 = 64 << 20;
+const REGION: u64 = 16 << 20;
 /// Regions that stay mapped: workers are seldom further apart.
-const REGIONS: usize = 4;
+const REGIONS: usize = 3;
 
 /// What the kernel wants of us. Source: <linux/userfaultfd.h>, ioctl_userfaultfd(2).
 mod raw {

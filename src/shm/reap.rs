@@ -2,12 +2,13 @@
 //! reaped that is not provably dead, unless it was asked for.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
 use super::change::Change;
-use super::directory::FileId;
+use super::directory::{Directory, FileId};
 use super::jobs::Ended;
 use super::lease::Lease;
 use super::ledger::{Key, Ledger, Lifetime};
@@ -205,6 +206,13 @@ fn decide_for_job(project: &Project, ended: &Ended) -> Option<(Action, String)> 
 }
 
 fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action, String) {
+    let root = place.root.as_ref().map(Directory::path);
+    let metadata = project.name().metadata_file();
+    if let Some(other) = claimed_by((place.shm.path(), root), &Paths::default(), &metadata) {
+        let shown = other.display();
+        let why = format!("'{shown}' may claim it: gc with that root judges it");
+        return (Action::Keep, why);
+    }
     let youngest = project.leftovers.values().map(|segment| segment.mtime).max().unwrap_or(0);
     let age = jiff::Timestamp::now().as_second() - youngest;
     if age < options.min_age {
@@ -215,6 +223,23 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action
         Ok(true) => (Action::Keep, "an orphan that a process has open".to_owned()),
         // What somebody planted under such a name must not keep gc from its work.
         Err(error) => (Action::Keep, error.to_string()),
+    }
+}
+
+/// The metadata of that name in the root that the Python package has, where another root is looked at: it
+/// writes no ledger, so nothing else tells of its projects. What cannot be looked at may be there.
+fn claimed_by(
+    (shm, root): (&Path, Option<&Path>),
+    python: &Paths,
+    metadata: &OsStr,
+) -> Option<PathBuf> {
+    if shm != python.shm || root == Some(&*python.root) {
+        return None;
+    }
+    let file = python.root.join(metadata);
+    match file.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        _ => Some(file),
     }
 }
 
@@ -321,5 +346,29 @@ impl Item {
             }
             Action::Keep | Action::DropJob | Action::Repair => Vec::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_python_shares_is_no_orphan_of_another_root() {
+        let temp = tempfile::tempdir().unwrap();
+        let (root, shm) = (temp.path().join("root"), temp.path().join("shm"));
+        let python = Paths { root: root.clone(), shm: shm.clone() };
+        let claims = |shm: &Path, root: Option<&Path>, name: &str| {
+            claimed_by((shm, root), &python, name.as_ref()).is_some()
+        };
+        assert!(!claims(&shm, None, "cute-shm.p.toml"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(root.join("cute-shm.p.toml"), "").unwrap();
+        assert!(claims(&shm, None, "cute-shm.p.toml"));
+        assert!(claims(&shm, Some(temp.path()), "cute-shm.p.toml"));
+        assert!(!claims(&shm, Some(temp.path()), "cute-shm.q.toml"));
+        // Its own root is judged by what the metadata says, and another shm directory is not Python's.
+        assert!(!claims(&shm, Some(&root), "cute-shm.p.toml"));
+        assert!(!claims(temp.path(), None, "cute-shm.p.toml"));
     }
 }

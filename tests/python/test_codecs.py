@@ -202,3 +202,25 @@ def test_packed_numbers_come_back(cli, python, project, tmp_path, compressed):
                 dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data, kind)
     cli.load(project, path)
     assert differences(expected_leaves(path), python.read(project)) == []
+
+
+def test_a_blosc2_filter_that_nobody_here_has_is_skipped(cli, python, project, tmp_path):
+    """Only the chunks tell: the dataset's own description is that of any other."""
+    data = np.arange(4096, dtype="i4")
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["known"] = data
+        made = file.create_dataset("x", data=data, chunks=data.shape, **hdf5plugin.Blosc2())
+        mask, frame = made.id.read_direct_chunk((0,))
+        frame = bytearray(frame)
+        # The header of the chunk within the frame: version, element size, decoded bytes; then its filters.
+        starts = [at for at in range(len(frame) - 32) if frame[at] == 5 and frame[at + 3] == 4
+                  and int.from_bytes(frame[at + 4 : at + 8], "little") == data.nbytes]
+        assert len(starts) == 1
+        filters = [at for at in range(starts[0] + 16, starts[0] + 22) if frame[at] == hdf5plugin.Blosc2.SHUFFLE]
+        assert len(filters) == 1
+        frame[filters[0]] = 35
+        made.id.write_direct_chunk((0,), bytes(frame), mask)
+    outcome = cli.load(project, tmp_path / "f.h5")
+    assert "'/x'" in outcome.err and "not known here" in outcome.err, outcome.err
+    assert [path for path in python.read(project)] == [("known",)]
+    assert cli.run("load-hdf5", "-o", "--strict", project, tmp_path / "f.h5").code == 9

@@ -1,5 +1,7 @@
 """What we load is what the Python package reads and what h5py gives, bit for bit."""
 
+import resource
+
 import h5py
 import numpy as np
 import pytest
@@ -208,3 +210,22 @@ def test_a_dry_run_copies_nothing(cli, project, root, tmp_path):
     cli.ok("load-hdf5", "--persistent", "--dry-run", project, write(tmp_path / "f.h5", "scalars"))
     assert segments_of(project) == []
     assert not (root / f"cute-shm.{project}.toml").exists()
+
+
+def limit_files(soft, hard):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_files_that_cannot_be_opened_for_lack_of_descriptors_are_not_missed(cli, project, tmp_path):
+    """More external files than may be open: the limit is raised as far as that goes, and then it is an error."""
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        for number in range(100):
+            with h5py.File(tmp_path / f"{number}.h5", "w") as other:
+                other["x"] = ["a", "variable", "string"]
+            file[f"x{number}"] = h5py.ExternalLink(f"{number}.h5", "/x")
+    command = ["load-hdf5", "--persistent", "--json", project, tmp_path / "f.h5"]
+    refused = cli.run(*command, preexec_fn=limit_files(64, 64))
+    assert refused.code != 0 and "Too many open files" in refused.err, refused
+    assert segments_of(project) == []
+    loaded = cli.run(*command, preexec_fn=limit_files(64, 1024))
+    assert loaded.code == 0 and loaded.json()["array_count"] == 100, loaded

@@ -63,9 +63,10 @@ case_requeue() {
     old=$(grep -ah "^=== epilog .* job=$job " "$cluster"/log/hooks.0.log | awk '{ print $3 }')
     want 'it saw the higher count already' \
         'grep -ah -A40 "^=== epilog .* job='"$job"' " "$cluster"/log/hooks.0.log | grep -m1 RESTART_COUNT | grep -q =1'
-    # A requeued job waits for two minutes, from the moment when its old run is over: asked for until it runs.
+    # A requeued job waits for two minutes, from the moment when its old run is over: it is asked for until it
+    # runs, and a controller that does not hear of it lets it run by then.
     want 'the second run is live' \
-        'until_true 60 "scontrol update jobid=$job StartTime=now 2>/dev/null; project_is n1 again live"'
+        'until_true 150 "scontrol update jobid=$job StartTime=now 2>/dev/null; project_is n1 again live"'
     want 'id and count alone would take it' 'on_node n1 env -i SLURM_JOB_ID=$job SLURM_JOB_RESTART_COUNT=1 \
         "$cluster/cute-shm" gc --job $job --user $user --dry-run | grep -q "^again .* would be reaped"'
     # The old epilog, as if it had hung since then.

@@ -116,7 +116,8 @@ run_cases() {
 
 # After a failure: let the next case find a clean cluster.
 settle() {
-    tail -n 5 "$cluster/log/err.$job" 2>/dev/null | sed 's/^/     | /'
+    { tail -n 5 "$cluster/log/err.$job" && scontrol show job "$job" | grep -E 'JobState|StartTime|Restarts'; } 2>/dev/null |
+        sed 's/^/     | /'
     scancel -u $user 2>/dev/null
     scancel -u root 2>/dev/null
     bash "$shared/slurm-up.sh" "$cluster" >/dev/null 2>&1

@@ -64,6 +64,13 @@ enum Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) &'static str);
 
+impl Refused {
+    /// Whether nothing is wrong with the data: others may have what is not known here.
+    pub(crate) fn is_unknown(self) -> bool {
+        self.0.ends_with("not known here")
+    }
+}
+
 type Decoded = Result<(), Refused>;
 
 /// What a thread decodes with: it keeps its memory from chunk to chunk.

@@ -105,10 +105,10 @@ impl Params {
         let needed = self.code_bits().ok_or(DAMAGED)?.div_ceil(8);
         let code = source.get(..needed).filter(|_| source.len() <= most).ok_or(DAMAGED)?;
         match (&parts[..], size) {
-            ([Part::Number(0, number)], 1) => number.all::<u8>(code, target),
-            ([Part::Number(0, number)], 2) => number.all::<u16>(code, target),
-            ([Part::Number(0, number)], 4) => number.all::<u32>(code, target),
-            ([Part::Number(0, number)], 8) => number.all::<u64>(code, target),
+            ([Part::Number(0, number)], 1) if number.size == 1 => number.all::<u8>(code, target),
+            ([Part::Number(0, number)], 2) if number.size == 2 => number.all::<u16>(code, target),
+            ([Part::Number(0, number)], 4) if number.size == 4 => number.all::<u32>(code, target),
+            ([Part::Number(0, number)], 8) if number.size == 8 => number.all::<u64>(code, target),
             (parts, &size) => elements(parts, size, code, target),
         }
         Ok(())
@@ -281,6 +281,12 @@ mod tests {
         let found = decode(&params(1, &kind.concat()), &code, 20).unwrap();
         assert_eq!(found[..4], [b'x', 5 << 2, 15 << 2, 0]);
         assert_eq!(found[4..], 0x0_1020_3040_5060_7089_u128.to_be_bytes());
+    }
+
+    #[test]
+    fn a_number_that_is_less_than_its_table_leaves_the_rest_empty() {
+        let kind = params(2, &[TABLE, 4, 1, 0, NUMBER, 3, 1, 24, 0]);
+        assert_eq!(decode(&kind, &[1, 2, 3, 4, 5, 6, 0], 8).unwrap(), [1, 2, 3, 0, 4, 5, 6, 0]);
     }
 
     #[test]

@@ -92,7 +92,11 @@ impl<'a> Chunk<'a> {
             0x20 => Some(Same::NaN(element)),
             0x30 => Some(Same::Value(source.get(HEADER..HEADER + element).ok_or(DAMAGED)?)),
             0x40 => Some(Same::Anything),
-            _ => return Err(Refused("blosc2: a chunk with a dictionary, or not all there")),
+            _ => {
+                return Err(Refused(
+                    "blosc2: a chunk with a dictionary, or of another sort that is not known here",
+                ));
+            }
         };
         let (shuffles, delta) = filters(&header[16..22], &header[24..30])?;
         Ok(Self { source, flags, element, bytes, block, shuffles, delta, same })

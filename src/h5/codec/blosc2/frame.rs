@@ -116,7 +116,7 @@ fn grid(header: &[u8]) -> Result<Option<Grid>, Refused> {
     match layer(header).ok_or(DAMAGED)? {
         (b"", _) => Ok(None),
         (b"b2nd", content) => Grid::parse(content).map(Some).ok_or(DAMAGED),
-        _ => Err(Refused("blosc2: an array of an older kind")),
+        _ => Err(Refused("blosc2: an array of a kind that is not known here")),
     }
 }
 
