@@ -48,15 +48,14 @@ impl KeeperLine {
 
     /// Waits for the keeper's word to go on, and from then on ends this process when the keeper is gone.
     pub fn wait_for_go(&mut self) -> bool {
-        let Some(go) = &mut self.go else { return true };
+        let Some(mut go) = self.go.take() else { return true };
         let mut word = [0];
         if !matches!(go.read(&mut word), Ok(1)) {
             return false;
         }
-        let Ok(mut line) = go.try_clone() else { return false };
         std::thread::spawn(move || {
             // Nothing more is ever said: the read ends when the keeper does. A signal's handler may interrupt it.
-            while line.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::Interrupted) {}
+            while go.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::Interrupted) {}
             end_now(1);
         });
         true
