@@ -84,30 +84,61 @@ const MOST_TRIED: usize = 256 << 20;
 /// Tries the first chunk of a dataset whose filters the library lacks: some say only in each chunk what it
 /// takes to undo them, and what is not known here is no damage.
 pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
-    let id = dataset.place.open(files)?;
-    let (Some(index), Some(path)) =
-        (index(dataset, &id)?, files.get(dataset.file()).and_then(plain_path))
-    else {
+    let Some(pipeline) = pipeline(dataset).filter(Pipeline::is_told_by_chunks) else {
         return Ok(());
     };
-    let pipeline = &index.pipeline;
-    let Some(first) = index.stored.iter().find(|stored| !pipeline.is_plain(stored.mask)) else {
-        return Ok(());
-    };
+    let path = files.get(dataset.file()).and_then(plain_path);
+    let first = first_filtered(&dataset.place.open(files)?, &pipeline);
+    let (Some(path), Some(first)) = (path, first) else { return Ok(()) };
     if first.size > pipeline.most_stored() || pipeline.chunk_bytes() > MOST_TRIED {
         return Ok(());
     }
     let mut stored = vec![0; usize::try_from(first.size).unwrap_or(0)];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut stored, first.address));
-    let mut decoder = Decoder::default();
-    match pipeline.decode(&mut decoder, first.mask, &stored, &mut Vec::new()) {
-        Err(refused) if read.is_ok() && refused.is_unknown() => unsupported(format!(
+    if read.is_err() {
+        return Ok(());
+    }
+    match pipeline.decode(&mut Decoder::default(), first.mask, &stored, &mut Vec::new()) {
+        Err(refused) if refused.is_unknown() => unsupported(format!(
             "compressed in a way that neither this HDF5 nor this program has ({})",
             refused.0
         )),
         // What is damaged is told when it is read.
         _ => Ok(()),
     }
+}
+
+/// What undoes the filters of a dataset in chunks, if it is known here.
+fn pipeline(dataset: &Dataset) -> Option<Pipeline> {
+    let (chunk, node) = (dataset.storage.chunk.as_deref()?, &dataset.place.node);
+    let bytes = chunk.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n))?;
+    Some(Pipeline::new(&dataset.storage.filters, bytes)?.widening(node.widen))
+}
+
+/// A chunk that went through a filter, the first that the library tells of; its number is not told.
+fn first_filtered(id: &Id, pipeline: &Pipeline) -> Option<Stored> {
+    struct Search<'a>(&'a Pipeline, Option<Stored>);
+    unsafe extern "C" fn look(
+        _: *const hsize_t,
+        mask: c_uint,
+        address: haddr_t,
+        size: hsize_t,
+        data: *mut c_void,
+    ) -> c_int {
+        // SAFETY: HDF5 hands on our pointer.
+        let Search(pipeline, found) = unsafe { &mut *data.cast::<Search<'_>>() };
+        if pipeline.is_plain(mask) {
+            return 0;
+        }
+        *found = Some(Stored { number: 0, address, size, mask });
+        // That is enough.
+        1
+    }
+    let mut search = Search(pipeline, None);
+    let data = (&raw mut search).cast::<c_void>();
+    // SAFETY: `id` is an open dataset; `look` gets the search it expects.
+    unsafe { H5Dchunk_iter(id.raw(), H5P_DEFAULT, Some(look), data) };
+    search.1
 }
 
 /// The path of a file that the library reads as one plain file.
@@ -129,16 +160,14 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     let grid: Vec<u64> =
         chunk.iter().zip(&dataset.shape).map(|(&c, &n)| n.div_ceil(c.max(1))).collect();
     let count = grid.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
-    let bytes = chunk.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n));
-    let (Some(count), Some(bytes)) = (count, bytes) else { return Ok(None) };
+    let Some(count) = count else { return Ok(None) };
     let first = dataset.part.map_or(0, |part| part.first);
     let aligned = dataset.part.is_none_or(|part| part.is_aligned(Some(chunk)));
     let known = node.is_known() && !node.has_pointers() && count <= MOST_CHUNKS && aligned;
     if !known || chunk.is_empty() || dataset.shape.contains(&0) {
         return Ok(None);
     }
-    let Some(pipeline) = Pipeline::new(&dataset.storage.filters, bytes) else { return Ok(None) };
-    let pipeline = pipeline.widening(node.widen);
+    let Some(pipeline) = pipeline(dataset) else { return Ok(None) };
     // SAFETY: `id` is an open dataset.
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let mut options: c_uint = 0;

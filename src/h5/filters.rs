@@ -66,40 +66,35 @@ pub(super) fn filters(dcpl: &Id) -> Outcome<Vec<Filter>> {
 
 fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
     let mut params = vec![0; USUAL_PARAMS];
-    let mut filter = filter_into(dcpl, index, &mut params)?;
-    if params.len() < filter.1 {
-        // A table that went through nbit.
-        params.resize(filter.1, 0);
-        filter = filter_into(dcpl, index, &mut params)?;
+    loop {
+        let (mut flags, mut count) = (0, params.len());
+        let mut name = [0 as c_char; 256];
+        let none = std::ptr::null_mut();
+        // SAFETY: every place outlives the call and is as large as the call is told.
+        let id = check(unsafe {
+            H5Pget_filter2(
+                dcpl.raw(),
+                index,
+                &raw mut flags,
+                &raw mut count,
+                params.as_mut_ptr(),
+                name.len() - 1,
+                name.as_mut_ptr(),
+                none,
+            )
+        })?;
+        if count > params.len() {
+            // A table that went through nbit.
+            params.resize(count, 0);
+            continue;
+        }
+        params.truncate(count);
+        // SAFETY: the last byte is 0, whatever the library wrote before it.
+        let told = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy();
+        let known = NAMES.iter().find(|(number, _)| *number == id).map(|(_, name)| *name);
+        let name = known.map_or_else(|| told.into_owned(), str::to_owned);
+        return Ok(Filter { id, name, optional: flags & H5Z_FLAG_OPTIONAL != 0, params });
     }
-    params.truncate(filter.1);
-    Ok(Filter { params, ..filter.0 })
-}
-
-/// A filter with as many of its parameters as there is room for, and how many it has.
-fn filter_into(dcpl: &Id, index: c_uint, params: &mut [c_uint]) -> Outcome<(Filter, usize)> {
-    let (mut flags, mut count) = (0, params.len());
-    let mut name = [0 as c_char; 256];
-    let none = std::ptr::null_mut();
-    // SAFETY: every place outlives the call and is as large as the call is told.
-    let id = check(unsafe {
-        H5Pget_filter2(
-            dcpl.raw(),
-            index,
-            &raw mut flags,
-            &raw mut count,
-            params.as_mut_ptr(),
-            name.len() - 1,
-            name.as_mut_ptr(),
-            none,
-        )
-    })?;
-    // SAFETY: the last byte is 0, whatever the library wrote before it.
-    let told = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy();
-    let known = NAMES.iter().find(|(number, _)| *number == id).map(|(_, name)| *name);
-    let name = known.map_or_else(|| told.into_owned(), str::to_owned);
-    let optional = flags & H5Z_FLAG_OPTIONAL != 0;
-    Ok((Filter { id, name, optional, params: Vec::new() }, count))
 }
 
 /// Whether libhdf5 can undo every filter that some chunk went through; fails for one that neither the

@@ -157,7 +157,7 @@ pub(super) fn plan(
         Some(_) => (Storage::contiguous(), sources::RawFiles::default()),
         None => storage(&id, shape.len(), &file_name)?,
     };
-    let written = is_written(&id, &storage);
+    let written = stored_at.is_some() || is_written(&id, &storage);
     // Around the library goes a part only where its chunks begin at its first row.
     let aligned = part.is_none_or(|part| part.is_aligned(storage.chunk.as_deref()));
     let around = node.is_known() && !node.has_pointers() && aligned;

@@ -195,11 +195,11 @@ impl Walk<'_> {
     /// A dataset of which its header tells all is planned without the library.
     fn plain(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Option<Step> {
         let LinkKind::Hard(token) = link.kind else { return None };
-        let plain = headers(&mut self.headers, &self.inventory.files, here.file)?.plain(token)?;
         let key = (here.object.key.0, links::bytes(token));
         if name == RESERVED || self.known.contains_key(&key) {
             return None;
         }
+        let plain = headers(&mut self.headers, &self.inventory.files, here.file)?.plain(token)?;
         let kind = self.types.of_message(plain.kind)?;
         if !(self.options.select)(path) {
             return Some(Step::Unwanted);
@@ -213,6 +213,7 @@ impl Walk<'_> {
 
     /// Remembers the type of a dataset that the library planned, if its header says the same.
     fn learn(&mut self, token: H5O_token_t, dataset: &Dataset) -> Option<()> {
+        dataset.raw_offset()?;
         let open = headers(&mut self.headers, &self.inventory.files, dataset.file())?;
         let plain = open.plain(token)?;
         self.types.learn(&plain, dataset, self.options.rows)

@@ -47,6 +47,11 @@ impl Pipeline {
         Self { widen, ..self }
     }
 
+    /// Whether it is the chunks that tell what it takes to undo them, and not the dataset.
+    pub(in crate::h5) fn is_told_by_chunks(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Blosc | Step::Blosc2(_)))
+    }
+
     /// Bytes of a decoded chunk.
     pub(crate) fn chunk_bytes(&self) -> usize {
         self.chunk_bytes

@@ -112,10 +112,8 @@ impl<'a> Chunk<'a> {
         if target.len() != self.bytes {
             return Err(DAMAGED);
         }
-        let blocks = target.chunks_mut(self.block).enumerate();
-        blocks
-            .into_iter()
-            .try_for_each(|(number, part)| self.decode_block(decoder, room, number, part))
+        let mut blocks = target.chunks_mut(self.block).enumerate();
+        blocks.try_for_each(|(number, part)| self.decode_block(decoder, room, number, part))
     }
 
     /// Decodes one block; the first before all others.
