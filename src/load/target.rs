@@ -45,15 +45,8 @@ impl<'a> Target<'a> {
     pub fn new(segment: NewSegment<'a>, len: u64, pages: Pages) -> Result<Self> {
         segment.set_len(len.max(1))?;
         let count = len.max(1).div_ceil(PIECE);
-        Ok(Self {
-            segment,
-            len,
-            pages,
-            pieces: (0..count).map(|_| Mutex::new(false)).collect(),
-            windows: Mutex::default(),
-            turn: Mutex::default(),
-            copier: OnceLock::new(),
-        })
+        let pieces = (0..count).map(|_| Mutex::new(false)).collect();
+        Ok(Self { pages, pieces, ..Self::small(segment, len) })
     }
 
     /// A segment that one write will fill.
