@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::open;
@@ -11,6 +10,7 @@ use crate::export::{self, Choice, Format, Target};
 use crate::load::{PathFilter, Signals};
 use crate::output::json::Warning;
 use crate::output::{Output, text};
+use crate::shm::descriptors;
 use crate::shm::flock::{Flocked, With};
 use crate::shm::name::ProjectName;
 use crate::shm::readable;
@@ -179,7 +179,6 @@ fn take(path: &Path, signals: Option<&Signals>) -> Result<Flocked> {
 
 /// How many files may be open, once as many are allowed as the system lets us.
 fn open_files() -> usize {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OTHER_FILES };
-    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
-    usize::try_from(raised).unwrap_or(usize::MAX)
+    descriptors::raise_limit()
+        .map_or(OTHER_FILES, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }

@@ -83,8 +83,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let project = find(&place, &name)?;
     let attached = Attached::look(&place);
     let mut described = describe(&place, &project, true, Some(&attached));
-    let empty = crate::shm::metadata::Group::new();
-    let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
+    let root = project.tree();
     let prefix = args.key.as_deref().map(|key| lookup::resolve(&project, key)).transpose()?;
     if let (Some(prefix), Some(arrays)) = (&prefix, &mut described.arrays) {
         arrays.retain(|array| is_below(&array.key, prefix));

@@ -7,7 +7,6 @@ use crate::load::PathFilter;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
 use crate::shm::lookup;
-use crate::shm::metadata::Group;
 use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::readable;
@@ -50,8 +49,6 @@ impl Choice<'_> {
     }
 
     fn of<'p>(&self, place: &'p Place, project: &Project) -> Result<Content<'p>> {
-        let empty = Group::new();
-        let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
         let prefix = match self.key {
             Some(key) => lookup::resolve(project, key)?,
             None => "/".to_owned(),
@@ -59,7 +56,7 @@ impl Choice<'_> {
         let record = project.record();
         let content = Content {
             shm: &place.shm,
-            root: select(root, &prefix, &|path| self.filter.takes(path)),
+            root: select(project.tree(), &prefix, &|path| self.filter.takes(path)),
             extras: Extras::of(project),
             group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
             source_groups: record

@@ -6,12 +6,13 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
 
 use super::message::{Receiver, Sender};
+use crate::shm::descriptors;
 use crate::{Error, Result};
 
 /// How a process ended.
@@ -146,9 +147,7 @@ impl Drop for Loader {
 /// gigabytes, dies with its keeper, and may open as many files as the system lets it: a source may link to
 /// thousands.
 fn settle(keeper: Pid) {
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
+    descriptors::raise_limit();
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     if getppid() != keeper {
         end_now(1);

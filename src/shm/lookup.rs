@@ -11,9 +11,7 @@ use crate::{Error, Kind, Result};
 /// [`Kind::NotFound`] when there is no such array or group, with the reason if it was left out of the load;
 /// [`Kind::Usage`] when there are several.
 pub fn resolve(project: &Project, key: &str) -> Result<String> {
-    let empty = Group::new();
-    let root = project.metadata.as_ref().map_or(&empty, |metadata| &metadata.root);
-    let error = match among(&project.name().to_text(), root, key) {
+    let error = match among(&project.name().to_text(), project.tree(), key) {
         Err(error) if error.kind() == Kind::NotFound => error,
         resolved => return resolved,
     };

@@ -5,6 +5,7 @@ pub mod budget;
 mod canonical;
 pub mod change;
 pub mod copier;
+pub mod descriptors;
 pub mod directory;
 pub mod dtype;
 pub mod extras;

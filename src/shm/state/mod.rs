@@ -7,6 +7,7 @@ mod find;
 mod judge;
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use indexmap::{IndexMap, IndexSet};
 use nix::sys::stat::FileStat;
@@ -17,7 +18,7 @@ pub use self::find::{find, key_of};
 pub use self::judge::{judge, judge_locked};
 use super::directory::FileId;
 use super::ledger::{Key, Ledger, Record};
-use super::metadata::Metadata;
+use super::metadata::{Group, Metadata};
 use super::name::{ProjectName, SegmentName};
 
 /// The largest metadata file that is read.
@@ -171,6 +172,12 @@ impl Project {
     /// The project's name.
     pub fn name(&self) -> &ProjectName {
         &self.key.project
+    }
+
+    /// Its groups and arrays; none where there is no metadata.
+    pub fn tree(&self) -> &Group {
+        static NONE: LazyLock<Group> = LazyLock::new(Group::new);
+        self.metadata.as_ref().map_or(&NONE, |metadata| &metadata.root)
     }
 
     /// The ledger's record of the load that the metadata describes.
