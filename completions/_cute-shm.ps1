@@ -69,7 +69,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--persistent', '--persistent', [CompletionResultType]::ParameterName, 'Return when it is loaded; the project stays until it is unlinked, or the node reboots')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Replace an existing project once the new one is complete')
             [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Replace an existing project once the new one is complete')
-            [CompletionResult]::new('--ensure', '--ensure', [CompletionResultType]::ParameterName, 'Nothing to do when it is loaded already from the same unchanged files with the same selection')
+            [CompletionResult]::new('--ensure', '--ensure', [CompletionResultType]::ParameterName, 'Load only if needed; fail if the existing project has other files or another selection')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be loaded and whether it fits, and load nothing')
             [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'What has no form in shared memory fails the load instead of being left out')
             [CompletionResult]::new('--keep-going', '--keep-going', [CompletionResultType]::ParameterName, 'Load what can be read of a damaged file; exit 10 when something could not')

@@ -65,7 +65,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --persistent 'Return when it is loaded; the project stays until it is unlinked, or the node reboots'
             cand -o 'Replace an existing project once the new one is complete'
             cand --overwrite 'Replace an existing project once the new one is complete'
-            cand --ensure 'Nothing to do when it is loaded already from the same unchanged files with the same selection'
+            cand --ensure 'Load only if needed; fail if the existing project has other files or another selection'
             cand --dry-run 'Say what would be loaded and whether it fits, and load nothing'
             cand --strict 'What has no form in shared memory fails the load instead of being left out'
             cand --keep-going 'Load what can be read of a damaged file; exit 10 when something could not'

@@ -10,14 +10,10 @@ use super::loader;
 use super::making::Making;
 use super::message::{Loaded, Message, Planned};
 use super::process::Loader;
-use super::{Existing, Held, Observer, Outcome, Request, Signals, plan};
+use super::{Existing, Observer, Outcome, Request, Signals, ensure};
 use crate::shm::change::Change;
-use crate::shm::jobs;
-use crate::shm::ledger::{Lifetime, Record};
-use crate::shm::lock::LifeLock;
 use crate::shm::name::Token;
 use crate::shm::place::Place;
-use crate::shm::state::State;
 use crate::{Error, Kind, Result};
 
 /// A loader that computes for this long without a word is stuck in a damaged file.
@@ -39,15 +35,24 @@ pub fn run(
     let begun = Instant::now();
     let mut change =
         Change::begin(place, &request.project, &mut || may_wait(request, signals, begun))?;
-    if request.existing == Existing::Ensure {
-        if let Some(told) = change.heard().cloned() {
-            // We waited for the very same load, and it failed: it would fail again.
+    if let Existing::Ensure { .. } = request.existing {
+        // This process waited for the same load, which failed: it would fail again.
+        let failed = change.heard().filter(|failed| failed.request == ensure::identity(request));
+        if let Some(failed) = failed.cloned() {
             change.finish()?;
-            return Err(told.into());
+            return Err(failed.error.into());
         }
-        if let Some(outcome) = reuse(place, request, &mut change, begun)? {
-            change.finish()?;
-            return Ok(outcome);
+        match ensure::reuse(place, request, &mut change, begun) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => {
+                change.finish()?;
+                return Ok(outcome);
+            }
+            Err(error) => {
+                // The first error is the one that the user needs; `gc` finds what remains.
+                let _ = change.finish();
+                return Err(error);
+            }
         }
     }
     let mut making = Making::announce(place, request, change, begun)?;
@@ -80,58 +85,6 @@ fn may_wait(request: &Request, signals: &Signals, begun: Instant) -> Result<bool
         Some(signal) => Err(cancelled(signal)),
         None => Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit)),
     }
-}
-
-/// The project as it is, if it is what was asked for: the caller's job joins, and a held project gets a
-/// further keeper, or becomes persistent.
-fn reuse(
-    place: &Place,
-    request: &Request,
-    change: &mut Change<'_>,
-    begun: Instant,
-) -> Result<Option<Outcome>> {
-    let Some(project) = change.judge()? else { return Ok(None) };
-    let Some(current) = change.current() else { return Ok(None) };
-    let same = project.state == State::Live
-        && project.record().is_some_and(|record| record.token == current.token)
-        && current.selection == request.selection
-        && has_same_sources(current, request)?;
-    if !same {
-        return Ok(None);
-    }
-    let token = current.token.clone();
-    let held = current.lifetime == Lifetime::Held && request.lifetime == Lifetime::Held;
-    let planned = Planned { sources: current.sources.clone(), ..Planned::default() };
-    change.amend(|record| {
-        if let Some(job) = &request.job {
-            jobs::join(&mut record.jobs, job);
-        }
-        if !held {
-            record.lifetime = Lifetime::Persistent;
-        }
-    })?;
-    let life = held.then(|| LifeLock::take(&place.shm, change.lock().key(), &token)).transpose()?;
-    Ok(Some(Outcome {
-        planned,
-        arrays: project.present.len() as u64,
-        bytes: project.size(),
-        failed: Vec::new(),
-        reused: true,
-        lifetime: if held { Lifetime::Held } else { Lifetime::Persistent },
-        elapsed: begun.elapsed(),
-        held: life.map(|life| Held::new(&request.project, token.clone(), life)),
-        token,
-    }))
-}
-
-fn has_same_sources(current: &Record, request: &Request) -> Result<bool> {
-    let mut wanted = Vec::new();
-    for input in &request.inputs {
-        wanted.push(plan::source(&input.path, input.group.as_deref(), false)?);
-    }
-    let loaded: Vec<_> = current.sources.iter().filter(|source| !source.linked).collect();
-    let linked = current.sources.iter().filter(|source| source.linked);
-    Ok(loaded == wanted.iter().collect::<Vec<_>>() && linked.into_iter().all(plan::is_unchanged))
 }
 
 /// Has a loader process fill the segments.

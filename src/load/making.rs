@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use super::message::{Loaded, Planned};
-use super::{Existing, Held, Request};
-use crate::error::word;
+use super::{Existing, Held, Request, ensure};
+use crate::error::{Told, word};
 use crate::shm::budget::{self, Need};
 use crate::shm::change::Change;
 use crate::shm::host;
 use crate::shm::ledger::{Keeper, Ledger, Lifetime, Note, Record};
-use crate::shm::lock::LifeLock;
+use crate::shm::lock::{FailedLoad, LifeLock};
 use crate::shm::metadata::Mark;
 use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
@@ -166,7 +166,10 @@ impl Making<'_> {
         // What says nothing about the file is not for those who wait to load the same.
         let is_told = !matches!(error.kind(), Kind::Signal(_) | Kind::Busy);
         let _ = match is_told && !self.request.inputs.is_empty() {
-            true => change.give_up(&error),
+            true => {
+                let request = ensure::identity(self.request);
+                change.give_up(&FailedLoad { request, error: Told::from(&error) })
+            }
             false => change.finish(),
         };
         error
@@ -197,6 +200,8 @@ fn announce(place: &Place, request: &Request, change: &mut Change<'_>) -> Result
 /// What the ledger is told of a load that has come to its end.
 fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.sources.clone_from(&planned.sources);
+    record.complete = planned.damaged.is_empty() && loaded.failed.is_empty();
+    record.skip_count = planned.skips.len() as u64;
     record.left_out =
         planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
     record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
@@ -216,9 +221,13 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     if matches!(project.state, State::Stale | State::Abandoned) {
         return Ok(true);
     }
-    let replaceable = !matches!(project.state, State::Elsewhere);
-    if request.existing != Existing::Refuse && replaceable {
-        return Ok(true);
+    match request.existing {
+        _ if project.state == State::Elsewhere => {}
+        Existing::Refuse => {}
+        Existing::Replace => return Ok(true),
+        Existing::Ensure { overwrite } => {
+            return ensure::check_replaceable(project, request, overwrite).map(|()| true);
+        }
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let word = word(&name);
@@ -267,7 +276,10 @@ fn record(place: &Place, request: &Request, token: &Token) -> Record {
             uid: nix::unistd::Uid::effective().as_raw(),
         },
         jobs: request.job.iter().cloned().collect(),
+        files: ensure::named_files(request),
         sources: Vec::new(),
+        complete: false,
+        skip_count: 0,
         selection: request.selection.clone(),
         left_out: Vec::new(),
         attributes: toml::Table::new(),

@@ -6,6 +6,7 @@ mod cast;
 mod chunked;
 mod command;
 mod convert;
+mod ensure;
 mod filter;
 mod geometry;
 mod here;
@@ -69,9 +70,12 @@ pub enum Existing {
     Refuse,
     /// Replace it once the new one is complete.
     Replace,
-    /// Take it as it is when it was loaded from the same unchanged sources with the same selection;
-    /// else replace it.
-    Ensure,
+    /// Reuse it if it was loaded from the same unchanged files with the same selection, reload it if the
+    /// files changed, and fail if it is another project.
+    Ensure {
+        /// Replace another project instead of failing.
+        overwrite: bool,
+    },
 }
 
 /// What to load, as what, and how.

@@ -7,14 +7,13 @@ use nix::unistd::Uid;
 
 use super::directory::Access;
 use super::ledger::{File, Key, Ledger, Lifetime, Record};
-use super::lock::ChangeLock;
+use super::lock::{ChangeLock, FailedLoad};
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
 use super::place::Place;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::Survey;
-use crate::error::Told;
 use crate::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
@@ -131,16 +130,16 @@ impl<'a> Change<'a> {
     }
 
     /// What the holder that was waited for failed of.
-    pub fn heard(&self) -> Option<&Told> {
+    pub fn heard(&self) -> Option<&FailedLoad> {
         self.lock.heard()
     }
 
-    /// Ends the change after `error`, of which those who wait for this lock are told.
+    /// Ends the change of a load that failed, and leaves its error for processes that wait for the same load.
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub fn give_up(self, error: &Error) -> Result<()> {
-        self.lock.leave_word(&Told::from(error));
+    pub fn give_up(self, failed: &FailedLoad) -> Result<()> {
+        self.lock.leave_word(failed);
         self.finish()
     }
 

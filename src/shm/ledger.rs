@@ -139,6 +139,16 @@ pub struct Source {
     pub file: String,
 }
 
+/// A file as the user named it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFile {
+    /// Absolute path; links are not resolved.
+    pub path: String,
+    /// The group that it becomes, when several files are loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
 /// What was asked for; two loads of the same sources with the same selection are the same project.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
@@ -191,9 +201,18 @@ pub struct Record {
     /// The jobs that use it.
     #[serde(default)]
     pub jobs: Vec<Job>,
+    /// The requested files; none for arrays that a program shares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<NamedFile>,
     /// What was read.
     #[serde(default)]
     pub sources: Vec<Source>,
+    /// Whether everything that can be represented was read; false with `--keep-going` after damage.
+    #[serde(default)]
+    pub complete: bool,
+    /// The number of objects that cannot be represented.
+    #[serde(default)]
+    pub skip_count: u64,
     /// What was asked for.
     #[serde(default)]
     pub selection: Selection,
@@ -332,7 +351,10 @@ pub(crate) mod tests {
             tool: "cute-shm test".to_owned(),
             keeper: Keeper { pid: 1, start_time: 1, boot_id: "b".to_owned(), uid: 0 },
             jobs: Vec::new(),
+            files: vec![NamedFile { path: "/x.h5".to_owned(), group: None }],
             sources: Vec::new(),
+            complete: true,
+            skip_count: 0,
             selection: Selection::default(),
             left_out: Vec::new(),
             attributes: Table::new(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
+use serde::{Deserialize, Serialize};
 
 use super::directory::{Directory, FileId};
 use super::ledger::{self, Key};
@@ -57,13 +58,22 @@ impl Byte {
     }
 }
 
+/// The error of a failed load, for processes that waited for the same load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedLoad {
+    /// Identifies the load: an equal request fails in the same way.
+    pub request: String,
+    /// The error.
+    pub error: Told,
+}
+
 /// The right to create, replace or remove a project; free again when it is dropped, in every process
 /// that inherited it.
 #[derive(Debug)]
 pub struct ChangeLock {
     key: Key,
     file: File,
-    heard: Option<Told>,
+    heard: Option<FailedLoad>,
 }
 
 impl ChangeLock {
@@ -96,12 +106,12 @@ impl ChangeLock {
     }
 
     /// What the holder that was waited for said it failed of.
-    pub fn heard(&self) -> Option<&Told> {
+    pub fn heard(&self) -> Option<&FailedLoad> {
         self.heard.as_ref()
     }
 
     /// Leaves word, for those who wait, of what failed.
-    pub fn leave_word(&self, told: &Told) {
+    pub fn leave_word(&self, told: &FailedLoad) {
         // Whoever cannot read it tries for itself: nothing depends on it.
         if let Ok(text) = serde_json::to_vec(told) {
             let _ = self.file.set_len(0).and_then(|()| self.file.write_all_at(&text, 0));
@@ -231,7 +241,7 @@ fn wait_for(file: &File, key: &Key, go_on: &mut dyn FnMut() -> Result<bool>) -> 
 }
 
 /// What the last holder of a lock file failed of.
-fn last_words(file: &File) -> Option<Told> {
+fn last_words(file: &File) -> Option<FailedLoad> {
     let mut text = vec![0; 1 << 16];
     let length = file.read_at(&mut text, 0).ok()?;
     serde_json::from_slice(&text[..length]).ok()
@@ -277,7 +287,8 @@ mod tests {
     fn who_waited_hears_what_failed_and_who_comes_later_does_not() {
         let (_temp, shm, key) = key();
         let mut lock = Some(ChangeLock::take_now(&shm, &key).unwrap());
-        let told = Told::from(&Error::new(Kind::Corrupt, "bad file"));
+        let error = Told::from(&Error::new(Kind::Corrupt, "bad file"));
+        let told = FailedLoad { request: "the same".to_owned(), error };
         let second = ChangeLock::take(&shm, &key, &mut || {
             if let Some(lock) = lock.take() {
                 lock.leave_word(&told);

@@ -35,6 +35,14 @@ impl Rows {
         }
     }
 
+    /// The option that selects these rows.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Range(..) => "--rows",
+            Self::Shard(..) => "--shard",
+        }
+    }
+
     /// Reads `START:STOP`, either of which may be missing.
     ///
     /// # Errors

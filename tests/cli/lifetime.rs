@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::fixtures;
 use crate::sandbox::{Sandbox, until};
 
 #[test]
@@ -157,26 +156,6 @@ fn ensure_adds_the_caller_s_job() {
 }
 
 #[test]
-fn ensure_replaces_what_was_loaded_from_other_files_or_otherwise() {
-    let mut sandbox = Sandbox::with_plain();
-    sandbox.write("other.h5", fixtures::plain);
-    sandbox.load("p", &["plain.h5"]);
-    let is_reused = |more: &[&str]| {
-        let args = [&["load-hdf5", "-p", "--ensure", "p", "--json"][..], more].concat();
-        let run = sandbox.run(&args);
-        assert_eq!(run.code(), 0, "{}", run.text());
-        run.json::<serde_json::Value>()["reused"].as_bool().unwrap()
-    };
-    assert!(is_reused(&["plain.h5"]));
-    assert!(!is_reused(&["other.h5"]));
-    assert!(!is_reused(&["other.h5", "--include", "x"]));
-    assert!(is_reused(&["other.h5", "--include", "x"]));
-    sandbox.write("other.h5", fixtures::plain);
-    assert!(!is_reused(&["other.h5", "--include", "x"]), "the file has changed");
-    assert_eq!(sandbox.segments("p").len(), 1, "what was replaced is gone");
-}
-
-#[test]
 fn ensure_makes_a_held_project_persistent() {
     let mut sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
@@ -244,7 +223,6 @@ fn ways_to_live_exclude_each_other() {
         &["-p", "--until-exit", "1"][..],
         &["-p", "--", "/bin/true"],
         &["--until-exit", "1", "--", "/bin/true"],
-        &["--overwrite", "--ensure"],
     ] {
         let run = sandbox.run(&[&["load-hdf5", "p", "plain.h5"], options].concat());
         assert_eq!(run.code(), 2, "{options:?}: {}", run.text());

@@ -8,6 +8,7 @@
 
 mod completions;
 mod doctor;
+mod ensure;
 mod errors;
 mod exit_codes;
 mod fixtures;

@@ -36,19 +36,6 @@ fn a_share_comes_from_the_scheduler() {
 }
 
 #[test]
-fn ensure_compares_the_rows() {
-    let mut sandbox = Sandbox::with_plain();
-    let ensure = |rows| ["load-hdf5", "-p", "p", "plain.h5", "--ensure", "--json", "--rows", rows];
-    let reused = |sandbox: &Sandbox, rows| {
-        sandbox.run(&ensure(rows)).json::<serde_json::Value>()["reused"].as_bool().unwrap()
-    };
-    sandbox.unlink_at_end("p");
-    assert!(!reused(&sandbox, "0:1"));
-    assert!(reused(&sandbox, "0:1"));
-    assert!(!reused(&sandbox, "1:2"));
-}
-
-#[test]
 fn only_root_loads_as_another() {
     let sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "p", "plain.h5", "--as-user", "no-such-user"];

@@ -27,7 +27,7 @@ Examples:
   cute-shm load-hdf5 imagenet train.h5 --until-exit $$
                                                       until this shell ends
   cute-shm load-hdf5 imagenet train.h5 --ensure --persistent
-                                                      unless it is there
+                                                      reuse it if it is current
   cute-shm load-hdf5 all train.h5 test.h5             groups /train and /test
   srun --ntasks-per-node=1 cute-shm load-hdf5 big x.h5 --shard auto --ensure -p
                                                       each node its own rows
@@ -48,9 +48,9 @@ pub struct Args {
     #[arg(long, value_name = "PID", conflicts_with = "persistent")]
     pub until_exit: Option<u32>,
     /// Replace an existing project once the new one is complete
-    #[arg(short, long, conflicts_with = "ensure")]
+    #[arg(short, long)]
     pub overwrite: bool,
-    /// Nothing to do when it is loaded already from the same unchanged files with the same selection
+    /// Load only if needed; fail if the existing project has other files or another selection
     #[arg(long)]
     pub ensure: bool,
     /// Say what would be loaded and whether it fits, and load nothing

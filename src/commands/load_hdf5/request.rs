@@ -27,7 +27,7 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
         },
         lifetime: if args.persistent { Lifetime::Persistent } else { Lifetime::Held },
         existing: match (args.ensure, args.overwrite) {
-            (true, _) => Existing::Ensure,
+            (true, overwrite) => Existing::Ensure { overwrite },
             (false, true) => Existing::Replace,
             (false, false) => Existing::Refuse,
         },
