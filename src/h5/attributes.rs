@@ -41,7 +41,7 @@ pub(super) fn read(object: &Id) -> Attributes {
             Err(_) => unsupported("a name that is not UTF-8"),
         };
         if name.to_str().is_ok() {
-            attributes.exact.extend(exact::read(object, &name));
+            attributes.add_exact(exact::read(object, &name));
         }
         let name = name.to_string_lossy().into_owned();
         match value {
@@ -50,6 +50,16 @@ pub(super) fn read(object: &Id) -> Attributes {
         }
     }
     attributes
+}
+
+impl Attributes {
+    fn add_exact(&mut self, read: Outcome<(exact::ExactAttribute, Vec<(usize, u64)>)>) {
+        let Ok((exact, places)) = read else { return };
+        if !places.is_empty() {
+            self.references.push(exact::References { attribute: self.exact.len(), places });
+        }
+        self.exact.push(exact);
+    }
 }
 
 fn names(object: &Id) -> Outcome<Vec<CString>> {

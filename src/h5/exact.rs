@@ -7,11 +7,12 @@ use hdf5_sys::h5a::{H5Aget_space, H5Aget_type, H5Aopen, H5Aread};
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5t::H5Treclaim;
 
+use super::Attributes;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, unsupported};
 use super::ids::Id;
-use super::packed::pack;
+use super::packed::{Packed, pack, with_paths};
 use super::read::zeroed;
 
 /// More bytes than this are not remembered.
@@ -30,8 +31,18 @@ pub struct ExactAttribute {
     pub data: Vec<u8>,
 }
 
-/// Reads one attribute of an open object.
-pub(super) fn read(object: &Id, name: &CStr) -> Outcome<ExactAttribute> {
+/// The references of one attribute, whose paths are not known before every object was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct References {
+    /// Index of the attribute among those of its object.
+    pub(super) attribute: usize,
+    /// Where in the attribute's data the path of each belongs, and the address that it leads to.
+    pub(super) places: Vec<(usize, u64)>,
+}
+
+/// Reads one attribute of an open object: without the paths of the objects that it refers to, and where
+/// these belong.
+pub(super) fn read(object: &Id, name: &CStr) -> Outcome<(ExactAttribute, Vec<(usize, u64)>)> {
     // SAFETY: `object` is open, the name ends with NUL.
     let attribute = Id::own(unsafe { H5Aopen(object.raw(), name.as_ptr(), H5P_DEFAULT) })?;
     // SAFETY: `attribute` is open, here and below.
@@ -46,19 +57,44 @@ pub(super) fn read(object: &Id, name: &CStr) -> Outcome<ExactAttribute> {
     let Some(elements) = elements.filter(|n| n.saturating_mul(size as u64) <= MOST_BYTES) else {
         return unsupported("large array");
     };
-    let mut data = Vec::new();
+    let mut all = Packed::default();
     if elements > 0 {
         let mut buffer = zeroed(elements, size)?;
         let place = buffer.as_mut_ptr().cast();
         // SAFETY: the buffer has room for every element of the attribute's own type.
         check(unsafe { H5Aread(attribute.raw(), kind.raw(), place) })?;
         // SAFETY: HDF5 has just filled the buffer through this type.
-        let packed = unsafe { pack(&kind, &buffer, object.raw(), &mut data) };
+        let packed = unsafe { pack(&kind, &buffer) };
         let place = buffer.as_mut_ptr().cast();
         // SAFETY: as above; what was packed is a copy.
         check(unsafe { H5Treclaim(kind.raw(), space.raw(), H5P_DEFAULT, place) })?;
-        packed?;
+        all = packed?;
     }
+    let Packed { data, references } = all;
     let name = name.to_string_lossy().into_owned();
-    Ok(ExactAttribute { name, kind: kind.encode()?, shape, data })
+    Ok((ExactAttribute { name, kind: kind.encode()?, shape, data }, references))
+}
+
+/// Puts the paths of objects into the attributes that refer to them, by the address of each object. An
+/// attribute that becomes too large is dropped, as one that is too large in the file. `left` bounds the
+/// bytes of the paths of a whole load: a short reference can stand for a long path, many times over.
+pub(super) fn resolve<'p>(
+    attributes: &mut Attributes,
+    left: &mut usize,
+    path: impl Fn(u64) -> &'p str,
+) {
+    let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
+    // Backwards, so that the indices of those before a dropped one stay as they are.
+    for References { attribute, places } in std::mem::take(&mut attributes.references).iter().rev()
+    {
+        let Some(exact) = attributes.exact.get_mut(*attribute) else { continue };
+        let room = most.min(exact.data.len().saturating_add(*left));
+        match with_paths(&exact.data, places, room, &path) {
+            Some(data) => {
+                *left = left.saturating_sub(data.len() - exact.data.len());
+                exact.data = data;
+            }
+            None => drop(attributes.exact.remove(*attribute)),
+        }
+    }
 }

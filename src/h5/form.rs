@@ -74,6 +74,19 @@ impl Form {
         }
     }
 
+    /// How many arrays and tables there are, and the bytes of the names of fields and of enum values.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        let names =
+            |names: &[(String, i128)]| names.iter().map(|(name, _)| name.len() as u64).sum();
+        match self {
+            Self::Array(leaf) => (1, names(&leaf.enum_members)),
+            Self::Table(fields) => fields.iter().fold((1, 0), |(count, bytes), (name, form)| {
+                let below = form.extent();
+                (count + below.0, bytes + below.1 + name.len() as u64)
+            }),
+        }
+    }
+
     /// What elements like `node` become in a dataset of `shape`.
     pub(super) fn of(node: &Node, shape: &[u64]) -> Outcome<Self> {
         let spot = Spot { shape: shape.to_vec(), offset: 0, steps: Vec::new() };

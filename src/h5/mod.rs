@@ -12,6 +12,7 @@ mod dataspace;
 mod datatype;
 mod error;
 mod exact;
+mod expand;
 mod file;
 mod filters;
 mod form;
@@ -93,6 +94,8 @@ pub struct Inventory {
     pub root: Group,
     /// Each dataset once, in the order in which they were met.
     pub datasets: Vec<Dataset>,
+    /// The attributes of each group once, however many paths it has.
+    pub group_attrs: Vec<Attributes>,
     /// What has no form in shared memory.
     pub skips: Vec<Skip>,
     /// What the file fails to give; empty unless [`Options::keep_going`].
@@ -105,8 +108,8 @@ pub struct Inventory {
 /// A group: its attributes, and what its links lead to.
 #[derive(Debug, Default)]
 pub struct Group {
-    /// The group's own attributes.
-    pub attrs: Attributes,
+    /// The group's own attributes: an index into [`Inventory::group_attrs`].
+    pub attrs: usize,
     /// Link name to object, in the order of creation where the file keeps it, else by name.
     pub children: IndexMap<String, Child>,
 }
@@ -129,6 +132,8 @@ pub struct Attributes {
     pub left_out: Vec<(String, String)>,
     /// Each as the file has it, for an export; large ones and references to regions are missing.
     pub exact: Vec<ExactAttribute>,
+    /// References in `exact` that have no path yet; none once the walk has ended.
+    references: Vec<exact::References>,
 }
 
 /// A dataset: what its arrays will be, and how to find it again.
@@ -175,6 +180,10 @@ impl Dataset {
     /// Which of [`Inventory::raw_files`] it is in.
     pub fn file(&self) -> usize {
         self.place.file
+    }
+
+    fn token(&self) -> hdf5_sys::h5o::H5O_token_t {
+        self.place.token
     }
 }
 

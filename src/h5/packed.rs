@@ -2,19 +2,22 @@
 //! elements with their strings and sequences written out and references as paths.
 #![allow(unsafe_code)]
 
-use std::ffi::c_char;
-
 use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5r::{H5R_type_t, H5Rcreate, H5Rget_name};
+use hdf5_sys::h5r::{H5R_type_t, H5Rcreate};
 use hdf5_sys::h5t::{H5T_STD_REF_OBJ, H5T_class_t, H5Tdecode2, H5Tdetect_class, H5Tencode};
 
 use super::datatype::Datatype;
 use super::error::{Outcome, check, damaged, unsupported};
-use super::file::text;
 use super::strings::text_at;
 
 /// The length that stands for "no string", which is not the empty one.
 const NONE: u32 = u32::MAX;
+
+/// More bytes than this are not packed.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Types are nested no deeper than this in practice.
+const MAX_DEPTH: usize = 32;
 
 impl Datatype {
     /// The library's own bytes for this type.
@@ -58,100 +61,175 @@ impl Datatype {
     }
 }
 
-/// Writes out the elements that HDF5 put into `bytes`; `object` is any open object of the file.
+/// How to pack the elements of one type. Computed once for each attribute: to ask the library about the
+/// type of each element takes far longer than to copy the element.
+enum Packer {
+    /// The bytes themselves.
+    Flat,
+    /// A pointer to a variable-length string.
+    Text,
+    /// A reference to an object.
+    Reference,
+    Array(Box<Packer>, usize),
+    /// Fields with offset and size.
+    Compound(Vec<(usize, usize, Packer)>),
+    /// A length and a pointer to elements of this size.
+    Sequence(Box<Packer>, usize),
+}
+
+impl Packer {
+    fn new(kind: &Datatype, depth: usize) -> Outcome<Self> {
+        if kind.is_flat()? {
+            return Ok(Self::Flat);
+        }
+        if depth == MAX_DEPTH {
+            return unsupported(format!("a type nested deeper than {MAX_DEPTH} levels"));
+        }
+        let base = || {
+            let base = kind.base()?;
+            Ok((Box::new(Self::new(&base, depth + 1)?), base.size()?))
+        };
+        match kind.class() {
+            H5T_class_t::H5T_STRING => Ok(Self::Text),
+            H5T_class_t::H5T_REFERENCE if kind.is_object_reference()? => Ok(Self::Reference),
+            H5T_class_t::H5T_REFERENCE => {
+                unsupported("a reference to a region, or of the newer sort")
+            }
+            H5T_class_t::H5T_ARRAY => base().map(|(base, size)| Self::Array(base, size)),
+            H5T_class_t::H5T_VLEN => base().map(|(base, size)| Self::Sequence(base, size)),
+            H5T_class_t::H5T_COMPOUND => {
+                let field = |index| {
+                    let member = kind.member_type(index)?;
+                    let packer = Self::new(&member, depth + 1)?;
+                    Ok((kind.member_offset(index), member.size()?, packer))
+                };
+                (0..kind.members()?).map(field).collect::<Outcome<_>>().map(Self::Compound)
+            }
+            _ => Ok(Self::Flat),
+        }
+    }
+}
+
+/// Packed elements, without the paths of the objects that they refer to.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    pub(super) data: Vec<u8>,
+    /// For each reference to an object: where in `data` its path belongs, and the object's address.
+    pub(super) references: Vec<(usize, u64)>,
+}
+
+/// Writes out the elements that HDF5 put into `bytes`.
 ///
 /// # Safety
 /// HDF5 must have filled `bytes` with elements of `kind`, not reclaimed yet.
-pub(super) unsafe fn pack(
-    kind: &Datatype,
-    bytes: &[u8],
-    object: hid_t,
-    out: &mut Vec<u8>,
-) -> Outcome<()> {
-    if kind.is_flat()? {
-        out.extend_from_slice(bytes);
-        return Ok(());
-    }
-    for element in bytes.chunks_exact(kind.size()?) {
-        // SAFETY: each part of the elements is as the caller promised.
-        unsafe { pack_one(kind, element, object, out)? };
-    }
-    Ok(())
+pub(super) unsafe fn pack(kind: &Datatype, bytes: &[u8]) -> Outcome<Packed> {
+    let mut packed = Packed::default();
+    let (packer, size) = (Packer::new(kind, 0)?, kind.size()?);
+    // SAFETY: the caller's promise.
+    unsafe { packed.all(&packer, size, bytes)? };
+    Ok(packed)
 }
 
-unsafe fn pack_one(kind: &Datatype, bytes: &[u8], object: hid_t, out: &mut Vec<u8>) -> Outcome<()> {
-    match kind.class() {
-        H5T_class_t::H5T_STRING if kind.is_variable_string()? => {
-            if bytes.iter().all(|&byte| byte == 0) {
-                out.extend(NONE.to_le_bytes());
-                return Ok(());
+impl Packed {
+    /// # Safety
+    /// As [`pack`], for elements of `size` bytes that `packer` was made for.
+    unsafe fn all(&mut self, packer: &Packer, size: usize, bytes: &[u8]) -> Outcome<()> {
+        if let Packer::Flat = packer {
+            self.data.extend_from_slice(bytes);
+            return Ok(());
+        }
+        for element in bytes.chunks_exact(size) {
+            // SAFETY: each part of the elements is as the caller promised.
+            unsafe { self.one(packer, element)? };
+        }
+        Ok(())
+    }
+
+    unsafe fn one(&mut self, packer: &Packer, bytes: &[u8]) -> Outcome<()> {
+        if self.data.len() > MAX_BYTES {
+            return unsupported("large array");
+        }
+        match packer {
+            Packer::Flat => self.data.extend_from_slice(bytes),
+            Packer::Text => {
+                if bytes.iter().all(|&byte| byte == 0) {
+                    self.data.extend(NONE.to_le_bytes());
+                    return Ok(());
+                }
+                // SAFETY: the caller's promise: a pointer to a string of HDF5's.
+                self.counted(unsafe { text_at(bytes) })?;
             }
-            // SAFETY: the caller's promise: a pointer to a string of HDF5's.
-            counted(unsafe { text_at(bytes) }, out)
-        }
-        H5T_class_t::H5T_REFERENCE => counted(&target(kind, bytes, object)?, out),
-        // SAFETY: the caller's promise, for every part.
-        H5T_class_t::H5T_ARRAY => unsafe { pack(&kind.base()?, bytes, object, out) },
-        H5T_class_t::H5T_COMPOUND => {
-            for index in 0..kind.members()? {
-                let (member, offset) = (kind.member_type(index)?, kind.member_offset(index));
-                let Some(part) = bytes.get(offset..offset + member.size()?) else {
-                    return damaged("a field outside of its compound");
-                };
-                // SAFETY: as above.
-                unsafe { pack(&member, part, object, out)? };
+            Packer::Reference => match number(bytes) {
+                0 => self.counted(b"")?,
+                address => self.references.push((self.data.len(), address)),
+            },
+            // SAFETY: the caller's promise, for every part.
+            Packer::Array(base, size) => unsafe { self.all(base, *size, bytes)? },
+            Packer::Compound(fields) => {
+                for (offset, size, packer) in fields {
+                    let end = offset.checked_add(*size);
+                    let Some(part) = end.and_then(|end| bytes.get(*offset..end)) else {
+                        return damaged("a field outside of its compound");
+                    };
+                    // SAFETY: as above.
+                    unsafe { self.one(packer, part)? };
+                }
             }
-            Ok(())
-        }
-        H5T_class_t::H5T_VLEN => {
-            let (length, address) = (word(bytes, 0), word(bytes, 8));
-            let base = kind.base()?;
-            let size = length.checked_mul(base.size()?).filter(|&size| size <= 64 << 20);
-            let Some(size) = size else { return unsupported("large array") };
-            if length == 0 || address == 0 {
-                out.extend(0_u32.to_le_bytes());
-                return Ok(());
+            Packer::Sequence(base, size) => {
+                let (length, address) = (word(bytes, 0), word(bytes, 8));
+                let bytes = length.checked_mul(*size).filter(|&bytes| bytes <= MAX_BYTES);
+                let Some(bytes) = bytes else { return unsupported("large array") };
+                let length = if address == 0 { 0 } else { length };
+                self.data.extend(u32::try_from(length).unwrap_or(0).to_le_bytes());
+                if length > 0 {
+                    // SAFETY: HDF5 filled in this sequence, of `length` elements of the base type.
+                    let row = unsafe { std::slice::from_raw_parts(address as *const u8, bytes) };
+                    // SAFETY: as above.
+                    unsafe { self.all(base, *size, row)? };
+                }
             }
-            out.extend(u32::try_from(length).unwrap_or(0).to_le_bytes());
-            // SAFETY: HDF5 filled in this sequence, of `length` elements of the base type.
-            let row = unsafe { std::slice::from_raw_parts(address as *const u8, size) };
-            // SAFETY: as above.
-            unsafe { pack(&base, row, object, out) }
         }
-        _ => {
-            out.extend_from_slice(bytes);
-            Ok(())
-        }
+        Ok(())
+    }
+
+    fn counted(&mut self, bytes: &[u8]) -> Outcome<()> {
+        let Ok(length) = u32::try_from(bytes.len()) else { return unsupported("large array") };
+        self.data.extend(length.to_le_bytes());
+        self.data.extend_from_slice(bytes);
+        Ok(())
     }
 }
 
-fn counted(bytes: &[u8], out: &mut Vec<u8>) -> Outcome<()> {
-    let Ok(length) = u32::try_from(bytes.len()) else { return unsupported("large array") };
-    out.extend(length.to_le_bytes());
-    out.extend_from_slice(bytes);
-    Ok(())
+/// Packed elements with the paths that `path` returns for the addresses of `references`; one that it
+/// does not know leads nowhere. `None` if that takes more than `most` bytes.
+pub(super) fn with_paths<'p>(
+    data: &[u8],
+    references: &[(usize, u64)],
+    most: usize,
+    path: impl Fn(u64) -> &'p str,
+) -> Option<Vec<u8>> {
+    let mut whole = Vec::with_capacity(data.len());
+    let mut done = 0;
+    for &(at, address) in references {
+        let path = path(address);
+        whole.extend_from_slice(data.get(done..at)?);
+        whole.extend(u32::try_from(path.len()).ok()?.to_le_bytes());
+        whole.extend_from_slice(path.as_bytes());
+        done = at;
+        (whole.len() <= most).then_some(())?;
+    }
+    whole.extend_from_slice(data.get(done..)?);
+    (whole.len() <= most).then_some(whole)
+}
+
+/// The address in a reference to an object, as the bytes of the object's token begin with it.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 fn word(bytes: &[u8], at: usize) -> usize {
     let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
     word.map_or(0, usize::from_ne_bytes)
-}
-
-/// The path of what a reference to an object leads to; empty when it leads nowhere.
-fn target(kind: &Datatype, bytes: &[u8], object: hid_t) -> Outcome<Vec<u8>> {
-    if !kind.is_object_reference()? {
-        return unsupported("a reference to a region, or of the newer sort");
-    }
-    if bytes.iter().all(|&byte| byte == 0) {
-        return Ok(Vec::new());
-    }
-    let place = bytes.as_ptr().cast();
-    // SAFETY: the bytes are one reference; the library writes as many bytes as it is told.
-    let name = text(|buffer: *mut c_char, size| unsafe {
-        H5Rget_name(object, H5R_type_t::H5R_OBJECT1, place, buffer, size)
-    });
-    // One that dangles is written as one that leads nowhere.
-    Ok(name.unwrap_or_default())
 }
 
 /// Memory that pointers in unpacked elements lead to.

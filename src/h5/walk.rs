@@ -1,48 +1,84 @@
-//! Walks from the root group along all links, plans each dataset once, and notes what is not
-//! followed: dangling links, links back to an ancestor, what has no form, what is damaged.
+//! Walks from the root group along all links. Reads each group once, plans each dataset once, and notes
+//! links that are not followed, datasets that cannot be represented, and damage. The tree of all paths is
+//! built from that in [`super::expand`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 
 use super::error::Trouble;
+use super::expand::Budget;
 use super::headers::Headers;
 use super::ids::Id;
 use super::links::{self, Link, LinkKind, Object};
-use super::plan::{self, Found, Types};
-use super::{Child, Dataset, Group, Inventory, Options, Skip, attributes, file};
+use super::plan::{self, Types};
+use super::{Attributes, Dataset, Group, Inventory, Options, Skip, attributes, exact, file};
 use crate::error::{Error, Kind, Result};
 
 /// Groups within groups are followed so far.
-const MAX_DEPTH: usize = 300;
-
-/// More paths than this are taken for an attack: groups linked many times over.
-const MAX_PATHS: usize = 2_000_000;
+pub(super) const MAX_DEPTH: usize = 300;
 
 /// The name by which readers of the metadata tell an array from a group.
 const RESERVED: &str = "shm_name";
 
+/// The bytes of all paths that references are replaced by.
+const MAX_REFERENCE_BYTES: usize = 256 << 20;
+
+/// The file number and the token of an object.
 type Key = (u64, [u8; 16]);
 
-/// A dataset that was met before.
-enum Known {
-    Planned(usize),
-    Failed(Trouble),
+/// Where a link leads: an index into [`Walk::groups`], [`Walk::datasets`] or [`Walk::troubles`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    Group(usize),
+    Dataset(usize),
+    Nowhere(usize),
 }
 
-struct Walk<'a> {
-    options: Options<'a>,
-    inventory: Inventory,
-    /// File number to index among the open files, and name.
-    files: HashMap<u64, (usize, PathBuf)>,
+/// A group. It is read once, however many links lead to it.
+pub(super) struct Node {
+    key: Key,
+    /// The first path that led to it.
+    pub(super) path: String,
+    pub(super) links: Vec<(String, Target)>,
+}
+
+/// A dataset that a link led to.
+pub(super) enum Known {
+    Planned(usize),
+    /// Why it is not loaded: an index into [`Walk::troubles`].
+    Failed(usize),
+    /// Not selected so far.
+    Unwanted(Unwanted),
+}
+
+/// What it takes to open a dataset that was not selected under its first path.
+#[derive(Clone)]
+pub(super) struct Unwanted {
+    file: usize,
+    token: H5O_token_t,
+    link: (H5O_token_t, usize, CString),
+}
+
+pub(super) struct Walk<'a> {
+    pub(super) options: Options<'a>,
+    pub(super) inventory: Inventory,
+    /// File number to index among the open files.
+    files: HashMap<u64, usize>,
+    /// The names of the open files.
+    names: Vec<PathBuf>,
     /// How headers of one of the open files are read around the library, if they can be: of the one that
     /// was last looked into, for a file may link to thousands.
     headers: Option<(usize, Option<Headers>)>,
-    known: HashMap<Key, Known>,
-    ancestors: Vec<Key>,
+    known: HashMap<Key, Target>,
+    pub(super) groups: Vec<Node>,
+    pub(super) datasets: Vec<Known>,
+    pub(super) troubles: Vec<Trouble>,
+    sources: HashSet<PathBuf>,
     types: Types,
-    paths: usize,
+    budget: Budget,
 }
 
 /// A group on the way, and which of its links are still to be followed.
@@ -50,25 +86,23 @@ struct Here {
     id: Id,
     object: Object,
     file: usize,
-    name: String,
-    path: String,
+    index: usize,
+    /// How many groups are above it.
+    depth: usize,
     links: std::vec::IntoIter<Link>,
-    group: Group,
+    /// The names of the links followed so far.
+    names: HashSet<CString>,
 }
 
-/// What a link leads to, when it is followed.
-enum Step {
-    Into(Box<Here>),
-    Dataset(String, usize),
-    /// A dataset that is not selected.
-    Unwanted,
-}
+/// Where a link leads, and the group there if it was not known; `None` for a committed datatype.
+type Found = std::result::Result<Option<(Target, Option<Here>)>, Trouble>;
 
 /// Looks through the open `file` from its root.
 pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory> {
     let inventory = Inventory {
         root: Group::default(),
         datasets: Vec::new(),
+        group_attrs: Vec::new(),
         skips: Vec::new(),
         damaged: Vec::new(),
         sources: Vec::new(),
@@ -78,11 +112,15 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         options,
         inventory,
         files: HashMap::new(),
+        names: Vec::new(),
         headers: None,
         known: HashMap::new(),
-        ancestors: Vec::new(),
+        groups: Vec::new(),
+        datasets: Vec::new(),
+        troubles: Vec::new(),
+        sources: HashSet::new(),
         types: Types::default(),
-        paths: 0,
+        budget: Budget::default(),
     };
     walk.add_source(path.to_owned());
     (walk.options.seen)("/");
@@ -93,37 +131,33 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
             .about(shown.to_string())
     })?;
     drop(file);
-    walk.inventory.root = walk.tree(root, object)?;
+    walk.graph(root, object)?;
+    walk.count_paths()?;
+    walk.inventory.root = walk.expand()?;
+    walk.resolve_references();
     Ok(walk.inventory)
 }
 
 impl Walk<'_> {
-    /// Goes through all groups from `root` on; without recursion, so that depth costs no stack.
-    fn tree(&mut self, root: Id, object: Object) -> Result<Group> {
-        let mut way = Vec::new();
-        let mut here = self.enter(root, object, String::new(), String::new())?;
-        loop {
-            if let Some(link) = here.links.next() {
-                match self.link(&here, &link)? {
-                    Some(Step::Into(below)) => way.push(std::mem::replace(&mut here, *below)),
-                    Some(Step::Dataset(name, index)) => {
-                        here.group.children.insert(name, Child::Dataset(index));
-                    }
-                    Some(Step::Unwanted) | None => {}
+    /// Reads every group and dataset once; without recursion, so that depth costs no stack.
+    fn graph(&mut self, root: Id, object: Object) -> Result<()> {
+        let mut way = vec![self.enter(root, object, String::new(), 0)?];
+        while let Some(here) = way.last_mut() {
+            match here.links.next() {
+                Some(link) => {
+                    let below = self.link(here, &link)?;
+                    way.extend(below);
                 }
-                continue;
+                None => drop(way.pop()),
             }
-            self.ancestors.pop();
-            let Some(above) = way.pop() else { return Ok(here.group) };
-            let Here { name, group, .. } = std::mem::replace(&mut here, above);
-            here.group.children.insert(name, Child::Group(group));
         }
+        Ok(())
     }
 
     /// Reads a group's attributes and links; one that cannot be listed has none.
-    fn enter(&mut self, id: Id, object: Object, name: String, path: String) -> Result<Here> {
-        let group = Group { attrs: attributes::read(&id), ..Group::default() };
-        let listed = self.file(&id, object).and_then(|(file, _)| Ok((file, links::list(&id)?)));
+    fn enter(&mut self, id: Id, object: Object, path: String, depth: usize) -> Result<Here> {
+        let attrs = attributes::read(&id);
+        let listed = self.file(&id, object).and_then(|file| Ok((file, links::list(&id)?)));
         let (file, links) = match listed {
             Ok(listed) => listed,
             Err(trouble) => {
@@ -131,84 +165,99 @@ impl Walk<'_> {
                 (0, Vec::new())
             }
         };
-        self.ancestors.push(object.key);
-        Ok(Here { id, object, file, name, path, links: links.into_iter(), group })
+        let index = self.groups.len();
+        self.known.insert(object.key, Target::Group(index));
+        self.inventory.group_attrs.push(attrs);
+        self.groups.push(Node { key: object.key, path, links: Vec::new() });
+        let (links, names) = (links.into_iter(), HashSet::new());
+        Ok(Here { id, object, file, index, depth, links, names })
     }
 
-    /// Follows one link; what is not followed is noted.
-    fn link(&mut self, here: &Here, link: &Link) -> Result<Option<Step>> {
-        self.paths += 1;
-        if self.paths > MAX_PATHS {
-            let text = format!("more than {MAX_PATHS} paths: groups are linked many times over");
-            return Err(Error::new(Kind::Corrupt, text));
-        }
-        let path = format!("{}/{}", here.path, link.name.to_string_lossy());
+    /// Follows one link, and returns the group that it leads to for the first time.
+    fn link(&mut self, here: &mut Here, link: &Link) -> Result<Option<Here>> {
+        let name = link.name.to_string_lossy();
+        let path = format!("{}/{name}", self.groups[here.index].path);
+        self.budget.add(1, path.len() as u64)?;
         (self.options.seen)(&path);
-        let Ok(name) = link.name.to_str() else {
-            return self.skip(path, "the name is not UTF-8").map(|()| None);
+        let found = match link.name.to_str() {
+            Err(_) => Err(Trouble::Unsupported("the name is not UTF-8".to_owned())),
+            Ok(_) if here.names.contains(&link.name) => {
+                Err(Trouble::Unsupported("a second link of that name".to_owned()))
+            }
+            Ok(name) => self.target(here, link, name, &path)?,
         };
-        if here.group.children.contains_key(name) {
-            return self.skip(path, "a second link of that name").map(|()| None);
+        let (target, below) = match found {
+            Ok(Some((target, below))) => (target, below),
+            Ok(None) => return Ok(None),
+            Err(trouble) => (Target::Nowhere(self.fail(trouble, &path)?), None),
+        };
+        if !matches!(target, Target::Nowhere(_)) {
+            here.names.insert(link.name.clone());
         }
-        if let Some(step) = self.plain(here, link, name, &path) {
-            return Ok(Some(step));
+        self.groups[here.index].links.push((name.into_owned(), target));
+        Ok(below)
+    }
+
+    /// Finds what a link leads to; opens it unless it is known.
+    fn target(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Result<Found> {
+        if let LinkKind::Hard(token) = link.kind {
+            let key = (here.object.key.0, links::bytes(token));
+            let known = self.known.get(&key).copied();
+            if let Some(target) = known.or_else(|| self.plain(here, (link, token), name, path)) {
+                return Ok(again(target, here, name));
+            }
         }
         let (id, object) = match open(here, link) {
             Ok(opened) => opened,
-            Err(trouble) => return self.note(&path, trouble).map(|()| None),
+            Err(trouble) => return Ok(Err(trouble)),
         };
+        if let Some(target) = self.known.get(&object.key) {
+            return Ok(again(*target, here, name));
+        }
         match object.kind {
-            H5O_type_t::H5O_TYPE_GROUP => self.subgroup(id, object, path, name),
-            H5O_type_t::H5O_TYPE_DATASET => {
-                let index = self.dataset(here, id, object, &path, link)?;
-                Ok(index.map(|index| Step::Dataset(name.to_owned(), index)))
+            H5O_type_t::H5O_TYPE_GROUP if here.depth + 1 >= MAX_DEPTH => Ok(Err(too_deep())),
+            H5O_type_t::H5O_TYPE_GROUP if is_misleading(name, here.index) => Ok(Err(reserved())),
+            H5O_type_t::H5O_TYPE_GROUP => {
+                let below = self.enter(id, object, path.to_owned(), here.depth + 1)?;
+                Ok(Ok(Some((Target::Group(below.index), Some(below)))))
             }
-            _ => Ok(None),
+            H5O_type_t::H5O_TYPE_DATASET => {
+                let target = self.dataset(here, (id, object), path, link)?;
+                Ok(Ok(Some((target, None))))
+            }
+            _ => Ok(Ok(None)),
         }
-    }
-
-    fn subgroup(
-        &mut self,
-        id: Id,
-        object: Object,
-        path: String,
-        name: &str,
-    ) -> Result<Option<Step>> {
-        if self.ancestors.contains(&object.key) {
-            return self.skip(path, "link back to an ancestor group").map(|()| None);
-        }
-        if self.ancestors.len() >= MAX_DEPTH {
-            let reason = format!("groups nested deeper than {MAX_DEPTH}");
-            return self.skip(path, reason).map(|()| None);
-        }
-        if self.is_reserved(name) {
-            return self.skip(path, reserved()).map(|()| None);
-        }
-        self.enter(id, object, name.to_owned(), path).map(|here| Some(Step::Into(Box::new(here))))
-    }
-
-    /// Only the top level may use the name: there the caller decides.
-    fn is_reserved(&self, name: &str) -> bool {
-        name == RESERVED && self.ancestors.len() > 1
     }
 
     /// A dataset of which its header tells all is planned without the library.
-    fn plain(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Option<Step> {
-        let LinkKind::Hard(token) = link.kind else { return None };
-        let key = (here.object.key.0, links::bytes(token));
-        if name == RESERVED || self.known.contains_key(&key) {
+    fn plain(
+        &mut self,
+        here: &Here,
+        (link, token): (&Link, H5O_token_t),
+        name: &str,
+        path: &str,
+    ) -> Option<Target> {
+        if name == RESERVED {
             return None;
         }
         let plain = headers(&mut self.headers, &self.inventory.files, here.file)?.plain(token)?;
         let kind = self.types.of_message(plain.kind)?;
+        let key = (here.object.key.0, links::bytes(token));
         if !(self.options.select)(path) {
-            return Some(Step::Unwanted);
+            let link = (here.object.token, here.file, link.name.clone());
+            let unwanted = Unwanted { file: here.file, token, link };
+            return Some(self.remember(key, Known::Unwanted(unwanted)));
         }
         let dataset = plan::plan_plain(&plain, (path, here.file, token), kind, self.options.rows)?;
         self.inventory.datasets.push(dataset);
-        let index = self.inventory.datasets.len() - 1;
-        self.known.insert(key, Known::Planned(index));
-        Some(Step::Dataset(name.to_owned(), index))
+        Some(self.remember(key, Known::Planned(self.inventory.datasets.len() - 1)))
+    }
+
+    fn remember(&mut self, key: Key, known: Known) -> Target {
+        let target = Target::Dataset(self.datasets.len());
+        self.datasets.push(known);
+        self.known.insert(key, target);
+        target
     }
 
     /// Remembers the type of a dataset that the library planned, if its header says the same.
@@ -219,104 +268,165 @@ impl Walk<'_> {
         self.types.learn(&plain, dataset, self.options.rows)
     }
 
+    /// A dataset that no link led to before.
     fn dataset(
         &mut self,
         here: &Here,
-        id: Id,
-        object: Object,
+        (id, object): (Id, Object),
         path: &str,
         link: &Link,
-    ) -> Result<Option<usize>> {
-        if !(self.options.select)(path) {
-            return Ok(None);
-        }
-        if link.name.to_str().is_ok_and(|name| self.is_reserved(name)) {
-            return self.skip(path, reserved()).map(|()| None);
-        }
-        match self.known.get(&object.key) {
-            Some(Known::Planned(index)) => return Ok(Some(*index)),
-            Some(Known::Failed(trouble)) => {
-                let trouble = trouble.clone();
-                return self.note(path, trouble).map(|()| None);
+    ) -> Result<Target> {
+        let misleading = link.name.to_str().is_ok_and(|name| is_misleading(name, here.index));
+        let known = match self.file(&id, object) {
+            Ok(file) => {
+                let link = (here.object.token, here.file, link.name.clone());
+                let place = Unwanted { file, token: object.token, link };
+                if !misleading && (self.options.select)(path) {
+                    self.plan(id, place, path)?
+                } else {
+                    Known::Unwanted(place)
+                }
             }
-            None => {}
-        }
-        match self.plan(here, id, object, path, link) {
-            Ok(index) => {
-                self.known.insert(object.key, Known::Planned(index));
-                Ok(Some(index))
-            }
-            Err(trouble) => {
-                self.known.insert(object.key, Known::Failed(trouble.clone()));
-                self.note(path, trouble).map(|()| None)
-            }
-        }
+            Err(trouble) => Known::Failed(self.fail(trouble, path)?),
+        };
+        Ok(self.remember(object.key, known))
     }
 
-    fn plan(
-        &mut self,
-        here: &Here,
-        id: Id,
-        object: Object,
-        path: &str,
-        link: &Link,
-    ) -> std::result::Result<usize, Trouble> {
-        let file = self.file(&id, object)?;
-        let link = (here.object.token, here.file, link.name.clone());
-        let found = Found { id, path, file, token: object.token, link };
+    /// Plans a dataset that is selected.
+    fn plan(&mut self, id: Id, place: Unwanted, path: &str) -> Result<Known> {
+        let Unwanted { file, token, link } = place;
+        let name = self.names.get(file).cloned().unwrap_or_default();
+        let found = plan::Found { id, path, file: (file, name), token, link };
         let open = (&self.inventory.files[..], &mut self.types);
-        let (dataset, sources) = plan::plan(found, open, self.options.rows, self.options.seen)?;
-        self.learn(object.token, &dataset);
-        self.inventory.skips.extend(dataset.skipped_fields.iter().cloned());
-        for source in sources {
-            self.add_source(source);
+        match plan::plan(found, open, self.options.rows, self.options.seen) {
+            Ok((dataset, sources)) => {
+                let (arrays, bytes) = dataset.form.extent();
+                self.budget.add(arrays, bytes)?;
+                self.learn(token, &dataset);
+                for source in sources {
+                    self.add_source(source);
+                }
+                self.inventory.datasets.push(dataset);
+                Ok(Known::Planned(self.inventory.datasets.len() - 1))
+            }
+            Err(trouble) => self.fail(trouble, path).map(Known::Failed),
         }
-        self.inventory.datasets.push(dataset);
-        Ok(self.inventory.datasets.len() - 1)
     }
 
-    /// The index and name of an object's file, which stays open from now on.
-    fn file(&mut self, id: &Id, object: Object) -> std::result::Result<(usize, PathBuf), Trouble> {
+    /// Plans a dataset that is not selected under the path that it was found at, but under this one.
+    pub(super) fn plan_unwanted(&mut self, place: Unwanted, path: &str) -> Result<Known> {
+        match plan::open_by_token(&self.inventory.files, place.file, place.token) {
+            Ok(id) => self.plan(id, place, path),
+            Err(trouble) => self.fail(trouble, path).map(Known::Failed),
+        }
+    }
+
+    /// Keeps the reason why an object is not loaded; damage ends the walk unless it shall go on.
+    fn fail(&mut self, trouble: Trouble, path: &str) -> Result<usize> {
+        if let (Trouble::Damaged(reason), false) = (&trouble, self.options.keep_going) {
+            return Err(unreadable(path, reason));
+        }
+        self.troubles.push(trouble);
+        Ok(self.troubles.len() - 1)
+    }
+
+    /// The index of an object's file, which stays open from now on.
+    fn file(&mut self, id: &Id, object: Object) -> std::result::Result<usize, Trouble> {
         if let Some(known) = self.files.get(&object.key.0) {
-            return Ok(known.clone());
+            return Ok(*known);
         }
         let file = links::file_of(id)?;
         let name = file::name(id)?;
         self.add_source(name.clone());
-        let entry = (self.inventory.files.len(), name);
+        let index = self.inventory.files.len();
+        self.names.push(name);
         self.inventory.files.push(file);
-        self.files.insert(object.key.0, entry.clone());
-        Ok(entry)
+        self.files.insert(object.key.0, index);
+        Ok(index)
     }
 
     fn add_source(&mut self, path: PathBuf) {
         let path = path.canonicalize().unwrap_or(path);
-        if !self.inventory.sources.contains(&path) {
+        if self.sources.insert(path.clone()) {
             self.inventory.sources.push(path);
         }
     }
 
-    #[allow(clippy::unnecessary_wraps)] // as `note`, of which it is the harmless half
-    fn skip(&mut self, path: impl Into<String>, reason: impl Into<String>) -> Result<()> {
-        self.inventory.skips.push(Skip { path: path.into(), reason: reason.into() });
-        Ok(())
+    /// Gives the attributes that refer to objects the paths of these: the first path of each.
+    fn resolve_references(&mut self) {
+        let Inventory { datasets, group_attrs, .. } = &mut self.inventory;
+        let has = |attrs: &Attributes| !attrs.references.is_empty();
+        if !group_attrs.iter().any(has) && !datasets.iter().any(|dataset| has(&dataset.attrs)) {
+            return;
+        }
+        let numbers: HashMap<usize, u64> =
+            self.files.iter().map(|(key, index)| (*index, *key)).collect();
+        let key = |dataset: &Dataset| {
+            (numbers.get(&dataset.file()).copied(), links::bytes(dataset.token()))
+        };
+        let groups = self.groups.iter().map(|group| {
+            let path = if group.path.is_empty() { "/" } else { &group.path };
+            ((Some(group.key.0), group.key.1), path.to_owned())
+        });
+        let paths: HashMap<(Option<u64>, [u8; 16]), String> = groups
+            .chain(datasets.iter().map(|dataset| (key(dataset), dataset.path.clone())))
+            .collect();
+        let path_in = |file: Option<u64>| {
+            let paths = &paths;
+            move |address: u64| {
+                let mut token = [0; 16];
+                token[..8].copy_from_slice(&address.to_le_bytes());
+                paths.get(&(file, token)).map_or("", String::as_str)
+            }
+        };
+        let mut left = MAX_REFERENCE_BYTES;
+        for (attrs, group) in group_attrs.iter_mut().zip(&self.groups) {
+            exact::resolve(attrs, &mut left, path_in(Some(group.key.0)));
+        }
+        for dataset in datasets {
+            let file = numbers.get(&dataset.file()).copied();
+            exact::resolve(&mut dataset.attrs, &mut left, path_in(file));
+        }
     }
 
     /// Notes why a path is not loaded; what is unreadable ends the walk unless it shall go on.
-    fn note(&mut self, path: &str, trouble: Trouble) -> Result<()> {
-        let path = if path.is_empty() { "/" } else { path };
+    pub(super) fn note(&mut self, path: &str, trouble: Trouble) -> Result<()> {
+        let path = if path.is_empty() { "/" } else { path }.to_owned();
         match trouble {
-            Trouble::Unsupported(reason) => self.skip(path, reason),
+            Trouble::Unsupported(reason) => self.inventory.skips.push(Skip { path, reason }),
             Trouble::Damaged(reason) if self.options.keep_going => {
-                self.inventory.damaged.push(Skip { path: path.to_owned(), reason });
-                Ok(())
+                self.inventory.damaged.push(Skip { path, reason });
             }
-            Trouble::Damaged(reason) => {
-                let text = format!("cannot read '{path}': {reason}");
-                Err(Error::new(Kind::Corrupt, text).about(path))
-            }
+            Trouble::Damaged(reason) => return Err(unreadable(&path, &reason)),
         }
+        Ok(())
     }
+}
+
+fn unreadable(path: &str, reason: &str) -> Error {
+    Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}")).about(path)
+}
+
+/// A further link to an object.
+fn again(target: Target, here: &Here, name: &str) -> Found {
+    match target {
+        Target::Group(_) if is_misleading(name, here.index) => Err(reserved()),
+        target => Ok(Some((target, None))),
+    }
+}
+
+/// Whether a name in group number `node` misleads readers of the metadata. Not at the top level, where the
+/// caller decides.
+pub(super) fn is_misleading(name: &str, node: usize) -> bool {
+    node > 0 && name == RESERVED
+}
+
+pub(super) fn reserved() -> Trouble {
+    Trouble::Unsupported(format!("the name '{RESERVED}' would mislead every reader"))
+}
+
+pub(super) fn too_deep() -> Trouble {
+    Trouble::Unsupported(format!("groups nested deeper than {MAX_DEPTH}"))
 }
 
 /// The headers of file number `number`; the file that was looked into before is closed.
@@ -365,10 +475,6 @@ fn open(here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> 
 fn lack_of_descriptors() -> Option<std::io::Error> {
     let error = std::fs::File::open("/dev/null").err()?;
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
-}
-
-fn reserved() -> String {
-    format!("the name '{RESERVED}' would mislead every reader")
 }
 
 /// Why a soft or external link leads nowhere.

@@ -278,8 +278,9 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) -> Result<()> {
         let shown = if path.is_empty() { "/" } else { path };
-        self.attributes(&group.attrs, shown);
-        self.plan.extras.add_group(shown, &group.attrs.exact);
+        let attrs = &self.inventory.group_attrs[group.attrs];
+        self.attributes(attrs, shown);
+        self.plan.extras.add_group(shown, &attrs.exact);
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
             // The reader takes any table with this key for an array; only the top level is safe.

@@ -1,0 +1,152 @@
+"""Planning: time and memory grow with the file, not with the square of it or with its number of paths."""
+
+import os
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+
+REFERENCE = np.dtype([("dataset", h5py.ref_dtype), ("dimension", np.int32)])
+
+
+def write_scales(path, count):
+    """Variables with two dimension scales as netCDF-4 writes them. h5py's `attach_scale` rewrites the list
+    of references each time."""
+    with h5py.File(path, "w", track_order=True, libver="v108") as f:
+        scales = [f.create_dataset(name, data=np.arange(n)) for name, n in (("x", 4), ("y", 3))]
+        for scale in scales:
+            scale.make_scale(scale.name)
+        dimensions = np.empty(2, object)
+        for axis, scale in enumerate(scales):
+            dimensions[axis] = np.array([scale.ref], h5py.ref_dtype)
+        back = np.empty(count, REFERENCE)
+        for number in range(count):
+            variable = f.create_dataset(f"v{number}", data=np.zeros((4, 3)), track_order=True)
+            variable.attrs.create("DIMENSION_LIST", dimensions, dtype=h5py.vlen_dtype(h5py.ref_dtype))
+            back[number] = (variable.ref, 0)
+        for axis, scale in enumerate(scales):
+            back["dimension"] = axis
+            scale.attrs.create("REFERENCE_LIST", back, dtype=REFERENCE)
+
+
+def write_shared_groups(path, levels):
+    """Each group has two links to the next: 2^levels paths to one dataset."""
+    with h5py.File(path, "w") as f:
+        group = f
+        for _ in range(levels):
+            below = group.create_group("a")
+            group["b"] = below
+            group = below
+        group["d"] = np.arange(3)
+
+
+def usage(cli, *args):
+    """Runs a command that may fail: its outcome, and what it and its children used."""
+    command = subprocess.Popen(
+        cli.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, env=cli.environment,
+    )
+    err = command.stderr.read()
+    _, status, used = os.wait4(command.pid, 0)
+    command.returncode = os.waitstatus_to_exitcode(status)
+    command.stderr.close()
+    return command.returncode, err, used
+
+
+def test_dimension_scales_survive_the_round_trip(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    write_scales(file, 20)
+    cli.load(project, file)
+    cli.ok("export", project, "-o", back)
+    with h5py.File(back) as f:
+        assert [dimension[0].name for dimension in f["v7"].dims] == ["/x", "/y"]
+        assert [f[ref].name for ref, _ in f["x"].attrs["REFERENCE_LIST"]] == [f"/v{n}" for n in range(20)]
+
+
+def test_references_lead_to_the_first_path_of_each_object(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["far/d"] = [1]
+        f["far/e"] = [2]
+        f["far"].attrs["to"] = f["far/e"].ref
+    with h5py.File(file, "w") as f:
+        f["a/late"] = [3]
+        f["b"] = f["a"]
+        f["outside"] = h5py.ExternalLink("other.h5", "/")
+        f["gone"] = [4]
+        f["gone"].attrs["self"] = f["gone"].ref
+        refs = np.empty(5, h5py.ref_dtype)
+        refs[:4] = [f["a/late"].ref, f["b"].ref, f.ref, f["gone"].ref]
+        f.attrs.create("list", refs, dtype=h5py.ref_dtype)
+        rows = np.empty(2, object)
+        rows[:] = [np.array([f["b/late"].ref, f.ref], h5py.ref_dtype), np.array([], h5py.ref_dtype)]
+        f["a"].attrs.create("rows", rows, dtype=h5py.vlen_dtype(h5py.ref_dtype))
+        del f["gone"]
+    cli.load(project, file)
+    cli.ok("export", project, "-o", back)
+    with h5py.File(back) as f:
+        found = [f[ref].name if ref else None for ref in f.attrs["list"]]
+        assert found == ["/a/late", "/a", "/", None, None]
+        rows = f["a"].attrs["rows"]
+        assert [[f[ref].name for ref in row] for row in rows] == [["/a/late", "/"], []]
+        assert f[f["outside/far"].attrs["to"]].name == "/outside/far/e"
+
+
+def test_planning_time_is_linear_in_object_references(cli, project, tmp_path):
+    def cpu_seconds(count):
+        file = tmp_path / f"{count}.h5"
+        write_scales(file, count)
+        code, err, used = usage(cli, "load-hdf5", "--persistent", "--overwrite", "-q", project, file)
+        assert code == 0, err
+        return used.ru_utime
+
+    # Eight times as many: 64 times the time if each of them is searched for.
+    assert cpu_seconds(4000) < 24 * max(cpu_seconds(500), 0.02)
+
+
+def test_every_path_of_shared_groups_is_loaded(cli, project, python, tmp_path):
+    write_shared_groups(tmp_path / "f.h5", 7)
+    done = cli.load(project, tmp_path / "f.h5", "--json").json()
+    assert done["array_count"] == 1
+    assert len(python.read(project)) == 2**7
+
+
+@pytest.mark.parametrize("options", [(), ("--include", "/a/b/**"), ("--keep-going",)])
+@pytest.mark.parametrize("cycle", [False, True])
+def test_too_many_paths_are_refused_before_they_are_built(cli, project, tmp_path, options, cycle):
+    file, small = tmp_path / "f.h5", tmp_path / "small.h5"
+    write_shared_groups(file, 22)
+    write_shared_groups(small, 1)
+    if cycle:
+        with h5py.File(file, "a") as f:
+            f["/".join("a" * 20)]["up"] = f["a"]
+    code, err, _ = usage(cli, "load-hdf5", "--persistent", *options, project, file)
+    assert code == 8 and "more than 2000000 paths" in err
+    _, _, few = usage(cli, "load-hdf5", "--dry-run", project, small)
+    _, _, many = usage(cli, "load-hdf5", "--dry-run", *options, project, file)
+    # In KiB.
+    assert many.ru_maxrss - few.ru_maxrss < 64 << 10
+
+
+def test_attributes_count_under_every_path(cli, project, tmp_path):
+    file = tmp_path / "f.h5"
+    with h5py.File(file, "w", libver="latest") as f:
+        f["d"] = [1]
+        f["d"].attrs["long"] = "x" * (1 << 20)
+        for number in range(600):
+            f[f"alias{number}"] = f["d"]
+    code, err, used = usage(cli, "load-hdf5", "--persistent", project, file)
+    assert code == 8 and "paths and attributes of more than 512 MiB" in err
+    assert used.ru_maxrss < 128 << 10
+
+
+def test_a_dataset_is_selected_under_any_of_its_paths(cli, project, python, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["a/d"] = [1, 2]
+        f["z"] = f["a"]
+        f["y"] = f["a/d"]
+    cli.load(project, tmp_path / "f.h5", "--include", "/z/**")
+    assert set(python.read(project)) == {("z", "d")}
+    cli.load(project, tmp_path / "f.h5", "--overwrite", "--include", "/y")
+    assert set(python.read(project)) == {("y",)}
