@@ -205,7 +205,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             break
         }
         'cute-shm;doctor' {
-            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'For this user''s projects instead of one''s own (name or number)')
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Check for this user (name or number) instead of the caller; needs root')
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
             [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Exit 11 when there is a warning or a problem')

@@ -194,7 +194,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --version 'Print version'
         }
         &'cute-shm;doctor'= {
-            cand --user 'For this user''s projects instead of one''s own (name or number)'
+            cand --user 'Check for this user (name or number) instead of the caller; needs root'
             cand --root 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]'
             cand --color 'When to use colour; NO_COLOR counts too'
             cand --check 'Exit 11 when there is a warning or a problem'

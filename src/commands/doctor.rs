@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::doctor::{self, Check, Level, Node};
+use crate::load::with_effective_user;
 use crate::output::{DIM, GREEN, Output, RED, YELLOW, paint, text};
-use crate::shm::place::Place;
+use crate::shm::place::{Paths, Place};
 use crate::shm::reap::{Action, Options, Plan};
 use crate::{Error, Kind, Result};
 
@@ -19,7 +20,7 @@ pub struct Args {
     /// Exit 11 when there is a warning or a problem
     #[arg(long)]
     pub check: bool,
-    /// For this user's projects instead of one's own (name or number)
+    /// Check for this user (name or number) instead of the caller; needs root
     #[arg(long, value_name = "USER", value_parser = super::gc::parse_user)]
     pub user: Option<u32>,
 }
@@ -40,17 +41,14 @@ pub struct Body {
 /// [`Kind::Findings`] with `--check`.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let paths = &output.context.paths;
-    // A place that cannot be opened is the very thing to tell of: the other checks go on.
-    let (left, arrays, trouble) = match Plan::make(paths, &Options::default()) {
-        Ok(plan) => (reapable(&plan), most_arrays(&plan), None),
-        Err(error) => (Vec::new(), 0, Some(unusable(&error))),
+    let user = args.user.filter(|&user| user != nix::unistd::Uid::effective().as_raw());
+    let found = match user {
+        Some(user) => with_effective_user(user, || Found::examine(paths))?,
+        None => Found::examine(paths),
     };
-    let mut checks = doctor::examine(&Node::this(paths, args.user, arrays));
-    let place = trouble.or_else(|| odd(&Place::open(paths).ok()?));
-    checks.push(place.unwrap_or_else(|| {
-        Check::new("directories", Level::Ok, "root and shared memory can be trusted")
-    }));
-    checks.push(doctor::leftovers(&left));
+    let mut checks = doctor::examine(&Node::this(paths, args.user, found.most_arrays));
+    checks.push(found.directories);
+    checks.push(doctor::leftovers(&found.leftovers));
     for check in &checks {
         output.line(&line(check, output.context.colour, output.context.width));
     }
@@ -62,6 +60,33 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             .with_hint("each line says what to do"));
     }
     Ok(())
+}
+
+/// The checks that depend on the rights of the user.
+struct Found {
+    directories: Check,
+    leftovers: Vec<String>,
+    most_arrays: u64,
+}
+
+impl Found {
+    /// Examines the directories as the effective user.
+    fn examine(paths: &Paths) -> Self {
+        // An error is a finding of this check: the other checks go on.
+        let (leftovers, most_arrays, error) = match Plan::make(paths, &Options::default()) {
+            Ok(plan) => (reapable(&plan), most_arrays(&plan), None),
+            Err(error) => (Vec::new(), 0, Some(error)),
+        };
+        let usable = error.map_or_else(|| Place::rehearse(paths), Err);
+        let directories = match usable {
+            Err(error) => unusable(&error),
+            Ok(place) => odd(&place).unwrap_or_else(|| {
+                let message = "root and shm directory are safe, and this user can write to them";
+                Check::new("directories", Level::Ok, message)
+            }),
+        };
+        Self { directories, leftovers, most_arrays }
+    }
 }
 
 fn reapable(plan: &Plan) -> Vec<String> {

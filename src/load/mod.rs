@@ -48,7 +48,7 @@ pub(crate) use message::Loaded;
 pub use message::{Planned, PlannedArray};
 pub use numa::Numa;
 pub use signals::Signals;
-pub use user::become_user;
+pub use user::{become_user, with_effective_user};
 
 use crate::shm::directory::Access;
 use crate::shm::ledger::{Job, Lifetime, Note, Selection};

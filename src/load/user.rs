@@ -5,7 +5,8 @@ use std::os::fd::RawFd;
 
 use nix::sys::prctl;
 use nix::unistd::{
-    Gid, Uid, User, getgrouplist, getresgid, getresuid, setgroups, setresgid, setresuid,
+    Gid, Uid, User, getgrouplist, getresgid, getresuid, setegid, seteuid, setgroups, setresgid,
+    setresuid,
 };
 
 use super::background::close_others;
@@ -38,6 +39,41 @@ pub fn become_user(who: &str, kept: &[RawFd]) -> Result<()> {
     }
     // The kernel gave /proc/self to root when the ids changed; the loader writes its OOM score there.
     prctl::set_dumpable(true).map_err(cannot)
+}
+
+/// Runs `run` with the effective ids and groups of user `uid`, then takes back those of root. For a process
+/// without other threads.
+///
+/// # Errors
+/// Returns [`Kind::Permission`] if this process is not root, and the error of a call that fails before `run`.
+pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
+    if !Uid::effective().is_root() {
+        let message = format!("only root can act as user {uid}");
+        return Err(Error::new(Kind::Permission, message).with_hint("run the command with sudo"));
+    }
+    let cannot = |e| Error::io(format!("cannot act as user {uid}"), e);
+    let user = User::from_uid(Uid::from_raw(uid)).map_err(cannot)?;
+    let gid = user.as_ref().map_or(Gid::from_raw(uid), |user| user.gid);
+    let theirs = user.as_ref().map_or_else(|| Ok(vec![gid]), groups).map_err(cannot)?;
+    let ours = (nix::unistd::getgroups().map_err(cannot)?, Gid::effective());
+    let restore = || {
+        let restored = seteuid(Uid::from_raw(0))
+            .and_then(|()| setegid(ours.1))
+            .and_then(|()| setgroups(&ours.0));
+        if restored.is_err() {
+            // With ids of unknown owners nothing more may be done.
+            std::process::abort();
+        }
+    };
+    let became =
+        setgroups(&theirs).and_then(|()| setegid(gid)).and_then(|()| seteuid(Uid::from_raw(uid)));
+    if let Err(errno) = became {
+        restore();
+        return Err(cannot(errno));
+    }
+    let result = run();
+    restore();
+    Ok(result)
 }
 
 fn find(who: &str) -> Result<User> {

@@ -13,6 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
 
+use super::name::Token;
 use crate::{Error, Kind, Result};
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
@@ -65,6 +66,21 @@ impl Directory {
             }
         })?;
         let stat = fstat(&fd).map_err(|e| Error::io(format!("cannot stat '{shown}'"), e))?;
+        Ok(Self { fd, path: path.to_owned(), stat })
+    }
+
+    /// Opens the directory at `path`, whose last component may be a link.
+    ///
+    /// # Errors
+    /// Returns the error of open(2), and [`Kind::Permission`] if `path` is not a directory.
+    pub fn open_linked(path: &Path) -> Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let cannot = |errno| {
+            let error = Error::io(format!("cannot open the directory '{}'", path.display()), errno);
+            if errno == Errno::ENOTDIR { error.with_kind(Kind::Permission) } else { error }
+        };
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(cannot)?;
+        let stat = fstat(&fd).map_err(cannot)?;
         Ok(Self { fd, path: path.to_owned(), stat })
     }
 
@@ -193,6 +209,22 @@ impl Directory {
         openat(&self.fd, ".", flags, Mode::from_bits_truncate(0o600))
             .map(File::from)
             .map_err(|errno| self.failed("create a file in", OsStr::new("."), errno))
+    }
+
+    /// Creates a file and removes it: fails where this process cannot create files.
+    ///
+    /// # Errors
+    /// Returns the error of open(2).
+    pub fn probe(&self) -> Result<()> {
+        match self.create_unnamed() {
+            // File systems without O_TMPFILE, such as NFS.
+            Err(error) if matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+                let name = OsString::from(format!(".cute-shm.{}.probe", Token::random()?));
+                self.create(&name, 0o600)?;
+                self.remove(&name).map(drop)
+            }
+            created => created.map(drop),
+        }
     }
 
     /// Gives an unnamed file a name; false when the name is taken.

@@ -37,7 +37,12 @@ fn boot_time() -> i64 {
 
 /// Whether `directory` is what process 1 sees as /dev/shm; `None` when we may not look.
 pub fn is_shm_of_process_1(directory: &Directory) -> Option<bool> {
-    let theirs = fs::metadata("/proc/1/root/dev/shm").ok()?;
+    const THEIRS: &str = "/proc/1/root/dev/shm";
+    let theirs = fs::symlink_metadata(THEIRS).ok()?;
+    // The kernel would resolve a link in the root of this process, not in that of process 1.
+    if theirs.is_symlink() {
+        return None;
+    }
     Some(FileId { dev: theirs.dev(), ino: theirs.ino() } == directory.id())
 }
 

@@ -1,11 +1,11 @@
 //! The two directories that everything is about: the root with the metadata, and the shm directory
 //! with segments, ledgers and locks. Who may be trusted with them is decided here.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{FileStat, Mode};
-use nix::unistd::{AccessFlags, Uid, access};
+use nix::unistd::Uid;
 
 use super::directory::Directory;
 use super::host::Host;
@@ -65,10 +65,24 @@ impl Place {
     /// # Errors
     /// [`Kind::Permission`] for a root that cannot be trusted or written.
     pub fn create(paths: &Paths) -> Result<Self> {
+        check_writable_shm(&open_shm(&paths.shm)?)?;
         create_root(&paths.root)?;
         let place = Self::open(paths)?;
-        check_writable(place.root()?)?;
-        check_writable(&place.shm)?;
+        place.root()?.probe().map_err(|e| e.with_hint(ROOT_HINT))?;
+        Ok(place)
+    }
+
+    /// Opens both directories, and fails where [`Self::create`] fails, but creates nothing that remains.
+    ///
+    /// # Errors
+    /// The errors of [`Self::create`].
+    pub fn rehearse(paths: &Paths) -> Result<Self> {
+        let place = Self::open(paths)?;
+        check_writable_shm(&place.shm)?;
+        match &place.root {
+            Some(root) => root.probe().map_err(|e| e.with_hint(ROOT_HINT))?,
+            None => check_creatable(&paths.root)?,
+        }
         Ok(place)
     }
 
@@ -86,9 +100,16 @@ impl Place {
 const ROOT_HINT: &str = "choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, \
     let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf";
 
+/// Opens the shm directory. `/dev/shm` may be a link that root owns: `shm_open(3)` follows it too.
 fn open_shm(path: &Path) -> Result<Directory> {
-    let shm = Directory::open(path).map_err(|e| {
-        e.with_hint("CUTE_SHM_DIR must name a directory; without it, /dev/shm is used")
+    let opened = match std::fs::symlink_metadata(path) {
+        Ok(stat) if path == Path::new(DEFAULT_SHM_DIR) && stat.is_symlink() && stat.uid() == 0 => {
+            Directory::open_linked(path)
+        }
+        _ => Directory::open(path),
+    };
+    let shm = opened.map_err(|e| {
+        e.with_hint("set CUTE_SHM_DIR to a directory on a tmpfs, or unset it to use /dev/shm")
     })?;
     if is_writable_by_others(shm.stat()) && !is_sticky(shm.stat()) {
         let shown = path.display();
@@ -144,11 +165,31 @@ fn create_root(path: &Path) -> Result<()> {
         .map_err(|e| Error::io(format!("cannot set the mode of '{}'", path.display()), e))
 }
 
-fn check_writable(directory: &Directory) -> Result<()> {
-    let path = directory.path();
-    access(path, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|e| {
-        let error = Error::io(format!("cannot write in '{}'", path.display()), e);
-        error.with_kind(Kind::Permission).with_hint(ROOT_HINT)
+fn check_writable_shm(shm: &Directory) -> Result<()> {
+    shm.probe().map_err(|error| {
+        let shown = shm.path().display();
+        error.with_hint(format!(
+            "let an administrator run 'mount -o remount,rw {shown}' and 'chmod 1777 {shown}', or set \
+             CUTE_SHM_DIR to a directory on another tmpfs"
+        ))
+    })
+}
+
+/// Fails where [`create_root`] fails, for a root that does not exist.
+fn check_creatable(path: &Path) -> Result<()> {
+    let nearest = path.ancestors().skip(1).find_map(|parent| {
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        std::fs::canonicalize(parent).ok()
+    });
+    let nearest = nearest.unwrap_or_else(|| "/".into());
+    let probed = Directory::open(&nearest).and_then(|parent| parent.probe());
+    probed.map_err(|error| match error.errno() {
+        Some(errno) => {
+            let source = std::io::Error::from_raw_os_error(errno);
+            let what = format!("cannot create the root '{}'", path.display());
+            Error::io(what, source).with_hint(ROOT_HINT)
+        }
+        None => error,
     })
 }
 
@@ -185,6 +226,28 @@ mod tests {
             assert_eq!(error.kind(), Kind::Permission);
             assert!(error.hint().unwrap().contains("--root"));
         }
+    }
+
+    #[test]
+    fn a_rehearsal_creates_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let paths = paths(&temp);
+        assert!(Place::rehearse(&paths).unwrap().root.is_none());
+        assert!(!temp.path().join("deep").exists());
+        Place::create(&paths).unwrap();
+        assert!(Place::rehearse(&paths).unwrap().root.is_some());
+        assert_eq!(fs::read_dir(&paths.root).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(&paths.shm).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_rehearsal_fails_where_a_load_fails() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut paths = paths(&temp);
+        fs::write(temp.path().join("file"), "").unwrap();
+        paths.root = temp.path().join("file/root");
+        let (rehearsed, created) = (Place::rehearse(&paths), Place::create(&paths));
+        assert_eq!(rehearsed.unwrap_err().kind(), created.unwrap_err().kind());
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! `doctor`: one line a check, and an exit code for health checks.
 
-use crate::sandbox::Sandbox;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::fixtures;
+use crate::sandbox::{NOBODY, Program, Run, Sandbox, can_mount, is_root};
 
 #[test]
 fn a_line_for_every_check_and_exit_0() {
@@ -30,4 +35,143 @@ fn a_place_that_cannot_be_opened_is_told_like_the_rest() {
     let run = sandbox.command(&["doctor"]).env("CUTE_SHM_DIR", "/nonexistent").run();
     assert_eq!(run.code(), 0, "{}", run.text());
     assert!(run.stdout().contains("problem  directories"), "{}", run.text());
+}
+
+/// A load, its dry run and `doctor --check`, in this order.
+fn load_and_rehearsals(program: impl Fn(&[&str]) -> Run) -> [Run; 3] {
+    [
+        program(&["load-hdf5", "-p", "p", "plain.h5"]),
+        program(&["load-hdf5", "p", "plain.h5", "--dry-run"]),
+        program(&["doctor", "--check"]),
+    ]
+}
+
+/// Asserts that all three fail for this reason, and that only the shm directory or only the root is to be changed.
+#[track_caller]
+fn assert_fails([load, dry_run, doctor]: &[Run; 3], reason: &str, is_root: bool) {
+    assert_eq!((load.code(), dry_run.code(), doctor.code()), (6, 6, 11), "{}", load.text());
+    assert_eq!(load.text(), dry_run.text());
+    assert!(load.text().contains(&format!("error: {reason}\n")), "{}", load.text());
+    assert_eq!(load.text().contains("--root"), is_root, "{}", load.text());
+    let text = doctor.text();
+    let line = text.lines().find(|line| line.starts_with("problem  directories")).unwrap();
+    assert!(line.contains(reason), "{text}");
+    assert_eq!(line.contains("--root"), is_root, "{text}");
+}
+
+/// A sandbox whose file every user may read.
+fn open_sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_plain();
+    fs::set_permissions(sandbox.file("plain.h5"), Permissions::from_mode(0o644)).unwrap();
+    sandbox
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_root_that_the_user_cannot_write_fails_before_a_load() {
+    if !is_root() {
+        return; // Only root can make a directory of another user.
+    }
+    let sandbox = open_sandbox();
+    fs::create_dir(sandbox.root()).unwrap();
+    set_mode(&sandbox.root(), 0o755);
+    let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
+    assert_fails(&runs, "cannot create a file in '$ROOT': Permission denied", true);
+}
+
+#[test]
+fn a_root_that_the_user_cannot_create_fails_before_a_load() {
+    if !is_root() {
+        return; // The tests' own user can create it.
+    }
+    let sandbox = open_sandbox();
+    let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
+    assert_fails(&runs, "cannot create the root '$ROOT': Permission denied", true);
+}
+
+#[test]
+fn an_shm_directory_that_the_user_cannot_write_fails_before_a_load() {
+    if !is_root() {
+        return; // Only root can make a directory of another user.
+    }
+    let sandbox = open_sandbox();
+    crate::states::make_root(&sandbox);
+    set_mode(&sandbox.shm(), 0o755);
+    let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
+    assert_fails(&runs, "cannot create a file in '$SHM': Permission denied", false);
+}
+
+#[test]
+fn a_read_only_shm_directory_fails_before_a_load() {
+    if !can_mount() {
+        return;
+    }
+    let sandbox = open_sandbox();
+    let shm = sandbox.shm();
+    let read_only = format!("mount --bind {0} {0}; mount -o remount,ro,bind {0}", shm.display());
+    let runs = load_and_rehearsals(|args| sandbox.command(args).unshared(&read_only).run());
+    assert_fails(&runs, "cannot create a file in '$SHM': Read-only file system", false);
+    assert!(!sandbox.root().exists(), "a load that cannot succeed creates no root");
+}
+
+#[test]
+fn a_rehearsal_leaves_nothing() {
+    let sandbox = Sandbox::with_plain();
+    assert_eq!(sandbox.run(&["load-hdf5", "p", "plain.h5", "--dry-run"]).code(), 0);
+    assert_eq!(sandbox.run(&["doctor"]).code(), 0);
+    assert!(!sandbox.root().exists());
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn root_checks_for_another_user() {
+    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let nobody = NOBODY.to_string();
+    let args = ["doctor", "--check", "--user", &nobody];
+    if !is_root() {
+        return assert_eq!(sandbox.run(&args).code(), 6);
+    }
+    let directories = |program: Program<'_>| {
+        let run = program.run();
+        let text = run.text();
+        let line = text.lines().find(|line| line.contains(" directories ")).unwrap();
+        line.to_owned()
+    };
+    crate::states::make_root(&sandbox);
+    assert!(directories(sandbox.command(&args)).starts_with("ok "));
+    set_mode(&sandbox.shm(), 0o755);
+    assert!(directories(sandbox.command(&["doctor"])).starts_with("ok "));
+    let line = directories(sandbox.command(&args));
+    assert!(line.starts_with("problem ") && line.contains("'$SHM': Permission denied"), "{line}");
+}
+
+/// As on WSL: https://github.com/microsoft/WSL/issues/8996.
+#[test]
+fn dev_shm_may_be_a_link_that_root_owns() {
+    if !is_root() || !can_mount() {
+        return; // Only root may make the devices that the program needs.
+    }
+    let sandbox = Sandbox::with_plain();
+    let mounts = |link: &str| {
+        format!(
+            "mount -t tmpfs none /run && mkdir /run/shm && cp plain.h5 /run && mount -t tmpfs none /dev \
+             && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 && {link} && cd /run \
+             && chmod 1777 /run/shm && unset CUTE_SHM_DIR && export CUTE_SHM_ROOT=/run/root"
+        )
+    };
+    let load = ["load-hdf5", "p", "plain.h5", "-q", "--", "/bin/ls", "/run/shm"];
+    let run = sandbox.command(&load).unshared(&mounts("ln -s /run/shm /dev/shm")).run();
+    assert_eq!(run.code(), 0, "{}", run.text());
+    assert!(run.stdout().contains("cute-shm.p."), "{}", run.text());
+    let of_nobody = mounts("ln -s /run/shm /dev/shm && chown -h 65534 /dev/shm");
+    let run = sandbox.command(&load).unshared(&of_nobody).run();
+    assert_eq!(run.code(), 125, "{}", run.text());
+    assert!(
+        run.stderr().contains("'/dev/shm' is refused: it is a symbolic link"),
+        "{}",
+        run.text()
+    );
 }

@@ -209,7 +209,7 @@ fn a_root_of_another_user_that_is_not_writable() {
     fs::set_permissions(sandbox.root(), Permissions::from_mode(0o755)).unwrap();
     sandbox.command(&LOAD).unprivileged().run().is(str![[r#"
 --- stderr
-error: cannot write in '$ROOT': Permission denied
+error: cannot create a file in '$ROOT': Permission denied
 hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
 --- exit 6
 
@@ -257,7 +257,7 @@ fn a_shm_directory_that_is_not_there() {
     sandbox.command(&LOAD).env("CUTE_SHM_DIR", sandbox.file("none")).run().is(str![[r#"
 --- stderr
 error: cannot open the directory '$WORK/none': No such file or directory
-hint: CUTE_SHM_DIR must name a directory; without it, /dev/shm is used
+hint: set CUTE_SHM_DIR to a directory on a tmpfs, or unset it to use /dev/shm
 --- exit 3
 
 "#]]);

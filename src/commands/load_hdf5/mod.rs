@@ -120,7 +120,8 @@ fn load(
     let mut signals = Signals::block()?;
     let mut progress = Progress::new(output.context, args.no_progress);
     if args.dry_run {
-        let place = Place::open(&output.context.paths)?;
+        let place = Place::rehearse(&output.context.paths)?;
+        warn_of_root(&place, output);
         let planned = load::dry_run(&place, request, &mut signals, &mut progress)?;
         tell_plan(&place, &planned, progress, output);
         return Ok(());
