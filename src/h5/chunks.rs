@@ -57,6 +57,12 @@ pub struct Stored {
 pub struct ChunkIndex {
     /// Extents of a chunk.
     pub chunk: Vec<u64>,
+    /// Extents of what is read, counted from the first element of the first chunk.
+    pub shape: Vec<u64>,
+    /// Those of the dataset itself, counted likewise: what is beyond them may be missing in a chunk.
+    pub edge: Vec<u64>,
+    /// How many elements there are before the first wanted one: rows that a chunk has before it.
+    pub before: u64,
     /// How many chunks there are along each axis.
     pub grid: Vec<u64>,
     /// Those that are stored, each number once, in the order of their addresses.
@@ -98,7 +104,8 @@ pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
     if read.is_err() {
         return Ok(());
     }
-    match pipeline.decode(&mut Decoder::default(), first.mask, &stored, &mut Vec::new()) {
+    let stored = (&stored[..], usize::MAX);
+    match pipeline.decode(&mut Decoder::default(), first.mask, stored, &mut Vec::new()) {
         Err(refused) if refused.is_unknown() => unsupported(format!(
             "compressed in a way that neither this HDF5 nor this program has ({})",
             refused.0
@@ -111,8 +118,8 @@ pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
 /// What undoes the filters of a dataset in chunks, if it is known here.
 fn pipeline(dataset: &Dataset) -> Option<Pipeline> {
     let (chunk, node) = (dataset.storage.chunk.as_deref()?, &dataset.place.node);
-    let bytes = chunk.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n))?;
-    Some(Pipeline::new(&dataset.storage.filters, bytes)?.widening(node.widen))
+    let bytes = chunk.iter().try_fold(node.file_size() as u64, |all, &n| all.checked_mul(n))?;
+    Some(Pipeline::new(&dataset.storage.filters, bytes)?.converting(node.convert.clone()))
 }
 
 /// A chunk that went through a filter, the first that the library tells of; its number is not told.
@@ -157,13 +164,23 @@ pub(super) fn plain_path(id: &Id) -> Option<PathBuf> {
 pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     let Some(chunk) = dataset.storage.chunk.as_deref() else { return Ok(None) };
     let node = &dataset.place.node;
-    let grid: Vec<u64> =
-        chunk.iter().zip(&dataset.shape).map(|(&c, &n)| n.div_ceil(c.max(1))).collect();
+    let (mut shape, mut edge) = (dataset.shape.clone(), dataset.shape.clone());
+    let mut first = 0;
+    if let (Some(part), [shape_rows, ..], [edge_rows, ..], [rows, ..]) =
+        (dataset.part, &mut shape[..], &mut edge[..], chunk)
+    {
+        // The row at which the chunk with the first wanted one begins.
+        first = part.first / rows.max(&1) * rows;
+        *shape_rows = shape_rows.saturating_add(part.first - first);
+        *edge_rows = part.of.saturating_sub(first);
+    }
+    let grid: Vec<u64> = chunk.iter().zip(&shape).map(|(&c, &n)| n.div_ceil(c.max(1))).collect();
     let count = grid.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
     let Some(count) = count else { return Ok(None) };
-    let first = dataset.part.map_or(0, |part| part.first);
-    let aligned = dataset.part.is_none_or(|part| part.is_aligned(Some(chunk)));
-    let known = node.is_known() && !node.has_pointers() && count <= MOST_CHUNKS && aligned;
+    let wanted = dataset.shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
+    let whole = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
+    let (Some(wanted), Some(whole)) = (wanted, whole) else { return Ok(None) };
+    let known = node.is_known() && !node.has_pointers() && count <= MOST_CHUNKS;
     if !known || chunk.is_empty() || dataset.shape.contains(&0) {
         return Ok(None);
     }
@@ -189,6 +206,9 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     stored.sort_unstable_by_key(|chunk| chunk.address);
     let mut index = ChunkIndex {
         chunk: chunk.to_vec(),
+        shape,
+        edge,
+        before: whole - wanted,
         grid,
         stored,
         absent: Vec::new(),

@@ -12,6 +12,8 @@ use hdf5_sys::h5e::{H5E_DEFAULT, H5E_direction_t, H5E_error2_t, H5Ewalk2};
 pub(super) enum Trouble {
     /// Sound, but it has no form in shared memory.
     Unsupported(String),
+    /// Compressed with a filter that neither HDF5 nor this program has; its name and number.
+    MissingFilter(String),
     /// The file fails: I/O, checksum, a structure that contradicts itself.
     Damaged(String),
 }
@@ -29,6 +31,9 @@ impl Trouble {
     pub(super) fn into_reason(self) -> String {
         match self {
             Self::Unsupported(reason) | Self::Damaged(reason) => reason,
+            Self::MissingFilter(filter) => {
+                format!("compressed with {filter}, which is not built in")
+            }
         }
     }
 }

@@ -6,10 +6,11 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use hdf5_sys::h5::{haddr_t, hsize_t};
 use hdf5_sys::h5d::H5Dchunk_iter;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
-use hdf5_sys::h5z::{H5Z_FLAG_OPTIONAL, H5Zfilter_avail};
+use hdf5_sys::h5z::H5Z_FLAG_OPTIONAL;
 
 use super::error::{Outcome, Trouble, check};
 use super::ids::Id;
+use super::native::{self, Provided};
 use super::{Filter, codec};
 
 /// The registered numbers that are met in practice.
@@ -97,26 +98,32 @@ fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
     }
 }
 
-/// Whether libhdf5 can undo every filter that some chunk went through; fails for one that neither the
-/// library nor, if the dataset may be read around it, the codecs here can undo.
-pub(super) fn check_available(dataset: &Id, filters: &[Filter], around: bool) -> Outcome<bool> {
+/// Whether libhdf5 can undo every filter that some chunk went through without the codecs here; fails for one
+/// that neither has.
+pub(super) fn check_available(dataset: &Id, filters: &[Filter]) -> Outcome<bool> {
     let mut unused = None;
-    let native = around && codec::is_known(filters);
-    for (place, Filter { id, name, .. }) in filters.iter().enumerate() {
-        // SAFETY: a call without pointers.
-        let lacking = unsafe { H5Zfilter_avail(*id) } <= 0;
-        if lacking && *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 == 0 {
-            if native {
-                return Ok(false);
-            }
-            let reason = match name.as_str() {
-                "" => format!("compressed with filter {id}, which this HDF5 lacks"),
-                _ => format!("compressed with {name} (filter {id}), which this HDF5 lacks"),
-            };
-            return Err(Trouble::Unsupported(reason));
+    let mut without_codecs = true;
+    for (place, filter) in filters.iter().enumerate() {
+        let provided = native::provide(filter.id);
+        let known = provided == Provided::Here && codec::knows(filter);
+        if provided == Provided::ByLibrary
+            || *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 != 0
+        {
+            continue;
         }
+        if !known {
+            return Err(Trouble::MissingFilter(shown(filter)));
+        }
+        without_codecs = false;
     }
-    Ok(true)
+    Ok(without_codecs)
+}
+
+fn shown(Filter { id, name, .. }: &Filter) -> String {
+    match name.as_str() {
+        "" => format!("filter {id}"),
+        _ => format!("{name} (filter {id})"),
+    }
 }
 
 /// One bit for each place in the pipeline: whether every stored chunk lacks that filter.

@@ -40,7 +40,7 @@ impl Chunks {
     /// [`Kind::Corrupt`] for damaged data.
     pub fn decode(&mut self, stored: &[u8]) -> Result<&[u8]> {
         let Self(pipeline, decoder, target) = self;
-        let done = pipeline.decode(decoder, 0, stored, target);
+        let done = pipeline.decode(decoder, 0, (stored, usize::MAX), target);
         done.map_err(|refused| Error::new(Kind::Corrupt, refused.0))?;
         Ok(target)
     }

@@ -22,6 +22,7 @@ mod ids;
 pub mod kernels;
 mod layout;
 mod links;
+mod native;
 mod numbers;
 mod packed;
 mod plan;
@@ -38,7 +39,10 @@ mod types;
 mod values;
 mod walk;
 mod write;
+#[cfg(feature = "zfp")]
+mod zfp;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,6 +102,8 @@ pub struct Inventory {
     pub group_attrs: Vec<Attributes>,
     /// What has no form in shared memory.
     pub skips: Vec<Skip>,
+    /// The filters that some of those would need; each by name and number.
+    pub missing_filters: BTreeSet<String>,
     /// What the file fails to give; empty unless [`Options::keep_going`].
     pub damaged: Vec<Skip>,
     /// Every file that was opened or will be read.
@@ -155,13 +161,12 @@ pub struct Dataset {
     pub storage: Storage,
     /// Bytes of one element as it is read.
     pub element_size: u64,
-    /// Whether its elements can be had from the file's bytes: no conversion but that of integers of odd
-    /// precision within their chunks.
+    /// Whether its elements can be had from the file's bytes without libhdf5.
     pub raw: bool,
     /// Path and reason of each field left out; they stand in [`Inventory::skips`] too.
     pub skipped_fields: Vec<Skip>,
-    /// Whether libhdf5 can undo its filters: where not, only [`Inventory::chunk_index`] leads to it.
-    pub readable: bool,
+    /// Whether libhdf5 undoes its filters without the codecs of this program.
+    pub verifiable: bool,
     offset: Option<u64>,
     place: plan::Place,
 }
@@ -172,9 +177,19 @@ impl Dataset {
         self.form.leaves()
     }
 
-    /// Where its elements begin in its file, if they lie there as they are read, one after the other.
+    /// Where its elements begin in its file, if they lie there one after the other.
     pub fn raw_offset(&self) -> Option<u64> {
         self.offset
+    }
+
+    /// Bytes of one element in the file, where [`Self::raw`].
+    pub fn file_element_size(&self) -> u64 {
+        self.place.node.file_size() as u64
+    }
+
+    /// What the file's elements need to become what is read, where [`Self::raw`].
+    pub(crate) fn convert(&self) -> Option<&codec::Convert> {
+        self.place.node.convert.as_ref()
     }
 
     /// Which of [`Inventory::raw_files`] it is in.
@@ -194,13 +209,6 @@ pub struct Part {
     pub first: u64,
     /// How many the file has.
     pub of: u64,
-}
-
-impl Part {
-    /// Whether it begins where a chunk does.
-    fn is_aligned(self, chunk: Option<&[u64]>) -> bool {
-        chunk.and_then(<[u64]>::first).is_none_or(|&rows| self.first.is_multiple_of(rows.max(1)))
-    }
 }
 
 /// How a dataset is stored.

@@ -5,7 +5,7 @@ use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // the predefined types
 use hdf5_sys::h5t::*;
 
-use super::codec::Widen;
+use super::codec::{Convert, Resize, Widen};
 use super::datatype::{Datatype, FloatFields};
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
@@ -49,8 +49,15 @@ pub(super) fn integer(file: &Datatype) -> Outcome<Node> {
     let class = if signed { Class::Int } else { Class::Uint };
     let memory = Datatype::predefined(standard_integer(size, signed, big))?;
     let mut node = Node::scalar(file, memory, Dtype::new(class, size as u64, big))?;
-    if !node.exact && size == file.size()? {
-        node.widen = Widen::new(size, (big, signed), file.bits()?);
+    if !node.exact {
+        let (from, bits) = (file.size()?, file.bits()?);
+        node.convert = match size == from {
+            true => Widen::new(size, (big, signed), bits).map(Convert::widened),
+            false => {
+                let big_endian = is_big_endian(file)?;
+                Convert::resized(Resize { from, to: size, big_endian, signed, bits })
+            }
+        };
     }
     Ok(node)
 }
@@ -134,7 +141,7 @@ pub(super) fn enumeration(file: &Datatype) -> Outcome<Node> {
         return Node::scalar(file, Datatype::boolean()?, Dtype::bool());
     }
     let mut node = integer(&base)?;
-    node.widen = None;
+    node.convert = None;
     if node.exact {
         node.memory = file.copy()?;
     }

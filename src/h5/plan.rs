@@ -22,7 +22,8 @@ use super::ids::Id;
 use super::read::Reading;
 use super::types::{Node, Reader};
 use super::{
-    Attributes, Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, sources, strings,
+    Attributes, Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, native, sources,
+    strings,
 };
 use crate::shm::rows::Rows;
 
@@ -158,12 +159,14 @@ pub(super) fn plan(
         None => storage(&id, shape.len(), &file_name)?,
     };
     let written = stored_at.is_some() || is_written(&id, &storage);
-    // Around the library goes a part only where its chunks begin at its first row.
-    let aligned = part.is_none_or(|part| part.is_aligned(storage.chunk.as_deref()));
-    let around = node.is_known() && !node.has_pointers() && aligned;
-    let readable = !written || filters::check_available(&id, &storage.filters, around)?;
+    let around = node.is_known() && !node.has_pointers();
+    let verifiable = !written || filters::check_available(&id, &storage.filters)?;
+    if storage.layout == "virtual" {
+        // The library opens the sources by itself.
+        native::provide_all();
+    }
     let offset = stored_at
-        .filter(|_| around && node.exact)
+        .filter(|_| around)
         .and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
     let sources = raw.paths;
     let attrs = attributes::read(&id);
@@ -179,12 +182,12 @@ pub(super) fn plan(
         storage,
         element_size: place.node.size as u64,
         raw: place.node.is_known(),
-        readable,
+        verifiable,
         offset,
         skipped_fields: Vec::new(),
         place,
     };
-    if !dataset.readable {
+    if !dataset.verifiable {
         chunks::check_codec(&dataset, files)?;
     }
     measure(&mut dataset, files, written, &mut reader.skipped, seen)?;
@@ -216,7 +219,7 @@ pub(super) fn plan_plain(
         storage: Storage::contiguous(),
         element_size: size,
         raw: true,
-        readable: true,
+        verifiable: true,
         offset,
         skipped_fields: Vec::new(),
         place: Place { file, token, link: None, node },
@@ -229,7 +232,7 @@ fn skipped_bytes(part: Option<Part>, shape: &[u64], node: &Node) -> Option<u64> 
     shape
         .iter()
         .skip(1)
-        .try_fold(first.checked_mul(node.size as u64)?, |all, &n| all.checked_mul(n))
+        .try_fold(first.checked_mul(node.file_size() as u64)?, |all, &n| all.checked_mul(n))
 }
 
 /// Reduces `shape` to the wanted rows; a scalar has none and stays whole.

@@ -4,17 +4,18 @@
 
 use std::ffi::c_void;
 
-use hdf5_sys::h5d::{H5Dget_space, H5Dread};
+use hdf5_sys::h5d::{H5Dget_space, H5Dget_type, H5Dread};
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5s::H5S_ALL;
 use hdf5_sys::h5t::H5Treclaim;
 
 use super::blocks::{Block, Blocks};
 use super::dataspace::Dataspace;
+use super::datatype::Datatype;
 use super::error::{Outcome, check, damaged};
 use super::ids::Id;
 use super::types::{Node, NodeKind};
-use super::{Content, Dataset, Inventory, Leaf, Part, scatter};
+use super::{Content, Dataset, Inventory, Leaf, Part, native, scatter};
 
 /// A dataset that is open for reading.
 pub(super) struct Reading<'a> {
@@ -23,6 +24,8 @@ pub(super) struct Reading<'a> {
     shape: &'a [u64],
     part: Option<Part>,
     chunk: Option<&'a [u64]>,
+    /// Bytes of a chunk in the file.
+    chunk_bytes: u64,
 }
 
 /// [`Inventory::read`] in this module's terms.
@@ -87,7 +90,14 @@ impl<'a> Reading<'a> {
         part: Option<Part>,
         chunk: Option<&'a [u64]>,
     ) -> Outcome<Self> {
-        let reading = Self { dataset, node, shape, part, chunk };
+        let chunk_bytes = match chunk {
+            // SAFETY: `dataset` is an open dataset.
+            Some(chunk) => Datatype::own(unsafe { H5Dget_type(dataset.raw()) })
+                .and_then(|file_type| file_type.size())
+                .map(|size| chunk.iter().fold(size as u64, |all, &n| all.saturating_mul(n)))?,
+            None => u64::MAX,
+        };
+        let reading = Self { dataset, node, shape, part, chunk, chunk_bytes };
         if reading.space()?.shape()? != Some(reading.extents()) {
             return damaged("the dataset has another shape than a moment ago");
         }
@@ -222,8 +232,10 @@ impl<'a> Reading<'a> {
             (in_memory, in_file) = (H5S_ALL, H5S_ALL);
         }
         let (dataset, kind) = (self.dataset.raw(), self.node.memory.raw());
-        // SAFETY: the caller's promise; all ids are open.
-        check(unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) })?;
+        native::within(self.chunk_bytes, || {
+            // SAFETY: the caller's promise; all ids are open.
+            check(unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) })
+        })?;
         Ok(())
     }
 }

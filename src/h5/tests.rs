@@ -490,7 +490,7 @@ fn same_behind_a_user_block(version: H5F_libver_t) {
         let (here, there) = (plain.look_at(rows).unwrap(), behind.look_at(rows).unwrap());
         let told = |set: &Dataset| {
             let Dataset { path, shape, part, form, attrs, encoded_type, storage, .. } = set;
-            let kind = (encoded_type.clone(), set.element_size, set.raw, set.readable);
+            let kind = (encoded_type.clone(), set.element_size, set.raw, set.verifiable);
             format!("{path} {shape:?} {part:?} {form:?} {attrs:?} {storage:?} {kind:?}")
         };
         assert_eq!(here.datasets.len(), 150);

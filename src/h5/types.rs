@@ -5,7 +5,7 @@ use std::ffi::c_uint;
 
 use hdf5_sys::h5t::H5T_class_t;
 
-use super::codec::Widen;
+use super::codec::Convert;
 use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, unsupported};
 use super::numbers;
@@ -24,8 +24,8 @@ pub(super) struct Node {
     pub(super) size: usize,
     /// Whether that is also how the file has it.
     pub(super) exact: bool,
-    /// Where it is not: how the file's become that, if the codecs can do it.
-    pub(super) widen: Option<Widen>,
+    /// Where it is not: how the file's become that, if that takes no libhdf5.
+    pub(super) convert: Option<Convert>,
 }
 
 /// What a [`Node`] is.
@@ -48,12 +48,22 @@ impl Node {
     pub(super) fn scalar(file: &Datatype, memory: Datatype, dtype: Dtype) -> Outcome<Self> {
         let exact = file.equals(&memory)?;
         let size = memory.size()?;
-        Ok(Self { kind: NodeKind::Scalar(dtype, Vec::new()), memory, size, exact, widen: None })
+        Ok(Self { kind: NodeKind::Scalar(dtype, Vec::new()), memory, size, exact, convert: None })
     }
 
     /// Whether elements can be had without libhdf5.
     pub(super) fn is_known(&self) -> bool {
-        self.exact || self.widen.is_some()
+        self.exact || self.convert.is_some()
+    }
+
+    /// Bytes of one in the file, where it can be had without libhdf5.
+    pub(super) fn file_size(&self) -> usize {
+        self.convert.as_ref().map_or(self.size, Convert::file_size)
+    }
+
+    /// How the file's become that; `None` if it takes libhdf5.
+    fn conversion(&self) -> Option<Convert> {
+        if self.exact { Some(Convert::same(self.size)) } else { self.convert.clone() }
     }
 
     /// Whether it is a string that must end with spaces: HDF5 would end it at the first NUL.
@@ -136,14 +146,15 @@ impl Reader {
         if bytes != Some(size as u64) {
             return unsupported("an array type whose size does not follow from its parts");
         }
-        Ok(Node { kind: NodeKind::Array(dims, Box::new(of)), memory, size, exact, widen: None })
+        let convert = count.filter(|_| !exact).and_then(|count| of.conversion()?.array(count));
+        Ok(Node { kind: NodeKind::Array(dims, Box::new(of)), memory, size, exact, convert })
     }
 
     fn sequence(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
         let of = self.node(&file.base()?, path)?;
         let memory = of.memory.ragged()?;
         let size = memory.size()?;
-        Ok(Node { kind: NodeKind::Ragged(Box::new(of)), memory, size, exact: false, widen: None })
+        Ok(Node { kind: NodeKind::Ragged(Box::new(of)), memory, size, exact: false, convert: None })
     }
 
     fn compound(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
@@ -174,10 +185,10 @@ impl Reader {
                 memory,
                 size,
                 exact: true,
-                widen: None,
+                convert: None,
             });
         }
-        packed(fields)
+        packed(file.size()?, fields)
     }
 
     fn field(
@@ -199,9 +210,11 @@ impl Reader {
 }
 
 /// A compound of our own, field after field without gaps.
-fn packed(mut fields: Vec<(String, usize, Node)>) -> Outcome<Node> {
+fn packed(file_size: usize, mut fields: Vec<(String, usize, Node)>) -> Outcome<Node> {
     let mut size = 0_usize;
+    let mut conversions = Vec::new();
     for (_, offset, node) in &mut fields {
+        conversions.push(node.conversion().map(|convert| (*offset, size, convert)));
         *offset = size;
         size = match size.checked_add(node.size) {
             Some(size) => size,
@@ -212,7 +225,8 @@ fn packed(mut fields: Vec<(String, usize, Node)>) -> Outcome<Node> {
     for (name, offset, node) in &fields {
         memory.insert(name, *offset, &node.memory)?;
     }
-    Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: false, widen: None })
+    let convert = Convert::table((file_size, size), conversions);
+    Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: false, convert })
 }
 
 /// Fixed strings keep their length; others are read as pointers.
@@ -224,14 +238,22 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
     if file.is_variable_string()? {
         let memory = file.variable_string()?;
         let size = memory.size()?;
-        return Ok(Node { kind: NodeKind::Text, memory, size, exact: false, widen: None });
+        return Ok(Node { kind: NodeKind::Text, memory, size, exact: false, convert: None });
     }
     // HDF5 would end a null-terminated string with NUL even where the source had none to spare.
     let memory = match writing {
         true => file.copy()?,
         false => file.null_padded()?,
     };
-    Node::scalar(file, memory, Dtype::bytes(file.size()? as u64))
+    let size = file.size()?;
+    let mut node = Node::scalar(file, memory, Dtype::bytes(size as u64))?;
+    if !node.exact {
+        node.convert = match file.is_space_padded() {
+            true => Some(Convert::spaced(size)),
+            false => Some(Convert::terminated(size)),
+        };
+    }
+    Ok(node)
 }
 
 /// Raw bytes; h5py's tag may say which numpy type they are.

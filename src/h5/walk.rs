@@ -2,7 +2,7 @@
 //! links that are not followed, datasets that cannot be represented, and damage. The tree of all paths is
 //! built from that in [`super::expand`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +104,7 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         datasets: Vec::new(),
         group_attrs: Vec::new(),
         skips: Vec::new(),
+        missing_filters: BTreeSet::new(),
         damaged: Vec::new(),
         sources: Vec::new(),
         files: Vec::new(),
@@ -394,6 +395,11 @@ impl Walk<'_> {
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         match trouble {
             Trouble::Unsupported(reason) => self.inventory.skips.push(Skip { path, reason }),
+            Trouble::MissingFilter(filter) => {
+                self.inventory.missing_filters.insert(filter.clone());
+                let reason = Trouble::MissingFilter(filter).into_reason();
+                self.inventory.skips.push(Skip { path, reason });
+            }
             Trouble::Damaged(reason) if self.options.keep_going => {
                 self.inventory.damaged.push(Skip { path, reason });
             }

@@ -349,7 +349,7 @@ fn write_block(
 
 fn failed(what: &str, trouble: Trouble) -> Error {
     let kind = match trouble {
-        Trouble::Unsupported(_) => Kind::Unsupported,
+        Trouble::Unsupported(_) | Trouble::MissingFilter(_) => Kind::Unsupported,
         Trouble::Damaged(_) => Kind::Io,
     };
     Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).about(what)

@@ -4,7 +4,7 @@
 use super::geometry::{self, Part};
 use super::job::Item;
 use super::plan::Piece;
-use crate::h5::{ChunkIndex, Dataset, Stored};
+use crate::h5::{ChunkIndex, Stored};
 
 /// Chunks are put together into an item up to so many decoded bytes.
 const ITEM: u64 = 4 << 20;
@@ -65,13 +65,8 @@ pub struct Chunked {
 
 impl Chunked {
     /// Shares out the chunks; `None` if there are too many of them.
-    pub fn new(
-        dataset: &Dataset,
-        pieces: &[Piece],
-        mut index: ChunkIndex,
-        limits: Limits,
-    ) -> Option<Self> {
-        let way = way(dataset, pieces, &index, limits);
+    pub fn new(pieces: &[Piece], mut index: ChunkIndex, limits: Limits) -> Option<Self> {
+        let way = way(pieces, &index, limits);
         let group = match way {
             Way::Each => 0,
             Way::Blocks { chunks, .. } | Way::Slabs { chunks } => chunks,
@@ -126,8 +121,8 @@ fn width(pieces: &[Piece]) -> u64 {
     pieces.iter().map(Piece::width).fold(0, u64::saturating_add)
 }
 
-fn way(dataset: &Dataset, pieces: &[Piece], index: &ChunkIndex, limits: Limits) -> Way {
-    let (shape, chunk) = (&dataset.shape[..], &index.chunk[..]);
+fn way(pieces: &[Piece], index: &ChunkIndex, limits: Limits) -> Way {
+    let (shape, chunk) = (&index.shape[..], &index.chunk[..]);
     let widest = pieces.iter().map(Piece::width).max().unwrap_or(0);
     let start = vec![0; shape.len()];
     let run = |extent: &[u64]| Part { shape, start: &start, extent }.run().saturating_mul(widest);

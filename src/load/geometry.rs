@@ -76,12 +76,14 @@ pub struct Frame {
     pub start: Vec<u64>,
     /// Its extents.
     pub shape: Vec<u64>,
+    /// Elements of it that are before the first wanted one.
+    pub before: u64,
 }
 
 impl Frame {
-    /// The whole of a dataset.
-    pub fn whole(shape: &[u64]) -> Self {
-        Self { start: vec![0; shape.len()], shape: shape.to_vec() }
+    /// Everything.
+    pub fn whole(shape: &[u64], before: u64) -> Self {
+        Self { start: vec![0; shape.len()], shape: shape.to_vec(), before }
     }
 
     /// What of the box of this extent at `start` is in a dataset.
@@ -89,7 +91,7 @@ impl Frame {
         let rest =
             |((&n, &start), &extent): ((&u64, &u64), &u64)| extent.min(n.saturating_sub(start));
         let shape = shape.iter().zip(&start).zip(extent).map(rest).collect();
-        Self { start, shape }
+        Self { start, shape, before: 0 }
     }
 
     /// How many elements it has.
@@ -104,6 +106,24 @@ impl Frame {
         }
         start
     }
+}
+
+/// What is left of a run of elements when those `before` the first wanted one are left out: its first index
+/// counted from that one, its first index in the buffer, and its length.
+pub fn wanted((to, from, run): (u64, u64, u64), before: u64) -> Option<(u64, u64, u64)> {
+    let cut = before.saturating_sub(to).min(run);
+    (cut < run).then(|| (to + cut - before, from + cut, run - cut))
+}
+
+/// How many elements of a chunk at `start` are needed to have all that are within `edge`: those up to the last
+/// one.
+pub fn needed(edge: &[u64], start: &[u64], chunk: &[u64]) -> u64 {
+    let axes = edge.iter().zip(start).zip(chunk);
+    let last = axes.fold(0_u64, |last, ((&n, &start), &extent)| {
+        let count = extent.min(n.saturating_sub(start));
+        last.saturating_mul(extent).saturating_add(count.saturating_sub(1))
+    });
+    last.saturating_add(1)
 }
 
 /// The first index of chunk `number` of a grid.
@@ -169,6 +189,21 @@ mod tests {
     fn chunk_numbers_are_in_c_order() {
         assert_eq!(chunk_start(5, &[2, 3], &[10, 20]), [10, 40]);
         assert_eq!(chunk_start(0, &[], &[]), [0_u64; 0]);
+    }
+
+    #[test]
+    fn runs_begin_at_the_first_wanted_element() {
+        assert_eq!(wanted((0, 5, 10), 4), Some((0, 9, 6)));
+        assert_eq!(wanted((0, 5, 4), 4), None);
+        assert_eq!(wanted((6, 5, 10), 4), Some((2, 5, 10)));
+    }
+
+    #[test]
+    fn a_chunk_needs_what_is_before_its_last_element_inside() {
+        assert_eq!(needed(&[10], &[8], &[4]), 2);
+        assert_eq!(needed(&[10, 10], &[8, 0], &[4, 10]), 20);
+        assert_eq!(needed(&[10, 9], &[0, 0], &[4, 10]), 39);
+        assert_eq!(needed(&[], &[], &[]), 1);
     }
 
     #[test]

@@ -131,9 +131,4 @@ impl<'a> Job<'a> {
     pub fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)
     }
-
-    /// Why.
-    pub fn why(&self) -> &'static str {
-        unlocked(&self.why).unwrap_or("it cannot be decoded")
-    }
 }

@@ -113,8 +113,8 @@ impl<'a> Mover<'a> {
         let task = &self.plan.tasks[number];
         match self.job(number, task, reader) {
             Ok(job) => job.map(|job| self.pool.begin(job)),
-            Err(Trouble::Refused(why)) => {
-                self.refuse(number, why);
+            Err(Trouble::Refused(_)) => {
+                self.pool.to_library(number);
                 None
             }
             Err(Trouble::Failed(error)) => {
@@ -122,18 +122,6 @@ impl<'a> Mover<'a> {
                 None
             }
         }
-    }
-
-    /// What cannot be read in a faster way is libhdf5's, if it can read it at all.
-    fn refuse(&self, number: usize, why: &str) {
-        let task = &self.plan.tasks[number];
-        if self.dataset(task).readable {
-            self.pool.to_library(number);
-            return;
-        }
-        let path = &self.dataset(task).path;
-        let message = format!("cannot read '{path}': {why}");
-        self.pool.fail(number, Error::new(Kind::Corrupt, message).about(path));
     }
 
     fn job(
@@ -148,7 +136,7 @@ impl<'a> Mover<'a> {
             Some(offset) => Some(Source::contiguous(dataset, offset)),
             None => self.plan.inventories[task.input]
                 .chunk_index(task.dataset)
-                .and_then(|index| Chunked::new(dataset, pieces, index, Limits::default()))
+                .and_then(|index| Chunked::new(pieces, index, Limits::default()))
                 .map(|chunked| Source::Chunked(Box::new(chunked))),
         };
         let source = source.ok_or(Trouble::Refused("its chunks cannot be told"))?;
@@ -201,10 +189,9 @@ impl<'a> Mover<'a> {
             return;
         }
         if job.is_given_up() {
-            let why = job.why();
             // Its segments go: libhdf5 begins anew.
             drop(job);
-            return self.refuse(number, why);
+            return self.pool.to_library(number);
         }
         if let Err(error) = self.keep(job.task, job.targets, reader) {
             self.pool.fail(number, error);
@@ -213,7 +200,7 @@ impl<'a> Mover<'a> {
 
     /// Makes sure of the segments of a task, and keeps them.
     fn keep(&self, task: &Task, targets: Vec<Target<'a>>, reader: &mut Reader) -> Result<()> {
-        if self.request.verify && self.dataset(task).readable {
+        if self.request.verify && self.dataset(task).verifiable {
             let mut sink = Sink::Compare(&targets);
             let inventory = &self.plan.inventories[task.input];
             let bench = &mut reader.bench;

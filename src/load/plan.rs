@@ -204,7 +204,7 @@ impl Plan {
 
     fn unverifiable(&self) -> Vec<String> {
         let dataset = |task: &Task| &self.inventories[task.input].datasets[task.dataset];
-        let tasks = self.tasks.iter().filter(|task| !dataset(task).readable);
+        let tasks = self.tasks.iter().filter(|task| !dataset(task).verifiable);
         tasks.map(|task| task.path.clone()).collect()
     }
 

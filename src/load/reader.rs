@@ -10,7 +10,7 @@ use super::sink::{Bench, Sink};
 use super::target::{PART, Target, Window};
 use super::voice::Voice;
 use crate::Error;
-use crate::h5::codec::{Decoder, Refused, resize};
+use crate::h5::codec::{Convert, Decoder, Refused, resize};
 use crate::h5::{ChunkIndex, Stored};
 
 /// Why an item is not done.
@@ -56,7 +56,7 @@ impl Reader {
                 if matches!(all.way, Way::Slabs { .. }) =>
             {
                 let mut sink = Sink::Windows(windows(job, all, chunks)?);
-                let frame = Frame::whole(&job.dataset.shape);
+                let frame = Frame::whole(&all.index.shape, all.index.before);
                 self.chunks(job, (all, &frame), chunks, &mut sink, voice)
             }
             (Source::Chunked(all), Item::Block(chunks, absent)) => {
@@ -79,7 +79,7 @@ impl Reader {
                 self.elements(job, all, range.clone(), sink, voice)
             }
             (Source::Chunked(all), item) => {
-                let frame = Frame::whole(&job.dataset.shape);
+                let frame = Frame::whole(&all.index.shape, all.index.before);
                 let (chunks, absent): (&[Stored], &[u64]) = match item {
                     Item::Chunks(chunks) => (chunks, &[]),
                     Item::Block(chunks, absent) => (chunks, absent),
@@ -102,12 +102,16 @@ impl Reader {
         voice: &Voice<'_>,
     ) -> Done {
         let size = element_size(job)?;
+        let convert = job.dataset.convert();
+        let file_size = convert.map_or(size, Convert::file_size);
         let address = |first: u64| {
-            let bytes = first.checked_mul(size as u64).and_then(|at| at.checked_add(all.offset));
+            let bytes = first.checked_mul(file_size as u64);
+            let bytes = bytes.and_then(|at| at.checked_add(all.offset));
             bytes.ok_or(Trouble::Refused("an address beyond the file's end"))
         };
         if let ([target], [piece], Sink::Targets(_)) = (&job.targets[..], job.pieces, &sink)
             && target.is_mapped_best()
+            && convert.is_none()
             && piece.is_plain(size as u64)
         {
             let len = usize::try_from((range.end - range.start) * size as u64);
@@ -122,11 +126,18 @@ impl Reader {
         let mut first = range.start;
         while first < range.end {
             let count = at_once.min(range.end - first);
-            let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size);
-            resize(&mut self.stored, bytes)?;
+            let count_here = usize::try_from(count).unwrap_or(usize::MAX);
+            resize(&mut self.stored, count_here.saturating_mul(file_size))?;
             read(&job.file, address(first)?, &mut self.stored)?;
-            sink.put(job.pieces, &mut self.bench, size, first, &self.stored)?;
-            voice.advance(bytes as u64)?;
+            let elements = match convert {
+                None => &self.stored,
+                Some(convert) => {
+                    convert.apply(&self.stored, &mut self.plain)?;
+                    &self.plain
+                }
+            };
+            sink.put(job.pieces, &mut self.bench, size, first, elements)?;
+            voice.advance(elements.len() as u64)?;
             first += count;
         }
         Ok(())
@@ -145,7 +156,7 @@ impl Reader {
         };
         let first = one.number / count * count;
         let start = geometry::chunk_start(first, &all.index.grid, &all.index.chunk);
-        let frame = Frame::within(&job.dataset.shape, start, extent);
+        let frame = Frame::within(&all.index.shape, start, extent);
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.resize_with(job.pieces.len(), Vec::new);
         for (buffer, piece) in buffers.iter_mut().zip(job.pieces) {
@@ -161,7 +172,7 @@ impl Reader {
         self.chunks(job, (all, &frame), chunks, &mut sink, voice)?;
         self.absent(job, (&all.index, &frame), absent, &mut sink)?;
         let Sink::Memory(buffers) = sink else { return Ok(()) };
-        write_block(job, &frame, &buffers)?;
+        write_block(job, &all.index, &frame, &buffers)?;
         self.buffers = buffers;
         Ok(())
     }
@@ -214,13 +225,17 @@ impl Reader {
     ) -> Done {
         let pipeline = &index.pipeline;
         let Self { plain, decoder, bench, .. } = self;
-        let plain = if pipeline.is_plain(chunk.mask) {
+        let plain = if pipeline.is_plain(chunk.mask) && code.len() == pipeline.chunk_bytes() {
             code
         } else {
-            pipeline.decode(decoder, chunk.mask, code, plain)?;
+            let start = geometry::chunk_start(chunk.number, &index.grid, &index.chunk);
+            let least = geometry::needed(&index.edge, &start, &index.chunk);
+            let least = least.saturating_mul(job.dataset.file_element_size());
+            let least = usize::try_from(least).unwrap_or(usize::MAX);
+            pipeline.decode(decoder, chunk.mask, (code, least), plain)?;
             plain
         };
-        if plain.len() != pipeline.chunk_bytes() {
+        if plain.len() != pipeline.plain_bytes() {
             return Err(Trouble::Refused("a chunk of another size than its dataset says"));
         }
         let moved = spread(job, (index, frame), chunk.number, plain, sink, bench)?;
@@ -239,7 +254,7 @@ impl Reader {
         if numbers.is_empty() {
             return Ok(());
         }
-        resize(&mut self.plain, index.pipeline.chunk_bytes())?;
+        resize(&mut self.plain, index.pipeline.plain_bytes())?;
         for element in self.plain.chunks_exact_mut(index.fill.len().max(1)) {
             element.copy_from_slice(&index.fill);
         }
@@ -264,6 +279,8 @@ fn spread(
     let part = Part { shape: &frame.shape, start: &start, extent: &index.chunk };
     let mut moved = 0;
     part.runs(|to, from, run| {
+        let run = geometry::wanted((to, from, run), frame.before);
+        let Some((to, from, run)) = run else { return Ok(()) };
         let bytes = bytes_of(from, run, size).and_then(|range| plain.get(range));
         let bytes = bytes.ok_or(Trouble::Refused("a chunk of odd extents"))?;
         moved += bytes.len() as u64;
@@ -273,11 +290,13 @@ fn spread(
 }
 
 /// Writes what was put together in memory, one buffer for each piece.
-fn write_block(job: &Job<'_>, frame: &Frame, buffers: &[Vec<u8>]) -> Done {
-    let part = Part { shape: &job.dataset.shape, start: &frame.start, extent: &frame.shape };
+fn write_block(job: &Job<'_>, index: &ChunkIndex, frame: &Frame, buffers: &[Vec<u8>]) -> Done {
+    let part = Part { shape: &index.shape, start: &frame.start, extent: &frame.shape };
     for ((target, piece), buffer) in job.targets.iter().zip(job.pieces).zip(buffers) {
         let width = usize::try_from(piece.width()).unwrap_or(0);
         part.runs(|to, from, run| {
+            let run = geometry::wanted((to, from, run), index.before);
+            let Some((to, from, run)) = run else { return Ok(()) };
             let bytes = bytes_of(from, run, width).and_then(|range| buffer.get(range));
             let bytes = bytes.ok_or(Trouble::Refused("a block of odd extents"))?;
             target.write(to * piece.width(), bytes).map_err(Trouble::Failed)
@@ -314,9 +333,11 @@ fn windows<'j, 'a>(
     chunks: &[Stored],
 ) -> Result<Vec<Window<'j, 'a>>, Trouble> {
     let Some(stored) = chunks.first() else { return Ok(Vec::new()) };
-    let (shape, chunk) = (&job.dataset.shape, &all.index.chunk);
+    let (shape, chunk) = (&all.index.shape, &all.index.chunk);
     let start = geometry::chunk_start(stored.number, &all.index.grid, chunk);
     let (first, count) = geometry::slab(shape, &start, chunk);
+    let slab = geometry::wanted((first, first, count), all.index.before);
+    let Some((first, _, count)) = slab else { return Ok(Vec::new()) };
     let window = |(target, piece): (&'j Target<'a>, &Piece)| {
         let len = usize::try_from(count.saturating_mul(piece.width()));
         let len = len.map_err(|_| Trouble::Refused("a slab of odd extents"))?;

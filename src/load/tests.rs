@@ -36,6 +36,7 @@ use super::voice::Voice;
 use super::{Input, library, sink};
 use crate::shm::directory::Directory;
 use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::shm::rows::Rows;
 use crate::shm::segment::NewSegment;
 
 /// Numbers that are the same in every run. Source: Marsaglia, "Xorshift RNGs" (2003).
@@ -237,18 +238,23 @@ fn write(path: &Path, dice: &mut Dice) {
 }
 
 /// Compares the two ways; says whether there was a faster one.
-fn compare(path: &Path, shm: &Directory, (seed, limits): (u64, Limits)) -> bool {
+fn compare(
+    path: &Path,
+    shm: &Directory,
+    (seed, limits): (u64, Limits),
+    rows: Option<Rows>,
+) -> bool {
     let input = Input { path: path.to_owned(), group: None };
     let filter = PathFilter::new(&[], &[]).unwrap();
     let plan =
-        Plan::make(&[input], None, &filter, &Conversions::default(), false, &mut |_| {}).unwrap();
+        Plan::make(&[input], rows, &filter, &Conversions::default(), false, &mut |_| {}).unwrap();
     let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
     let dataset = &inventory.datasets[task.dataset];
     let source = match dataset.raw_offset() {
         Some(offset) => Some(Source::contiguous(dataset, offset)),
         None => inventory
             .chunk_index(task.dataset)
-            .and_then(|index| Chunked::new(dataset, &plan.pieces, index, limits))
+            .and_then(|index| Chunked::new(&plan.pieces, index, limits))
             .map(|chunked| Source::Chunked(Box::new(chunked))),
     };
     let Some(source) = source else { return false };
@@ -297,7 +303,10 @@ fn both_ways_read_the_same() {
             });
             write(&path, &mut dice);
             let limits = Limits { short: 1 << dice.roll(14), block: 1 << dice.roll(20) };
-            compare(&path, &shm, (seed, limits))
+            let (start, count) = (dice.roll(8), 1 + dice.roll(40));
+            let rows =
+                (dice.roll(2) == 0).then(|| format!("{start}:{}", start + count).parse().unwrap());
+            compare(&path, &shm, (seed, limits), rows)
         })
         .count();
     assert!(faster as u64 > runs * 2 / 3, "only {faster} of {runs} were read in the faster way");

@@ -26,6 +26,7 @@ CODERS = {
         for filters in [0, 1, 2]
     },
     **{f"blosc2 level {level}": lambda level=level: hdf5plugin.Blosc2(clevel=level) for level in [0, 1, 9]},
+    "bzip2": lambda: {"shuffle": True, **hdf5plugin.BZip2()},
     "blosc2 delta": lambda: hdf5plugin.Blosc2(filters=hdf5plugin.Blosc2.DELTA),
     "blosc2 with a checksum": lambda: {"fletcher32": True, **hdf5plugin.Blosc2()},
 }
@@ -98,6 +99,29 @@ def test_blosc2_arrays_in_blocks_of_several_axes_come_back(loads_what_h5py_reads
         kind = np.dtype(("<i2", (3,)))
         file.create_dataset("arrays", shape, kind, chunks=chunks, **hdf5plugin.Blosc2())
         file["arrays"][...] = np.resize(values("<i2"), count * 3).reshape(*shape, 3)
+
+    loads_what_h5py_reads(write)
+
+
+ZFP = {
+    "lossless": {"reversible": True},
+    "of a fixed rate": {"rate": 11},
+    "of a fixed precision": {"precision": 17},
+    "of a fixed accuracy": {"accuracy": 0.25},
+    "of its own parameters": {"minbits": 64, "maxbits": 512, "maxprec": 20, "minexp": -40},
+}
+
+
+@pytest.mark.parametrize("mode", ZFP)
+def test_zfp_arrays_come_back(loads_what_h5py_reads, mode):
+    def write(file):
+        for dtype in ["<f4", "<f8", "<i4", "<i8"]:
+            if mode == "of a fixed accuracy" and dtype[1] == "i":
+                continue
+            for shape in [(5_003,), (61, 70), (11, 12, 13), (5, 6, 7, 8), (1, 9, 1)]:
+                data = np.resize(values(dtype) if dtype[1] == "i" else np.cumsum(np.ones(9_000)) / 7, shape).astype(dtype)
+                chunks = tuple(max(1, n * 2 // 3) for n in shape)
+                file.create_dataset(f"{dtype} {shape}", data=data, chunks=chunks, **hdf5plugin.Zfp(**ZFP[mode]))
 
     loads_what_h5py_reads(write)
 

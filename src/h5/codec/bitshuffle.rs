@@ -37,12 +37,20 @@ impl Params {
             n => Some(n).filter(|n| n % GROUP == 0)?,
         };
         let coder = match at(4)? {
-            0 => Coder::Plain,
             2 => Coder::Lz4,
             3 => Coder::Zstd,
-            _ => return None,
+            // The filter's own code takes every other number for none.
+            _ => Coder::Plain,
         };
         Some(Self { element, block, coder })
+    }
+
+    /// The decoded size that a chunk claims.
+    pub(super) fn size(self, source: &[u8]) -> Option<usize> {
+        match self.coder {
+            Coder::Plain => Some(source.len()),
+            _ => usize::try_from(lz::framed_size(source)?).ok(),
+        }
     }
 
     pub(super) fn decode(

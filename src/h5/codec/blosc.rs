@@ -39,6 +39,11 @@ impl Header {
     }
 }
 
+/// The decoded size that a chunk claims.
+pub(super) fn size(source: &[u8]) -> Option<usize> {
+    Header::parse(source).map(|header| header.bytes)
+}
+
 pub(super) fn decode(
     decoder: &mut Decoder,
     source: &[u8],

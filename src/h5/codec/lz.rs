@@ -103,6 +103,16 @@ pub(super) fn lz4_framed(source: &[u8], target: &mut [u8]) -> Result<(), Refused
     Ok(())
 }
 
+/// The whole size that such data claim.
+pub(super) fn framed_size(source: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*source.first_chunk()?))
+}
+
+/// The first four bytes as a number, least significant byte first.
+pub(super) fn first_u32(source: &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(*source.first_chunk()?))
+}
+
 /// One LZ4 block that fills `target` exactly.
 pub(super) fn lz4(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
     let damaged = Refused("lz4: damaged data");

@@ -5,17 +5,21 @@ mod bitshuffle;
 mod blosc;
 mod blosc2;
 mod blosclz;
+mod bzip2;
 mod checksum;
+mod convert;
 mod lz;
 mod nbit;
 mod pipeline;
 mod scaleoffset;
 mod shuffle;
 mod unpack;
+mod vbz;
 mod widen;
 
+pub(crate) use self::convert::Convert;
+pub(super) use self::convert::Resize;
 pub(crate) use self::pipeline::Pipeline;
-pub(super) use self::pipeline::is_known;
 pub(super) use self::widen::Widen;
 use super::Filter;
 
@@ -42,6 +46,10 @@ enum Step {
     Blosc,
     Blosc2(blosc2::Params),
     Bitshuffle(bitshuffle::Params),
+    Bzip2,
+    #[cfg(feature = "zfp")]
+    Zfp(super::zfp::Params),
+    Vbz(vbz::Params),
 }
 
 /// What is known of the bytes that a step was given on writing.
@@ -111,11 +119,15 @@ fn step(filter: &Filter) -> Option<Step> {
         4 => Step::Szip(super::szip::Params::new(&filter.params)?),
         5 => Step::Nbit(nbit::Params::new(&filter.params)?),
         6 => Step::ScaleOffset(scaleoffset::Params::new(&filter.params)?),
+        307 => Step::Bzip2,
         32000 => Step::Lzf,
         32001 => Step::Blosc,
         32004 => Step::Lz4,
         32008 => Step::Bitshuffle(bitshuffle::Params::new(&filter.params)?),
+        #[cfg(feature = "zfp")]
+        32013 => Step::Zfp(super::zfp::Params::new(&filter.params)?),
         32015 => Step::Zstd,
+        32020 => Step::Vbz(vbz::Params::new(&filter.params)?),
         32026 => Step::Blosc2(blosc2::Params::new(&filter.params)?),
         _ => return None,
     })
@@ -128,7 +140,7 @@ impl Step {
         match self {
             Self::Shuffle(_) | Self::Fletcher32 => Some(known),
             Self::Nbit(_) | Self::ScaleOffset(_) => (known == Known::Size).then_some(Known::Bound),
-            Self::Deflate | Self::Lzf | Self::Zstd => {
+            Self::Deflate | Self::Lzf | Self::Zstd | Self::Bzip2 => {
                 (known != Known::Nothing).then_some(Known::Nothing)
             }
             _ => (known == Known::Size).then_some(Known::Nothing),
@@ -150,8 +162,27 @@ impl Step {
         }
     }
 
-    /// Makes `target` what the step was given on writing, of which only that is known: if there is a
-    /// bound, it is within `most`.
+    /// The size of what the step was given on writing, if the stored bytes tell it.
+    fn claimed_size(&self, decoder: &mut Decoder, source: &[u8]) -> Option<usize> {
+        let size = |size: Option<u64>| usize::try_from(size?).ok();
+        match self {
+            Self::Shuffle(_) => Some(source.len()),
+            Self::Fletcher32 => source.len().checked_sub(4),
+            #[cfg(feature = "szip")]
+            Self::Szip(_) => size(lz::first_u32(source).map(u64::from)),
+            Self::Lz4 => size(lz::framed_size(source)),
+            Self::Zstd => size(zstd_safe::get_frame_content_size(source).ok().flatten()),
+            Self::Blosc => blosc::size(source),
+            Self::Blosc2(_) => blosc2::Params::size(decoder, source),
+            Self::Bitshuffle(params) => params.size(source),
+            #[cfg(feature = "zfp")]
+            Self::Zfp(params) => Some(params.bytes()),
+            Self::Vbz(_) => size(lz::first_u32(source).map(u64::from)),
+            Self::Deflate | Self::Lzf | Self::Bzip2 | Self::Nbit(_) | Self::ScaleOffset(_) => None,
+        }
+    }
+
+    /// Makes `target` what the step was given on writing, of which only a bound is known.
     fn undo_some(
         &self,
         decoder: &mut Decoder,
@@ -160,25 +191,28 @@ impl Step {
         target: &mut Vec<u8>,
     ) -> Decoded {
         let damaged = Refused("damaged data");
-        let size = match self {
-            Self::Shuffle(_) => Some(source.len()),
-            Self::Fletcher32 => source.len().checked_sub(4),
-            _ => most,
-        };
-        let size = size.ok_or(Refused("two compressors, one after the other"))?;
-        if most.is_some_and(|most| size > most) {
+        let bounded = matches!(self, Self::Shuffle(_) | Self::Fletcher32);
+        // Not more than there is.
+        let most = most.or(bounded.then_some(source.len()));
+        let most = most.ok_or(Refused("two compressors, one after the other"))?;
+        if let Some(size) = self.claimed_size(decoder, source) {
+            if size > most {
+                return Err(damaged);
+            }
+            resize(target, size)?;
+            return self.undo(decoder, source, target);
+        }
+        if bounded {
             return Err(damaged);
         }
-        resize(target, size)?;
+        resize(target, most)?;
         let size = match self {
-            Self::Shuffle(_) | Self::Fletcher32 => {
-                self.undo(decoder, source, target).map(|()| size)?
-            }
             Self::Deflate => {
                 decoder.inflate.zlib_decompress(source, target).map_err(|_| damaged)?
             }
             Self::Lzf => lz::lzf_fills(source, target).ok_or(damaged)?,
             Self::Zstd => decoder.zstd.decompress(&mut target[..], source).map_err(|_| damaged)?,
+            Self::Bzip2 => bzip2::fills(source, target)?,
             _ => return Err(Refused("two compressors, one after the other")),
         };
         target.truncate(size);
@@ -209,8 +243,44 @@ impl Step {
             Self::Blosc => blosc::decode(decoder, source, target),
             Self::Blosc2(params) => params.decode(decoder, source, target),
             Self::Bitshuffle(params) => params.decode(decoder, source, target),
+            Self::Bzip2 => match bzip2::fills(source, target)? {
+                size if size == target.len() => Ok(()),
+                _ => Err(Refused("bzip2: damaged data")),
+            },
+            #[cfg(feature = "zfp")]
+            Self::Zfp(params) => params.chunk(source, target).ok_or(Refused("zfp: damaged data")),
+            Self::Vbz(params) => params.decode(decoder, source, target),
         }
     }
+}
+
+/// Undoes one filter, if it is known here, for a library that does not say how large the chunk was before:
+/// no more than `most` bytes.
+pub(super) fn undo_alone(
+    filter: &Filter,
+    decoder: &mut Decoder,
+    source: &[u8],
+    most: usize,
+) -> Result<Vec<u8>, Refused> {
+    let step = step(filter).ok_or(Refused("filter parameters that are not known here"))?;
+    let mut target = Vec::new();
+    if step.claimed_size(decoder, source).is_some() {
+        step.undo_some(decoder, source, Some(most), &mut target)?;
+        return Ok(target);
+    }
+    // The bound may be far too large: more is tried only when less is not enough.
+    let mut room = source.len().saturating_mul(8).max(64 << 10).min(most);
+    loop {
+        match step.undo_some(decoder, source, Some(room), &mut target) {
+            Err(_) if room < most => room = room.saturating_mul(4).min(most),
+            done => return done.map(|()| target),
+        }
+    }
+}
+
+/// Whether a filter with these parameters is known here.
+pub(super) fn knows(filter: &Filter) -> bool {
+    step(filter).is_some()
 }
 
 fn same_size(source: &[u8], target: &[u8]) -> Decoded {

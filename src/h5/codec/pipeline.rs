@@ -1,7 +1,7 @@
 //! A dataset's filters, one after the other: which of them a chunk went through, and how large it was
 //! between them.
 
-use super::{Decoded, Decoder, Known, Refused, Size, Step, Widen, resize, step};
+use super::{Convert, Decoded, Decoder, Known, Refused, Size, Step, resize, step};
 use crate::h5::Filter;
 
 /// A stored chunk may be larger than a decoded one by no more than this and a half.
@@ -16,12 +16,7 @@ pub(crate) struct Pipeline {
     steps: Vec<Step>,
     chunk_bytes: usize,
     /// What becomes of the elements at last.
-    widen: Option<Widen>,
-}
-
-/// Whether filters can be undone here, one after the other.
-pub(in crate::h5) fn is_known(filters: &[Filter]) -> bool {
-    steps(filters).is_some()
+    convert: Option<Convert>,
 }
 
 /// The steps of filters; `None` if one is not known here, or cannot follow those before it.
@@ -39,12 +34,12 @@ impl Pipeline {
     /// A pipeline for chunks of `chunk_bytes`; `None` if it cannot be undone here.
     pub(in crate::h5) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
         let steps = steps(filters)?;
-        Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()?, widen: None })
+        Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()?, convert: None })
     }
 
-    /// The same for integers that are to be converted, too.
-    pub(in crate::h5) fn widening(self, widen: Option<Widen>) -> Self {
-        Self { widen, ..self }
+    /// The same for elements that are to be converted, too.
+    pub(in crate::h5) fn converting(self, convert: Option<Convert>) -> Self {
+        Self { convert, ..self }
     }
 
     /// Whether it is the chunks that tell what it takes to undo them, and not the dataset.
@@ -57,6 +52,13 @@ impl Pipeline {
         self.chunk_bytes
     }
 
+    /// Bytes of a chunk whose elements are converted, too.
+    pub(crate) fn plain_bytes(&self) -> usize {
+        self.convert.as_ref().map_or(self.chunk_bytes, |convert| {
+            (self.chunk_bytes / convert.file_size().max(1)).saturating_mul(convert.size())
+        })
+    }
+
     /// The most bytes of a stored chunk.
     pub(crate) fn most_stored(&self) -> u64 {
         let plain = self.chunk_bytes as u64;
@@ -67,7 +69,7 @@ impl Pipeline {
 
     /// Whether a chunk with this mask is stored as it is read.
     pub(crate) fn is_plain(&self, mask: u32) -> bool {
-        self.widen.is_none() && self.applied(mask).next().is_none()
+        self.convert.is_none() && self.applied(mask).next().is_none()
     }
 
     fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = &Step> {
@@ -76,9 +78,8 @@ impl Pipeline {
         steps.filter(move |(place, _)| used(*place).is_some_and(|bits| bits & 1 == 0)).map(|s| s.1)
     }
 
-    /// What is known of the bytes that each step was given when the chunk was written.
-    fn sizes(&self, mask: u32) -> Vec<Size> {
-        let mut size = Size::Exactly(self.chunk_bytes);
+    /// What is known of the bytes that each step was given when a chunk of `size` was written.
+    fn sizes(&self, mask: u32, mut size: Size) -> Vec<Size> {
         let given = |step: &Step| {
             let after = step.size_after(size);
             std::mem::replace(&mut size, after)
@@ -86,17 +87,42 @@ impl Pipeline {
         self.applied(mask).map(given).collect()
     }
 
-    /// Decodes `stored` into `target`, which has the size of a chunk.
+    /// Decodes `stored` into `target`, which then has [`Self::plain_bytes`]. A chunk at the dataset's edge may
+    /// be stored without what is beyond it: at least `least` bytes, of [`Self::chunk_bytes`].
     pub(crate) fn decode(
+        &self,
+        decoder: &mut Decoder,
+        mask: u32,
+        (stored, least): (&[u8], usize),
+        target: &mut Vec<u8>,
+    ) -> Decoded {
+        let whole = self.chunk_bytes;
+        if let Err(refused) = self.undo(decoder, mask, stored, target, Size::Exactly(whole)) {
+            let short = Size::AtMost(Some(whole));
+            let is_short = least < whole && self.undo(decoder, mask, stored, target, short).is_ok();
+            if !is_short || target.len() < least {
+                return Err(refused);
+            }
+            resize(target, whole)?;
+        }
+        let Some(convert) = &self.convert else { return Ok(()) };
+        convert.apply(target, &mut decoder.scratch)?;
+        std::mem::swap(target, &mut decoder.scratch);
+        Ok(())
+    }
+
+    /// Undoes the filters of a chunk that had this size.
+    fn undo(
         &self,
         decoder: &mut Decoder,
         mask: u32,
         stored: &[u8],
         target: &mut Vec<u8>,
+        size: Size,
     ) -> Decoded {
         let mut spare = std::mem::take(&mut decoder.scratch);
         let mut first = true;
-        let mut steps = self.applied(mask).rev().zip(self.sizes(mask).into_iter().rev());
+        let mut steps = self.applied(mask).rev().zip(self.sizes(mask, size).into_iter().rev());
         let result = steps.try_for_each(|(step, size)| {
             let source = if first { stored } else { &target[..] };
             match size {
@@ -113,16 +139,15 @@ impl Pipeline {
         decoder.scratch = spare;
         result?;
         if first {
-            target.clear();
-            target.extend_from_slice(stored);
+            resize(target, stored.len())?;
+            target.copy_from_slice(stored);
         }
-        if target.len() != self.chunk_bytes {
-            return Err(Refused("a chunk of another size than its dataset says"));
+        match size {
+            Size::Exactly(size) if target.len() != size => {
+                Err(Refused("a chunk of another size than its dataset says"))
+            }
+            _ => Ok(()),
         }
-        if let Some(widen) = self.widen {
-            widen.apply(target);
-        }
-        Ok(())
     }
 }
 
@@ -137,6 +162,7 @@ mod tests {
     fn decode(filters: &[Filter], mask: u32, stored: &[u8], size: u64) -> Result<Vec<u8>, Refused> {
         let mut target = Vec::new();
         let pipeline = Pipeline::new(filters, size).unwrap();
+        let stored = (stored, usize::MAX);
         pipeline.decode(&mut Decoder::default(), mask, stored, &mut target).map(|()| target)
     }
 
@@ -187,6 +213,34 @@ mod tests {
 
     fn checksum_of(data: &[u8]) -> [u8; 4] {
         crate::h5::codec::checksum::sum(data).to_le_bytes()
+    }
+
+    #[test]
+    fn an_edge_chunk_may_be_stored_without_what_is_beyond_the_edge() {
+        let mut engine = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut code = vec![0; 100];
+        let size = engine.zlib_compress(b"acebdf", &mut code).unwrap();
+        let deflated = &code[..size];
+        let sum = [deflated, &checksum_of(deflated)].concat();
+        let lz4 = [&6_u64.to_be_bytes()[..], &[0, 0, 1, 0, 0, 0, 0, 6], b"acebdf"].concat();
+        for (filters, stored) in [
+            (&[filter(2, &[2]), filter(1, &[])][..], deflated),
+            (&[filter(2, &[2]), filter(1, &[]), filter(3, &[])], &sum),
+            (&[filter(2, &[2]), filter(32004, &[])], &lz4),
+        ] {
+            let decode = |least| {
+                let (mut target, pipeline) = (Vec::new(), Pipeline::new(filters, 10).unwrap());
+                let done =
+                    pipeline.decode(&mut Decoder::default(), 0, (stored, least), &mut target);
+                done.map(|()| target)
+            };
+            assert_eq!(decode(6).unwrap(), b"abcdef\0\0\0\0");
+            assert!(decode(7).is_err() && decode(10).is_err());
+        }
+        // More than a chunk has is no chunk.
+        let pipeline = Pipeline::new(&[filter(2, &[2]), filter(1, &[])], 4).unwrap();
+        let stored = (deflated, 2);
+        assert!(pipeline.decode(&mut Decoder::default(), 0, stored, &mut Vec::new()).is_err());
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Widen {
         (fits && matches!(size, 1 | 2 | 4 | 8)).then_some(widen)
     }
 
+    /// Bytes of an element.
+    pub(super) fn size(self) -> usize {
+        self.size
+    }
+
     /// Converts all `elements` where they are.
     pub(super) fn apply(self, elements: &mut [u8]) {
         match self.size {

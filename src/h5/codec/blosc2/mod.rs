@@ -58,6 +58,18 @@ impl Params {
         Some(Self { shape })
     }
 
+    /// The decoded size that a chunk claims.
+    pub(super) fn size(decoder: &mut Decoder, source: &[u8]) -> Option<usize> {
+        let mut room = std::mem::take(&mut decoder.blocks);
+        let frame = Frame::parse(decoder, &mut room, source);
+        decoder.blocks = room;
+        let frame = frame.ok()?;
+        match &frame.grid {
+            Some(grid) => grid.bytes(frame.element),
+            None => Some(frame.bytes),
+        }
+    }
+
     pub(super) fn decode(
         &self,
         decoder: &mut Decoder,

@@ -1,0 +1,27 @@
+//! Filter 307, bzip2.
+//! Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
+
+use bzip2::{Decompress, Status};
+
+use super::Refused;
+
+const DAMAGED: Refused = Refused("bzip2: damaged data");
+
+/// How much of `target` one stream fills.
+pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Refused> {
+    let mut engine = Decompress::new(false);
+    loop {
+        let place = |total: u64| usize::try_from(total).map_err(|_| DAMAGED);
+        let (read, done) = (place(engine.total_in())?, place(engine.total_out())?);
+        let (source, target) =
+            (source.get(read..).ok_or(DAMAGED)?, target.get_mut(done..).ok_or(DAMAGED)?);
+        let status = engine.decompress(source, target).map_err(|_| DAMAGED)?;
+        let (read, done) = (place(engine.total_in())? - read, place(engine.total_out())? - done);
+        match status {
+            Status::StreamEnd => return place(engine.total_out()),
+            // Neither input nor room is left.
+            _ if read == 0 && done == 0 => return Err(DAMAGED),
+            _ => {}
+        }
+    }
+}
