@@ -99,7 +99,7 @@ Examples:
   cute-shm show imagenet /train/images                look at an array
   cute-shm unlink imagenet                            remove it
   cute-shm --json list                                for scripts
-  cute-shm gc                                         reap what is dead";
+  cute-shm gc                                         remove dead projects";
 
 /// The table of exit codes, for help and the man pages.
 pub const EXIT_CODES: &str = "\

@@ -6,7 +6,8 @@ use crate::doctor::{self, Check, Level, Node};
 use crate::load::with_effective_user;
 use crate::output::{DIM, GREEN, Output, RED, YELLOW, paint, text};
 use crate::shm::place::{Paths, Place};
-use crate::shm::reap::{Action, Options, Plan};
+use crate::shm::reap::{self, Action, Options, Outcome};
+use crate::shm::state::State;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `doctor`.
@@ -73,11 +74,11 @@ impl Found {
     /// Examines the directories as the effective user.
     fn examine(paths: &Paths) -> Self {
         // An error is a finding of this check: the other checks go on.
-        let (leftovers, most_arrays, error) = match Plan::make(paths, &Options::default()) {
-            Ok(plan) => (reapable(&plan), most_arrays(&plan), None),
-            Err(error) => (Vec::new(), 0, Some(error)),
-        };
-        let usable = error.map_or_else(|| Place::rehearse(paths), Err);
+        let options = Options { dry_run: true, ..Options::default() };
+        let mut found = Vec::new();
+        let opened = reap::run(paths, &options, &mut |outcome| found.push(outcome));
+        let (leftovers, most_arrays) = (reapable(&found), most_arrays(&found));
+        let usable = opened.and_then(|()| Place::rehearse(paths));
         let directories = match usable {
             Err(error) => unusable(&error),
             Ok(place) => odd(&place).unwrap_or_else(|| {
@@ -89,16 +90,19 @@ impl Found {
     }
 }
 
-fn reapable(plan: &Plan) -> Vec<String> {
-    let due = plan.items.iter().filter(|item| item.action != Action::Keep);
-    due.map(|item| {
-        format!("'{}' ({}): {}", item.project.name().to_text(), item.project.state, item.reason)
+fn reapable(found: &[Outcome]) -> Vec<String> {
+    let due = found.iter().filter(|outcome| {
+        !matches!(outcome.action, Action::Keep | Action::OtherUser | Action::OtherRoot)
+    });
+    due.map(|outcome| {
+        let state = outcome.state.map_or("", State::word);
+        format!("'{}' ({state}): {}", outcome.name.to_text(), outcome.reason)
     })
     .collect()
 }
 
-fn most_arrays(plan: &Plan) -> u64 {
-    plan.items.iter().map(|item| item.project.present.len() as u64).max().unwrap_or(0)
+fn most_arrays(found: &[Outcome]) -> u64 {
+    found.iter().map(|outcome| outcome.segment_count as u64).max().unwrap_or(0)
 }
 
 fn unusable(error: &Error) -> Check {

@@ -1,4 +1,7 @@
-//! `gc`: reaps what is provably dead.
+//! `gc`: removes dead projects.
+
+use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,56 +11,68 @@ use crate::output::{Output, text};
 use crate::shm::attached::Attached;
 use crate::shm::jobs::{Ended, Which};
 use crate::shm::place::Place;
-use crate::shm::reap::{Action, Item, Options, Plan};
+use crate::shm::reap::{self, Action, Options, Outcome};
 use crate::shm::state::State;
 use crate::{Error, Kind, Result};
+
+/// The time limit of `--best-effort`: a scheduler waits for its epilog.
+const BEST_EFFORT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Arguments of `gc`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm gc                      stale and abandoned projects of yours
-  cute-shm gc --dry-run            what would be reaped, and why the rest is not
-  cute-shm gc --job \"$SLURM_JOB_ID\" --user \"$SLURM_JOB_UID\" --best-effort
-                                   for an epilog")]
+  cute-shm gc                      remove your stale and abandoned projects
+  cute-shm gc --dry-run            print what would be removed or kept, and why
+  cute-shm gc --older-than 7d      also remove unused projects older than a week
+  cute-shm gc --job \"$SLURM_JOB_ID\" --all-roots --all-users --best-effort
+                                   in an epilog, as root
+
+gc removes the largest projects first and never waits for the lock of a project.")]
 pub struct Args {
-    /// Say what would be done, and do nothing
+    /// Print what would be done and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Exit 11 when there is something to reap; nothing is reaped
+    /// Exit 11 if there is something to remove; remove nothing
     #[arg(long)]
     pub check: bool,
-    /// Broken and corrupt projects too
+    /// Also remove broken and corrupt projects
     #[arg(long)]
     pub broken: bool,
-    /// Segments too that nothing claims and nobody has
+    /// Also remove orphaned segments that no process uses
     #[arg(long)]
     pub orphans: bool,
-    /// How old orphans must be, such as 30s, 10min, 2h
-    #[arg(long, value_name = "AGE", default_value = "10min", value_parser = parse_age)]
+    /// Minimum age of orphaned segments, such as 30s, 10m, 12h or 7d
+    #[arg(long, value_name = "AGE", default_value = "10m", value_parser = parse_age)]
     pub min_age: i64,
-    /// Take this job off each project's list, and reap those with no job left
+    /// Take this job off each project's list, and remove the projects with no job left
     #[arg(long, value_name = "ID")]
     pub job: Option<String>,
-    /// The jobs that are on this node (blanks or commas between): all others have ended, as with --job
+    /// The same for every scheduler job that is not in this list (separated by blanks or commas)
     #[arg(long, value_name = "IDS", conflicts_with = "job")]
     pub live_jobs: Option<String>,
-    /// When jobs were seen to have ended, in seconds since 1970: what joined later stays [default: now]
+    /// Keep job entries newer than this Unix time in seconds [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub before: Option<jiff::Timestamp>,
-    /// Only what belongs to this user (name or number)
+    /// Handle only the projects of this user (name or number)
     #[arg(long, value_name = "USER", value_parser = parse_user)]
     pub user: Option<u32>,
-    /// Persistent projects too that are older than this and that nobody has
+    /// Also remove unused persistent projects older than this, such as 12h or 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub older_than: Option<i64>,
     /// Restore the metadata of detached projects from their ledgers
     #[arg(long)]
     pub repair: bool,
-    /// As root: whatever belongs to other users too
+    /// As root, handle the projects of all users
     #[arg(long)]
     pub all_users: bool,
-    /// Report failures, but exit 0: for epilog scripts, where a failure drains the node
+    /// Handle the projects of all roots, not only of the root in force
+    #[arg(long)]
+    pub all_roots: bool,
+    /// Stop after this time and report the rest, such as 10s [default with --best-effort: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    pub time_limit: Option<i64>,
+    /// Report failures but exit 0, for epilogs, where a failure drains the node
     #[arg(long)]
     pub best_effort: bool,
 }
@@ -66,47 +81,49 @@ pub struct Args {
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
-    /// Nothing was done: this is what would be.
+    /// Nothing was changed: the items list the planned actions.
     pub dry_run: bool,
-    /// Every project that was looked at, with what was done and why.
+    /// Every project that was found, with the action and its reason.
     pub items: Vec<Done>,
-    /// Memory that is free now.
+    /// Memory that was freed.
     pub freed_bytes: u64,
-    /// Memory that is freed when processes let go.
+    /// Memory that is freed when the processes that map it exit.
     pub mapped_bytes: u64,
 }
 
-/// One project that was looked at.
+/// One project that was found.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Done {
     /// Its name.
     pub project: String,
+    /// Its root; null for orphaned segments, and if no ledger names the root.
+    pub root: Option<String>,
     /// Its owner.
     pub uid: u32,
-    /// Its state before.
-    pub state: State,
-    /// `reaped`, `recovered`, `repaired`, `job_dropped`, `skipped` or `failed`.
+    /// Its state before; null if it was not judged.
+    pub state: Option<State>,
+    /// `reaped`, `recovered`, `repaired`, `job_dropped`, `cleared`, `skipped`, `not_reached` or `failed`.
     pub action: &'static str,
     /// Why.
     pub reason: String,
-    /// How many segments went.
+    /// Number of removed segments.
     pub segment_count: usize,
-    /// Memory that is free now.
+    /// Memory that was freed.
     pub freed_bytes: u64,
-    /// Memory that is freed when processes let go.
+    /// Memory that is freed when the processes that map it exit.
     pub mapped_bytes: u64,
-    /// Those processes.
+    /// These processes.
     pub mapped_pids: Vec<u32>,
 }
 
 /// Runs `gc`.
 ///
 /// # Errors
-/// [`Kind::Findings`] with `--check`; [`Kind::Partial`] when something could not be reaped, unless
-/// `--best-effort`.
+/// Returns [`Kind::Findings`] with `--check`, and [`Kind::Partial`] if an action failed or the time limit was
+/// reached, unless `--best-effort` is given.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
-    let result = reap(args, output);
+    let result = collect(args, output);
     match result {
         Err(error) if args.best_effort && error.kind() != Kind::Findings => {
             output.fail(&error);
@@ -116,57 +133,86 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     }
 }
 
-fn reap(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+fn collect(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let options = options(args, output.context);
-    let dry = args.dry_run || args.check;
-    output.body.dry_run = dry;
-    let plan = Plan::make(&output.context.paths, &options)?;
-    let attached = Attached::look(&Place::open(&output.context.paths)?);
-    let mut failed = 0;
-    for item in &plan.items {
-        let removed = match item.action {
-            Action::Keep => Ok(Vec::new()),
-            _ if dry => Ok(item.would_remove(&output.context.paths)?),
-            _ => plan.carry_out(item, &options),
-        };
-        let busy = removed.as_ref().err().filter(|error| error.kind() == Kind::Busy);
-        if let Some(busy) = busy.map(ToString::to_string) {
-            // Somebody was quicker: whoever it is leaves the project at rest.
-            let entry = Entry::new(item.project.name(), &[], &attached);
-            report(item, "skipped", &busy, entry, dry, output);
-            continue;
-        }
-        let action = match (&removed, item.action) {
-            (Err(_), _) => "failed",
-            (_, Action::Keep) => "skipped",
-            (_, Action::Reap | Action::ReapOrphans) => "reaped",
-            (_, Action::Recover) => "recovered",
-            (_, Action::DropJob) => "job_dropped",
-            (_, Action::Repair) => "repaired",
-        };
-        if let Err(error) = &removed {
-            failed += 1;
+    output.body.dry_run = options.dry_run;
+    let paths = &output.context.paths;
+    let mut outcomes = Vec::new();
+    let result = reap::run(paths, &options, &mut |outcome| outcomes.push(outcome));
+    // The processes that map removed segments are searched last: reading /proc may take long.
+    let attached = match outcomes.iter().any(|outcome| !outcome.removed.is_empty()) {
+        true => Attached::look(&Place::without_root(paths)?),
+        false => Attached::default(),
+    };
+    let mut tally = Tally::default();
+    for outcome in &outcomes {
+        tally.add(outcome);
+        if let Some(error) = &outcome.error {
             output.fail(error);
         }
-        let entry = Entry::new(item.project.name(), &removed.unwrap_or_default(), &attached);
-        report(item, action, &item.reason, entry, dry, output);
+        report(outcome, &attached, options.dry_run, output);
     }
-    let to_do = plan.items.iter().filter(|item| item.action != Action::Keep).count();
-    if to_do == 0 {
-        output.status("nothing to reap");
+    if tally.other_users > 0 && nix::unistd::Uid::effective().is_root() && args.user.is_none() {
+        let count = text::count(tally.other_users, "project");
+        output.status(&format!("skipped {count} of other users (--all-users includes them)"));
     }
-    match (args.check, to_do, failed) {
-        (true, 1.., _) => {
-            let what = text::count(to_do as u64, "project");
-            Err(Error::new(Kind::Findings, format!("{what} to reap"))
-                .with_hint("run 'cute-shm gc'"))
+    if tally.other_roots > 0 {
+        let count = text::count(tally.other_roots, "project");
+        output.status(&format!("skipped {count} of other roots (--all-roots includes them)"));
+    }
+    if tally.due + tally.busy + tally.not_reached == 0 && result.is_ok() {
+        output.status("nothing to remove");
+    }
+    result.and_then(|()| tally.result(args))
+}
+
+/// Counts of outcomes.
+#[derive(Default)]
+struct Tally {
+    due: u64,
+    failed: u64,
+    not_reached: u64,
+    busy: u64,
+    other_users: u64,
+    other_roots: u64,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Outcome) {
+        match outcome.action {
+            Action::NotReached => self.not_reached += 1,
+            Action::Keep => {}
+            Action::OtherUser => self.other_users += 1,
+            Action::OtherRoot => self.other_roots += 1,
+            _ => self.due += 1,
         }
-        (_, _, 0) => Ok(()),
-        _ => Err(Error::new(Kind::Partial, format!("{failed} of {to_do} could not be reaped"))),
+        self.busy += u64::from(outcome.is_busy);
+        self.failed += u64::from(outcome.error.is_some());
+    }
+
+    fn result(&self, args: &Args) -> Result<()> {
+        if args.check && self.due > 0 {
+            let what = text::count(self.due, "project");
+            return Err(Error::new(Kind::Findings, format!("{what} to remove"))
+                .with_hint("run 'cute-shm gc'"));
+        }
+        if self.not_reached > 0 {
+            let what = text::count(self.not_reached, "project");
+            let message = format!("the time limit was reached before {what} could be checked");
+            return Err(Error::new(Kind::Partial, message)
+                .with_hint("run 'cute-shm gc' again, or raise the limit with --time-limit"));
+        }
+        match self.failed {
+            0 => Ok(()),
+            failed => {
+                let message = format!("{failed} of {} could not be removed", self.due);
+                Err(Error::new(Kind::Partial, message))
+            }
+        }
     }
 }
 
-/// What is known of ended jobs. The restart count is that of the epilog that calls us, if one does.
+/// The ended jobs. The restart count is that of the epilog that runs this command.
 fn ended(args: &Args, context: &Context) -> Option<Ended> {
     let before = args.before.unwrap_or_else(jiff::Timestamp::now);
     if let Some(id) = &args.job {
@@ -181,6 +227,7 @@ fn ended(args: &Args, context: &Context) -> Option<Ended> {
 }
 
 fn options(args: &Args, context: &Context) -> Options {
+    let limit = args.time_limit.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
     Options {
         broken: args.broken,
         orphans: args.orphans,
@@ -190,45 +237,52 @@ fn options(args: &Args, context: &Context) -> Options {
         older_than: args.older_than,
         repair: args.repair,
         all_users: args.all_users,
+        all_roots: args.all_roots,
+        dry_run: args.dry_run || args.check,
+        time_limit: limit.or(args.best_effort.then_some(BEST_EFFORT_LIMIT)),
     }
 }
 
-fn report(
-    item: &Item,
-    action: &'static str,
-    reason: &str,
-    entry: Entry,
-    dry: bool,
-    output: &mut Output<'_, Body>,
-) {
-    let name = text::shown(&entry.project, true);
-    let state = item.project.state;
+fn report(outcome: &Outcome, attached: &Attached, dry: bool, output: &mut Output<'_, Body>) {
+    let entry = Entry::new(&outcome.name, &outcome.removed, attached);
+    let action = word(outcome);
+    let (name, reason) = (text::shown(&entry.project, true), &outcome.reason);
+    let root = outcome.root.as_deref().map(Path::to_string_lossy);
+    let root_shown = match &root {
+        Some(root) => format!(" in '{}'", text::shown(root, true)),
+        None => String::new(),
+    };
+    let state = outcome.state.map_or_else(String::new, |state| format!(" ({state})"));
+    let subject = format!("{name}{root_shown}{state}");
     match action {
-        // What is well is told only to those who ask.
-        "skipped" if state == State::Live => {
-            output.detail(&format!("kept {name} ({state}): {reason}"));
+        // Live projects, and those of other users and roots, are listed only with -v.
+        "skipped"
+            if !outcome.is_busy
+                && (outcome.action != Action::Keep || outcome.state == Some(State::Live)) =>
+        {
+            output.detail(&format!("kept {subject}: {reason}"));
         }
-        "skipped" => output.status(&format!("skipped {name} ({state}): {reason}")),
+        "skipped" => output.status(&format!("skipped {subject}: {reason}")),
+        // An error and the total are printed instead.
         "failed" => {}
+        "not_reached" => output.detail(&format!("did not reach {subject}: {reason}")),
         _ => {
-            let would = if dry { "would be " } else { "" };
-            let verb = action.replace('_', " ");
-            // A repair frees nothing.
             let freed = match action {
-                "repaired" => String::new(),
-                _ => format!("; {}", entry.sentence(dry)),
+                "reaped" | "recovered" | "job_dropped" => format!("; {}", entry.sentence(dry)),
+                _ => String::new(),
             };
-            output.line(&format!("{name} ({state}) {would}{verb}: {reason}{freed}"));
+            output.line(&format!("{} {subject}: {reason}{freed}", verb(action, dry)));
         }
     }
     output.body.freed_bytes += entry.freed_bytes;
     output.body.mapped_bytes += entry.mapped_bytes;
     output.body.items.push(Done {
         project: entry.project,
-        uid: item.project.uid,
-        state,
+        root: root.map(std::borrow::Cow::into_owned),
+        uid: outcome.uid,
+        state: outcome.state,
         action,
-        reason: reason.to_owned(),
+        reason: reason.clone(),
         segment_count: entry.segment_count,
         freed_bytes: entry.freed_bytes,
         mapped_bytes: entry.mapped_bytes,
@@ -236,23 +290,55 @@ fn report(
     });
 }
 
-/// Seconds from `90`, `30s`, `10min`, `2h`, `7d`.
-fn parse_age(text: &str) -> std::result::Result<i64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: i64 = text[..digits].parse().map_err(|_| format!("'{text}' is no age"))?;
-    let unit = match &text[digits..] {
-        "" | "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        other => return Err(format!("'{other}' is no unit: use s, min, h or d")),
-    };
-    number.checked_mul(unit).ok_or_else(|| format!("'{text}' is too long"))
+/// The action in JSON.
+fn word(outcome: &Outcome) -> &'static str {
+    if outcome.error.is_some() {
+        return "failed";
+    }
+    match outcome.action {
+        Action::Keep | Action::OtherUser | Action::OtherRoot => "skipped",
+        Action::Reap | Action::ReapOrphans => "reaped",
+        Action::Recover => "recovered",
+        Action::DropJob => "job_dropped",
+        Action::Repair => "repaired",
+        Action::Clear => "cleared",
+        Action::NotReached => "not_reached",
+    }
 }
 
-/// A moment in seconds since 1970, with a fraction if need be: bash's $EPOCHREALTIME.
+/// The action in a sentence.
+fn verb(action: &str, dry: bool) -> &'static str {
+    match (action, dry) {
+        ("recovered", false) => "recovered",
+        ("recovered", true) => "would recover",
+        ("job_dropped", false) => "updated the job list of",
+        ("job_dropped", true) => "would update the job list of",
+        ("repaired", false) => "repaired",
+        ("repaired", true) => "would repair",
+        (_, false) => "removed",
+        (_, true) => "would remove",
+    }
+}
+
+/// Seconds from `30s`, `10m`, `12h` or `7d`. A number without a unit could mean any of them.
+fn parse_age(text: &str) -> std::result::Result<i64, String> {
+    let invalid = || "expected a number and a unit (s, m, h or d), such as 30s, 10m, 12h or 7d";
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: i64 = text[..digits].parse().map_err(|_| invalid())?;
+    let unit = match &text[digits..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(invalid().to_owned()),
+    };
+    number.checked_mul(unit).ok_or_else(|| "the time is too long".to_owned())
+}
+
+/// A Unix time in seconds, with or without a fraction, as `date +%s.%N` prints it.
 fn parse_time(text: &str) -> std::result::Result<jiff::Timestamp, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("'{text}' is no number of seconds"))?;
+    let expected = || "expected a Unix time in seconds, such as 1700000000.5";
+    let seconds: f64 = text.parse().map_err(|_| expected())?;
     let since = jiff::SignedDuration::try_from_secs_f64(seconds).map_err(|e| e.to_string())?;
     jiff::Timestamp::from_duration(since).map_err(|e| e.to_string())
 }
@@ -273,12 +359,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_have_units() {
-        assert_eq!(parse_age("90"), Ok(90));
-        assert_eq!(parse_age("10min"), Ok(600));
+    fn parse_age_requires_a_unit() {
+        assert_eq!(parse_age("30s"), Ok(30));
+        assert_eq!(parse_age("10m"), Ok(600));
         assert_eq!(parse_age("2h"), Ok(7200));
         assert_eq!(parse_age("7d"), Ok(604_800));
-        for bad in ["", "x", "3y", "99999999999999999999", "-1"] {
+        for bad in
+            ["", "x", "3y", "7", "0", "s", "10min", "1.5h", "99999999999999999999d", "-1d", "1 d"]
+        {
             assert!(parse_age(bad).is_err(), "{bad}");
         }
     }
@@ -286,7 +374,9 @@ mod tests {
     #[test]
     fn moments_have_fractions() {
         assert_eq!(parse_time("1.5").unwrap().as_millisecond(), 1500);
-        assert!(parse_time("yesterday").is_err() && parse_time("inf").is_err());
+        for bad in ["", "yesterday", "inf", "nan", "7d"] {
+            assert!(parse_time(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -19,18 +19,18 @@ use crate::{Kind, Result};
 #[command(after_long_help = "\
 Examples:
   cute-shm unlink imagenet
-  cute-shm unlink -f run-1 run-2     a missing project is no error")]
+  cute-shm unlink -f run-1 run-2     ignore missing projects")]
 pub struct Args {
     /// The projects
     #[arg(required = true, value_name = "PROJECT")]
     pub projects: Vec<OsString>,
-    /// A missing project is no error
+    /// Ignore projects that do not exist
     #[arg(short, long)]
     pub force: bool,
-    /// As root: projects of other users too
+    /// As root, also remove projects of other users, and files that block a project name
     #[arg(long)]
     pub all_users: bool,
-    /// Say what would be removed, and remove nothing
+    /// Print what would be removed and remove nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -39,9 +39,9 @@ pub struct Args {
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body {
-    /// Nothing was removed: this is what would be.
+    /// Nothing was removed: the entries list the planned removals.
     pub dry_run: bool,
-    /// One entry for each project that was removed.
+    /// One entry for each removed project.
     pub removed: Vec<Entry>,
 }
 
@@ -51,18 +51,18 @@ pub struct Body {
 pub struct Entry {
     /// Its name.
     pub project: String,
-    /// How many segments.
+    /// Number of removed segments.
     pub segment_count: usize,
-    /// Memory that is free now.
+    /// Memory that was freed.
     pub freed_bytes: u64,
-    /// Memory that is freed when these processes let go.
+    /// Memory that is freed when the processes that map it exit.
     pub mapped_bytes: u64,
-    /// The processes that still have segments mapped.
+    /// These processes.
     pub mapped_pids: Vec<u32>,
 }
 
 impl Entry {
-    /// What removing `removed` brought.
+    /// The entry of a project whose segments `removed` were removed.
     pub fn new(project: &ProjectName, removed: &[Removed], attached: &Attached) -> Self {
         let total: u64 = removed.iter().map(|segment| segment.bytes).sum();
         let (mapped_bytes, pids) = attached.to_removed(removed);
@@ -75,16 +75,18 @@ impl Entry {
         }
     }
 
-    /// The same as a sentence's end.
+    /// The end of a sentence: number of segments and freed memory.
     pub fn sentence(&self, dry: bool) -> String {
         let segments = text::count(self.segment_count as u64, "segment");
-        let now = if dry { "would be free" } else { "free now" };
-        let mut out = format!("{segments}, {} {now}", text::size(self.freed_bytes));
+        let freed = if dry { "would be freed" } else { "freed" };
+        let mut out = format!("{segments}, {} {freed}", text::size(self.freed_bytes));
         if self.mapped_bytes > 0 {
             let pids: Vec<String> = self.mapped_pids.iter().map(u32::to_string).collect();
             let pids = pids.join(", ");
             let mapped = text::size(self.mapped_bytes);
-            let _ = write!(out, ", {mapped} when process {pids} ends");
+            let processes = if self.mapped_pids.len() == 1 { "process" } else { "processes" };
+            let exit = if self.mapped_pids.len() == 1 { "exits" } else { "exit" };
+            let _ = write!(out, ", {mapped} when {processes} {pids} {exit}");
         }
         out
     }
@@ -93,15 +95,20 @@ impl Entry {
 /// Runs `unlink`.
 ///
 /// # Errors
-/// The one project's error, or [`Kind::Partial`] when some of several failed.
+/// Returns the error of the only project, or [`Kind::Partial`] if some of several failed.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let names = names(&args.projects)?;
     output.body.dry_run = args.dry_run;
     let place = open(output)?;
-    let attached = Attached::look(&place);
+    let results: Vec<_> = names.iter().map(|name| one(&place, name, args)).collect();
+    // The processes that map removed segments are searched last: reading /proc may take long.
+    let attached = match results.iter().flatten().any(|removed| !removed.is_empty()) {
+        true => Attached::look(&place),
+        false => Attached::default(),
+    };
     let mut failed = 0;
-    for name in &names {
-        match one(&place, name, args) {
+    for (name, result) in names.iter().zip(results) {
+        match result {
             Ok(removed) => {
                 let entry = Entry::new(name, &removed, &attached);
                 let verb = if args.dry_run { "would remove" } else { "removed" };

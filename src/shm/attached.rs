@@ -1,9 +1,11 @@
-//! Which processes have segments mapped, from /proc: to tell people, never to decide.
+//! The processes that have segments mapped, from /proc: for display, never for a decision.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use nix::unistd::Uid;
 
@@ -12,74 +14,76 @@ use super::place::Place;
 use super::removal::Removed;
 use super::state::Project;
 
-/// The mappings of all processes that we may look at.
+/// The longest time that reading /proc takes. The mappings of a process cannot be read while a page fault of it
+/// waits, for example for a file server.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+
+/// The mappings of all processes that this process may inspect.
 #[derive(Debug, Default)]
 pub struct Attached {
     by_inode: HashMap<u64, BTreeSet<u32>>,
+    /// Processes of other users could not be read.
     blind: bool,
+    /// The time limit was reached.
+    incomplete: bool,
+}
+
+/// Messages of the thread that reads /proc.
+enum Found {
+    /// A process has files of the shm directory mapped: their inodes.
+    Mapped(u32, Vec<u64>),
+    /// The mappings of a process of another user could not be read.
+    Hidden,
 }
 
 impl Attached {
-    /// Looks at every process for mappings of files in this shm directory.
+    /// Reads the mappings of every process. Processes that cannot be read within two seconds are hidden.
     pub fn look(place: &Place) -> Self {
-        let mut attached = Self::default();
-        let Ok(processes) = fs::read_dir("/proc") else {
-            attached.blind = true;
-            return attached;
-        };
         let device = device(place.shm.id());
-        let own = std::process::id();
-        let mut maps = Vec::new();
-        for entry in processes.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
-            else {
-                continue;
-            };
-            if pid == own {
-                continue;
-            }
-            maps.clear();
-            let file = File::open(entry.path().join("maps"));
-            match file.and_then(|mut file| file.read_to_end(&mut maps)) {
-                Ok(_) => attached.add(pid, &maps, &device),
-                // Another user's process: it could have a segment that is shared with its user.
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                    let others =
-                        entry.metadata().is_ok_and(|s| s.uid() != Uid::effective().as_raw());
-                    attached.blind |= others;
+        // The thread is not joined: it may wait for a process that hangs, and ends with this process.
+        Self::collect(TIME_LIMIT, move |sender| read_processes(&device, &sender))
+    }
+
+    /// Collects the messages of `read`, which runs in a thread of its own, for at most `limit`.
+    fn collect(limit: Duration, read: impl FnOnce(Sender<Found>) + Send + 'static) -> Self {
+        let (sender, receiver) = channel();
+        let reading = std::thread::Builder::new().name("proc".to_owned()).spawn(|| read(sender));
+        match reading {
+            Ok(_) => Self::receive(limit, &receiver),
+            Err(_) => Self { incomplete: true, ..Self::default() },
+        }
+    }
+
+    fn receive(limit: Duration, receiver: &Receiver<Found>) -> Self {
+        let mut attached = Self::default();
+        let begun = Instant::now();
+        loop {
+            match receiver.recv_timeout(limit.saturating_sub(begun.elapsed())) {
+                Ok(Found::Mapped(pid, inodes)) => {
+                    for inode in inodes {
+                        attached.by_inode.entry(inode).or_default().insert(pid);
+                    }
                 }
-                Err(_) => {}
-            }
-        }
-        attached
-    }
-
-    fn add(&mut self, pid: u32, maps: &[u8], device: &[u8]) {
-        for line in maps.split(|&byte| byte == b'\n') {
-            // proc(5): address perms offset dev inode path
-            let mut fields = line.splitn(6, |&byte| byte == b' ').skip(3);
-            if fields.next() != Some(device) {
-                continue;
-            }
-            let inode = fields.next().and_then(|inode| str::from_utf8(inode).ok());
-            if let Some(inode) = inode.and_then(|inode| inode.parse().ok()) {
-                self.by_inode.entry(inode).or_default().insert(pid);
+                Ok(Found::Hidden) => attached.blind = true,
+                Err(RecvTimeoutError::Disconnected) => return attached,
+                Err(RecvTimeoutError::Timeout) => return Self { incomplete: true, ..attached },
             }
         }
     }
 
-    /// The processes that have any segment of `project`; `None` when some may be hidden from us.
+    /// The processes that have any segment of `project` mapped; `None` if some may be hidden.
     pub fn to_project(&self, project: &Project) -> Option<Vec<u32>> {
         let inodes =
             project.present.values().chain(project.leftovers.values()).map(|stat| stat.ino);
         let pids: BTreeSet<u32> =
             inodes.filter_map(|ino| self.by_inode.get(&ino)).flatten().copied().collect();
         let shared = project.file.as_ref().is_some_and(|file| file.mode & 0o077 != 0);
-        let hidden = self.blind && (shared || project.uid != Uid::effective().as_raw());
+        let others = shared || project.uid != Uid::effective().as_raw();
+        let hidden = self.incomplete || (self.blind && others);
         (!hidden || !pids.is_empty()).then(|| pids.into_iter().collect())
     }
 
-    /// The processes that still have removed segments, with the bytes that they keep.
+    /// The processes that still have removed segments mapped, and the bytes of these segments.
     pub fn to_removed(&self, removed: &[Removed]) -> (u64, BTreeSet<u32>) {
         let mut kept = 0;
         let mut pids = BTreeSet::new();
@@ -93,8 +97,79 @@ impl Attached {
     }
 }
 
-/// A device as /proc writes it: `major:minor` in hexadecimal.
+fn read_processes(device: &[u8], sender: &Sender<Found>) {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        let _ = sender.send(Found::Hidden);
+        return;
+    };
+    let own = std::process::id();
+    let mut maps = Vec::new();
+    for entry in processes.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if pid == own {
+            continue;
+        }
+        maps.clear();
+        let file = File::open(entry.path().join("maps"));
+        let found = match file.and_then(|mut file| file.read_to_end(&mut maps)) {
+            Ok(_) => Found::Mapped(pid, inodes(&maps, device)),
+            // A process of another user may have a segment mapped that is shared with its user.
+            Err(error)
+                if error.kind() == std::io::ErrorKind::PermissionDenied
+                    && entry.metadata().is_ok_and(|s| s.uid() != Uid::effective().as_raw()) =>
+            {
+                Found::Hidden
+            }
+            Err(_) => continue,
+        };
+        if sender.send(found).is_err() {
+            return;
+        }
+    }
+}
+
+/// The inodes of the mapped files on `device`, from the text of /proc/PID/maps.
+fn inodes(maps: &[u8], device: &[u8]) -> Vec<u64> {
+    let inode = |line: &[u8]| {
+        // proc(5): address perms offset dev inode path
+        let mut fields = line.splitn(6, |&byte| byte == b' ').skip(3);
+        if fields.next() != Some(device) {
+            return None;
+        }
+        str::from_utf8(fields.next()?).ok()?.parse().ok()
+    };
+    maps.split(|&byte| byte == b'\n').filter_map(inode).collect()
+}
+
+/// A device in the format of /proc: `major:minor` in hexadecimal.
 fn device(id: FileId) -> Vec<u8> {
     let (major, minor) = (nix::sys::stat::major(id.dev), nix::sys::stat::minor(id.dev));
     format!("{major:02x}:{minor:02x}").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_that_hangs_does_not_delay_the_others() {
+        let (hang, hung) = channel::<()>();
+        let attached = Attached::collect(Duration::from_millis(50), move |sender| {
+            sender.send(Found::Mapped(7, vec![1, 2])).unwrap();
+            let _ = hung.recv();
+            drop(sender);
+        });
+        assert_eq!(attached.by_inode.len(), 2);
+        assert!(attached.incomplete);
+        drop(hang);
+    }
+
+    #[test]
+    fn inodes_are_those_of_the_device() {
+        let maps = b"00400000-00452000 r-xp 00000000 08:02 173521 /usr/bin/a\n\
+            7f00-7f01 r--s 00000000 00:1b 42 /dev/shm/cute-shm.p.aaaaa00000 (deleted)\n";
+        assert_eq!(inodes(maps, b"00:1b"), [42]);
+        assert_eq!(inodes(maps, b"08:02"), [173_521]);
+    }
 }

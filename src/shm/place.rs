@@ -60,6 +60,14 @@ impl Place {
         Ok(Self { root, shm, host: Host::this(), warning })
     }
 
+    /// Opens the shm directory alone, for projects whose root cannot be opened.
+    ///
+    /// # Errors
+    /// Returns [`Kind::Permission`] for a shm directory that cannot be trusted.
+    pub fn without_root(paths: &Paths) -> Result<Self> {
+        Ok(Self { root: None, shm: open_shm(&paths.shm)?, host: Host::this(), warning: None })
+    }
+
     /// Opens both directories to make a project; the root is created with mode 1777.
     ///
     /// # Errors

@@ -1,34 +1,64 @@
-//! Removing a whole project by its name: judged, locked, judged again, removed as its owner.
+//! Removes a whole project by its name: judges it, takes its lock, judges it again, and removes it as its owner.
+
+use nix::unistd::Uid;
 
 use super::change::Change;
 use super::lock;
 use super::name::ProjectName;
 use super::owner::act_as;
 use super::place::Place;
+use super::reap::squatters;
 use super::removal::{self, Removed};
-use super::state::{self, Project};
+use super::state::{self, Project, State};
 use super::survey::Survey;
-use crate::Result;
+use crate::{Kind, Result};
 
-/// What removing the project would take.
+/// Returns the segments that [`unlink`] would remove.
 ///
 /// # Errors
 /// As [`unlink`].
 pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
     let project = state::find(place, name)?;
-    removal::allowed(&project, all_users)?;
+    if !is_unreadable_file(&project, all_users) {
+        removal::allowed(&project, all_users)?;
+    }
     Ok(removal::segments_of(&project, &place.shm))
 }
 
-/// Removes the project: metadata, segments, ledger. With `all_users` root removes another's.
+/// Removes the project: metadata, segments, ledger. With `all_users`, root removes the project of another user,
+/// and every file that blocks the name.
 ///
 /// # Errors
-/// [`crate::Kind::NotFound`] when there is none, [`crate::Kind::Permission`] for what is not ours, [`crate::Kind::Busy`]
-/// when somebody is changing it for longer than [`lock::PATIENCE`].
+/// Returns [`Kind::NotFound`] if there is no such project, [`Kind::Permission`] for a project of another user, and
+/// [`Kind::Busy`] if another process changes it for longer than [`lock::PATIENCE`].
 pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let judged = state::find(place, name)?;
+    let mut cleared = 0;
+    if all_users && Uid::effective().is_root() {
+        cleared += squatters::clear_name(place, name)?;
+    }
+    let mut judged = state::find(place, name);
+    if let Ok(project) = &judged
+        && is_unreadable_file(project, all_users)
+    {
+        squatters::clear_metadata(place, project)?;
+        cleared += 1;
+        judged = state::find(place, name);
+    }
+    let judged = match judged {
+        Err(error) if error.kind() == Kind::NotFound && cleared > 0 => return Ok(Vec::new()),
+        judged => judged?,
+    };
     removal::allowed(&judged, all_users)?;
     act_as(judged.uid, || remove(place, &judged))
+}
+
+/// Whether the metadata is not a regular file with one name, and may be removed. It has no content to compare, and
+/// only its name is removed.
+fn is_unreadable_file(project: &Project, all_users: bool) -> bool {
+    let me = Uid::effective();
+    project.state == State::Corrupt
+        && project.file.as_ref().is_some_and(|file| !file.trusted)
+        && (project.uid == me.as_raw() || (me.is_root() && all_users))
 }
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.

@@ -30,13 +30,13 @@ fn load_for_job(sandbox: &mut Sandbox, project: &str, job: &str) {
 fn without_projects_there_is_nothing_to_do() {
     Sandbox::new().run(&["gc"]).is(str![[r#"
 --- stderr
-nothing to reap
+nothing to remove
 --- exit 0
 
 "#]]);
     Sandbox::new().run(&["gc", "--check"]).is(str![[r#"
 --- stderr
-nothing to reap
+nothing to remove
 --- exit 0
 
 "#]]);
@@ -47,7 +47,7 @@ fn an_abandoned_project_is_reaped() {
     let sandbox = abandoned();
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -60,7 +60,7 @@ fn a_stale_project_is_reaped() {
     stale_project(&sandbox, "p");
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-p (stale) reaped: all segments are gone, loaded before this boot; 0 segments, 0 B free now
+removed p in '$ROOT' (stale): all segments are gone, loaded before this boot; 0 segments, 0 B freed
 --- exit 0
 
 "#]]);
@@ -72,14 +72,14 @@ fn a_live_project_is_kept() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["gc"]).is(str![[r#"
 --- stderr
-nothing to reap
+nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-kept p (live): it is live
-nothing to reap
+kept p in '$ROOT' (live): the project is live
+nothing to remove
 --- exit 0
 
 "#]]);
@@ -91,7 +91,7 @@ fn a_dry_run_says_what_would_be_reaped() {
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--dry-run"]).is(str![[r#"
 --- stdout
-p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB would be free
+would remove p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB would be freed
 --- exit 0
 
 "#]]);
@@ -105,9 +105,9 @@ fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--check"]).is(str![[r#"
 --- stdout
-p (abandoned) would be reaped: its keeper, process PID, is gone; 2 segments, 8 KiB would be free
+would remove p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB would be freed
 --- stderr
-error: 1 project to reap
+error: 1 project to remove
 hint: run 'cute-shm gc'
 --- exit 11
 
@@ -125,14 +125,14 @@ fn broken_projects_are_reaped_on_demand() {
     write_segment(&sandbox, "p", "bbbbbbbbbb");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (broken): 1 of 2 segments are gone (--broken reaps it)
-nothing to reap
+skipped p in '$ROOT' (broken): 1 of 2 segments are gone (--broken removes it)
+nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--broken"]).is(str![[r#"
 --- stdout
-p (broken) reaped: 1 of 2 segments are gone; 1 segment, 4 KiB free now
+removed p in '$ROOT' (broken): 1 of 2 segments are gone; 1 segment, 4 KiB freed
 --- exit 0
 
 "#]]);
@@ -146,14 +146,14 @@ fn corrupt_projects_are_reaped_on_demand() {
     crate::states::write_private(&sandbox.metadata("p"), "[a\n");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken reaps it)
-nothing to reap
+skipped p in '$ROOT' (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken removes it)
+nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--broken"]).is(str![[r#"
 --- stdout
-p (corrupt) reaped: its metadata is no TOML of ours: line 1: unclosed table, expected `]`; 0 segments, 0 B free now
+removed p in '$ROOT' (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]`; 0 segments, 0 B freed
 --- exit 0
 
 "#]]);
@@ -167,17 +167,17 @@ fn orphans_are_reaped_on_demand_when_they_are_old() {
     write_segment(&sandbox, "p", "aaaaaaaaaa");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (orphan): no metadata and no ledger claims these segments (--orphans reaps what nobody has)
-nothing to reap
+skipped p (orphan): no metadata and no ledger claims these segments (--orphans removes unused ones)
+nothing to remove
 --- exit 0
 
 "#]]);
     let young: serde_json::Value = sandbox.run(&["gc", "--orphans", "--json"]).json();
     let reason = young["items"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("younger than 600 s"), "{reason}");
-    sandbox.run(&["gc", "--orphans", "--min-age", "0"]).is(str![[r#"
+    assert!(reason.contains("less than --min-age (600 s)"), "{reason}");
+    sandbox.run(&["gc", "--orphans", "--min-age", "0s"]).is(str![[r#"
 --- stdout
-p (orphan) reaped: nothing claims it and nobody has it; 1 segment, 4 KiB free now
+removed p (orphan): no project claims these segments, no process uses them; 1 segment, 4 KiB freed
 --- exit 0
 
 "#]]);
@@ -191,10 +191,10 @@ fn an_orphan_that_somebody_has_open_is_kept() {
     make_root(&sandbox);
     write_segment(&sandbox, "p", "aaaaaaaaaa");
     let user = fs::File::open(sandbox.shm().join("cute-shm.p.aaaaaaaaaa")).unwrap();
-    sandbox.run(&["gc", "-v", "--orphans", "--min-age", "0"]).is(str![[r#"
+    sandbox.run(&["gc", "-v", "--orphans", "--min-age", "0s"]).is(str![[r#"
 --- stderr
-skipped p (orphan): an orphan that a process has open
-nothing to reap
+skipped p (orphan): a process has one of these segments open
+nothing to remove
 --- exit 0
 
 "#]]);
@@ -211,14 +211,15 @@ fn the_segments_of_a_project_of_another_root_are_no_orphans() {
         "-v",
         "--orphans",
         "--min-age",
-        "0",
+        "0s",
         "--root",
         other.to_str().unwrap(),
     ]);
     run.is(str![[r#"
 --- stderr
-kept p (live): it is live
-nothing to reap
+kept p in '$ROOT': it belongs to another root (--all-roots includes it)
+skipped 1 project of other roots (--all-roots includes them)
+nothing to remove
 --- exit 0
 
 "#]]);
@@ -227,12 +228,23 @@ nothing to reap
 }
 
 #[test]
-fn abandoned_projects_of_another_root_are_reaped() {
+fn projects_of_another_root_are_removed_only_with_all_roots() {
     let sandbox = abandoned();
     let other = sandbox.file("other");
-    sandbox.run(&["gc", "--root", other.to_str().unwrap()]).is(str![[r#"
+    let before = sandbox.in_shm();
+    let run = sandbox.run(&["gc", "-v", "--root", other.to_str().unwrap()]);
+    run.is(str![[r#"
+--- stderr
+kept p in '$ROOT': it belongs to another root (--all-roots includes it)
+skipped 1 project of other roots (--all-roots includes them)
+nothing to remove
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), before);
+    sandbox.run(&["gc", "--all-roots", "--root", other.to_str().unwrap()]).is(str![[r#"
 --- stdout
-p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -244,9 +256,13 @@ p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free n
 fn a_detached_project_whose_root_is_gone_can_still_be_removed() {
     let sandbox = Sandbox::with_project();
     fs::remove_dir_all(sandbox.root()).unwrap();
-    assert_eq!(sandbox.run(&["gc", "--broken", "--orphans", "--min-age", "0"]).code(), 0);
+    let greedy = ["gc", "--all-roots", "--broken", "--orphans", "--min-age", "0s"];
+    assert_eq!(sandbox.run(&greedy).code(), 0);
     assert_ne!(sandbox.in_shm(), [""; 0]);
-    assert_eq!(sandbox.run(&["gc", "--older-than", "0s"]).code(), 0);
+    let old = ["gc", "--older-than", "0s"];
+    assert_eq!(sandbox.run(&old).code(), 0);
+    assert_ne!(sandbox.in_shm(), [""; 0], "the root is gone: the ledger names another one");
+    assert_eq!(sandbox.run(&[&old[..], &["--all-roots"]].concat()).code(), 0);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
@@ -257,20 +273,20 @@ fn detached_projects_are_repaired_on_demand() {
     fs::remove_file(sandbox.metadata("p")).unwrap();
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (detached): its metadata file is gone (--repair restores it, --older-than reaps it)
-nothing to reap
+skipped p in '$ROOT' (detached): its metadata file is gone (--repair restores it, --older-than removes it)
+nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![[r#"
 --- stdout
-p (detached) would be repaired: its metadata file is gone
+would repair p in '$ROOT' (detached): its metadata file is gone
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--repair"]).is(str![[r#"
 --- stdout
-p (detached) repaired: its metadata file is gone
+repaired p in '$ROOT' (detached): its metadata file is gone
 --- exit 0
 
 "#]]);
@@ -286,7 +302,7 @@ fn the_projects_of_an_ended_job_are_reaped() {
     sandbox.load("none", &["plain.h5"]);
     sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
 --- stdout
-mine (live) reaped: job 7 has ended; 2 segments, 8 KiB free now
+removed mine in '$ROOT' (live): job 7 has ended; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -316,7 +332,7 @@ fn a_late_epilog_leaves_what_joined_after_it_began() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");
     let run = sandbox.run(&["gc", "--job", "7", "--before", "1000000000.5"]);
-    assert!(run.stderr().ends_with("nothing to reap\n"), "{}", run.text());
+    assert!(run.stderr().ends_with("nothing to remove\n"), "{}", run.text());
     assert_eq!(sandbox.segments("p").len(), 2);
     assert_eq!(sandbox.run(&["gc", "--job", "7", "--before", "soon"]).code(), 2);
 }
@@ -331,7 +347,8 @@ fn projects_of_jobs_that_left_the_node_are_reaped() {
     }
     load_for_job(&mut sandbox, "named", "9");
     let run = sandbox.run(&["gc", "--live-jobs", "7, 11"]);
-    assert!(run.stdout().starts_with("gone (live) reaped: its jobs have ended"), "{}", run.text());
+    let removed = format!("removed gone in '{}' (live): its jobs", sandbox.root().display());
+    assert!(run.stdout().starts_with(&removed), "{}", run.text());
     assert_eq!(run.stdout().lines().count(), 1, "{}", run.text());
     assert_eq!(sandbox.run(&["gc", "--live-jobs", "7", "--job", "7"]).code(), 2);
 }
@@ -347,7 +364,7 @@ fn a_job_that_others_share_a_project_with_is_taken_off_its_list() {
     fs::write(&path, format!("{head}{more}[[current.jobs]]{tail}")).unwrap();
     sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
 --- stdout
-p (live) job dropped: job 7 has ended, 1 more use it; 0 segments, 0 B free now
+updated the job list of p in '$ROOT' (live): job 7 has ended; jobs left: 1; 0 segments, 0 B freed
 --- exit 0
 
 "#]]);
@@ -374,10 +391,10 @@ fn projects_of_unknown_age_are_not_old() {
     let mut sandbox = Sandbox::new();
     python_project(&sandbox, "p", &["aaaaaaaaaa"]);
     sandbox.unlink_at_end("p");
-    sandbox.run(&["gc", "--older-than", "0", "-v"]).is(str![[r#"
+    sandbox.run(&["gc", "--older-than", "0s", "-v"]).is(str![[r#"
 --- stderr
-kept p (live): it is live
-nothing to reap
+kept p in '$ROOT' (live): the project is live
+nothing to remove
 --- exit 0
 
 "#]]);
@@ -388,7 +405,7 @@ fn an_age_without_a_known_unit_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&["gc", "--older-than", "3y"]).is(str![[r#"
 --- stderr
-error: invalid value '3y' for '--older-than <AGE>': 'y' is no unit: use s, min, h or d
+error: invalid value '3y' for '--older-than <AGE>': expected a number and a unit (s, m, h or d), such as 30s, 10m, 12h or 7d
 
 For more information, try '--help'.
 --- exit 2
@@ -396,7 +413,7 @@ For more information, try '--help'.
 "#]]);
     sandbox.run(&["gc", "--orphans", "--min-age", "x"]).is(str![[r#"
 --- stderr
-error: invalid value 'x' for '--min-age <AGE>': 'x' is no age
+error: invalid value 'x' for '--min-age <AGE>': expected a number and a unit (s, m, h or d), such as 30s, 10m, 12h or 7d
 
 For more information, try '--help'.
 --- exit 2
@@ -413,13 +430,100 @@ For more information, try '--help'.
 }
 
 #[test]
+fn ages_without_a_unit_and_empty_times_are_usage_errors() {
+    let sandbox = Sandbox::new();
+    for args in [
+        ["--older-than", "7"],
+        ["--older-than", "0"],
+        ["--min-age", "600"],
+        ["--time-limit", "10"],
+        ["--before", ""],
+        ["--before", "7d"],
+    ] {
+        let run = sandbox.run(&[&["gc", "--best-effort"][..], &args].concat());
+        assert_eq!(run.code(), 2, "{args:?}: {}", run.text());
+        assert!(run.stderr().contains("expected a"), "{}", run.text());
+    }
+}
+
+#[test]
+fn projects_beyond_the_time_limit_are_reported_as_not_reached() {
+    let sandbox = Sandbox::new();
+    stale_project(&sandbox, "p");
+    stale_project(&sandbox, "q");
+    sandbox.run(&["gc", "--time-limit", "0s", "-v"]).is(str![[r#"
+--- stderr
+did not reach p in '$ROOT': the time limit was reached
+did not reach q in '$ROOT': the time limit was reached
+error: the time limit was reached before 2 projects could be checked
+hint: run 'cute-shm gc' again, or raise the limit with --time-limit
+--- exit 10
+
+"#]]);
+    let run = sandbox.run(&["gc", "--time-limit", "0s", "--best-effort", "--json"]);
+    assert_eq!(run.code(), 0, "{}", run.text());
+    let found: serde_json::Value = run.json();
+    for item in found["items"].as_array().unwrap() {
+        assert_eq!((&item["action"], &item["state"]), (&"not_reached".into(), &().into()));
+        assert_eq!(item["root"], *sandbox.root().to_string_lossy());
+    }
+    assert_eq!(found["errors"][0]["code"], "partial");
+    assert!(sandbox.metadata("p").exists());
+    sandbox.run(&["gc", "--time-limit", "1h"]);
+}
+
+#[test]
+fn a_project_whose_lock_stays_held_is_skipped_with_the_reason() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "p", "7");
+    let lock = ChangeLock::take(&sandbox);
+    sandbox.run(&["gc", "--job", "7"]).is(str![[r#"
+--- stderr
+skipped p in '$ROOT' (live): project 'p' is being changed by another process
+--- exit 0
+
+"#]]);
+    drop(lock);
+    sandbox.run(&["gc", "--job", "7"]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
+fn the_largest_project_is_removed_first() {
+    let sandbox = Sandbox::new();
+    make_root(&sandbox);
+    for (project, bytes) in [("a", 1), ("b", 1 << 20), ("c", 1 << 14)] {
+        let segment = sandbox.shm().join(format!("cute-shm.{project}.aaaaa00000"));
+        fs::write(segment, vec![1; bytes]).unwrap();
+    }
+    let run = sandbox.run(&["gc", "--orphans", "--min-age", "0s"]);
+    let names: Vec<_> = run.stdout().lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(names, ["b", "c", "a"], "{}", run.text());
+}
+
+#[test]
+fn a_root_in_force_that_is_refused_does_not_stop_the_other_roots() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = abandoned();
+    let other = sandbox.file("unsafe");
+    fs::create_dir(&other).unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o777)).unwrap();
+    let other = other.to_str().unwrap();
+    let run = sandbox.run(&["gc", "--all-roots", "--root", other]);
+    assert_eq!(run.code(), 6, "{}", run.text());
+    assert!(run.stdout().starts_with("removed p in "), "{}", run.text());
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+    assert_eq!(sandbox.run(&["gc", "--all-roots", "--best-effort", "--root", other]).code(), 0);
+}
+
+#[test]
 fn a_project_that_is_being_changed_is_skipped() {
     let sandbox = Sandbox::with_project();
     let lock = ChangeLock::take(&sandbox);
-    sandbox.run(&["gc", "-v", "--older-than", "0"]).is(str![[r#"
+    sandbox.run(&["gc", "-v", "--older-than", "0s"]).is(str![[r#"
 --- stderr
-kept p (live): somebody changes it just now
-nothing to reap
+kept p in '$ROOT' (live): another process is changing the project
+nothing to remove
 --- exit 0
 
 "#]]);
@@ -462,22 +566,23 @@ fn root_reaps_what_belongs_to_others_only_when_asked() {
     held.end(&sandbox);
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p (abandoned): it belongs to another user
-nothing to reap
+kept p in '$ROOT': owned by user UID
+skipped 1 project of other users (--all-users includes them)
+nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--user", "0", "-v"]).is(str![[r#"
 --- stderr
-skipped p (abandoned): it belongs to another user than asked for
-nothing to reap
+kept p in '$ROOT': owned by user UID
+nothing to remove
 --- exit 0
 
 "#]]);
     assert_eq!(sandbox.segments("p").len(), 2);
     sandbox.run(&["gc", "--all-users"]).is(str![[r#"
 --- stdout
-p (abandoned) reaped: its keeper, process PID, is gone; 2 segments, 8 KiB free now
+removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -497,7 +602,7 @@ fn root_reaps_the_projects_of_one_user() {
     assert_eq!(run.code(), 0, "{}", run.text());
     sandbox.run(&["gc", "--job", "7", "--user", "65534", "--best-effort"]).is(str![[r#"
 --- stdout
-p (live) reaped: job 7 has ended; 2 segments, 8 KiB free now
+removed p in '$ROOT' (live): job 7 has ended; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);

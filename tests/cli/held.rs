@@ -144,7 +144,7 @@ fn the_keeper_of_an_unlinked_project_ends_by_itself() {
     let held = sandbox.hold(&HOLD);
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -231,7 +231,7 @@ fn gc_leaves_a_held_project_alone() {
     let held = sandbox.hold(&HOLD);
     sandbox.run(&["gc", "--older-than", "0s"]).is(str![[r#"
 --- stderr
-nothing to reap
+nothing to remove
 --- exit 0
 
 "#]]);

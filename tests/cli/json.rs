@@ -249,8 +249,9 @@ object!(Unlink {
 #[serde(deny_unknown_fields)]
 struct Item {
     project: String,
+    root: Option<String>,
     uid: u32,
-    state: String,
+    state: Option<String>,
     action: String,
     reason: String,
     segment_count: u64,
@@ -540,8 +541,11 @@ fn gc_tells_every_project_with_a_reason() {
     let check: Gc = bad(&check, Some("gc"), "findings");
     assert!(check.dry_run);
     let gc: Gc = good(&sandbox.run(&["gc", "--json"]), "gc");
-    let items: Vec<_> = gc.items.iter().map(|i| (&*i.project, &*i.state, &*i.action)).collect();
-    assert_eq!(items, [("p", "live", "skipped"), ("q", "stale", "reaped")]);
+    let items: Vec<_> =
+        gc.items.iter().map(|i| (&*i.project, i.state.as_deref(), &*i.action)).collect();
+    assert_eq!(items, [("p", Some("live"), "skipped"), ("q", Some("stale"), "reaped")]);
+    let root = sandbox.root().to_string_lossy().into_owned();
+    assert!(gc.items.iter().all(|item| item.root.as_ref() == Some(&root)));
     assert!(gc.items.iter().all(|item| !item.reason.is_empty() && item.mapped_pids.is_empty()));
     assert!(gc.items.iter().all(|item| item.uid == nix::unistd::Uid::effective().as_raw()));
     let sum = |of: fn(&Item) -> u64| gc.items.iter().map(of).sum::<u64>();

@@ -97,7 +97,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
     assert!(!sandbox.root().exists());
     sandbox.run(&["--root", other, "unlink", "p"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -526,7 +526,7 @@ fn grace_keeps_the_old_segments_for_a_while() {
     sandbox.run(&["list", "-s", "--json", "--check"]);
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-p (live) recovered: an interrupted change left something; 2 segments, 8 KiB free now
+recovered p in '$ROOT' (live): an interrupted change left files; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);

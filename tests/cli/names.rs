@@ -96,14 +96,14 @@ two\nlines       1   8 B     4 KiB  live   -         0         AGE
 "#]]);
     sandbox.run(&["unlink", ".hidden", "two\nlines"]).is(str![[r#"
 --- stdout
-removed .hidden: 1 segment, 4 KiB free now
-removed two\nlines: 1 segment, 4 KiB free now
+removed .hidden: 1 segment, 4 KiB freed
+removed two\nlines: 1 segment, 4 KiB freed
 --- exit 0
 
 "#]]);
     sandbox.run(&["unlink", "--", "-dash"]).is(str![[r#"
 --- stdout
-removed -dash: 1 segment, 4 KiB free now
+removed -dash: 1 segment, 4 KiB freed
 --- exit 0
 
 "#]]);

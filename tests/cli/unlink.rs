@@ -11,7 +11,7 @@ fn a_project_is_removed_whole() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -41,8 +41,8 @@ fn several_projects_are_removed_and_a_failure_does_not_stop_it() {
     sandbox.load("q", &["plain.h5"]);
     sandbox.run(&["unlink", "p", "none", "q"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
-removed q: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
+removed q: 2 segments, 8 KiB freed
 --- stderr
 error: there is no project 'none'
 hint: 'cute-shm list -s' shows the projects of this node
@@ -72,7 +72,7 @@ fn a_project_given_twice_is_removed_once() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["unlink", "-f", "p", "p"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -84,7 +84,7 @@ fn a_dry_run_removes_nothing() {
     let before = sandbox.in_shm();
     sandbox.run(&["unlink", "--dry-run", "p"]).is(str![[r#"
 --- stdout
-would remove p: 2 segments, 8 KiB would be free
+would remove p: 2 segments, 8 KiB would be freed
 --- exit 0
 
 "#]]);
@@ -113,7 +113,7 @@ fn a_project_that_python_made_is_removed() {
     crate::states::python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -126,7 +126,7 @@ fn a_project_of_a_longer_name_is_not_touched() {
     sandbox.load("p.q", &["plain.h5"]);
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stdout
-removed p: 2 segments, 8 KiB free now
+removed p: 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);

@@ -8,7 +8,7 @@ use super::sandbox::{BIN, Mount, Sandbox, load_args};
 use super::support::{figure, is_root};
 
 /// Every kind of gc that removes more than it must.
-const GREEDY: &[&str] = &["gc", "--broken", "--orphans", "--min-age", "0", "--repair"];
+const GREEDY: &[&str] = &["gc", "--broken", "--orphans", "--min-age", "0s", "--repair"];
 
 #[test]
 fn a_root_that_two_shm_directories_share() {
@@ -81,7 +81,7 @@ fn a_private_tmp_is_another_root() {
     assert!(before.iter().any(|name| name.contains("cute-shm.p.")), "{before:?}");
     let outside = load_args("p", &sandbox.file(2), &["--persistent"]);
     sandbox.run(&outside).expect(0);
-    for args in [&["gc"][..], &["gc", "--broken", "--orphans", "--min-age", "0"]] {
+    for args in [&["gc", "--all-roots"][..], &[GREEDY, &["--all-roots"]].concat()] {
         sandbox.run(args).expect(0);
     }
     assert_eq!(sandbox.whole("p"), Some(2));
@@ -90,6 +90,8 @@ fn a_private_tmp_is_another_root() {
     // The job is killed and its /tmp goes with it: what it held is dead, what was to stay is detached.
     job.kill_group();
     sandbox.run(["gc"]).expect(0);
+    assert!(sandbox.files().iter().any(|name| name.contains("cute-shm.p.")), "another root");
+    sandbox.run(["gc", "--all-roots"]).expect(0);
     let left = sandbox.files();
     assert!(!left.iter().any(|name| name.contains("cute-shm.p.")), "{left:?}");
     assert!(left.iter().any(|name| name.contains("cute-shm.q.")), "{left:?}");

@@ -89,7 +89,7 @@ fn the_old_project_survives_the_loader_of_an_overwrite() {
         let halted = Halted::start(&sandbox, &["--persistent", "--overwrite"]);
         assert_eq!(sandbox.whole("p"), Some(1));
         assert_eq!(sandbox.state("p").as_deref(), Some("live"));
-        sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0"]).expect(0);
+        sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0s"]).expect(0);
         halted.end_loader(signal).expect(code);
         assert_eq!(sandbox.whole("p"), Some(1));
         assert_eq!(sandbox.files(), before);
@@ -108,7 +108,7 @@ fn a_loader_dies_with_its_keeper() {
         let halted = Halted::start(&sandbox, more);
         assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
         // gc does not take what is being loaded.
-        sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0"]).expect(0);
+        sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0s"]).expect(0);
         assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
         let Halted { load, loader } = halted;
         load.signal(Signal::SIGKILL);

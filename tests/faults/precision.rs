@@ -97,7 +97,7 @@ impl Asked {
     }
 
     fn args(self) -> Vec<&'static str> {
-        let mut args = vec!["gc", "--json", "--min-age", "0"];
+        let mut args = vec!["gc", "--json", "--min-age", "0s"];
         for (asked, arg) in
             [(self.broken, "--broken"), (self.orphans, "--orphans"), (self.repair, "--repair")]
         {

@@ -17,7 +17,7 @@ fn one(sandbox: &Sandbox, rng: &mut Rng) {
     let load = |more: &[&str]| sandbox.run(load_args(name, &file, more));
     let done = match rng.below(8) {
         0 if name != "keep" => sandbox.run(["unlink", name]),
-        1 => sandbox.run(["gc", "--orphans", "--broken", "--min-age", "60"]),
+        1 => sandbox.run(["gc", "--orphans", "--broken", "--min-age", "60s"]),
         2 => load(&["--persistent", "--overwrite"]),
         3 => load(&["--persistent", "--overwrite", "--wait", "5"]),
         4 if name != "keep" => load(&["--ensure", "--", "/bin/true"]),

@@ -142,11 +142,12 @@ fn a_group_shares_and_others_are_denied() {
         for project in listed["projects"].as_array().expect("projects") {
             assert_eq!(project["state"], "foreign", "{project}");
         }
-        let options = ["gc", "--json", "--broken", "--orphans", "--min-age", "0", "--repair"];
+        let options = ["gc", "--json", "--broken", "--orphans", "--min-age", "0s", "--repair"];
         let items = node.run(user, &options).expect(0).json();
         for item in items["items"].as_array().expect("items") {
             assert_eq!(item["action"], "skipped");
-            assert_eq!(item["reason"], "it belongs to another user");
+            let reason = item["reason"].as_str().expect("a reason");
+            assert_eq!(reason, format!("owned by user {}", ours.uid));
         }
         node.run(user, &["unlink", "p"]).expect(6);
         let over = node.load(user, &[], "p", &["--persistent", "--overwrite"]);
@@ -154,7 +155,7 @@ fn a_group_shares_and_others_are_denied() {
     }
     assert_eq!(node.contents(), before);
     // Root skips too, unless it is told.
-    node.sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0"]).expect(0);
+    node.sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0s"]).expect(0);
     assert_eq!(node.contents(), before);
     node.run(&ours, &["unlink", "p", "q"]).expect(0);
     node.sandbox.assert_nothing();
@@ -253,7 +254,7 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
     let before = node.contents();
     plant(&node, &mallory, &victim);
     let begun = Instant::now();
-    let greedy = ["--broken", "--orphans", "--min-age", "0", "--repair", "--all-users"];
+    let greedy = ["--broken", "--orphans", "--min-age", "0s", "--repair", "--all-users"];
     let mut runs = 0;
     for args in [&["list"][..], &["list", "-s"], &["gc"], &["gc", "--all-users"]] {
         node.sandbox.run(args).expect(0);

@@ -68,7 +68,7 @@ case_requeue() {
     want 'the second run is live' \
         'until_true 150 "scontrol update jobid=$job StartTime=now 2>/dev/null; project_is n1 again live"'
     want 'id and count alone would take it' 'on_node n1 env -i SLURM_JOB_ID=$job SLURM_JOB_RESTART_COUNT=1 \
-        "$cluster/cute-shm" gc --job $job --user $user --dry-run | grep -q "^again .* would be reaped"'
+        "$cluster/cute-shm" gc --job $job --user $user --dry-run | grep -q "^would remove again "'
     # The old epilog, as if it had hung since then.
     on_node n1 env -i SLURM_JOB_ID="$job" SLURM_JOB_RESTART_COUNT=1 "$cluster/cute-shm" \
         gc --job "$job" --user $user --before "$old" --best-effort --quiet

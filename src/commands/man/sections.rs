@@ -51,7 +51,7 @@ pub(super) const FILES: [Entry; 4] = [
 
 const JOB: Entry = (
     "SLURM_JOB_ID, PBS_JOBID, LSB_JOBID, CUTE_SHM_JOB",
-    "The batch job that the project is for: 'cute-shm gc --job' reaps by it.",
+    "The batch job that uses the project, for 'cute-shm gc --job'.",
 );
 const SHARE: Entry = (
     "SLURM_NODEID, SLURM_NNODES, SLURM_STEP_NUM_NODES",

@@ -1,6 +1,7 @@
 //! Every project of a root, and what nothing claims.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use indexmap::IndexMap;
 
@@ -9,7 +10,7 @@ use crate::Result;
 use crate::shm::ledger::{Key, Ledger};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
-use crate::shm::survey::Survey;
+use crate::shm::survey::{Survey, owner};
 use crate::shm::threads;
 
 /// A thread of its own is worth its start for so many projects.
@@ -86,39 +87,67 @@ pub fn orphans(
     for project in judged {
         by_name.entry(project.name()).or_default().push(project);
     }
-    let mut found: IndexMap<(ProjectName, u32), Project> = IndexMap::new();
-    for (name, segments) in survey.segments()? {
+    let mut found = Vec::new();
+    for name in survey.segments()?.keys().filter(|name| wanted(name)) {
         let known = by_name.get(name).map_or(&[][..], Vec::as_slice);
-        if !wanted(name) || known.iter().any(|project| may_have_any(project)) {
+        found.extend(orphans_of(place, survey, name, None, known)?);
+    }
+    Ok(found)
+}
+
+/// The segments of one project name that no ledger and none of `known`, the judged projects of that name, claims:
+/// one project for each owner. With `owner`, only the segments of this user.
+///
+/// A claim counts only for segments of its own user: the file of one user neither keeps nor releases the segments
+/// of another.
+///
+/// # Errors
+/// Returns an I/O error if the shm directory cannot be read.
+pub fn orphans_of(
+    place: &Place,
+    survey: &Survey<'_>,
+    name: &ProjectName,
+    owner: Option<u32>,
+    known: &[&Project],
+) -> Result<Vec<Project>> {
+    let mut found: IndexMap<u32, Project> = IndexMap::new();
+    let mut others: HashMap<u32, Vec<Token>> = HashMap::new();
+    for segment in survey.segments_of(name)? {
+        // Collected segments belong to the owner of their project.
+        if known.iter().any(|project| project.has(segment)) {
             continue;
         }
-        let ledgers = known.iter().filter_map(|project| project.ledger.as_ref());
-        let tokens: Vec<&Token> = ledgers.flat_map(Ledger::tokens).collect();
-        let mut others = None;
-        for segment in segments {
-            let named = || known.iter().any(|project| project.has(segment));
-            if tokens.iter().any(|token| segment.bears(token)) || named() {
-                continue;
-            }
-            // Read only for a project that has a segment of which nothing is known yet.
-            let others = match &others {
-                Some(others) => others,
-                None => others.insert(other_tokens(place, survey, name, known)?),
-            };
-            if others.iter().any(|token| segment.bears(token)) {
-                continue;
-            }
-            let Some(stat) = place.shm.stat_of(segment.as_os_str())? else { continue };
-            let key = Key { project: name.clone(), hash: String::new() };
-            let orphan = found.entry((name.clone(), stat.st_uid)).or_insert_with(|| Project {
-                state: State::Orphan,
-                why: Some("no metadata and no ledger claims these segments".to_owned()),
-                ..Project::unjudged(key, stat.st_uid)
-            });
-            orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
+        let Some(stat) = place.shm.stat_of(segment.as_os_str())? else { continue };
+        let uid = stat.st_uid;
+        if owner.is_some_and(|owner| owner != uid) {
+            continue;
         }
+        let mut of_owner = known.iter().filter(|project| project.uid == uid);
+        if of_owner.any(|project| may_have_any(project) || has_token_of(project, segment)) {
+            continue;
+        }
+        // Read only for an owner that has a segment of which nothing is known yet.
+        let others = match others.entry(uid) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(entry) => entry.insert(other_tokens(place, survey, name, uid, known)?),
+        };
+        if others.iter().any(|token| segment.bears(token)) {
+            continue;
+        }
+        let key = Key { project: name.clone(), hash: String::new() };
+        let orphan = found.entry(uid).or_insert_with(|| Project {
+            state: State::Orphan,
+            why: Some("no metadata and no ledger claims these segments".to_owned()),
+            ..Project::unjudged(key, uid)
+        });
+        orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
     }
     Ok(found.into_values().collect())
+}
+
+fn has_token_of(project: &Project, segment: &SegmentName) -> bool {
+    let tokens = project.ledger.as_ref().map(Ledger::tokens).unwrap_or_default();
+    tokens.into_iter().any(|token| segment.bears(token))
 }
 
 /// A project of which not all is known may have any segment of its name.
@@ -126,17 +155,19 @@ fn may_have_any(project: &Project) -> bool {
     matches!(project.state, State::Foreign | State::Elsewhere | State::Corrupt)
 }
 
-/// The loads that ledgers of this name own, but for those of judged projects: ledgers of other roots.
+/// The loads that ledgers of this name and user own, except those of judged projects: ledgers of other roots.
 fn other_tokens(
     place: &Place,
     survey: &Survey<'_>,
     name: &ProjectName,
+    uid: u32,
     judged: &[&Project],
 ) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
     let first = Key { project: name.clone(), hash: String::new() };
     for key in survey.keys()?.range(first..).take_while(|key| key.project == *name) {
-        if judged.iter().any(|project| project.key == *key) {
+        if judged.iter().any(|project| project.key == *key) || owner(&place.shm, key)? != Some(uid)
+        {
             continue;
         }
         match Ledger::read(&place.shm, key) {

@@ -13,7 +13,7 @@ use indexmap::{IndexMap, IndexSet};
 use nix::sys::stat::FileStat;
 use serde::Serialize;
 
-pub use self::all::{everything, judge_all, keys_of_root, orphans};
+pub use self::all::{everything, judge_all, keys_of_root, orphans, orphans_of};
 pub use self::find::{find, key_of};
 pub use self::judge::{judge, judge_locked};
 use super::directory::FileId;
