@@ -15,6 +15,7 @@ use hdf5_sys::h5d::{
 use hdf5_sys::h5f::H5Fget_access_plist;
 use hdf5_sys::h5fd::H5FD_SEC2;
 use hdf5_sys::h5i::hid_t;
+use hdf5_sys::h5o::H5O_token_t;
 use hdf5_sys::h5p::{
     H5P_DEFAULT, H5Pfill_value_defined, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_time,
     H5Pget_fill_value,
@@ -24,6 +25,7 @@ use hdf5_sys::h5s::H5S_UNLIMITED;
 use super::codec::{Decoder, Pipeline};
 use super::dataspace::Dataspace;
 use super::error::{Outcome, check, damaged, unsupported};
+use super::headers::Headers;
 use super::ids::Id;
 use super::{Dataset, file, read};
 
@@ -34,6 +36,12 @@ unsafe extern "C" {
 
 /// `H5D_CHUNK_IDX_EARRAY`: the index of datasets with one unlimited axis.
 const EXTENSIBLE_ARRAY: c_int = 4;
+
+/// `H5D_CHUNK_IDX_FARRAY`: the index of datasets whose axes have limits.
+const FIXED_ARRAY: c_int = 3;
+
+/// As many elements of an index are always gone through: that takes milliseconds.
+const FEW_ELEMENTS: u64 = 1 << 18;
 
 /// The most chunks that a dataset may be cut into: beyond it, those that were never written cannot be
 /// told in bounded memory.
@@ -76,12 +84,33 @@ pub struct ChunkIndex {
 
 /// Where a contiguous dataset begins; `None` if nothing of it is stored.
 pub(super) fn offset(dataset: &Id) -> Option<u64> {
-    // In a file with a user block the library adds its length also to "nowhere", so the offset alone does
-    // not tell that nothing is stored.
     // SAFETY: `dataset` is open.
-    let (offset, stored) =
-        unsafe { (H5Dget_offset(dataset.raw()), H5Dget_storage_size(dataset.raw())) };
-    (offset != u64::MAX && stored > 0).then_some(offset)
+    let offset = unsafe { H5Dget_offset(dataset.raw()) };
+    // In a file with a user block the library adds its length also to "nowhere", so the offset alone does
+    // not tell that nothing is stored. Of chunks it is not asked: all of them are counted then.
+    // SAFETY: as above.
+    let is_stored = || unsafe { H5Dget_storage_size(dataset.raw()) } > 0;
+    (offset != u64::MAX && is_stored()).then_some(offset)
+}
+
+/// Whether the library goes through the chunks of a dataset in a time that its extents bound. A fixed or
+/// extensible array is gone through element by element, as many as its header claims; a damaged one
+/// claims quintillions. Reading single chunks is not affected.
+pub(super) fn is_bounded(
+    id: &Id,
+    (file, token): (Option<&Id>, H5O_token_t),
+    chunk: &[u64],
+    extents: &[u64],
+) -> Outcome<bool> {
+    if !matches!(index_type(id)?, FIXED_ARRAY | EXTENSIBLE_ARRAY) {
+        return Ok(true);
+    }
+    let claimed = file.and_then(Headers::of).and_then(|headers| headers.claimed_elements(token));
+    let count = chunk
+        .iter()
+        .zip(extents)
+        .fold(1_u64, |all, (&chunk, &extent)| all.saturating_mul(extent.div_ceil(chunk.max(1))));
+    Ok(claimed.is_some_and(|claimed| claimed <= count.saturating_mul(4).max(FEW_ELEMENTS)))
 }
 
 /// Decoded bytes of the largest chunk that is tried.
@@ -90,9 +119,9 @@ const MOST_TRIED: usize = 256 << 20;
 /// Tries the first chunk of a dataset whose filters the library lacks: some say only in each chunk what it
 /// takes to undo them, and what is not known here is no damage.
 pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
-    let Some(pipeline) = pipeline(dataset).filter(Pipeline::is_told_by_chunks) else {
-        return Ok(());
-    };
+    let pipeline =
+        pipeline(dataset).filter(|pipeline| dataset.bounded && pipeline.is_told_by_chunks());
+    let Some(pipeline) = pipeline else { return Ok(()) };
     let path = files.get(dataset.file()).and_then(plain_path);
     let first = first_filtered(&dataset.place.open(files)?, &pipeline);
     let (Some(path), Some(first)) = (path, first) else { return Ok(()) };
@@ -163,6 +192,9 @@ pub(super) fn plain_path(id: &Id) -> Option<PathBuf> {
 /// The chunks of an open dataset; `None` if it is not for this module.
 pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     let Some(chunk) = dataset.storage.chunk.as_deref() else { return Ok(None) };
+    if !dataset.bounded {
+        return Ok(None);
+    }
     let node = &dataset.place.node;
     let (mut shape, mut edge) = (dataset.shape.clone(), dataset.shape.clone());
     let mut first = 0;
@@ -194,7 +226,7 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
         // Partial chunks at the edge are not filtered, and nothing else says so.
         return Ok(None);
     }
-    if grid.len() > 1 && is_extensible_array(id)? && grows_elsewhere(id)? {
+    if grid.len() > 1 && index_type(id)? == EXTENSIBLE_ARRAY && grows_elsewhere(id)? {
         // libhdf5 2.0 tells the chunks of these with wrong coordinates: it stores them with the
         // unlimited axis first and forgets to turn that back.
         return Ok(None);
@@ -225,11 +257,11 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
     Ok(Some(index))
 }
 
-fn is_extensible_array(id: &Id) -> Outcome<bool> {
+fn index_type(id: &Id) -> Outcome<c_int> {
     let mut kind = -1;
     // SAFETY: `id` is an open dataset and the place outlives the call.
     check(unsafe { H5Dget_chunk_index_type(id.raw(), &raw mut kind) })?;
-    Ok(kind == EXTENSIBLE_ARRAY)
+    Ok(kind)
 }
 
 /// Whether it is not the first axis that is unlimited.
@@ -282,9 +314,11 @@ unsafe extern "C" fn take(
         // Below the number of chunks, which was computed without overflow.
         number = number * count + at / extent;
     }
-    if all.stored.try_reserve(1).is_err() {
+    // More than there are places for: a damaged tree leads to the same node many times.
+    let full = all.stored.len() as u64 >= all.grid.iter().product();
+    if full || all.stored.try_reserve(1).is_err() {
         all.odd = true;
-        return 0;
+        return 1;
     }
     all.stored.push(Stored { number, address, size, mask });
     0

@@ -98,16 +98,24 @@ fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
     }
 }
 
+/// Whether libhdf5 needs the codecs here, or a plugin that is missing, for one of the filters.
+pub(super) fn lacks_any(filters: &[Filter]) -> bool {
+    filters.iter().any(|filter| native::provide(filter.id) != Provided::ByLibrary)
+}
+
 /// Whether libhdf5 can undo every filter that some chunk went through without the codecs here; fails for one
-/// that neither has.
-pub(super) fn check_available(dataset: &Id, filters: &[Filter]) -> Outcome<bool> {
+/// that neither has. Chunks that cannot be listed (`bounded`) are taken to have gone through every filter.
+pub(super) fn check_available(dataset: &Id, filters: &[Filter], bounded: bool) -> Outcome<bool> {
     let mut unused = None;
     let mut without_codecs = true;
     for (place, filter) in filters.iter().enumerate() {
         let provided = native::provide(filter.id);
         let known = provided == Provided::Here && codec::knows(filter);
         if provided == Provided::ByLibrary
-            || *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 != 0
+            || *unused.get_or_insert_with(|| if bounded { unused_by_all(dataset) } else { 0 })
+                >> place
+                & 1
+                != 0
         {
             continue;
         }

@@ -26,6 +26,10 @@ const NOWHERE: u64 = u64::MAX;
 /// Bytes before the messages of a header of version 1.
 const PREFIX: usize = 16;
 
+/// The most blocks of a header, and bytes of each, that are searched for one message.
+const MOST_BLOCKS: usize = 64;
+const MOST_BLOCK_BYTES: u64 = 1 << 20;
+
 /// What a header of version 2 begins with, and the flags that say what stands before its messages: times,
 /// limits for attributes, and before each message its number.
 const SIGNATURE: &[u8] = b"OHDR";
@@ -34,6 +38,12 @@ const PHASES: u8 = 0x10;
 const ORDERED: u8 = 0x04;
 /// Bytes of its checksum.
 const CHECKSUM: usize = 4;
+
+/// More bytes than there are before the first message.
+const PREFIX_ROOM: u64 = 64;
+
+/// The flag of a message that lies elsewhere.
+const SHARED: u8 = 2;
 
 /// A file whose object headers can be read.
 #[derive(Debug)]
@@ -64,6 +74,12 @@ fn address(token: H5O_token_t) -> u64 {
 }
 
 impl Headers {
+    /// [`Self::open`] for a file of which only one object is wanted.
+    pub(super) fn of(file: &Id) -> Option<Self> {
+        let root = links::root(file).and_then(|root| links::object(&root)).ok()?;
+        Self::open(file, root.token)
+    }
+
     /// For an open file, whose root group has this token; `None` where addresses are not plain offsets into
     /// one file, or where what the file says may be overruled elsewhere (a cache image in an extension).
     pub(super) fn open(file: &Id, root: H5O_token_t) -> Option<Self> {
@@ -89,6 +105,72 @@ impl Headers {
         let plain = parse(self.window.get(start..)?)?;
         let end = plain.offset.checked_add(plain.bytes)?;
         (plain.offset > 0 && end <= self.size).then_some(plain)
+    }
+
+    /// The number of elements that the header of a chunk index claims to have: of a fixed or an extensible
+    /// array, which the library goes through one by one. `None` for other indexes, and for what is not
+    /// understood.
+    pub(super) fn claimed_elements(&self, token: H5O_token_t) -> Option<u64> {
+        let layout = self.layout(address(token))?;
+        // Version, class (chunked), flags, rank, and the width of the extents that follow.
+        let [4 | 5, 2, _, rank, width, ..] = layout[..] else { return None };
+        let at = 5 + usize::from(rank) * usize::from(width);
+        let (parameters, signature, field) = match layout.get(at)? {
+            3 => (1, b"FAHD", 8),
+            4 => (5, b"EAHD", 44),
+            _ => return None,
+        };
+        let header = self.read(number(&layout, at + 1 + parameters, 8)?, field as u64 + 8)?;
+        header.starts_with(signature).then(|| number(&header, field, 8))?
+    }
+
+    /// The layout message of an object, in whichever block of its header it stands.
+    fn layout(&self, address: u64) -> Option<Vec<u8>> {
+        let prefix = self.read(address, (self.size.checked_sub(address)?).min(PREFIX_ROOM))?;
+        let second = prefix.starts_with(SIGNATURE);
+        let (head, first) = if second {
+            let (flags, place) = frame(&prefix)?;
+            (if flags & ORDERED == 0 { 4 } else { 6 }, (place.start as u64, place.len() as u64))
+        } else {
+            (8, (PREFIX as u64, number(&prefix, 8, 4)?))
+        };
+        let mut blocks = vec![(address.checked_add(first.0)?, first.1)];
+        let mut next = 0;
+        while let Some(&(at, length)) = blocks.get(next) {
+            next += 1;
+            (next <= MOST_BLOCKS && length <= MOST_BLOCK_BYTES).then_some(())?;
+            let block = self.read(at, length)?;
+            let mut at = 0;
+            while at + head <= block.len() {
+                let (sort, size, flags) = match second {
+                    true => (number(&block, at, 1)?, number(&block, at + 1, 2)?, block[at + 3]),
+                    false => (number(&block, at, 2)?, number(&block, at + 2, 2)?, block[at + 4]),
+                };
+                let to = at + head + usize::try_from(size).ok()?;
+                let message = block.get(at + head..to)?;
+                match sort {
+                    0x08 if flags & SHARED == 0 => return Some(message.to_vec()),
+                    0x10 => {
+                        let (at, length) = (number(message, 0, 8)?, number(message, 8, 8)?);
+                        // A block of version 2 begins with a signature and ends with a checksum.
+                        blocks.push(match second {
+                            true => (at.checked_add(4)?, length.checked_sub(8)?),
+                            false => (at, length),
+                        });
+                    }
+                    _ => {}
+                }
+                at = to;
+            }
+        }
+        None
+    }
+
+    fn read(&self, at: u64, length: u64) -> Option<Vec<u8>> {
+        (at.checked_add(length)? <= self.size).then_some(())?;
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        self.file.read_exact_at(&mut bytes, at).ok()?;
+        Some(bytes)
     }
 
     fn fill(&mut self, address: u64) -> Option<()> {

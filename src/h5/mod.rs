@@ -167,6 +167,8 @@ pub struct Dataset {
     pub skipped_fields: Vec<Skip>,
     /// Whether libhdf5 undoes its filters without the codecs of this program.
     pub verifiable: bool,
+    /// Whether its chunks can be listed: see [`chunks::is_bounded`].
+    bounded: bool,
     offset: Option<u64>,
     place: plan::Place,
 }

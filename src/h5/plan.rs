@@ -146,6 +146,7 @@ pub(super) fn plan(
     let Some(mut shape) = space.shape()? else {
         return unsupported("a null dataspace: it has no elements and no shape");
     };
+    let extents = shape.clone();
     let part = cut(&mut shape, rows);
     // SAFETY: as above.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
@@ -158,9 +159,16 @@ pub(super) fn plan(
         Some(_) => (Storage::contiguous(), sources::RawFiles::default()),
         None => storage(&id, shape.len(), &file_name)?,
     };
-    let written = stored_at.is_some() || is_written(&id, &storage);
+    let bounded = match &storage.chunk {
+        Some(chunk) => chunks::is_bounded(&id, (files.get(file), token), chunk, &extents)?,
+        None => true,
+    };
+    // Only asked where it matters: the library goes through all chunks to tell.
+    let lacking = filters::lacks_any(&storage.filters);
+    let asks = bounded && (lacking || node.has_pointers() || storage.chunk.is_none());
+    let written = stored_at.is_some() || !asks || is_written(&id, &storage);
     let around = node.is_known() && !node.has_pointers();
-    let verifiable = !written || filters::check_available(&id, &storage.filters)?;
+    let verifiable = !written || filters::check_available(&id, &storage.filters, bounded)?;
     if storage.layout == "virtual" {
         // The library opens the sources by itself.
         native::provide_all();
@@ -183,6 +191,7 @@ pub(super) fn plan(
         element_size: place.node.size as u64,
         raw: place.node.is_known(),
         verifiable,
+        bounded,
         offset,
         skipped_fields: Vec::new(),
         place,
@@ -220,6 +229,7 @@ pub(super) fn plan_plain(
         element_size: size,
         raw: true,
         verifiable: true,
+        bounded: true,
         offset,
         skipped_fields: Vec::new(),
         place: Place { file, token, link: None, node },

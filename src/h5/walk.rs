@@ -442,10 +442,7 @@ fn headers<'w>(
     number: usize,
 ) -> Option<&'w mut Headers> {
     if of.as_ref().is_none_or(|(open, _)| *open != number) {
-        let opened = files.get(number).and_then(|file| {
-            let root = links::root(file).and_then(|root| links::object(&root)).ok()?;
-            Headers::open(file, root.token)
-        });
+        let opened = files.get(number).and_then(Headers::of);
         *of = Some((number, opened));
     }
     of.as_mut()?.1.as_mut()
