@@ -125,12 +125,16 @@ fn dispatch(cli: &Cli) -> u8 {
 
 /// A command line that was not understood, or one that asks for help.
 fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
-    if !error.use_stderr() {
-        // Whoever closed the pipe has read enough.
+    // A message repeats arguments. Colors are left out where it needs escapes.
+    if args.iter().any(|arg| arg.to_string_lossy().contains(output::text::is_unsafe)) {
+        output::print_plain(&error.to_string(), error.use_stderr());
+    } else {
+        // EPIPE is not an error: the reader closed the pipe early.
         let _ = error.print();
+    }
+    if !error.use_stderr() {
         return 0;
     }
-    let _ = error.print();
     let wants_json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     if wants_json {
         let text = error.to_string();
@@ -147,7 +151,7 @@ fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
             warnings: &[],
             errors: &[failure],
         };
-        if let Ok(text) = serde_json::to_string(&envelope) {
+        if let Ok(text) = json::text(&envelope) {
             use std::io::Write as _;
             let _ = writeln!(std::io::stdout(), "{text}");
         }

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 use super::Nothing;
 use crate::Result;
 use crate::complete::script;
-use crate::output::Output;
+use crate::output::{Output, Text};
 
 /// Arguments of `completions`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,6 @@ pub struct Args {
 /// # Errors
 /// None: the signature is that of every command.
 pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
-    output.print(&script(args.shell));
+    output.print(Text::block(script(args.shell)));
     Ok(())
 }

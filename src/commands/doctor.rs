@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::doctor::{self, Check, Level, Node};
 use crate::load::with_effective_user;
-use crate::output::{DIM, GREEN, Output, RED, YELLOW, paint, text};
+use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW, text};
 use crate::shm::place::{Paths, Place};
 use crate::shm::reap::{self, Action, Options, Outcome};
 use crate::shm::state::State;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     checks.push(found.directories);
     checks.push(doctor::leftovers(&found.leftovers));
     for check in &checks {
-        output.line(&line(check, output.context.colour, output.context.width));
+        output.line(line(check, output.context.width));
     }
     let wrong = checks.iter().filter(|check| check.level >= Level::Warning).count();
     output.body = Body { host: crate::shm::host::Host::this().name, checks };
@@ -124,26 +124,36 @@ fn odd(place: &Place) -> Option<Check> {
 const MARGIN: usize = 23;
 
 /// A check: one line in a pipe, on a terminal as many as it takes, with the advice on lines of its own.
-fn line(check: &Check, colour: bool, width: Option<usize>) -> String {
+fn line(check: &Check, width: Option<usize>) -> Text {
     let style = match check.level {
         Level::Ok => GREEN,
         Level::Note => DIM,
         Level::Warning => YELLOW,
         Level::Problem => RED,
     };
-    let word = paint(&format!("{:8}", check.level.word()), style, colour);
-    let message = text::shown(&check.message, true);
+    let mut out = Text::styled(format!("{:8}", check.level.word()), style);
+    out.push(format!(" {:13} ", check.name));
     let Some(width) = width else {
-        let advice =
-            check.hint.as_ref().map_or_else(String::new, |hint| format!(". To do: {hint}"));
-        return format!("{word} {:13} {message}{advice}", check.name);
+        out.push(&check.message);
+        if let Some(hint) = &check.hint {
+            out.push(format!(". To do: {hint}"));
+        }
+        return out;
     };
     let room = width.saturating_sub(MARGIN).max(20);
-    let mut lines = text::wrapped(&message, room);
+    // Before the widths are counted: an escaped character takes more columns.
+    let mut lines = text::wrapped(&text::shown(&check.message, true), room);
     if let Some(hint) = &check.hint {
         lines.extend(text::wrapped(&format!("To do: {}", text::shown(hint, true)), room));
     }
-    format!("{word} {:13} {}", check.name, lines.join(&format!("\n{:MARGIN$}", "")))
+    for (number, line) in lines.into_iter().enumerate() {
+        if number > 0 {
+            out.end_line();
+            out.push(" ".repeat(MARGIN));
+        }
+        out.push(line);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -155,11 +165,11 @@ mod tests {
         let check = Check::new("shm_size", Level::Problem, "64 MiB: what containers get")
             .with_hint("start it with --shm-size=16g");
         assert_eq!(
-            line(&check, false, None),
+            line(&check, None).render(false, false),
             "problem  shm_size      64 MiB: what containers get. To do: start it with --shm-size=16g"
         );
         assert_eq!(
-            line(&check, false, Some(44)),
+            line(&check, Some(44)).render(true, false),
             "problem  shm_size      64 MiB: what
                        containers get
                        To do: start it with

@@ -121,9 +121,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     output.body.path = Some(args.output.to_string_lossy().into_owned());
     if !to_stdout {
         let what = text::count(arrays as u64, "array");
-        output.status(&format!(
+        output.status(format!(
             "wrote '{}': {what}, {}",
-            text::shown(&args.output.to_string_lossy(), output.context.terminal_err),
+            args.output.to_string_lossy(),
             text::size(if streamed { bytes } else { size }),
         ));
     }

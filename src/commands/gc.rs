@@ -154,11 +154,11 @@ fn collect(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     }
     if tally.other_users > 0 && nix::unistd::Uid::effective().is_root() && args.user.is_none() {
         let count = text::count(tally.other_users, "project");
-        output.status(&format!("skipped {count} of other users (--all-users includes them)"));
+        output.status(format!("skipped {count} of other users (--all-users includes them)"));
     }
     if tally.other_roots > 0 {
         let count = text::count(tally.other_roots, "project");
-        output.status(&format!("skipped {count} of other roots (--all-roots includes them)"));
+        output.status(format!("skipped {count} of other roots (--all-roots includes them)"));
     }
     if tally.due + tally.busy + tally.not_reached == 0 && result.is_ok() {
         output.status("nothing to remove");
@@ -246,10 +246,10 @@ fn options(args: &Args, context: &Context) -> Options {
 fn report(outcome: &Outcome, attached: &Attached, dry: bool, output: &mut Output<'_, Body>) {
     let entry = Entry::new(&outcome.name, &outcome.removed, attached);
     let action = word(outcome);
-    let (name, reason) = (text::shown(&entry.project, true), &outcome.reason);
+    let (name, reason) = (&entry.project, &outcome.reason);
     let root = outcome.root.as_deref().map(Path::to_string_lossy);
     let root_shown = match &root {
-        Some(root) => format!(" in '{}'", text::shown(root, true)),
+        Some(root) => format!(" in '{root}'"),
         None => String::new(),
     };
     let state = outcome.state.map_or_else(String::new, |state| format!(" ({state})"));
@@ -260,18 +260,18 @@ fn report(outcome: &Outcome, attached: &Attached, dry: bool, output: &mut Output
             if !outcome.is_busy
                 && (outcome.action != Action::Keep || outcome.state == Some(State::Live)) =>
         {
-            output.detail(&format!("kept {subject}: {reason}"));
+            output.detail(format!("kept {subject}: {reason}"));
         }
-        "skipped" => output.status(&format!("skipped {subject}: {reason}")),
+        "skipped" => output.status(format!("skipped {subject}: {reason}")),
         // An error and the total are printed instead.
         "failed" => {}
-        "not_reached" => output.detail(&format!("did not reach {subject}: {reason}")),
+        "not_reached" => output.detail(format!("did not reach {subject}: {reason}")),
         _ => {
             let freed = match action {
                 "reaped" | "recovered" | "job_dropped" => format!("; {}", entry.sentence(dry)),
                 _ => String::new(),
             };
-            output.line(&format!("{} {subject}: {reason}{freed}", verb(action, dry)));
+            output.line(format!("{} {subject}: {reason}{freed}", verb(action, dry)));
         }
     }
     output.body.freed_bytes += entry.freed_bytes;

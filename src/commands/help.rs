@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Nothing;
 use crate::cli::Cli;
-use crate::output::Output;
+use crate::output::{Output, Text};
 use crate::{Error, Kind, Result};
 
 /// Arguments of `help`.
@@ -32,7 +32,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
     };
     let help = command.render_long_help();
     let text = if output.context.colour { help.ansi().to_string() } else { help.to_string() };
-    output.print(&text);
+    output.print(Text::drawing(text));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{describe, open};
 use crate::output::json::{self, Warning};
 use crate::output::table::{Cell, Columns, Give};
-use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, YELLOW, paint, text};
+use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, Text, YELLOW, text};
 use crate::shm::attached::Attached;
 use crate::shm::ledger::Lifetime;
 use crate::shm::name::ProjectName;
@@ -58,16 +58,16 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         .iter()
         .map(|project| describe(&place, project, !args.short, attached.as_ref()))
         .collect();
-    let colour = output.context.colour;
+    let width = output.context.width;
     if output.body.projects.is_empty() {
         output.status("no projects");
     } else if args.short {
-        let table = short_table(&output.body.projects, colour, output.context.width);
-        output.print(&table);
+        let table = short_table(&output.body.projects, width);
+        output.print(table);
     } else {
         for number in 0..output.body.projects.len() {
-            let text = full(&output.body.projects[number], colour, output.context.width);
-            output.print(&text);
+            let text = full(&output.body.projects[number], width);
+            output.print(text);
         }
     }
     for project in &projects {
@@ -119,9 +119,9 @@ fn state(project: &json::Project) -> (&'static str, Style) {
 }
 
 /// The state in its colour.
-pub(super) fn state_text(project: &json::Project, colour: bool) -> String {
+pub(super) fn state_text(project: &json::Project) -> Text {
     let (word, style) = state(project);
-    paint(word, style, colour)
+    Text::styled(word, style)
 }
 
 /// How long it lives, and who keeps it.
@@ -134,7 +134,7 @@ pub(super) fn lifetime_text(project: &json::Project) -> String {
     }
 }
 
-fn short_table(projects: &[json::Project], colour: bool, width: Option<usize>) -> String {
+fn short_table(projects: &[json::Project], width: Option<usize>) -> Text {
     let head =
         ["project", ">arrays", ">size", ">resident", "state", "lifetime", "attached", ">age"];
     let mut columns = Columns::new(&head, &[(0, Give::Middle(8))]);
@@ -142,31 +142,31 @@ fn short_table(projects: &[json::Project], colour: bool, width: Option<usize>) -
         let attached = project.attached_pids.as_ref();
         let (word, style) = state(project);
         columns.row(vec![
-            text::shown(&project.name, width.is_some()).into(),
+            project.name.clone().into(),
             project.array_count.to_string().into(),
             text::size(project.size_bytes).into(),
             text::size(project.resident_bytes).into(),
-            Cell::painted(word, style, colour),
+            Cell::styled(word, style),
             lifetime_text(project).into(),
             attached.map_or_else(|| "unknown".to_owned(), |pids| pids.len().to_string()).into(),
             project.age_seconds.map_or_else(|| "-".to_owned(), text::age).into(),
         ]);
     }
-    columns.render(width)
+    columns.render(width, "")
 }
 
-fn full(project: &json::Project, colour: bool, width: Option<usize>) -> String {
-    let name = text::shown(&project.name, width.is_some());
-    let mut out = format!(
-        "{} {} {} {}\n",
-        paint(&name, BOLD, colour),
-        state_text(project, colour),
-        text::size(project.size_bytes),
-        paint(project.metadata.as_deref().unwrap_or("-"), DIM, colour),
-    );
+fn full(project: &json::Project, width: Option<usize>) -> Text {
+    let mut out = Text::styled(&project.name, BOLD);
+    out.push(" ");
+    out.push(state_text(project));
+    out.push(format!(" {} ", text::size(project.size_bytes)));
+    out.push_styled(project.metadata.as_deref().unwrap_or("-"), DIM);
+    out.end_line();
     let arrays = project.arrays.as_deref().unwrap_or_default();
     if arrays.is_empty() {
-        out.push_str("  no arrays\n\n");
+        out.push("  no arrays");
+        out.end_line();
+        out.end_line();
         return out;
     }
     // What tells segments of one project apart are the last ten letters.
@@ -178,16 +178,15 @@ fn full(project: &json::Project, colour: bool, width: Option<usize>) -> String {
         let (segment, style) =
             if array.missing { ("* missing *", RED) } else { (array.segment.as_str(), CYAN) };
         columns.row(vec![
-            text::shown(&array.key, width.is_some()).into(),
+            array.key.clone().into(),
             text::shape(&array.shape).into(),
-            text::shown(&array.dtype, width.is_some()).into(),
+            array.dtype.clone().into(),
             array.size_bytes.map_or_else(|| "?".to_owned(), text::size).into(),
-            text::shown(&attributes.join(", "), width.is_some()).into(),
-            Cell::painted(segment, style, colour),
+            attributes.join(", ").into(),
+            Cell::styled(segment, style),
         ]);
     }
-    let table = columns.render(width.map(|width| width.saturating_sub(2)));
-    out.extend(table.lines().map(|line| format!("  {line}\n")));
-    out.push('\n');
+    out.push(columns.render(width, "  "));
+    out.end_line();
     out
 }

@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use self::page::page;
 use super::Nothing;
 use crate::cli::Cli;
-use crate::output::Output;
+use crate::output::{Output, Text};
 use crate::{Error, Result};
 
 /// Arguments of `man`.
@@ -32,7 +32,7 @@ pub struct Args {
 pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
     let pages = pages();
     match &args.dir {
-        None => output.print(&pages[0].1),
+        None => output.print(Text::block(&pages[0].1)),
         Some(dir) => {
             std::fs::create_dir_all(dir)
                 .map_err(|e| Error::io(format!("cannot make '{}'", dir.display()), e))?;

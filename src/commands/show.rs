@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{describe, find, open};
 use crate::export::is_below;
-use crate::output::{Output, json};
+use crate::output::{Output, Text, json};
 use crate::shm::attached::Attached;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
@@ -99,13 +99,12 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if args.python {
         ensure_readable(&project)?;
         let text = array::python(&place, root, prefix.unwrap_or("/"), &described)?;
-        output.print(&text);
+        output.print(Text::block(&text));
         output.body.python = Some(text);
         output.body.project = Some(described);
         return Ok(());
     }
     let printer = tree::Printer {
-        colour: output.context.colour,
         terminal: output.context.width.is_some(),
         full: args.all_attrs,
         group_attrs: &output.body.group_attrs,
@@ -113,7 +112,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         by_key: described.arrays.iter().flatten().map(|a| (a.key.as_str(), a)).collect(),
     };
     let text = printer.all(&project, prefix, &output.body.left_out);
-    output.print(&text);
+    output.print(text);
     let one = prefix.and_then(|prefix| lookup::array_at(root, prefix));
     if let Some(one) = one {
         if let Err(error) = ensure_readable(&project) {

@@ -112,11 +112,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             Ok(removed) => {
                 let entry = Entry::new(name, &removed, &attached);
                 let verb = if args.dry_run { "would remove" } else { "removed" };
-                output.line(&format!(
-                    "{verb} {}: {}",
-                    text::shown(&entry.project, true),
-                    entry.sentence(args.dry_run)
-                ));
+                output.line(format!("{verb} {}: {}", entry.project, entry.sentence(args.dry_run)));
                 output.body.removed.push(entry);
             }
             Err(error) if args.force && error.kind() == Kind::NotFound => {}

@@ -48,6 +48,6 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let (place, project) = waited?;
     warn_of_root(&place, output);
     output.body.project = Some(describe(&place, &project, false, None));
-    output.detail(&format!("project '{name}' is live"));
+    output.detail(format!("project '{name}' is live"));
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
     let mut signals = Signals::block()?;
     let mut progress = Progress::new(context, arguments.has("no_progress"));
     let place = Place::create(&context.paths)?;
-    warn_of(&place);
+    warn_of(&place, context);
     let outcome = load::run(&place, &request, &mut signals, &mut progress)?;
     drop(progress);
     told(&place, &request.project, &outcome)
@@ -76,18 +76,18 @@ fn told(place: &Place, project: &ProjectName, outcome: &Outcome) -> Result<Strin
 pub(super) fn unlink(context: &Context, arguments: &Arguments) -> Result<String> {
     let name = ProjectName::existing(&arguments.positionals[0])?;
     let place = Place::open(&context.paths)?;
-    warn_of(&place);
+    warn_of(&place, context);
     for segment in remove(&place, &name, false)? {
         if context.verbose > 1 {
-            say(&format!("removed {}", segment.name));
+            say(format!("removed {}", segment.name), context);
         }
     }
     let name = text::shown(&name.to_text(), context.width.is_some());
     Ok(format!("Shared memory for project '{name}' has been cleaned up.\n"))
 }
 
-pub(super) fn warn_of(place: &Place) {
+pub(super) fn warn_of(place: &Place, context: &Context) {
     if let Some(warning) = &place.warning {
-        say(&format!("warning: {warning}"));
+        say(format!("warning: {warning}"), context);
     }
 }

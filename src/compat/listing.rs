@@ -23,7 +23,7 @@ use crate::shm::survey::{Survey, metadata_in};
 /// Lists them.
 pub(super) fn list(context: &Context, arguments: &Arguments) -> Result<String> {
     let place = Place::open(&context.paths)?;
-    warn_of(&place);
+    warn_of(&place, context);
     let survey = Survey::new(&place);
     let mut listed = Vec::new();
     for name in &place.root.as_ref().map(metadata_in).transpose()?.unwrap_or_default() {

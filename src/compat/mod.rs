@@ -14,11 +14,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::Path;
 
-use self::arguments::{Arguments, Stop, parse};
+use self::arguments::{Stop, parse};
 use self::syntax::Syntax;
 use crate::cli::{ColorChoice, Global};
 use crate::context::Context;
-use crate::output::{events, say, text};
+use crate::output::{Text, events, say};
 use crate::{Error, Kind};
 
 /// An old command.
@@ -53,13 +53,14 @@ impl Old {
 pub fn run(old: Old, args: &[OsString]) -> u8 {
     let arguments = match parse(old.syntax(), args) {
         Ok(arguments) => arguments,
-        Err(Stop::Help(text)) => return print(&text),
+        Err(Stop::Help(text)) => return print(&text, &context(0)),
         Err(Stop::Usage(text)) => {
-            say(&text);
+            say(Text::block(text), &context(0));
             return Kind::Usage.exit_code();
         }
     };
-    let context = context(&arguments);
+    // `-v` shows what the Python commands logged: every segment.
+    let context = context(if arguments.has("verbose") { 2 } else { 0 });
     events::install(&context);
     let result = match old {
         Old::Hdf5 => commands::hdf5(&context, &arguments),
@@ -67,24 +68,24 @@ pub fn run(old: Old, args: &[OsString]) -> u8 {
         Old::Unlink => commands::unlink(&context, &arguments),
     };
     match result {
-        Ok(text) => print(&text),
+        Ok(text) => print(&text, &context),
         Err(error) => tell(&error, &context),
     }
 }
 
-/// `-v` shows what the Python commands logged: every segment.
-fn context(arguments: &Arguments) -> Context {
-    let verbose = if arguments.has("verbose") { 2 } else { 0 };
+fn context(verbose: u8) -> Context {
     let color = ColorChoice::Auto;
     Context::resolve(&Global { root: None, json: false, quiet: false, verbose, color })
 }
 
-fn print(text: &str) -> u8 {
+fn print(text: &str, context: &Context) -> u8 {
+    let text = Text::block(text).render(context.width.is_some(), false);
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever closed the pipe has read enough.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            say(&format!("Error: {}", Error::io("cannot write the result", error)));
+            let error = Error::io("cannot write the result", error);
+            say(format!("Error: {error}"), context);
             Kind::Io.exit_code()
         }
         _ => 0,
@@ -92,9 +93,9 @@ fn print(text: &str) -> u8 {
 }
 
 fn tell(error: &Error, context: &Context) -> u8 {
-    say(&format!("Error: {}", text::shown(&error.to_string(), context.terminal_err)));
+    say(format!("Error: {error}"), context);
     if let Some(hint) = error.hint() {
-        say(&format!("hint: {}", text::shown(hint, context.terminal_err)));
+        say(format!("hint: {hint}"), context);
     }
     match error.kind() {
         kind @ Kind::Signal(_) => kind.exit_code(),

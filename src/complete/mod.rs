@@ -19,6 +19,7 @@ pub use self::scripts::script;
 use self::values::{Answer, Candidate};
 use self::wanted::Wanted;
 use crate::cli::Cli;
+use crate::output::text::is_unsafe;
 
 /// The word that the scripts put before their question.
 pub const WORD: &str = "__complete";
@@ -68,7 +69,7 @@ fn answer(line: &Line, has_globs: bool) -> String {
 /// A candidate's line; `None` for one that does not go on from the word, and for names that no shell can take.
 fn shown(candidate: &Candidate, wanted: &Wanted, line: &Line) -> Option<String> {
     let Candidate { value, about } = candidate;
-    if !value.starts_with(&wanted.begun) || value.chars().any(char::is_control) {
+    if !value.starts_with(&wanted.begun) || value.chars().any(is_unsafe) {
         return None;
     }
     let whole = format!("{}{value}", wanted.prefix);
@@ -77,6 +78,6 @@ fn shown(candidate: &Candidate, wanted: &Wanted, line: &Line) -> Option<String> 
         Cursor::Zsh => value.clone(),
         Cursor::Fish => whole,
     };
-    let about: String = about.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let about: String = about.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect();
     Some(if about.is_empty() { format!("{word}\n") } else { format!("{word}\t{about}\n") })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::{say, text};
+use super::say;
 use crate::context::Context;
 
 /// What the library's events bear as their target, or as the beginning of it.
@@ -13,7 +13,7 @@ const OURS: &str = "cute_shm";
 
 struct Events {
     begun: Instant,
-    terminal: bool,
+    context: Context,
 }
 
 /// Shows the library's events from now on, if they are wanted.
@@ -22,8 +22,8 @@ pub fn install(context: &Context) {
     if context.verbose < 2 || context.quiet {
         return;
     }
-    let (begun, terminal) = (Instant::now(), context.terminal_err);
-    let events = EVENTS.get_or_init(|| Events { begun, terminal });
+    let (begun, context) = (Instant::now(), context.clone());
+    let events = EVENTS.get_or_init(|| Events { begun, context });
     // A program that has a logger of its own keeps it.
     if log::set_logger(events).is_ok() {
         log::set_max_level(LevelFilter::Trace);
@@ -40,8 +40,7 @@ impl Log for Events {
             return;
         }
         let seconds = self.begun.elapsed().as_secs_f64();
-        let event = record.args().to_string();
-        say(&format!("[{seconds:9.6}] {}", text::shown(&event, self.terminal)));
+        say(format!("[{seconds:9.6}] {}", record.args()), &self.context);
     }
 
     fn flush(&self) {}

@@ -1,9 +1,10 @@
 //! The JSON form of every command's output. Fields are only ever added: docs/json.md describes them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use super::text::is_unsafe;
 use crate::Error;
 use crate::shm::ledger::{Job, Lifetime, Note, Source};
 use crate::shm::state::State;
@@ -175,6 +176,29 @@ pub struct Storage {
     pub filters: Vec<String>,
     /// The names of an enum's values.
     pub enum_names: std::collections::BTreeMap<String, i64>,
+}
+
+/// The text of an object. Characters that could mislead a terminal are written as `\u` escapes, which every
+/// reader of JSON decodes.
+///
+/// # Errors
+/// Returns the error of the serializer.
+pub fn text(object: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(object)?;
+    if !text.contains(is_unsafe) {
+        return Ok(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Below U+0020 the serializer has escaped them, and all of them are in the basic plane.
+            c if is_unsafe(c) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    Ok(out)
 }
 
 /// A TOML value in JSON.

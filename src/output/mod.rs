@@ -6,15 +6,17 @@ pub mod progress;
 pub mod ready;
 #[cfg(test)]
 mod schema;
+mod styled;
 pub mod table;
 pub mod text;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+pub use self::styled::Text;
 use crate::context::Context;
 use crate::{Error, Kind, Result};
 
@@ -30,11 +32,6 @@ pub const CYAN: Style = AnsiColor::Cyan.on_default();
 pub const DIM: Style = Style::new().dimmed();
 /// Titles.
 pub const BOLD: Style = Style::new().bold();
-
-/// `text` in `style` where colour is wanted.
-pub fn paint(text: &str, style: Style, colour: bool) -> String {
-    if colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
-}
 
 /// The output of one command: its JSON body `B`, and what is said on the way.
 #[derive(Debug)]
@@ -70,11 +67,14 @@ impl<'a, B: Serialize> Output<'a, B> {
     }
 
     /// Prints text of the result; nothing with `--json`.
-    pub fn print(&mut self, text: &str) {
+    pub fn print(&mut self, text: impl Into<Text>) {
+        let text = text.into();
         if self.to_stderr {
-            self.status(text.trim_end());
+            if !self.context.quiet {
+                write_stderr(&text, self.context);
+            }
         } else if !self.context.json {
-            self.write(text);
+            self.write(&text.render(self.context.width.is_some(), self.context.colour));
         }
     }
 
@@ -99,32 +99,30 @@ impl<'a, B: Serialize> Output<'a, B> {
     }
 
     /// Prints a line of the result; nothing with `--json`.
-    pub fn line(&mut self, text: &str) {
-        self.print(&format!("{text}\n"));
+    pub fn line(&mut self, text: impl Into<Text>) {
+        let mut text = text.into();
+        text.end_line();
+        self.print(text);
     }
 
     /// Tells what goes on, on stderr; nothing with `--quiet`.
-    pub fn status(&self, text: &str) {
+    pub fn status(&self, text: impl Into<Text>) {
         if !self.context.quiet {
-            say(text);
+            say(text, self.context);
         }
     }
 
     /// Tells what a curious user wants to know (`-v`).
-    pub fn detail(&self, text: &str) {
+    pub fn detail(&self, text: impl Into<Text>) {
         if self.context.verbose > 0 && !self.context.quiet {
-            say(text);
+            say(text, self.context);
         }
     }
 
     /// Warns, in text and in JSON.
     pub fn warn(&mut self, warning: json::Warning) {
         if !self.context.quiet {
-            let label = paint("warning:", YELLOW, self.context.colour_err);
-            say(&format!(
-                "{label} {}",
-                text::shown(&warning.to_string(), self.context.terminal_err)
-            ));
+            say(labeled("warning:", YELLOW, &warning.to_string()), self.context);
         }
         self.warnings.push(warning);
     }
@@ -136,14 +134,9 @@ impl<'a, B: Serialize> Output<'a, B> {
 
     /// Notes a failure and goes on.
     pub fn fail(&mut self, error: &Error) {
-        let (colour, terminal) = (self.context.colour_err, self.context.terminal_err);
-        say(&format!(
-            "{} {}",
-            paint("error:", RED, colour),
-            text::shown(&error.to_string(), terminal)
-        ));
+        say(labeled("error:", RED, &error.to_string()), self.context);
         if let Some(hint) = error.hint() {
-            say(&format!("{} {}", paint("hint:", CYAN, colour), text::shown(hint, terminal)));
+            say(labeled("hint:", CYAN, hint), self.context);
         }
         self.errors.push(json::Failure::from(error));
     }
@@ -167,7 +160,7 @@ impl<'a, B: Serialize> Output<'a, B> {
             warnings: &self.warnings,
             errors: &self.errors,
         };
-        match serde_json::to_string(&envelope) {
+        match json::text(&envelope) {
             Ok(text) => match &self.json_to {
                 None => self.write(&format!("{text}\n")),
                 Some(path) => {
@@ -204,7 +197,8 @@ impl<'a, B: Serialize> Output<'a, B> {
         match self.broken {
             // Whoever closed the pipe has read enough.
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                say(&format!("error: {}", Error::io("cannot write the result", error)));
+                let error = Error::io("cannot write the result", error);
+                say(labeled("error:", RED, &error.to_string()), self.context);
                 if code == 0 { Kind::Io.exit_code() } else { code }
             }
             _ => code,
@@ -212,7 +206,32 @@ impl<'a, B: Serialize> Output<'a, B> {
     }
 }
 
-/// A line on stderr, in one piece: a loader writes there too. Whoever closed it does not want it.
-pub fn say(text: &str) {
-    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+/// A message with its label.
+pub fn labeled(label: &str, style: Style, message: &str) -> Text {
+    let mut text = Text::styled(label, style);
+    text.push(format!(" {message}"));
+    text
+}
+
+/// Writes a line to stderr.
+pub fn say(text: impl Into<Text>, context: &Context) {
+    let mut text = text.into();
+    text.end_line();
+    write_stderr(&text, context);
+}
+
+/// Writes lines without colors to stdout or stderr, before the options that decide about them are known.
+pub fn print_plain(lines: &str, to_stderr: bool) {
+    let text = |terminal| Text::block(lines).render(terminal, false);
+    // EPIPE is not an error: the reader closed the pipe early.
+    let _ = match to_stderr {
+        true => io::stderr().write_all(text(io::stderr().is_terminal()).as_bytes()),
+        false => io::stdout().write_all(text(io::stdout().is_terminal()).as_bytes()),
+    };
+}
+
+/// Writes in one piece: a loader writes to stderr too. A closed stderr is not an error.
+fn write_stderr(text: &Text, context: &Context) {
+    let text = text.render(context.terminal_err, context.colour_err);
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

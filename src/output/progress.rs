@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::json::Warning;
-use super::{YELLOW, paint, say, text};
+use super::{Text, YELLOW, labeled, say, text};
 use crate::context::Context;
 use crate::load::{Observer, Planned};
 use crate::shm::ledger::Note;
@@ -20,10 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub struct Progress {
     begun: Instant,
     wanted: bool,
-    quiet: bool,
-    verbose: u8,
-    colour: bool,
-    terminal: bool,
+    context: Context,
     total: u64,
     done: u64,
     bar: Option<ProgressBar>,
@@ -37,10 +34,7 @@ impl Progress {
         Self {
             begun: Instant::now(),
             wanted: context.terminal_err && !no_progress && !context.quiet && context.verbose == 0,
-            quiet: context.quiet,
-            verbose: context.verbose,
-            colour: context.colour_err,
-            terminal: context.terminal_err,
+            context: context.clone(),
             total: 0,
             done: 0,
             bar: None,
@@ -48,10 +42,10 @@ impl Progress {
         }
     }
 
-    fn say(&self, line: &str) {
+    fn say(&self, line: impl Into<Text>) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(line)),
-            None => say(line),
+            Some(bar) => bar.suspend(|| say(line, &self.context)),
+            None => say(line, &self.context),
         }
     }
 
@@ -80,14 +74,14 @@ fn rate(bytes: u64, elapsed: Duration) -> u64 {
 
 impl Observer for Progress {
     fn at(&mut self, path: &str) {
-        if self.verbose > 1 {
+        if self.context.verbose > 1 {
             self.step(&format!("reading {path}"));
         }
     }
 
     fn planned(&mut self, plan: &Planned) {
         self.total = plan.bytes();
-        if self.verbose > 0 && !self.quiet {
+        if self.context.verbose > 0 && !self.context.quiet {
             let arrays = text::count(plan.arrays.len() as u64, "array");
             self.step(&format!("planned {arrays}, {}", text::size(self.total)));
             for note in &plan.left_out {
@@ -108,17 +102,16 @@ impl Observer for Progress {
 
     fn warn(&mut self, note: &Note) {
         let warning = Warning::skipped(note);
-        if !self.quiet {
-            let label = paint("warning:", YELLOW, self.colour);
-            self.say(&format!("{label} {}", text::shown(&warning.to_string(), self.terminal)));
+        if !self.context.quiet {
+            self.say(labeled("warning:", YELLOW, &warning.to_string()));
         }
         self.warnings.push(warning);
     }
 
     fn step(&mut self, step: &str) {
-        if self.verbose > 0 && !self.quiet {
+        if self.context.verbose > 0 && !self.context.quiet {
             let seconds = self.begun.elapsed().as_secs_f64();
-            self.say(&format!("[{seconds:9.6}] {}", text::shown(step, self.terminal)));
+            self.say(format!("[{seconds:9.6}] {step}"));
         }
     }
 }

@@ -4,13 +4,13 @@ use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::text::{shorten, shorten_end, shorten_start};
+use super::Text;
+use super::text::{shorten, shorten_end, shorten_start, shown};
 
 /// Spaces between two columns: one of each.
 const GAP: usize = 2;
 
-/// One cell: its text, and the style in which it is printed. Escape sequences never stand in the text: they
-/// take no columns.
+/// One cell: its text, and the style in which it is printed. The table escapes the text for its reader.
 #[derive(Debug)]
 pub struct Cell {
     text: String,
@@ -18,15 +18,21 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Text in a style, where colour is wanted.
-    pub fn painted(text: impl Into<String>, style: Style, colour: bool) -> Self {
-        Self { text: text.into(), style: if colour { style } else { Style::new() } }
+    /// Text in a style.
+    pub fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
     }
 }
 
 impl From<String> for Cell {
     fn from(text: String) -> Self {
         Self { text, style: Style::new() }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
     }
 }
 
@@ -69,10 +75,14 @@ impl Columns {
         self.rows.is_empty()
     }
 
-    /// The table's text, one line a row.
-    pub fn render(mut self, width: Option<usize>) -> String {
+    /// The lines of the table, each after `indent`, for a terminal of this width or for a pipe.
+    pub fn render(mut self, width: Option<usize>, indent: &'static str) -> Text {
+        for cell in self.rows.iter_mut().flatten() {
+            // Before the widths are counted: an escaped character takes more columns.
+            cell.text = shown(&cell.text, width.is_some());
+        }
         if let Some(width) = width {
-            self.shorten_to(width);
+            self.shorten_to(width.saturating_sub(indent.len()));
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -92,11 +102,13 @@ impl Columns {
             column.set_padding((u16::from(number > 0), 1));
         }
         let rows = [None].into_iter().chain(self.rows.iter().map(Some));
-        let lines = table.lines().zip(rows).map(|(line, cells)| {
-            let line = line.trim_end();
-            cells.map_or_else(|| line.to_owned(), |cells| painted(line, cells)) + "\n"
-        });
-        lines.collect()
+        let mut out = Text::new();
+        for (line, cells) in table.lines().zip(rows) {
+            out.push(indent);
+            push_line(line.trim_end(), cells.map_or(&[], Vec::as_slice), &mut out);
+            out.end_line();
+        }
+        out
     }
 
     /// Shortens what gives way until the whole fits.
@@ -128,17 +140,18 @@ impl Columns {
     }
 }
 
-/// A line of the table with its cells in their styles: they stand there in order, with spaces between.
-fn painted(line: &str, cells: &[Cell]) -> String {
-    let (mut out, mut rest) = (String::new(), line);
+/// Appends a line of the table with its cells in their styles: they stand there in order, with spaces between.
+fn push_line(line: &str, cells: &[Cell], out: &mut Text) {
+    let mut rest = line;
     for Cell { text, style } in cells {
         let Some(start) = rest.find(text.trim_end()) else { break };
         let (before, found) = rest.split_at(start);
         let (found, after) = found.split_at(text.trim_end().len());
-        out = format!("{out}{before}{style}{found}{style:#}");
+        out.push(before);
+        out.push_styled(found, *style);
         rest = after;
     }
-    out + rest
+    out.push(rest);
 }
 
 #[cfg(test)]
@@ -152,23 +165,27 @@ mod tests {
         columns
     }
 
+    fn plain(columns: Columns, width: Option<usize>) -> String {
+        columns.render(width, "").render(width.is_some(), false)
+    }
+
     #[test]
     fn a_pipe_gets_everything() {
-        let text = columns().render(None);
+        let text = plain(columns(), None);
         assert_eq!(text, "name                      size\na-very-long-name-indeed  1 KiB\n");
     }
 
     #[test]
     fn a_terminal_gets_what_fits() {
-        let text = columns().render(Some(20));
+        let text = plain(columns(), Some(20));
         assert_eq!(text, "name            size\na-very…indeed  1 KiB\n");
     }
 
     #[test]
     fn what_fits_exactly_is_not_shortened() {
-        let whole = columns().render(None);
-        assert_eq!(columns().render(Some(30)), whole);
-        assert_ne!(columns().render(Some(29)), whole);
+        let whole = plain(columns(), None);
+        assert_eq!(plain(columns(), Some(30)), whole);
+        assert_ne!(plain(columns(), Some(29)), whole);
     }
 
     #[test]
@@ -177,11 +194,11 @@ mod tests {
             let mut columns = Columns::new(&["name", "state", ">age"], &[(0, Give::Middle(4))]);
             let cells = ["live name", "live", "1 s"].map(str::to_owned);
             let [name, state, age] = cells;
-            columns.row(vec![name.into(), Cell::painted(state, RED, colour), age.into()]);
-            columns.render(Some(21))
+            columns.row(vec![name.into(), Cell::styled(state, RED), age.into()]);
+            columns.render(Some(21), "").render(true, colour)
         };
         assert_eq!(table(false), "name       state  age\nlive name  live   1 s\n");
-        let painted = super::super::paint("live", RED, true);
+        let painted = format!("{RED}live{RED:#}");
         assert_eq!(table(true), table(false).replace("  live ", &format!("  {painted} ")));
     }
 
@@ -191,7 +208,7 @@ mod tests {
             let giving = [(1, Give::Start(5)), (0, Give::Middle(6))];
             let mut columns = Columns::new(&["key", "id"], &giving);
             columns.row(vec!["/group/name".to_owned().into(), "p.abcdefgh".to_owned().into()]);
-            columns.render(Some(width)).lines().last().unwrap_or_default().to_owned()
+            plain(columns, Some(width)).lines().last().unwrap_or_default().to_owned()
         };
         assert_eq!(table(23), "/group/name  p.abcdefgh");
         assert_eq!(table(20), "/group/name  …cdefgh");
@@ -200,10 +217,19 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_escaped_before_their_widths_are_counted() {
+        let mut columns = Columns::new(&["key", ">n"], &[(0, Give::Middle(8))]);
+        columns.row(vec!["\u{1b}[2Ja\n".into(), "1".into()]);
+        columns.row(vec!["b".into(), "2".into()]);
+        let text = columns.render(Some(40), "  ").render(true, true);
+        assert_eq!(text, "  key           n\n  \\u{1b}[2Ja\\n  1\n  b             2\n");
+    }
+
+    #[test]
     fn wide_characters_take_two_columns() {
         let mut columns = Columns::new(&["key", "x"], &[(0, Give::Middle(3))]);
         columns.row(vec!["/温度/測定値".to_owned().into(), "1".to_owned().into()]);
-        let text = columns.render(Some(10));
+        let text = plain(columns, Some(10));
         assert!(text.lines().all(|line| line.width() <= 10), "{text}");
         assert!(text.contains("/温…値"), "{text}");
     }

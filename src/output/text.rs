@@ -1,7 +1,5 @@
 //! Text for people: sizes, ages, shortened and escaped names.
 
-use std::fmt::Write as _;
-
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Bytes as people read them: `1.50 GiB`.
@@ -32,17 +30,22 @@ pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// A name from a file as a terminal may show it: control and bidirectional characters escaped. A pipe
-/// gets it as it is, but for line ends, which would break lines.
+/// Whether a terminal could be misled by a character: control characters, and those that change the
+/// direction of text or end a line.
+pub fn is_unsafe(c: char) -> bool {
+    let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
+    c.is_control() || bidi || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// A part of a line, escaped: unsafe characters for a terminal, line ends also for a pipe. [`Text`](super::Text)
+/// does this when it is written; callers need it only where the width counts.
 pub fn shown(name: &str, terminal: bool) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
-        let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
-        let ends_line = matches!(c, '\u{2028}' | '\u{2029}');
-        if matches!(c, '\n' | '\r') || (terminal && (c.is_control() || bidi || ends_line)) {
-            let _ = write!(out, "{}", c.escape_default());
-        } else {
-            out.push(c);
+        match c {
+            '\n' | '\r' => out.extend(c.escape_default()),
+            c if terminal && is_unsafe(c) => out.extend(c.escape_default()),
+            c => out.push(c),
         }
     }
     out

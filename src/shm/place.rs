@@ -73,9 +73,12 @@ impl Place {
     /// # Errors
     /// [`Kind::Permission`] for a root that cannot be trusted or written.
     pub fn create(paths: &Paths) -> Result<Self> {
-        check_writable_shm(&open_shm(&paths.shm)?)?;
-        create_root(&paths.root)?;
-        let place = Self::open(paths)?;
+        let mut place = Self::open(paths)?;
+        check_writable_shm(&place.shm)?;
+        if place.root.is_none() {
+            create_root(&paths.root)?;
+            place = Self::open(paths)?;
+        }
         place.root()?.probe().map_err(|e| e.with_hint(ROOT_HINT))?;
         Ok(place)
     }

@@ -26,5 +26,6 @@ mod rows;
 mod sandbox;
 mod show;
 mod states;
+mod terminal;
 mod unlink;
 mod wait;

@@ -318,6 +318,23 @@ impl Program<'_> {
         self.outcome(String::new(), stderr, output.status)
     }
 
+    /// Runs it with a terminal as its standard output and standard error; returns the exit code and what the
+    /// terminal shows.
+    pub fn run_on_terminal(self, rows: u16, columns: u16) -> (Option<i32>, String) {
+        let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let terminal = nix::pty::openpty(Some(&size), None).unwrap();
+        let (stdout, stderr) = (terminal.slave.try_clone().unwrap(), terminal.slave);
+        let mut command = self.build();
+        let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        // It has the terminal's descriptors too, and reading ends when the last one is closed.
+        drop(command);
+        let mut shown = Vec::new();
+        // A terminal whose programs have ended is an error, not an end.
+        let _ = fs::File::from(terminal.master).read_to_end(&mut shown);
+        let status = child.wait().unwrap();
+        (status.code(), String::from_utf8_lossy(&shown).into_owned())
+    }
+
     /// Runs it with a terminal of this many rows and columns as its standard output; returns what it shows.
     pub fn run_in_terminal(self, rows: u16, columns: u16) -> String {
         let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

@@ -48,7 +48,7 @@ pub(super) fn live(
         Ending::Replaced => "another process replaced",
         Ending::MadePersistent => "another process made persistent",
     };
-    output.status(&format!("{what} project '{project}'"));
+    output.status(format!("{what} project '{project}'"));
     match ending {
         Ending::Signal(signal) => Err(Error::new(Kind::Signal(signal as i32), "")),
         _ => Ok(()),

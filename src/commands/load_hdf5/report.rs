@@ -22,21 +22,20 @@ pub(super) fn tell_plan(
     let mut columns = Columns::new(&["array", "shape", "dtype", ">size"], &[(0, Give::Middle(12))]);
     for array in &planned.arrays {
         columns.row(vec![
-            text::shown(&array.path, output.context.width.is_some()).into(),
+            array.path.clone().into(),
             text::shape(&array.shape).into(),
             array.dtype.clone().into(),
             text::size(array.bytes).into(),
         ]);
     }
     if !columns.is_empty() {
-        let table = columns.render(output.context.width);
-        output.print(&table);
+        output.print(columns.render(output.context.width, ""));
     }
     let arrays = text::count(planned.arrays.len() as u64, "array");
     let fits = if need.bytes <= free { "fits" } else { "does not fit" };
     let what = bounds.first().map_or("", |bound| &bound.what).to_owned();
     let (needed, free) = (text::size(need.bytes), text::size(free));
-    output.line(&format!("{arrays}: {needed} needed, {free} free ({what}): it {fits}"));
+    output.line(format!("{arrays}: {needed} needed, {free} free ({what}): it {fits}"));
     fill(planned, progress, output);
     output.body.bounds = bounds;
     output.body.arrays.clone_from(&planned.arrays);
@@ -82,10 +81,10 @@ pub(super) fn tell_outcome(
     if !output.context.quiet {
         let (arrays, size) = (text::count(outcome.arrays, "array"), text::size(outcome.bytes));
         let rate = text::size(rate);
-        output.line(&format!("metadata: {}", metadata.display()));
+        output.line(format!("metadata: {}", metadata.display()));
         match outcome.reused {
-            true => output.line(&format!("already loaded: {arrays}, {size}")),
-            false => output.line(&format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)")),
+            true => output.line(format!("already loaded: {arrays}, {size}")),
+            false => output.line(format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)")),
         }
     }
     Ok(())

@@ -1,10 +1,8 @@
 //! One array: a preview, statistics, a picture, or Python code that attaches it.
 
-use std::fmt::Write as _;
-
 use super::{Args, Body};
 use crate::export::select;
-use crate::output::{DIM, Output, json, paint, text};
+use crate::output::{DIM, Output, Text, json, text};
 use crate::shm::lookup::array_at;
 use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::place::Place;
@@ -35,27 +33,30 @@ pub(super) fn show(
     output.body.view_shape = Some(view.shape());
     if !args.stats && !args.plot || output.context.json {
         let preview = view::preview(&view)?;
-        output.print(&format!("\n{preview}\n"));
+        output.print(Text::block(format!("\n{preview}\n")));
         output.body.preview = Some(preview);
     }
     if args.stats {
         let stats = view::stats(&view)?;
-        output.print(&describe(&stats, canvas));
+        output.print(describe(&stats, canvas));
         output.body.stats = Some(stats);
     }
     if args.plot {
         let plain = Canvas { rich: rich && !output.context.json, ..canvas };
         let picture = view::plot(&view, plain)?;
-        output.print(&format!("\n{picture}"));
+        output.print(Text::drawing(format!("\n{picture}")));
         output.body.plot = Some(picture);
     }
     Ok(())
 }
 
-fn describe(stats: &Stats, canvas: Canvas) -> String {
-    let mut out = String::from("\n");
+fn describe(stats: &Stats, canvas: Canvas) -> Text {
+    let mut out = Text::new();
+    out.end_line();
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(out, "{}  {value}", paint(&format!("{name:>9}"), DIM, canvas.rich));
+        out.push_styled(format!("{name:>9}"), DIM);
+        out.push(format!("  {value}"));
+        out.end_line();
     };
     let json = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.clone(),
@@ -74,11 +75,12 @@ fn describe(stats: &Stats, canvas: Canvas) -> String {
         line("distinct", &distinct.to_string());
     }
     if let Some(histogram) = &stats.histogram {
-        out.push('\n');
-        out.push_str(&histogram.draw(canvas));
+        out.end_line();
+        out.push(Text::drawing(histogram.draw(canvas)));
         let finite = stats.count - stats.nan_count - stats.inf_count;
         if histogram.sample_count < finite {
-            let _ = writeln!(out, "{:>12} of {finite} values", histogram.sample_count);
+            out.push(format!("{:>12} of {finite} values", histogram.sample_count));
+            out.end_line();
         }
     }
     out
@@ -92,9 +94,10 @@ pub(super) fn python(
     project: &json::Project,
 ) -> Result<String> {
     if let Some(gone) = project.arrays.iter().flatten().find(|array| array.missing) {
-        let message = format!("the segment of '{}' is gone", text::shown(&gone.key, true));
+        let message = format!("the segment of '{}' is gone", gone.key);
         return Err(Error::new(Kind::NotFound, message).about(gone.key.clone()));
     }
+    // Escaped for a comment of one line, which is code.
     let name = text::shown(&project.name, true);
     let loaded = project.created.as_ref().map(|time| format!(" of {}", text::time(time)));
     let origin = format!("the cute-shm project {name}{}", loaded.unwrap_or_default());

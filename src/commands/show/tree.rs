@@ -1,11 +1,10 @@
 //! A project as text: what is known of it, then the tree of its groups and arrays.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use crate::commands::list::{lifetime_text, state_text};
 use crate::export::is_below;
-use crate::output::{BOLD, CYAN, DIM, RED, json, paint, text};
+use crate::output::{BOLD, CYAN, DIM, RED, Text, json, text};
 use crate::shm::ledger::Note;
 use crate::shm::metadata::{Group, Node};
 use crate::shm::state::{Project, State};
@@ -17,7 +16,6 @@ const NAME_WIDTH: usize = 200;
 
 /// Prints a project.
 pub(super) struct Printer<'a> {
-    pub(super) colour: bool,
     pub(super) terminal: bool,
     pub(super) full: bool,
     pub(super) group_attrs: &'a serde_json::Map<String, serde_json::Value>,
@@ -26,8 +24,8 @@ pub(super) struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    pub(super) fn all(&self, judged: &Project, prefix: Option<&str>, left_out: &[Note]) -> String {
-        let mut out = String::new();
+    pub(super) fn all(&self, judged: &Project, prefix: Option<&str>, left_out: &[Note]) -> Text {
+        let mut out = Text::new();
         if prefix.is_none() {
             self.head(judged, &mut out);
         }
@@ -35,22 +33,27 @@ impl Printer<'_> {
             self.group(&metadata.root, "", prefix.unwrap_or("/"), &mut out);
         }
         if prefix.is_none() && !left_out.is_empty() {
-            let _ = writeln!(out, "left out:");
+            out.push("left out:");
+            out.end_line();
             for note in left_out {
-                let _ = writeln!(out, "  {}: {}", self.name(&note.path), note.reason);
+                out.push(format!("  {}: {}", self.name(&note.path), note.reason));
+                out.end_line();
             }
         }
         out
     }
 
-    fn head(&self, judged: &Project, out: &mut String) {
+    fn head(&self, judged: &Project, out: &mut Text) {
         let project = self.project;
-        let mut line = |name: &str, value: &str| {
-            let name = paint(&format!("{name:>9}"), DIM, self.colour);
-            let _ = writeln!(out, "{name}  {value}");
+        let mut any = |name: &str, value: Text| {
+            out.push_styled(format!("{name:>9}"), DIM);
+            out.push("  ");
+            out.push(value);
+            out.end_line();
         };
-        line("project", &paint(&self.name(&project.name), BOLD, self.colour));
-        line("state", &state_text(project, self.colour));
+        any("project", Text::styled(self.name(&project.name), BOLD));
+        any("state", state_text(project));
+        let mut line = |name: &str, value: &str| any(name, value.into());
         if let Some(reason) = &project.reason {
             line("because", reason);
         }
@@ -94,10 +97,10 @@ impl Printer<'_> {
         if !judged.leftovers.is_empty() {
             line("leftovers", &text::count(judged.leftovers.len() as u64, "segment"));
         }
-        out.push('\n');
+        out.end_line();
     }
 
-    fn group(&self, group: &Group, path: &str, prefix: &str, out: &mut String) {
+    fn group(&self, group: &Group, path: &str, prefix: &str, out: &mut Text) {
         let shown = if path.is_empty() { "/" } else { path };
         let depth = path.matches('/').count();
         if is_below(shown, prefix)
@@ -114,8 +117,9 @@ impl Printer<'_> {
             let indent = "  ".repeat(depth);
             match node {
                 Node::Group(inner) => {
-                    let name = paint(&format!("{}/", self.name(name)), BOLD, self.colour);
-                    let _ = writeln!(out, "{indent}{name}");
+                    out.push(indent);
+                    out.push_styled(format!("{}/", self.name(name)), BOLD);
+                    out.end_line();
                     self.group(inner, &path, prefix, out);
                 }
                 Node::Array(_) => self.array(name, &path, depth, out),
@@ -123,26 +127,24 @@ impl Printer<'_> {
         }
     }
 
-    fn array(&self, name: &str, path: &str, depth: usize, out: &mut String) {
+    fn array(&self, name: &str, path: &str, depth: usize, out: &mut Text) {
         let Some(array) = self.by_key.get(path) else { return };
         let size = array.size_bytes.map_or_else(|| "?".to_owned(), text::size);
-        let gone =
-            if array.missing { paint("  * missing *", RED, self.colour) } else { String::new() };
-        let _ = writeln!(
-            out,
-            "{}{}  {} {}  {size}{}{gone}",
-            "  ".repeat(depth),
-            paint(&self.name(name), CYAN, self.colour),
-            text::shape(&array.shape),
-            self.name(&array.dtype),
-            self.storage(array.storage.as_ref()),
-        );
+        out.push("  ".repeat(depth));
+        out.push_styled(self.name(name), CYAN);
+        let (shape, dtype) = (text::shape(&array.shape), self.name(&array.dtype));
+        out.push(format!("  {shape} {dtype}  {size}"));
+        out.push(self.storage(array.storage.as_ref()));
+        if array.missing {
+            out.push_styled("  * missing *", RED);
+        }
+        out.end_line();
         self.attributes(&array.attrs, depth + 1, out);
     }
 
     /// How the source stored it, where that is worth telling.
-    fn storage(&self, storage: Option<&json::Storage>) -> String {
-        let Some(storage) = storage else { return String::new() };
+    fn storage(&self, storage: Option<&json::Storage>) -> Text {
+        let Some(storage) = storage else { return Text::new() };
         let mut words = Vec::new();
         if let Some(chunk) = &storage.chunk {
             words.push(format!("chunks {}", text::shape(chunk)));
@@ -156,8 +158,8 @@ impl Printer<'_> {
             words.push(text::shorten(&format!("enum {}", names.join(" ")), VALUE_WIDTH));
         }
         match words.is_empty() {
-            true => String::new(),
-            false => paint(&format!("  {}", words.join(", ")), DIM, self.colour),
+            true => Text::new(),
+            false => Text::styled(format!("  {}", words.join(", ")), DIM),
         }
     }
 
@@ -165,16 +167,19 @@ impl Printer<'_> {
         &self,
         attrs: &serde_json::Map<String, serde_json::Value>,
         depth: usize,
-        out: &mut String,
+        out: &mut Text,
     ) {
         for (name, value) in attrs {
             let value = self.name(&value.to_string());
             let value = if self.full { value } else { text::shorten(&value, VALUE_WIDTH) };
-            let name = paint(&format!("@{}", self.name(name)), DIM, self.colour);
-            let _ = writeln!(out, "{}{name} = {value}", "  ".repeat(depth));
+            out.push("  ".repeat(depth));
+            out.push_styled(format!("@{}", self.name(name)), DIM);
+            out.push(format!(" = {value}"));
+            out.end_line();
         }
     }
 
+    /// A name that is not too long for a terminal, escaped because its width counts.
     fn name(&self, name: &str) -> String {
         let shown = text::shown(name, self.terminal);
         match self.terminal && !self.full {
