@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/bin/sh
 #BSUB -n 8 -R "span[ptile=4]" -M 40GB
 # blaunch -z runs a command once on each host of the list.
 hosts=$(sort -u "$LSB_DJOB_HOSTFILE" | tr '\n' ' ')

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/bin/sh
 #PBS -l select=2:ncpus=8:mem=40gb
 # PBS has no srun: pbs_tmrsh (PBS Pro, OpenPBS) runs a command on a node of the job. It passes no environment, so
 # PBS_JOBID is given by hand: with it the project is listed as this job's, and its epilogue removes it.

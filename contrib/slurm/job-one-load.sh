@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/bin/sh
 #SBATCH --nodes=2 --ntasks-per-node=4 --mem=40G
 # Every node loads the file once, then all tasks of a node attach to it. --mem covers the arrays: their pages
 # are charged to the job that writes them.

@@ -15,6 +15,7 @@ mod fixtures;
 mod gc;
 mod held;
 mod help;
+mod hooks;
 mod json;
 mod lifetime;
 mod list;
