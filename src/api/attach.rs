@@ -23,7 +23,8 @@ pub(super) type Read = (File, String, u32);
 /// The metadata file, its text and its owner; `None` when it is not there.
 pub(super) fn read(place: &Place, name: &ProjectName) -> Result<Option<Read>> {
     let Some(root) = &place.root else { return Ok(None) };
-    let Some((mut file, stat)) = root.open_file(&name.metadata_file(), OFlag::O_RDONLY)? else {
+    let Some((mut file, stat)) = root.open_file(&name.metadata_file(), OFlag::O_RDONLY).known()?
+    else {
         return Ok(None);
     };
     let mut text = String::new();

@@ -55,7 +55,8 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
 /// the Python package does not load, do not count.
 fn told(place: &Place, project: &ProjectName, outcome: &Outcome) -> Result<String> {
     let (root, file) = (place.root()?, project.metadata_file());
-    let text = root.read_text(&file, METADATA_LIMIT)?.map(|(text, _)| text).unwrap_or_default();
+    let text =
+        root.read_text(&file, METADATA_LIMIT).known()?.map(|(text, _)| text).unwrap_or_default();
     let metadata = Metadata::parse(&text).map_err(|why| Error::new(Kind::Corrupt, why))?;
     let planned = &outcome.planned;
     let mut names: HashSet<&str> = metadata.root.keys().map(String::as_str).collect();

@@ -27,8 +27,8 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> Result<String> {
     let survey = Survey::new(&place);
     let mut listed = Vec::new();
     for name in &place.root.as_ref().map(metadata_in).transpose()?.unwrap_or_default() {
-        let Some((key, uid)) = state::key_of(&place, &survey, name)? else { continue };
-        let project = state::judge(&place, &survey, &key, uid)?;
+        let Some(key) = state::key_of(&place, &survey, name)? else { continue };
+        let project = state::judge(&place, &survey, &key);
         listed.push(Listed::new(&place, &project, context.width.is_some()));
     }
     let width = width();

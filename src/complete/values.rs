@@ -138,7 +138,7 @@ fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
     let names: Vec<ProjectName> = if all {
         let survey = Survey::new(&place);
         let keys = state::keys_of_root(&place, &survey, |_| true).ok()?;
-        keys.into_iter().map(|(key, _)| key.project).collect()
+        keys.into_iter().map(|key| key.project).collect()
     } else {
         metadata_in(place.root.as_ref()?).ok()?.into_iter().collect()
     };
@@ -152,7 +152,7 @@ fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
     let name = ProjectName::existing(wanted.values("project").first()?.as_ref()).ok()?;
     let place = place(wanted)?;
     let (text, _) =
-        place.root.as_ref()?.read_text(&name.metadata_file(), METADATA_LIMIT).ok()??;
+        place.root.as_ref()?.read_text(&name.metadata_file(), METADATA_LIMIT).known().ok()??;
     let mut found = Vec::new();
     collect(&Metadata::parse(&text).ok()?.root, "", &mut found);
     let written = |key: String| match &wanted.begun {

@@ -24,7 +24,7 @@ const LOOK: u16 = 400;
 pub struct Held {
     project: ProjectName,
     token: Token,
-    life: LifeLock,
+    life: Mutex<LifeLock>,
     /// The metadata file when it was last looked at: inode and time.
     seen: Mutex<Option<(u64, i64, i64)>>,
 }
@@ -46,7 +46,7 @@ pub enum Ending {
 
 impl Held {
     pub(super) fn new(project: &ProjectName, token: Token, life: LifeLock) -> Self {
-        Self { project: project.clone(), token, life, seen: Mutex::new(None) }
+        Self { project: project.clone(), token, life: Mutex::new(life), seen: Mutex::new(None) }
     }
 
     /// Waits until a signal comes, the project is gone, or the process `until` has ended.
@@ -75,8 +75,8 @@ impl Held {
     /// Whether the project is not this keeper's any more.
     fn lost(&self, place: &Place) -> Result<Option<Ending>> {
         let key = self.key(place)?;
-        let current = match Ledger::read(&place.shm, &key)? {
-            Some((ledger, _)) if ledger.removing.is_none() => ledger.current,
+        let current = match Ledger::read(&place.shm, &key, place.root.as_ref()).known()? {
+            Some(ledger) if ledger.removing.is_none() => ledger.current,
             _ => None,
         };
         Ok(match current {
@@ -85,15 +85,37 @@ impl Held {
             Some(current) if current.lifetime == Lifetime::Persistent => {
                 Some(Ending::MadePersistent)
             }
-            Some(_) => self.lost_to_python(place)?,
+            Some(_) => {
+                self.renew_life_lock(place, &key)?;
+                self.lost_to_python(place)?
+            }
         })
+    }
+
+    /// Takes the life lock again if its file was removed: on a removed file no other process sees it. While that
+    /// is not possible (another process changes the project, or another user's file has the name), the keeper
+    /// tries again at its next look.
+    fn renew_life_lock(&self, place: &Place, key: &Key) -> Result<()> {
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        if life.is_current(&place.shm, key)? {
+            return Ok(());
+        }
+        let Ok(change) = Change::begin_for(place, key, &mut || Ok(false)) else { return Ok(()) };
+        if change.current().is_some_and(|current| current.token == self.token)
+            && let Ok(renewed) = LifeLock::take(&place.shm, key, &self.token)
+        {
+            *life = renewed;
+        }
+        drop(life);
+        change.finish()
     }
 
     /// The Python package knows nothing of ledgers: it takes segments and metadata away, or puts its own there.
     fn lost_to_python(&self, place: &Place) -> Result<Option<Ending>> {
         let file = self.project.metadata_file();
         let root = place.root()?;
-        let now = root.stat_of(&file)?.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
+        let now = root.stat_of(&file).known()?;
+        let now = now.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if now == *seen {
             return Ok(None);
@@ -105,7 +127,7 @@ impl Held {
         if left.into_iter().any(|segment| segment.bears(&self.token)) {
             return Ok(None);
         }
-        let Some((text, _)) = root.read_text(&file, METADATA_LIMIT)? else {
+        let Some((text, _)) = root.read_text(&file, METADATA_LIMIT).known()? else {
             return Ok(Some(Ending::Removed));
         };
         let ours = Mark::parse(&text).is_some_and(|mark| mark.token == self.token);
@@ -120,9 +142,8 @@ impl Held {
     /// As the system says.
     pub fn release(self, place: &Place) -> Result<()> {
         let key = self.key(place)?;
-        let uid = nix::unistd::Uid::effective().as_raw();
         drop(self.life);
-        let change = match Change::begin_for(place, &key, uid, &mut lock::patience()) {
+        let change = match Change::begin_for(place, &key, &mut lock::patience()) {
             Err(error) if error.kind() == Kind::Busy => return Ok(()),
             change => change?,
         };
@@ -140,9 +161,8 @@ impl Held {
     /// # Errors
     /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
     pub fn make_persistent(&self, place: &Place) -> Result<()> {
-        let uid = nix::unistd::Uid::effective().as_raw();
         let key = self.key(place)?;
-        let mut change = Change::begin_for(place, &key, uid, &mut lock::patience())?;
+        let mut change = Change::begin_for(place, &key, &mut lock::patience())?;
         if change.current().is_none_or(|current| current.token != self.token) {
             change.finish()?;
             let name = self.project.to_text();

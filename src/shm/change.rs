@@ -1,19 +1,21 @@
 //! Making and replacing a project under its change lock. The order of steps is the protocol
 //! (docs/protocol.md): a kill between any two leaves the old or the new project whole.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 
 use nix::unistd::Uid;
 
-use super::directory::Access;
+use super::directory::{Access, Directory, FileId};
 use super::ledger::{File, Key, Ledger, Lifetime, Record};
 use super::lock::{ChangeLock, FailedLoad};
 use super::metadata::{Mark, Metadata};
 use super::name::{ProjectName, SegmentName, Token};
 use super::place::Place;
+use super::presence::Lookup;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::Survey;
+use super::temporary::{self, Purpose, Temporary};
 use crate::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
@@ -21,7 +23,6 @@ use crate::{Error, Kind, Result};
 pub struct Change<'a> {
     place: &'a Place,
     lock: ChangeLock,
-    uid: u32,
     ledger: Ledger,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Change<'a> {
     ) -> Result<Self> {
         let uid = Uid::effective().as_raw();
         let key = Key::new(name, place.root()?.id(), uid);
-        Self::begin_for(place, &key, uid, go_on)
+        Self::begin_for(place, &key, go_on)
     }
 
     /// As [`Self::begin`], for the key of a judged project.
@@ -48,42 +49,48 @@ impl<'a> Change<'a> {
     pub fn begin_for(
         place: &'a Place,
         key: &Key,
-        uid: u32,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
         loop {
             let lock = ChangeLock::take(&place.shm, key, go_on)?;
-            if let Some(change) = Self::recover(place, lock, uid)? {
+            if let Some(change) = Self::recover(place, lock)? {
                 return Ok(change);
             }
             // An interrupted removal was finished, and the lock file went with it: once more.
         }
     }
 
-    /// Brings the ledger to rest: rolls forward what was published, removes what was not.
-    fn recover(place: &'a Place, lock: ChangeLock, uid: u32) -> Result<Option<Self>> {
+    /// Brings the ledger to rest: rolls forward what was published, removes what was not. Everything is read
+    /// before anything is changed: what cannot be read is not "not published", and nothing is changed then.
+    fn recover(place: &'a Place, lock: ChangeLock) -> Result<Option<Self>> {
         let key = lock.key().clone();
-        place.shm.remove(&key.file(File::LedgerTemporary))?;
-        let found = match Ledger::read(&place.shm, &key) {
+        let found = match Ledger::read(&place.shm, &key, place.root.as_ref()) {
             // What cannot be understood claims nothing: what it owned is left to gc as orphans.
-            Err(error) if error.kind() == Kind::Corrupt => None,
-            found => found?,
+            Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => None,
+            found => found.known()?,
         };
-        let Some((mut ledger, _)) = found else {
-            let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
-            return Ok(Some(Self { place, lock, uid, ledger }));
-        };
-        if ledger.removing.is_some() {
-            removal::finish(place, lock, &ledger, uid)?;
+        if let Some(ledger) = &found
+            && ledger.removing.is_some()
+        {
+            temporary::remove_ledgers(&place.shm, &key)?;
+            removal::finish(place, lock, ledger)?;
             return Ok(None);
         }
+        let published = match &found {
+            Some(_) => read_published(place, &key).known()?,
+            None => None,
+        };
+        temporary::remove_ledgers(&place.shm, &key)?;
+        if let Some(root) = &place.root {
+            removal::remove_temporaries(root, &key, |_| false)?;
+        }
+        let Some(mut ledger) = found else {
+            let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
+            return Ok(Some(Self { place, lock, ledger }));
+        };
         let before = ledger.clone();
-        let published = published_token(place, &key, uid)?;
         let mut dead = std::mem::take(&mut ledger.retiring);
         if let Some(next) = ledger.next.take() {
-            if let Some(root) = &place.root {
-                root.remove(&temporary(&key.project, &next.token))?;
-            }
             if published.as_ref().is_some_and(|found| found.token.as_ref() == Some(&next.token)) {
                 dead.extend(ledger.current.take().map(|old| old.token));
                 let metadata = published.as_ref().map(|found| found.text.clone());
@@ -93,14 +100,12 @@ impl<'a> Change<'a> {
                 dead.push(next.token);
             }
         }
-        // Metadata that names other segments: another program replaced the project.
-        if let (Some(found), Some(current)) = (&published, &ledger.current)
-            && found.names_arrays
-            && found.token.as_ref() != Some(&current.token)
-        {
+        // Metadata without a mark that names other segments: a program without ledgers (Python) replaced the
+        // project. A mark of an unknown load proves nothing: the owner of the root can put it there.
+        if published.is_some_and(|found| found.names_arrays && found.token.is_none()) {
             dead.extend(ledger.current.take().map(|old| old.token));
         }
-        let mut change = Self { place, lock, uid, ledger };
+        let mut change = Self { place, lock, ledger };
         change.remove_loads(&dead)?;
         change.remove_replaced()?;
         if change.ledger != before {
@@ -112,16 +117,14 @@ impl<'a> Change<'a> {
     /// Judges the project as it is now; `None` when there is nothing of it.
     ///
     /// # Errors
-    /// As [`state::judge`].
+    /// Returns an I/O error if it cannot be determined whose project it is.
     pub fn judge(&self) -> Result<Option<Project>> {
         let survey = Survey::new(self.place);
         // The name may be another user's: their metadata is in the way as much as ours.
         let other = state::key_of(self.place, &survey, &self.lock.key().project)?;
         let project = match other {
-            Some((key, uid)) if key != *self.lock.key() => {
-                state::judge(self.place, &survey, &key, uid)?
-            }
-            _ => state::judge_locked(self.place, &survey, self.lock.key(), self.uid)?,
+            Some(key) if key != *self.lock.key() => state::judge(self.place, &survey, &key),
+            _ => state::judge_locked(self.place, &survey, self.lock.key()),
         };
         // What cannot be read is there all the same.
         let nothing =
@@ -190,9 +193,16 @@ impl<'a> Change<'a> {
             return Err(Error::new(Kind::Io, "nothing was announced"));
         };
         let root = self.place.root()?;
-        let name = self.lock.key().project.clone();
-        let (temporary, file) = (temporary(&name, &next.token), name.metadata_file());
-        root.write_temporary(&temporary, &text, access)?;
+        let key = self.lock.key();
+        let (name, file) = (&key.project, key.project.metadata_file());
+        if text.len() as u64 > METADATA_LIMIT {
+            let message = format!("the metadata of '{name}' would have {} bytes", text.len());
+            return Err(Error::new(Kind::Unsupported, message)
+                .about(name.to_text())
+                .with_hint("load fewer datasets with --include or --exclude"));
+        }
+        let random_name = || temporary::root_name(key, Purpose::Publication);
+        let metadata = Temporary::write(root, random_name, &text, access)?;
         next.metadata = Some(text);
         amend(&mut next);
         let mut after = self.ledger.clone();
@@ -200,27 +210,26 @@ impl<'a> Change<'a> {
         after.retiring.extend(after.current.take().map(|old| old.token));
         after.current = Some(next);
         // What the ledger will say is written before the commit: afterwards nothing may fail for want of memory.
-        if let Err(error) = after.prepare(&self.place.shm, self.lock.key()) {
-            root.remove(&temporary)?;
-            return Err(error);
-        }
+        let prepared = after.prepare(&self.place.shm, key)?;
+        self.check_lock()?;
+        let id = metadata.id();
         let published = match replace {
-            true => root.rename(&temporary, &file).map(|()| true),
-            false => root.rename_new(&temporary, &file),
+            true => metadata.replace(&file).map(|()| true),
+            false => metadata.publish_new(&file),
         };
-        if !matches!(published, Ok(true)) {
-            root.remove(&temporary)?;
-            self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
-            published?;
+        if !published? {
             return Err(Error::new(
                 Kind::Exists,
-                format!("project '{name}' was made by another meanwhile"),
+                format!("project '{name}' was created by another process during the load"),
             )
             .about(name.to_text())
             .with_hint("use --overwrite to replace it"));
         }
+        if is_owned_by_another_user(root) {
+            check_published(root, &file, id)?;
+        }
+        Ledger::put(prepared, key)?;
         self.ledger = after;
-        Ledger::put(&self.place.shm, self.lock.key())?;
         let replaces =
             self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
         if replaces || !self.ledger.retiring.is_empty() {
@@ -233,12 +242,22 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Fails if the lock file was removed: other processes could change the project at the same time.
+    fn check_lock(&self) -> Result<()> {
+        if self.lock.is_current(&self.place.shm)? {
+            return Ok(());
+        }
+        let name = self.lock.key().project.to_text();
+        let message = format!("the lock file of project '{name}' was removed during the load");
+        Err(Error::new(Kind::Busy, message).about(name).with_hint("try again"))
+    }
+
     /// Removes what the published load replaces but another program made.
     fn remove_replaced(&mut self) -> Result<()> {
         let Some(current) = &mut self.ledger.current else { return Ok(()) };
         for name in std::mem::take(&mut current.replaces) {
             if let Some(segment) = SegmentName::parse_for(&self.lock.key().project, name.as_ref()) {
-                removal::remove_segment(&self.place.shm, &segment)?;
+                removal::remove_segment(&self.place.shm, &segment, self.lock.key().uid)?;
             }
         }
         Ok(())
@@ -257,10 +276,9 @@ impl<'a> Change<'a> {
         let name = &self.lock.key().project;
         let access =
             Access { mode: record.selection.mode.max(0o600), group: record.selection.group };
-        let temporary = temporary(name, &record.token);
-        root.write_temporary(&temporary, text, &access)?;
-        if !root.rename_new(&temporary, &name.metadata_file())? {
-            root.remove(&temporary)?;
+        let random_name = || temporary::root_name(self.lock.key(), Purpose::Publication);
+        let metadata = Temporary::write(root, random_name, text, &access)?;
+        if !metadata.publish_new(&name.metadata_file())? {
             return Err(Error::new(Kind::Exists, format!("project '{name}' has metadata again")));
         }
         Ok(())
@@ -273,9 +291,6 @@ impl<'a> Change<'a> {
     /// As the system says; what is left is found by gc.
     pub fn finish(mut self) -> Result<()> {
         if let Some(next) = self.ledger.next.take() {
-            if let Some(root) = &self.place.root {
-                root.remove(&temporary(&self.lock.key().project, &next.token))?;
-            }
             self.remove_loads(&[next.token])?;
             if self.ledger.current.is_some() {
                 self.save_if_room()?;
@@ -283,8 +298,8 @@ impl<'a> Change<'a> {
         }
         let nothing_left = self.ledger.current.is_none() && self.ledger.retiring.is_empty();
         if nothing_left {
-            self.place.shm.remove(&self.lock.key().file(File::LedgerTemporary))?;
-            self.place.shm.remove(&self.lock.key().file(File::Ledger))?;
+            let key = self.lock.key();
+            self.place.shm.remove_owned(&key.file(File::Ledger), key.uid)?;
             return self.lock.remove_file(&self.place.shm);
         }
         if self
@@ -323,7 +338,7 @@ impl<'a> Change<'a> {
             if let Some(segment) = SegmentName::parse_for(project, &name)
                 && tokens.iter().any(|token| segment.bears(token))
             {
-                removal::remove_segment(&self.place.shm, &segment)?;
+                removal::remove_segment(&self.place.shm, &segment, self.lock.key().uid)?;
             }
         }
         Ok(())
@@ -343,31 +358,48 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Where the metadata is written before it is published.
-fn temporary(project: &ProjectName, token: &Token) -> OsString {
-    removal::hidden(project, token.as_str(), "new")
-}
-
 struct Published {
     text: String,
     token: Option<Token>,
     names_arrays: bool,
 }
 
-/// The metadata file of this owner, as far as it can be read; `None` when it is not there.
-fn published_token(place: &Place, key: &Key, uid: u32) -> Result<Option<Published>> {
-    let Some(root) = &place.root else { return Ok(None) };
+/// The metadata file of this owner. Damaged metadata says nothing about who replaced what: it has no token and
+/// names no arrays.
+fn read_published(place: &Place, key: &Key) -> Lookup<Published> {
+    let Some(root) = &place.root else { return Lookup::Absent };
     let name = key.project.metadata_file();
-    if root.stat_of(&name)?.is_none_or(|stat| stat.st_uid != uid) {
-        return Ok(None);
+    match root.stat_of(&name) {
+        Lookup::Present(stat) if stat.st_uid == key.uid => {}
+        Lookup::Present(_) | Lookup::Absent => return Lookup::Absent,
+        Lookup::Unreadable(error) => return Lookup::Unreadable(error),
     }
-    Ok(match root.read_text(&name, METADATA_LIMIT) {
-        Ok(Some((text, _))) => {
+    match root.read_owned(&name, METADATA_LIMIT, key.uid) {
+        Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => Lookup::Absent,
+        found => found.map(|(text, _)| {
             let names_arrays = Metadata::parse(&text).is_ok_and(|found| !found.leaves().is_empty());
             let token = Mark::parse(&text).map(|mark| mark.token);
-            Some(Published { text, token, names_arrays })
-        }
-        // Damaged metadata says nothing about who replaced what.
-        Ok(None) | Err(_) => None,
-    })
+            Published { text, token, names_arrays }
+        }),
+    }
+}
+
+/// Whether a user who is neither this one nor root can replace every file in the directory.
+fn is_owned_by_another_user(directory: &Directory) -> bool {
+    ![0, Uid::effective().as_raw()].contains(&directory.stat().st_uid)
+}
+
+/// Compares the published file with the one that was written: the owner of the root can replace it.
+fn check_published(root: &Directory, file: &OsStr, id: FileId) -> Result<()> {
+    let found = root.stat_of(file).known()?;
+    if found.is_some_and(|stat| FileId::of(&stat) == id) {
+        return Ok(());
+    }
+    let shown = root.join(file);
+    let message = format!(
+        "'{}' was replaced or removed by another process right after its publication",
+        shown.display()
+    );
+    Err(Error::new(Kind::Permission, message)
+        .with_hint("choose a root directory of your own with --root DIR"))
 }

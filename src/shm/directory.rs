@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
 
 use super::name::Token;
+use super::presence::Lookup;
 use crate::{Error, Kind, Result};
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
@@ -125,33 +126,33 @@ impl Directory {
         Ok(names)
     }
 
-    /// What `name` is; `None` when nothing of that name is there. A link is not followed.
-    ///
-    /// # Errors
-    /// As the system says: "cannot look" is not "not there".
-    pub fn stat_of(&self, name: &OsStr) -> Result<Option<FileStat>> {
+    /// Inspects `name` without following a link. A name that is too long for the file system is absent.
+    pub fn stat_of(&self, name: &OsStr) -> Lookup<FileStat> {
         match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(self.failed("stat", name, errno)),
+            Ok(stat) => Lookup::Present(stat),
+            Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Lookup::Absent,
+            Err(errno) => Lookup::Unreadable(self.failed("stat", name, errno)),
         }
     }
 
-    /// Opens an existing regular file; `None` when nothing of that name is there.
-    ///
-    /// # Errors
-    /// As the system says; [`Kind::Permission`] for links, FIFOs and files with several names.
-    pub fn open_file(&self, name: &OsStr, flags: OFlag) -> Result<Option<(File, FileStat)>> {
+    /// Opens an existing regular file. Links, FIFOs and files with several names are unreadable
+    /// ([`Kind::Permission`]).
+    pub fn open_file(&self, name: &OsStr, flags: OFlag) -> Lookup<(File, FileStat)> {
         let flags =
             flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
-            Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ENOENT | Errno::ENAMETOOLONG) => return Lookup::Absent,
             Err(errno @ (Errno::ELOOP | Errno::ENXIO)) => {
-                return Err(self.failed("open", name, errno).with_kind(Kind::Permission));
+                let error = self.failed("open", name, errno).with_kind(Kind::Permission);
+                return Lookup::Unreadable(error);
             }
-            Err(errno) => return Err(self.failed("open", name, errno)),
+            Err(errno) => return Lookup::Unreadable(self.failed("open", name, errno)),
         };
+        Lookup::from(self.check_opened(fd, name))
+    }
+
+    fn check_opened(&self, fd: OwnedFd, name: &OsStr) -> Result<(File, FileStat)> {
         let stat = fstat(&fd).map_err(|errno| self.failed("stat", name, errno))?;
         let refused = |why: &str| {
             let path = self.join(name);
@@ -163,24 +164,73 @@ impl Directory {
         if stat.st_nlink > 1 {
             return refused("it has more than one name (a hard link)");
         }
-        Ok(Some((File::from(fd), stat)))
+        Ok((File::from(fd), stat))
     }
 
-    /// The text of a file of at most `limit` bytes, and what the file is; `None` when it is not there.
-    ///
-    /// # Errors
-    /// As [`Self::open_file`]; [`Kind::Corrupt`] when it is too large or not UTF-8.
-    pub fn read_text(&self, name: &OsStr, limit: u64) -> Result<Option<(String, FileStat)>> {
-        let Some((file, stat)) = self.open_file(name, OFlag::O_RDONLY)? else { return Ok(None) };
+    /// As [`Self::open_file`]. A file that does not belong to user `uid` is unreadable: authority comes
+    /// from ownership, never from a name.
+    pub fn open_owned(&self, name: &OsStr, flags: OFlag, uid: u32) -> Lookup<(File, FileStat)> {
+        match self.open_file(name, flags) {
+            Lookup::Present((_, stat)) if stat.st_uid != uid => {
+                Lookup::Unreadable(self.foreign(name, stat.st_uid, uid))
+            }
+            // A file of another user is reported as such, whether or not it can be opened.
+            Lookup::Unreadable(error) => match self.stat_of(name) {
+                Lookup::Present(stat) if stat.st_uid != uid => {
+                    Lookup::Unreadable(self.foreign(name, stat.st_uid, uid))
+                }
+                _ => Lookup::Unreadable(error),
+            },
+            found => found,
+        }
+    }
+
+    /// The error for a file that occupies a name of user `uid` but belongs to user `owner`.
+    fn foreign(&self, name: &OsStr, owner: u32, uid: u32) -> Error {
         let path = self.join(name);
+        let shown = path.display();
+        let message = format!("'{shown}' belongs to user {owner}, not to user {uid}");
+        Error::new(Kind::Permission, message).with_hint(format!(
+            "user {owner} or root must remove it: rm {}",
+            crate::error::word(&path.to_string_lossy())
+        ))
+    }
+
+    /// Reads a text file of at most `limit` bytes. A file that is larger, sparse or not UTF-8 is
+    /// unreadable ([`Kind::Corrupt`]).
+    pub fn read_text(&self, name: &OsStr, limit: u64) -> Lookup<(String, FileStat)> {
+        self.open_file(name, OFlag::O_RDONLY).and_then(|opened| self.text_of(name, opened, limit))
+    }
+
+    /// As [`Self::read_text`]. A file that does not belong to user `uid` is unreadable.
+    pub fn read_owned(&self, name: &OsStr, limit: u64, uid: u32) -> Lookup<(String, FileStat)> {
+        self.open_owned(name, OFlag::O_RDONLY, uid)
+            .and_then(|opened| self.text_of(name, opened, limit))
+    }
+
+    fn text_of(
+        &self,
+        name: &OsStr,
+        (file, stat): (File, FileStat),
+        limit: u64,
+    ) -> Lookup<(String, FileStat)> {
+        let path = self.join(name);
+        let corrupt = |why: &str| {
+            Lookup::Unreadable(Error::new(Kind::Corrupt, format!("'{}' {why}", path.display())))
+        };
+        let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+        if size > limit {
+            return corrupt("is too large");
+        }
+        if size > most_bytes_of(&stat) {
+            return corrupt("is a sparse file");
+        }
         let mut text = String::new();
-        let corrupt = |why| Error::new(Kind::Corrupt, format!("'{}' {why}", path.display()));
-        let read = file.take(limit + 1).read_to_string(&mut text);
-        match read {
-            Ok(n) if n as u64 > limit => Err(corrupt("is too large for what it should be")),
-            Ok(_) => Ok(Some((text, stat))),
-            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Err(corrupt("is not UTF-8")),
-            Err(e) => Err(Error::io(format!("cannot read '{}'", path.display()), e)),
+        match file.take(limit + 1).read_to_string(&mut text) {
+            Ok(n) if n as u64 > limit => corrupt("is too large"),
+            Ok(_) => Lookup::Present((text, stat)),
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => corrupt("is not UTF-8"),
+            Err(e) => Lookup::Unreadable(Error::io(format!("cannot read '{}'", path.display()), e)),
         }
     }
 
@@ -242,28 +292,6 @@ impl Directory {
         }
     }
 
-    /// Writes `text` to the temporary name and syncs it; whatever lay there before is gone.
-    ///
-    /// # Errors
-    /// As the system says; the temporary file is removed then.
-    pub fn write_temporary(&self, name: &OsStr, text: &str, access: &Access) -> Result<()> {
-        self.remove(name)?;
-        let mut file = self.create(name, 0o600)?;
-        let written = file
-            .write_all(text.as_bytes())
-            .map_err(|e| Error::io(format!("cannot write '{}'", self.join(name).display()), e))
-            .and_then(|()| access.apply(&file, &self.join(name)))
-            .and_then(|()| {
-                file.sync_data().map_err(|e| {
-                    Error::io(format!("cannot sync '{}'", self.join(name).display()), e)
-                })
-            });
-        if written.is_err() {
-            let _ = self.remove(name);
-        }
-        written
-    }
-
     /// Renames within the directory, replacing what is there.
     ///
     /// # Errors
@@ -304,6 +332,17 @@ impl Directory {
         }
     }
 
+    /// Removes a file of user `uid`; returns false if it does not exist or belongs to another user.
+    ///
+    /// # Errors
+    /// Returns an I/O error if the file cannot be inspected or removed.
+    pub fn remove_owned(&self, name: &OsStr, uid: u32) -> Result<bool> {
+        match self.stat_of(name).known()? {
+            Some(stat) if stat.st_uid == uid => self.remove(name),
+            _ => Ok(false),
+        }
+    }
+
     fn failed(&self, what: &str, name: &OsStr, errno: Errno) -> Error {
         let path = if name == "." { self.path.clone() } else { self.join(name) };
         let error = Error::io(format!("cannot {what} '{}'", path.display()), errno);
@@ -318,6 +357,15 @@ impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// The most bytes of text that a file with so many blocks can have. File systems with compression or with
+/// small files in the inode have fewer blocks than bytes; a file that is almost only holes has far fewer.
+fn most_bytes_of(stat: &FileStat) -> u64 {
+    const INLINE: u64 = 1 << 16;
+    const COMPRESSION: u64 = 64;
+    let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
+    blocks.saturating_mul(512 * COMPRESSION).saturating_add(INLINE)
 }
 
 /// Whether `stat` is of a regular file.
@@ -373,28 +421,62 @@ mod tests {
         std::os::unix::fs::symlink("a", temp.path().join("link")).unwrap();
         nix::unistd::mkfifo(&temp.path().join("fifo"), Mode::S_IRWXU).unwrap();
         for name in ["link", "fifo"] {
-            let error = directory.read_text(OsStr::new(name), 10).unwrap_err();
+            let error = directory.read_text(OsStr::new(name), 10).known().unwrap_err();
             assert_eq!(error.kind(), Kind::Permission, "{name}: {error}");
         }
         std::fs::hard_link(temp.path().join("a"), temp.path().join("b")).unwrap();
-        assert_eq!(directory.read_text(OsStr::new("a"), 10).unwrap_err().kind(), Kind::Permission);
+        let error = directory.read_text(OsStr::new("a"), 10).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Permission);
     }
 
     #[test]
     fn a_large_file_is_not_read() {
         let (temp, directory) = directory();
         std::fs::write(temp.path().join("a"), "12345").unwrap();
-        assert_eq!(directory.read_text(OsStr::new("a"), 4).unwrap_err().kind(), Kind::Corrupt);
-        assert_eq!(directory.read_text(OsStr::new("a"), 5).unwrap().unwrap().0, "12345");
-        assert!(directory.read_text(OsStr::new("none"), 5).unwrap().is_none());
+        let read = |name, limit| directory.read_text(OsStr::new(name), limit).known();
+        assert_eq!(read("a", 4).unwrap_err().kind(), Kind::Corrupt);
+        assert_eq!(read("a", 5).unwrap().unwrap().0, "12345");
+        assert!(read("none", 5).unwrap().is_none());
+    }
+
+    #[test]
+    fn sparse_file_is_refused_before_it_is_read() {
+        let (temp, directory) = directory();
+        let file = File::create(temp.path().join("a")).unwrap();
+        file.set_len(100 << 20).unwrap();
+        let error = directory.read_text(OsStr::new("a"), 256 << 20).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert!(error.to_string().contains("sparse"), "{error}");
+    }
+
+    #[test]
+    fn name_too_long_for_the_file_system_is_absent() {
+        let (_temp, directory) = directory();
+        let name = OsString::from("x".repeat(300));
+        assert!(directory.stat_of(&name).known().unwrap().is_none());
+        assert!(directory.read_text(&name, 1).known().unwrap().is_none());
+    }
+
+    #[test]
+    fn file_of_another_user_is_unreadable_and_names_its_owner() {
+        let (temp, directory) = directory();
+        std::fs::write(temp.path().join("a"), "x").unwrap();
+        let uid = nix::unistd::Uid::effective().as_raw();
+        let read = |uid| directory.read_owned(OsStr::new("a"), 10, uid).known();
+        assert_eq!(read(uid).unwrap().unwrap().0, "x");
+        let error = read(uid + 1).unwrap_err();
+        assert_eq!(error.kind(), Kind::Permission);
+        assert!(error.to_string().contains(&format!("belongs to user {uid}")), "{error}");
+        assert!(!directory.remove_owned(OsStr::new("a"), uid + 1).unwrap());
+        assert!(directory.remove_owned(OsStr::new("a"), uid).unwrap());
     }
 
     #[test]
     fn a_taken_name_is_not_replaced() {
         let (temp, directory) = directory();
         std::fs::write(temp.path().join("a"), "old").unwrap();
+        std::fs::write(temp.path().join("b"), "new").unwrap();
         let [a, b] = ["a", "b"].map(OsStr::new);
-        directory.write_temporary(b, "new", &Access::default()).unwrap();
         assert!(!directory.rename_new(b, a).unwrap());
         directory.rename(b, a).unwrap();
         assert_eq!(std::fs::read_to_string(temp.path().join("a")).unwrap(), "new");
@@ -405,12 +487,12 @@ mod tests {
 
     #[test]
     fn the_umask_does_not_weaken_a_mode() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let (temp, directory) = directory();
+        let (_temp, directory) = directory();
         let access = Access { mode: 0o666, group: None };
-        directory.write_temporary(OsStr::new("a"), "", &access).unwrap();
-        let mode = std::fs::metadata(temp.path().join("a")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o666);
+        let file = directory.create(OsStr::new("a"), 0o600).unwrap();
+        access.apply(&file, Path::new("a")).unwrap();
+        let stat = directory.stat_of(OsStr::new("a")).known().unwrap().unwrap();
+        assert_eq!(stat.st_mode & 0o777, 0o666);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Lease {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }
             .map_err(|e| Error::io("cannot ignore SIGIO", e))?;
-        let Some((file, _)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY)? else {
+        let Some((file, _)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY).known()? else {
             return Ok(None);
         };
         // SAFETY: fcntl with F_SETLEASE takes an integer and touches no memory of ours.

@@ -4,6 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -11,43 +12,59 @@ use toml::Table;
 use super::canonical;
 use super::directory::{Access, Directory, FileId};
 use super::name::{PREFIX, ProjectName, Token};
+use super::owner;
+use super::presence::Lookup;
 use super::rows::Rows;
 use super::segment::full;
+use super::state::METADATA_LIMIT;
+use super::temporary::Temporary;
 use crate::{Error, Kind, Result};
 
-/// The largest ledger that is read: it holds a copy of the metadata.
-const LIMIT: u64 = 512 << 20;
+/// The largest ledger that is read. It contains a copy of the metadata and what an export needs.
+const LIMIT: u64 = 2 * METADATA_LIMIT;
 
 /// The format that this program writes; a newer one it does not touch.
 const VERSION: u32 = 1;
 
-/// Which project of whom: the part of file names that follows from root and owner.
+/// Identifies a project by name, root and owner. Determines the names of its ledger and lock file. A file
+/// under such a name has authority only if `uid` owns it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The project's name.
     pub project: ProjectName,
     /// Eight hexadecimal digits: a hash of the root's device and inode, and the owner.
     pub hash: String,
+    /// The owner.
+    pub uid: u32,
 }
 
-/// The three files that a key names.
+/// The part of a key that a file name contains. The owner is known only from the file itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyName {
+    /// The project's name.
+    pub project: ProjectName,
+    /// As [`Key::hash`].
+    pub hash: String,
+}
+
+/// The two files that a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum File {
     /// The record.
     Ledger,
-    /// The record while it is being replaced.
-    LedgerTemporary,
     /// What is locked.
     Lock,
 }
 
-const SUFFIXES: [(File, &str); 3] =
-    [(File::LedgerTemporary, ".ledger.new"), (File::Ledger, ".ledger"), (File::Lock, ".lock")];
+const SUFFIXES: [(File, &str); 2] = [(File::Ledger, ".ledger"), (File::Lock, ".lock")];
+const TEMPORARY_SUFFIX: &str = ".ledger.new";
 
 impl Key {
-    /// The key of `project` of user `uid` in the root with this identity.
+    /// The key of `project` of user `uid` in the root with this identity. The hash contains the user's id
+    /// outside this user namespace: the key is the same inside and outside.
     pub fn new(project: &ProjectName, root: FileId, uid: u32) -> Self {
-        Self { project: project.clone(), hash: format!("{:08x}", fnv1a(&format!("{root}:{uid}"))) }
+        let hash = hash_of(&root.to_string(), uid);
+        Self { project: project.clone(), hash, uid }
     }
 
     /// The name of one of the key's files.
@@ -56,20 +73,57 @@ impl Key {
         self.project.file(&format!(".{}{suffix}", self.hash))
     }
 
-    /// Reads a file name of the shm directory.
-    pub fn parse(name: &OsStr) -> Option<(Self, File)> {
-        let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
-        let (rest, file) = SUFFIXES
-            .iter()
-            .find_map(|(file, suffix)| Some((rest.strip_suffix(suffix.as_bytes())?, *file)))?;
-        let (project, hash) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
-        let hash = std::str::from_utf8(hash.strip_prefix(b".")?).ok()?;
-        if !hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return None;
-        }
-        let project = ProjectName::existing(OsStr::from_bytes(project)).ok()?;
-        Some((Self { project, hash: hash.to_owned() }, file))
+    /// Returns a new random name for the next version of the ledger.
+    fn temporary_file(&self) -> Result<OsString> {
+        let random = Token::random()?;
+        Ok(self.project.file(&format!(".{}.{random}{TEMPORARY_SUFFIX}", self.hash)))
     }
+}
+
+impl KeyName {
+    /// Parses a file name of the shm directory. The file is `None` for a temporary one.
+    pub fn parse(name: &OsStr) -> Option<(Self, Option<File>)> {
+        let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
+        let fixed = SUFFIXES
+            .iter()
+            .find_map(|(file, suffix)| Some((rest.strip_suffix(suffix.as_bytes())?, Some(*file))));
+        let (rest, file) = match fixed {
+            Some(found) => found,
+            None => (Self::strip_random(rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes())?)?, None),
+        };
+        let (project, hash) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
+        let hash = Self::parse_hash(hash.strip_prefix(b".")?)?;
+        let project = ProjectName::existing(OsStr::from_bytes(project)).ok()?;
+        Some((Self { project, hash }, file))
+    }
+
+    fn strip_random(name: &[u8]) -> Option<&[u8]> {
+        let (rest, random) = name.split_at_checked(name.len().checked_sub(6)?)?;
+        let random = random.strip_prefix(b".")?;
+        random.iter().all(u8::is_ascii_alphanumeric).then_some(rest)
+    }
+
+    /// Parses the hash of a key.
+    pub(super) fn parse_hash(hash: &[u8]) -> Option<String> {
+        let is_hash =
+            hash.len() == 8 && hash.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_hash.then(|| String::from_utf8_lossy(hash).into_owned())
+    }
+
+    /// Whether `key` has this name.
+    pub fn is_of(&self, key: &Key) -> bool {
+        self.hash == key.hash && self.project == key.project
+    }
+
+    /// The key of this name whose owner is `uid`.
+    pub fn of_user(&self, uid: u32) -> Key {
+        Key { project: self.project.clone(), hash: self.hash.clone(), uid }
+    }
+}
+
+fn hash_of(root: &str, uid: u32) -> String {
+    let uid = owner::host_uid(uid).unwrap_or(uid);
+    format!("{:08x}", fnv1a(&format!("{root}:{uid}")))
 }
 
 /// FNV-1a, 32 bits: short, stable and documented; names need no secrecy, only to differ.
@@ -261,7 +315,7 @@ impl Ledger {
     pub fn new(root: &Directory) -> Self {
         Self {
             version: VERSION,
-            root: root.path().to_string_lossy().into_owned(),
+            root: canonical_path(root).to_string_lossy().into_owned(),
             root_id: root.id().to_string(),
             retiring: Vec::new(),
             removing: None,
@@ -282,61 +336,90 @@ impl Ledger {
         tokens.chain(&self.retiring).collect()
     }
 
-    /// Reads the ledger of `key` with its owner; `None` when there is none.
-    ///
-    /// # Errors
-    /// [`Kind::Corrupt`] when it is no ledger of ours, [`Kind::Permission`] when it is another's.
-    pub fn read(shm: &Directory, key: &Key) -> Result<Option<(Self, u32)>> {
+    /// Reads the ledger of `key`. It is unreadable if another user owns it ([`Kind::Permission`]), if its
+    /// version is newer ([`Kind::Permission`]), if its text is damaged or does not match its name
+    /// ([`Kind::Corrupt`]), and if it describes another root than `root` ([`Kind::Corrupt`]).
+    pub fn read(shm: &Directory, key: &Key, root: Option<&Directory>) -> Lookup<Self> {
         let name = key.file(File::Ledger);
-        let Some((text, stat)) = shm.read_text(&name, LIMIT)? else { return Ok(None) };
-        let shown = shm.join(&name);
-        let corrupt = |why: &str| {
-            Error::new(Kind::Corrupt, format!("the ledger '{}' {why}", shown.display()))
-        };
-        let ledger = canonical::table(&text).and_then(|table| table.try_into().ok());
-        let ledger: Self = match ledger {
-            Some(ledger) => ledger,
-            None => toml::from_str(&text).map_err(|e| corrupt(e.message()))?,
-        };
-        if ledger.version > VERSION {
-            let message =
-                format!("the ledger '{}' was written by a newer cute-shm", shown.display());
-            return Err(Error::new(Kind::Permission, message));
+        shm.read_owned(&name, LIMIT, key.uid).and_then(|(text, _)| {
+            let ledger =
+                Self::parse(&text).and_then(|ledger| ledger.check(key, root).map(|()| ledger));
+            Lookup::from(ledger.map_err(|(kind, why)| {
+                let shown = shm.join(&name);
+                Error::new(kind, format!("the ledger '{}' {why}", shown.display()))
+            }))
+        })
+    }
+
+    fn parse(text: &str) -> std::result::Result<Self, (Kind, String)> {
+        match canonical::table(text).and_then(|table| table.try_into().ok()) {
+            Some(ledger) => Ok(ledger),
+            None => toml::from_str(text)
+                .map_err(|e| (Kind::Corrupt, format!("cannot be parsed: {}", e.message()))),
         }
-        let hash = fnv1a(&format!("{}:{}", ledger.root_id, stat.st_uid));
-        if format!("{hash:08x}") != key.hash {
-            return Err(corrupt("does not belong to its name"));
+    }
+
+    fn check(
+        &self,
+        key: &Key,
+        root: Option<&Directory>,
+    ) -> std::result::Result<(), (Kind, String)> {
+        if self.version > VERSION {
+            return Err((Kind::Permission, "was written by a newer cute-shm".to_owned()));
         }
-        Ok(Some((ledger, stat.st_uid)))
+        if hash_of(&self.root_id, key.uid) != key.hash {
+            // Inside a user namespace the owner's id outside may be unknown.
+            return Err(match owner::is_in_user_namespace() {
+                true => (Kind::Permission, "cannot be judged in this user namespace".to_owned()),
+                false => (Kind::Corrupt, "does not match its name".to_owned()),
+            });
+        }
+        if root.is_some_and(|root| !self.is_of_root(root)) {
+            return Err((Kind::Corrupt, "describes another root".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether this ledger describes a project in `root`.
+    pub fn is_of_root(&self, root: &Directory) -> bool {
+        self.root_id == root.id().to_string()
     }
 
     /// Replaces the ledger of `key`. The change lock must be held.
     ///
     /// # Errors
-    /// As the system says, [`Kind::NoMemory`] when the shared memory is full; the old ledger is whole then.
+    /// Returns [`Kind::NoMemory`] if the shared memory is full, and an I/O error if another call fails. The
+    /// old ledger is whole then.
     pub fn write(&self, shm: &Directory, key: &Key) -> Result<()> {
-        self.prepare(shm, key)?;
-        Self::put(shm, key)
+        Self::put(self.prepare(shm, key)?, key)
     }
 
-    /// The first half of [`Self::write`], which takes memory.
+    /// The first half of [`Self::write`], which allocates memory.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn prepare(&self, shm: &Directory, key: &Key) -> Result<()> {
+    pub fn prepare<'d>(&self, shm: &'d Directory, key: &Key) -> Result<Temporary<'d>> {
         let text = toml::to_string(self)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write the ledger: {e}")))?;
-        let temporary = key.file(File::LedgerTemporary);
-        shm.write_temporary(&temporary, &text, &Access::default()).map_err(|e| full(e, shm))
+        Temporary::write(shm, || key.temporary_file(), &text, &Access::default())
+            .map_err(|e| full(e, shm))
     }
 
-    /// The second half of [`Self::write`]: what was prepared becomes the ledger. It takes no memory.
+    /// The second half of [`Self::write`], which needs no memory: the prepared file becomes the ledger.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn put(shm: &Directory, key: &Key) -> Result<()> {
-        shm.rename(&key.file(File::LedgerTemporary), &key.file(File::Ledger))
+    /// Returns the error of `renameat`.
+    pub fn put(prepared: Temporary<'_>, key: &Key) -> Result<()> {
+        prepared.replace(&key.file(File::Ledger))
     }
+}
+
+/// The path of a directory from `/` without links: valid in every process, whatever its current directory.
+fn canonical_path(directory: &Directory) -> PathBuf {
+    let path = directory.path();
+    std::fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
@@ -377,34 +460,78 @@ pub(crate) mod tests {
     fn file_names_are_read_back() {
         let (_temp, _shm, key) = key();
         for (file, _) in SUFFIXES {
-            assert_eq!(Key::parse(&key.file(file)), Some((key.clone(), file)));
+            let (name, parsed) = KeyName::parse(&key.file(file)).unwrap();
+            assert_eq!((name.of_user(key.uid), parsed), (key.clone(), Some(file)));
         }
-        for name in ["cute-shm.a.ABCDEF01.lock", "cute-shm.0123abcd.lock", "cute-shm.a.toml", "x"] {
-            assert_eq!(Key::parse(OsStr::new(name)), None, "{name}");
+        let (name, parsed) = KeyName::parse(&key.temporary_file().unwrap()).unwrap();
+        assert!(name.is_of(&key) && parsed.is_none());
+        for name in [
+            "cute-shm.a.ABCDEF01.lock",
+            "cute-shm.0123abcd.lock",
+            "cute-shm.a.0123abcd.ledger.new",
+            "cute-shm.a.toml",
+            "x",
+        ] {
+            assert_eq!(KeyName::parse(OsStr::new(name)), None, "{name}");
         }
     }
 
     #[test]
     fn a_ledger_is_read_as_it_was_written() {
         let (_temp, shm, key) = key();
-        assert!(Ledger::read(&shm, &key).unwrap().is_none());
+        assert!(Ledger::read(&shm, &key, None).known().unwrap().is_none());
         let mut ledger = Ledger::new(&shm);
         ledger.current = Some(record("aaaaa"));
         ledger.next = Some(record("bbbbb"));
         ledger.retiring = vec![Token::try_from("ccccc".to_owned()).unwrap()];
         ledger.removing = Some(vec!["x".to_owned()]);
         ledger.write(&shm, &key).unwrap();
-        assert_eq!(Ledger::read(&shm, &key).unwrap().unwrap().0, ledger);
+        assert_eq!(Ledger::read(&shm, &key, Some(&shm)).known().unwrap().unwrap(), ledger);
         let tokens: Vec<_> = ledger.tokens().into_iter().map(Token::as_str).collect();
         assert_eq!(tokens, ["aaaaa", "bbbbb", "ccccc"]);
     }
 
     #[test]
-    fn a_ledger_under_another_s_name_is_refused() {
+    fn ledger_under_another_name_is_refused() {
         let (_temp, shm, key) = key();
         Ledger::new(&shm).write(&shm, &key).unwrap();
         let other = Key { hash: "00000000".to_owned(), ..key.clone() };
         shm.rename(&key.file(File::Ledger), &other.file(File::Ledger)).unwrap();
-        assert_eq!(Ledger::read(&shm, &other).unwrap_err().kind(), Kind::Corrupt);
+        let error = Ledger::read(&shm, &other, None).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn ledger_with_forged_root_id_is_refused() {
+        let (_temp, shm, key) = key();
+        // A root id whose hash collides with that of the real root: 32 bits are found in seconds, so here
+        // the name follows from the forged id instead.
+        let forged = FileId { dev: 1, ino: 2 };
+        let ledger = Ledger { root_id: forged.to_string(), ..Ledger::new(&shm) };
+        let collided = Key { hash: hash_of(&ledger.root_id, key.uid), ..key };
+        ledger.write(&shm, &collided).unwrap();
+        let error = Ledger::read(&shm, &collided, Some(&shm)).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert!(error.to_string().contains("another root"), "{error}");
+    }
+
+    #[test]
+    fn ledger_of_another_user_has_no_authority() {
+        let (_temp, shm, key) = key();
+        Ledger::new(&shm).write(&shm, &key).unwrap();
+        let victim = Key { uid: key.uid + 1, ..key };
+        let error = Ledger::read(&shm, &victim, None).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Permission);
+    }
+
+    #[test]
+    fn ledger_records_the_root_as_an_absolute_path_without_links() {
+        let (temp, _shm, _key) = key();
+        let link = temp.path().join("link");
+        std::fs::create_dir(temp.path().join("root")).unwrap();
+        std::os::unix::fs::symlink(temp.path(), &link).unwrap();
+        let root = Directory::open(&link.join("root")).unwrap();
+        let expected = std::fs::canonicalize(temp.path()).unwrap().join("root");
+        assert_eq!(std::path::Path::new(&Ledger::new(&root).root), expected);
     }
 }

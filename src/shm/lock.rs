@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::directory::{Directory, FileId};
 use super::ledger::{self, Key};
 use super::name::Token;
+use super::presence::Lookup;
 use super::segment::full;
 use crate::error::Told;
 use crate::{Error, Kind, Result};
@@ -67,13 +68,14 @@ pub struct FailedLoad {
     pub error: Told,
 }
 
-/// The right to create, replace or remove a project; free again when it is dropped, in every process
-/// that inherited it.
+/// The right to create, replace or remove a project. Dropping it in the process that took it releases it
+/// for every process that inherited it. Dropping it in another process leaves it locked.
 #[derive(Debug)]
 pub struct ChangeLock {
     key: Key,
     file: File,
     heard: Option<FailedLoad>,
+    owner: u32,
 }
 
 impl ChangeLock {
@@ -89,9 +91,9 @@ impl ChangeLock {
     ) -> Result<Self> {
         let mut heard = None;
         loop {
-            let Some(file) = open(shm, key)? else {
+            let Some(file) = open(shm, key).known()? else {
                 match make(shm, key)? {
-                    Some(file) => return Ok(Self { key: key.clone(), file, heard }),
+                    Some(file) => return Ok(Self::held(key, file, heard)),
                     None => continue,
                 }
             };
@@ -100,9 +102,21 @@ impl ChangeLock {
                 heard = last_words(&file);
             }
             if is_current(shm, key, &file)? {
-                return Self { key: key.clone(), file, heard }.silence();
+                return Self::held(key, file, heard).silence();
             }
         }
+    }
+
+    fn held(key: &Key, file: File, heard: Option<FailedLoad>) -> Self {
+        Self { key: key.clone(), file, heard, owner: std::process::id() }
+    }
+
+    /// Whether the locked file still has its name. Only then does the lock exclude other processes.
+    ///
+    /// # Errors
+    /// Returns an I/O error if the file cannot be inspected.
+    pub fn is_current(&self, shm: &Directory) -> Result<bool> {
+        is_current(shm, &self.key, &self.file)
     }
 
     /// What the holder that was waited for said it failed of.
@@ -147,7 +161,19 @@ impl ChangeLock {
     /// # Errors
     /// As the system says.
     pub fn remove_file(self, shm: &Directory) -> Result<()> {
-        shm.remove(&self.key.file(ledger::File::Lock)).map(drop)
+        if self.is_current(shm)? {
+            shm.remove(&self.key.file(ledger::File::Lock))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ChangeLock {
+    /// A child of another thread may have inherited the open file, and would keep the project locked.
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            unlock(&self.file, Byte::Change);
+        }
     }
 }
 
@@ -166,11 +192,21 @@ impl LifeLock {
     /// # Errors
     /// As the system says.
     pub fn take(shm: &Directory, key: &Key, token: &Token) -> Result<Self> {
-        let (file, byte) = (open(shm, key)?.ok_or_else(|| busy(key))?, Byte::life(token));
+        let file = open(shm, key).known()?.ok_or_else(|| busy(key))?;
+        let byte = Byte::life(token);
         if !try_lock(&file, byte, libc::F_RDLCK)? || !is_current(shm, key, &file)? {
             return Err(busy(key));
         }
         Ok(Self { file, byte, owner: std::process::id() })
+    }
+
+    /// Whether the locked file is still the lock file of `key`. If it is not, no other process sees that the
+    /// project is alive.
+    ///
+    /// # Errors
+    /// Returns an I/O error if the file cannot be inspected.
+    pub fn is_current(&self, shm: &Directory, key: &Key) -> Result<bool> {
+        is_current(shm, key, &self.file)
     }
 }
 
@@ -179,44 +215,42 @@ impl Drop for LifeLock {
     /// and closing would not free the lock. A forked process that goes on leaves it to who took it.
     fn drop(&mut self) {
         if self.owner == std::process::id() {
-            // The file is closed next, which frees it too where nobody else has it.
-            let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.byte.flock(libc::F_UNLCK)));
+            unlock(&self.file, self.byte);
         }
     }
 }
 
-/// Whether somebody changes the project now; `None` when we may not look.
-///
-/// # Errors
-/// As the system says.
-pub fn is_changing(shm: &Directory, key: &Key) -> Result<Option<bool>> {
+/// Releases a lock for every process that has the same open file description.
+fn unlock(file: &File, byte: Byte) {
+    // The file is closed next, which releases the lock too if no other process has the description.
+    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&byte.flock(libc::F_UNLCK)));
+}
+
+/// Whether another process changes the project now. Absent: there is no lock file, so no process does.
+pub fn is_changing(shm: &Directory, key: &Key) -> Lookup<bool> {
     is_locked(shm, key, Byte::Change)
 }
 
-/// Whether the load `token` has a living keeper; `None` when we may not look.
-///
-/// # Errors
-/// As the system says.
-pub fn is_kept(shm: &Directory, key: &Key, token: &Token) -> Result<Option<bool>> {
+/// Whether the load `token` has a living keeper. Absent: there is no lock file, so it has none.
+pub fn is_kept(shm: &Directory, key: &Key, token: &Token) -> Lookup<bool> {
     is_locked(shm, key, Byte::life(token))
 }
 
-fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Result<Option<bool>> {
+fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Lookup<bool> {
     let name = key.file(ledger::File::Lock);
-    let file = match shm.open_file(&name, OFlag::O_RDONLY) {
-        Ok(Some((file, _))) => file,
-        Ok(None) => return Ok(Some(false)),
-        Err(error) if error.kind() == Kind::Permission => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut asked = byte.flock(libc::F_WRLCK);
-    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked))
-        .map_err(|e| Error::io("cannot ask for a lock", e))?;
-    Ok(Some(libc::c_int::from(asked.l_type) != libc::F_UNLCK))
+    shm.open_owned(&name, OFlag::O_RDONLY, key.uid).and_then(|(file, _)| {
+        let mut asked = byte.flock(libc::F_WRLCK);
+        Lookup::from(match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked)) {
+            Ok(_) => Ok(libc::c_int::from(asked.l_type) != libc::F_UNLCK),
+            Err(errno) => Err(Error::io("cannot query a lock", errno)),
+        })
+    })
 }
 
-fn open(shm: &Directory, key: &Key) -> Result<Option<File>> {
-    Ok(shm.open_file(&key.file(ledger::File::Lock), OFlag::O_RDWR)?.map(|(file, _)| file))
+/// Opens the lock file. A file that the key's user does not own is no lock file: its owner could remove it
+/// while it is locked.
+fn open(shm: &Directory, key: &Key) -> Lookup<File> {
+    shm.open_owned(&key.file(ledger::File::Lock), OFlag::O_RDWR, key.uid).map(|(file, _)| file)
 }
 
 /// Makes the lock file, locked before it has a name; `None` when another was quicker.
@@ -258,7 +292,7 @@ fn try_lock(file: &File, byte: Byte, kind: libc::c_int) -> Result<bool> {
 /// A lock on a file that was unlinked meanwhile does not count.
 fn is_current(shm: &Directory, key: &Key, file: &File) -> Result<bool> {
     let ours = fstat(file).map_err(|e| Error::io("cannot stat a lock file", e))?;
-    let there = shm.stat_of(&key.file(ledger::File::Lock))?;
+    let there = shm.stat_of(&key.file(ledger::File::Lock)).known()?;
     Ok(ours.st_nlink > 0 && there.is_some_and(|there| FileId::of(&there) == FileId::of(&ours)))
 }
 
@@ -279,7 +313,7 @@ mod tests {
         let temp = tempfile::tempdir_in("/dev/shm").unwrap();
         let shm = Directory::open(temp.path()).unwrap();
         let project = ProjectName::new(OsStr::new("p")).unwrap();
-        let key = Key::new(&project, shm.id(), 0);
+        let key = Key::new(&project, shm.id(), nix::unistd::Uid::effective().as_raw());
         (temp, shm, key)
     }
 
@@ -307,12 +341,12 @@ mod tests {
     #[test]
     fn one_holder_at_a_time() {
         let (_temp, shm, key) = key();
-        assert_eq!(is_changing(&shm, &key).unwrap(), Some(false));
+        assert_eq!(is_changing(&shm, &key).known().unwrap(), None);
         let lock = ChangeLock::take_now(&shm, &key).unwrap();
-        assert_eq!(is_changing(&shm, &key).unwrap(), Some(true));
+        assert_eq!(is_changing(&shm, &key).known().unwrap(), Some(true));
         assert_eq!(ChangeLock::take_now(&shm, &key).unwrap_err().kind(), Kind::Busy);
         drop(lock);
-        assert_eq!(is_changing(&shm, &key).unwrap(), Some(false));
+        assert_eq!(is_changing(&shm, &key).known().unwrap(), Some(false));
         ChangeLock::take_now(&shm, &key).unwrap();
     }
 
@@ -337,11 +371,47 @@ mod tests {
         let [a, b] = [token("aaaaa"), token("aaaab")];
         let first = LifeLock::take(&shm, &key, &a).unwrap();
         let second = LifeLock::take(&shm, &key, &a).unwrap();
-        assert_eq!(is_kept(&shm, &key, &a).unwrap(), Some(true));
-        assert_eq!(is_kept(&shm, &key, &b).unwrap(), Some(false));
+        assert_eq!(is_kept(&shm, &key, &a).known().unwrap(), Some(true));
+        assert_eq!(is_kept(&shm, &key, &b).known().unwrap(), Some(false));
         drop(first);
-        assert_eq!(is_kept(&shm, &key, &a).unwrap(), Some(true));
+        assert_eq!(is_kept(&shm, &key, &a).known().unwrap(), Some(true));
         drop(second);
-        assert_eq!(is_kept(&shm, &key, &a).unwrap(), Some(false));
+        assert_eq!(is_kept(&shm, &key, &a).known().unwrap(), Some(false));
+    }
+
+    #[test]
+    fn lock_file_of_another_user_is_no_lock() {
+        let (_temp, shm, key) = key();
+        drop(ChangeLock::take_now(&shm, &key).unwrap());
+        let victim = Key { uid: key.uid + 1, ..key };
+        let error = ChangeLock::take_now(&shm, &victim).unwrap_err();
+        assert_eq!(error.kind(), Kind::Permission, "{error}");
+        assert!(is_changing(&shm, &victim).known().is_err());
+        assert!(is_kept(&shm, &victim, &token("aaaaa")).known().is_err());
+    }
+
+    #[test]
+    fn keeper_notices_that_its_lock_file_was_removed_or_replaced() {
+        let (_temp, shm, key) = key();
+        let change = ChangeLock::take_now(&shm, &key).unwrap();
+        let life = LifeLock::take(&shm, &key, &token("aaaaa")).unwrap();
+        assert!(life.is_current(&shm, &key).unwrap() && change.is_current(&shm).unwrap());
+        shm.remove(&key.file(ledger::File::Lock)).unwrap();
+        assert!(!life.is_current(&shm, &key).unwrap() && !change.is_current(&shm).unwrap());
+        let other = ChangeLock::take_now(&shm, &key).unwrap();
+        assert!(!life.is_current(&shm, &key).unwrap());
+        // The lock file of another holder is not removed.
+        change.remove_file(&shm).unwrap();
+        assert!(other.is_current(&shm).unwrap());
+    }
+
+    #[test]
+    fn dropped_change_lock_is_free_although_a_duplicate_of_its_file_is_open() {
+        let (_temp, shm, key) = key();
+        let lock = ChangeLock::take_now(&shm, &key).unwrap();
+        // The same open file description, as a child that was forked without exec has it.
+        let _inherited = lock.file().try_clone().unwrap();
+        drop(lock);
+        ChangeLock::take_now(&shm, &key).unwrap();
     }
 }

@@ -30,7 +30,7 @@ impl Published {
             let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
             return Err(Error::new(Kind::Unsupported, what).about(name));
         };
-        let Some((file, stat)) = shm.open_file(name.as_ref(), OFlag::O_RDONLY)? else {
+        let Some((file, stat)) = shm.open_file(name.as_ref(), OFlag::O_RDONLY).known()? else {
             let what = format!("segment '{name}' is gone");
             return Err(Error::new(Kind::NotFound, what).about(name));
         };

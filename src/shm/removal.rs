@@ -2,7 +2,7 @@
 //! between any two steps leaves what the next holder of the change lock, or gc, finishes.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 
 use nix::unistd::Uid;
 
@@ -10,9 +10,11 @@ use super::directory::{Directory, FileId};
 use super::ledger::{File, Key, Ledger};
 use super::lock::ChangeLock;
 use super::metadata::Metadata;
-use super::name::{ProjectName, SegmentName};
+use super::name::SegmentName;
 use super::place::Place;
-use super::state::{METADATA_LIMIT, Project, SegmentStat, State};
+use super::presence::Lookup;
+use super::state::{METADATA_LIMIT, Project, SegmentStat, State, digest};
+use super::temporary::{self, Purpose};
 use crate::{Error, Kind, Result};
 
 /// A segment that was removed.
@@ -56,38 +58,40 @@ pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<
         Err(error) if error.kind() == Kind::NoMemory => {}
         written => written?,
     }
-    if let (Some(file), Some(root)) = (&project.file, &place.root)
-        && !take_metadata(root, lock.key(), project.uid, |text, id| {
-            id == file.id && text == file.text
-        })?
-    {
-        restore(place, lock.key(), project.ledger.as_ref())?;
-        let name = project.name();
-        return Err(Error::new(Kind::Busy, format!("project '{name}' was replaced meanwhile"))
-            .about(name.to_text()));
+    if let (Some(file), Some(root)) = (&project.file, &place.root) {
+        let is_judged = |text: &str, id| id == file.id && digest(text) == file.digest;
+        let taken = take_metadata(root, lock.key(), is_judged);
+        if !matches!(taken, Ok(true)) {
+            // The metadata is still there: the project is as it was, and its ledger must say so.
+            restore(place, lock.key(), project.ledger.as_ref())?;
+            taken?;
+            let name = project.name();
+            return Err(Error::new(Kind::Busy, format!("project '{name}' was replaced meanwhile"))
+                .about(name.to_text()));
+        }
     }
     remove_files(place, lock, &names)?;
     Ok(removed)
 }
 
-/// Removes orphans: segments only, there is nothing else. The caller has proved that nobody has them.
+/// Removes a segment of user `uid`; returns false if it does not exist or belongs to another user. For orphans
+/// the caller has proved that no process uses it.
 ///
 /// # Errors
-/// As the system says.
-pub fn remove_segment(shm: &Directory, name: &SegmentName) -> Result<bool> {
-    let removed = shm.remove(name.as_os_str())?;
+/// Returns an I/O error if the segment cannot be inspected or removed.
+pub fn remove_segment(shm: &Directory, name: &SegmentName, uid: u32) -> Result<bool> {
+    let removed = shm.remove_owned(name.as_os_str(), uid)?;
     if removed {
         log::debug!(target: "cute_shm", "removed segment {name}");
     }
     Ok(removed)
 }
 
-/// Finishes an interrupted removal of user `uid`, whose ledger may say anything: what belongs to another
-/// user stays.
+/// Finishes an interrupted removal. The ledger may name anything: files of another user stay.
 ///
 /// # Errors
-/// As the system says.
-pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger, uid: u32) -> Result<()> {
+/// Returns an I/O error if a file cannot be read or removed.
+pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
     let project = lock.key().project.clone();
     let removing: HashSet<&str> = ledger.removing.iter().flatten().map(String::as_str).collect();
     let ours = |text: &str| {
@@ -95,17 +99,11 @@ pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger, uid: u32) -> Res
         metadata.leaves().iter().all(|array| removing.contains(array.segment.as_str()))
     };
     if let Some(root) = &place.root {
-        put_back_unless(root, lock.key(), ours)?;
-        take_metadata(root, lock.key(), uid, |text, _| ours(text))?;
+        remove_temporaries(root, lock.key(), ours)?;
+        take_metadata(root, lock.key(), |text, _| ours(text))?;
     }
-    let mut names = Vec::new();
-    for name in
-        removing.iter().filter_map(|name| SegmentName::parse_for(&project, OsStr::new(name)))
-    {
-        if place.shm.stat_of(name.as_os_str())?.is_some_and(|stat| stat.st_uid == uid) {
-            names.push(name);
-        }
-    }
+    let names = removing.iter().map(OsStr::new);
+    let names: Vec<_> = names.filter_map(|name| SegmentName::parse_for(&project, name)).collect();
     remove_files(place, lock, &names)
 }
 
@@ -147,74 +145,88 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
     }
 }
 
-/// Takes the metadata file away if it is what `expected` says; false when it is another by now. What is
-/// no text is an empty one here, as it is for the judge.
+/// Removes the metadata file if it is what `expected` says; false when it is another by now. On an error the
+/// file has its name again. What is no text is an empty one here, as it is for the judge.
 fn take_metadata(
     root: &Directory,
     key: &Key,
-    uid: u32,
     expected: impl Fn(&str, FileId) -> bool,
 ) -> Result<bool> {
-    let (name, aside) = (key.project.metadata_file(), aside(key));
-    if root.stat_of(&name)?.is_some_and(|stat| stat.st_uid != uid) {
-        // Another user's by now: there is none of ours.
+    let name = key.project.metadata_file();
+    if root.stat_of(&name).known()?.is_none_or(|stat| stat.st_uid != key.uid) {
+        // It is gone, or another user's by now: there is none of ours.
         return Ok(true);
     }
     // A name that Python's pattern for metadata does not match, so that nobody reads it meanwhile.
-    match root.rename(&name, &aside) {
-        Ok(()) => {}
+    let aside = match temporary::move_aside(root, key, &name) {
+        Ok(aside) => aside,
         Err(error) if error.kind() == Kind::NotFound => return Ok(true),
         Err(error) => return Err(error),
-    }
-    let text = match root.read_text(&aside, METADATA_LIMIT) {
-        Ok(found) => found.map(|(text, _)| text),
-        Err(error) if error.kind() == Kind::Corrupt => None,
-        Err(error) => return Err(error),
     };
-    let stat = root.stat_of(&aside)?;
-    let as_judged =
-        stat.is_some_and(|stat| expected(text.as_deref().unwrap_or(""), FileId::of(&stat)));
-    if as_judged {
-        return root.remove(&aside).map(|_| true);
+    let removed = is_expected(root, key, &aside, expected)
+        .and_then(|expected| if expected { root.remove(&aside) } else { Ok(false) });
+    if !matches!(removed, Ok(true)) {
+        root.rename_new(&aside, &name)?;
     }
-    root.rename_new(&aside, &name)?;
-    Ok(false)
+    removed
 }
 
-/// A removal that was killed may have left the metadata aside.
-fn put_back_unless(root: &Directory, key: &Key, ours: impl Fn(&str) -> bool) -> Result<()> {
-    let aside = aside(key);
-    match root.read_text(&aside, METADATA_LIMIT) {
-        Ok(None) => Ok(()),
-        Ok(Some((text, _))) if ours(&text) => root.remove(&aside).map(drop),
-        _ => root.rename_new(&aside, &key.project.metadata_file()).map(drop),
+fn is_expected(
+    root: &Directory,
+    key: &Key,
+    aside: &OsStr,
+    expected: impl Fn(&str, FileId) -> bool,
+) -> Result<bool> {
+    let text = match root.read_owned(aside, METADATA_LIMIT, key.uid) {
+        Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => None,
+        found => found.known()?.map(|(text, _)| text),
+    };
+    let stat = root.stat_of(aside).known()?;
+    Ok(stat.is_some_and(|stat| expected(text.as_deref().unwrap_or(""), FileId::of(&stat))))
+}
+
+/// Removes the temporary metadata files of an interrupted change. A removal that was killed may have left the
+/// metadata aside: it gets its name back unless `ours` says that it was to be removed.
+///
+/// # Errors
+/// Returns an I/O error if a file cannot be read, renamed or removed.
+pub(super) fn remove_temporaries(
+    root: &Directory,
+    key: &Key,
+    ours: impl Fn(&str) -> bool,
+) -> Result<()> {
+    for (name, purpose) in temporary::in_root(root, key)? {
+        let text = match purpose {
+            Purpose::Publication => None,
+            Purpose::Removal => match root.read_owned(&name, METADATA_LIMIT, key.uid) {
+                Lookup::Absent => continue,
+                Lookup::Present((text, _)) => Some(text),
+                Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => Some(String::new()),
+                Lookup::Unreadable(error) => return Err(error),
+            },
+        };
+        let is_removed = text.is_none_or(|text| ours(&text))
+            || !root.rename_new(&name, &key.project.metadata_file())?;
+        if is_removed {
+            root.remove_owned(&name, key.uid)?;
+        }
     }
-}
-
-fn aside(key: &Key) -> OsString {
-    hidden(&key.project, &key.hash, "aside")
-}
-
-/// A name in the root that neither Python nor we take for metadata.
-pub(super) fn hidden(project: &ProjectName, middle: &str, end: &str) -> OsString {
-    let mut name = OsString::from(".");
-    name.push(project.file(&format!(".{middle}.{end}")));
-    name
+    Ok(())
 }
 
 fn restore(place: &Place, key: &Key, ledger: Option<&Ledger>) -> Result<()> {
     match ledger {
         Some(ledger) => ledger.write(&place.shm, key),
-        None => place.shm.remove(&key.file(File::Ledger)).map(drop),
+        None => place.shm.remove_owned(&key.file(File::Ledger), key.uid).map(drop),
     }
 }
 
 /// Segments, ledger, lock file: in this order, so that the ledger tells what is left until nothing is.
 fn remove_files(place: &Place, lock: ChangeLock, names: &[SegmentName]) -> Result<()> {
+    let uid = lock.key().uid;
     for name in names {
-        remove_segment(&place.shm, name)?;
+        remove_segment(&place.shm, name, uid)?;
     }
-    place.shm.remove(&lock.key().file(File::LedgerTemporary))?;
-    place.shm.remove(&lock.key().file(File::Ledger))?;
+    place.shm.remove_owned(&lock.key().file(File::Ledger), uid)?;
     lock.remove_file(&place.shm)
 }

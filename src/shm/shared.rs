@@ -35,7 +35,7 @@ impl Segment {
         bytes: u64,
         uid: u32,
     ) -> Result<Option<Self>> {
-        let Some((file, stat)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY)? else {
+        let Some((file, stat)) = shm.open_file(name.as_os_str(), OFlag::O_RDONLY).known()? else {
             return Ok(None);
         };
         let corrupt =
@@ -114,7 +114,7 @@ impl Segment {
     }
 
     fn open_as(&self, shm: &Directory, how: OFlag) -> Result<Option<File>> {
-        let opened = shm.open_file(self.name.as_os_str(), how)?;
+        let opened = shm.open_file(self.name.as_os_str(), how).known()?;
         Ok(opened.filter(|(_, stat)| FileId::of(stat) == self.file).map(|(file, _)| file))
     }
 

@@ -1,48 +1,66 @@
-//! What lies in the shm directory, read once, and only when somebody asks: most questions about one
+//! What lies in both directories, read once, and only when somebody asks: most questions about one
 //! project need no look at all others.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::sync::OnceLock;
 
 use super::directory::Directory;
-use super::ledger::{File, Key};
+use super::ledger::{File, Key, KeyName};
 use super::name::{ProjectName, SegmentName};
 use super::place::Place;
+use super::presence::Lookup;
+use super::temporary;
 use crate::Result;
+
+/// The owner of a file that cannot be inspected. It is no user id (chown(2)).
+pub const UNKNOWN_UID: u32 = u32::MAX;
 
 /// The names found, sorted by what they are.
 #[derive(Debug)]
 pub struct Survey<'p> {
-    shm: &'p Directory,
+    place: &'p Place,
     found: OnceLock<Found>,
 }
 
 #[derive(Debug, Default)]
 struct Found {
-    keys: BTreeSet<Key>,
+    /// Ledgers, locks and temporary ledgers in the shm directory.
+    keys: BTreeMap<KeyName, Vec<OsString>>,
+    /// Temporary metadata in the root.
+    temporary: BTreeMap<KeyName, Vec<OsString>>,
+    metadata: Vec<ProjectName>,
     segments: BTreeMap<ProjectName, Vec<SegmentName>>,
 }
 
 impl<'p> Survey<'p> {
     /// A look at this place; nothing is read yet.
     pub fn new(place: &'p Place) -> Self {
-        Self { shm: &place.shm, found: OnceLock::new() }
+        Self { place, found: OnceLock::new() }
     }
 
     fn found(&self) -> Result<&Found> {
         if self.found.get().is_none() {
-            let found = look(self.shm)?;
+            let found = look(self.place)?;
             return Ok(self.found.get_or_init(|| found));
         }
         Ok(self.found.get_or_init(Found::default))
     }
 
-    /// Ledgers and locks, of whatever root.
+    /// Lists both directories now.
+    ///
+    /// # Errors
+    /// Returns an I/O error if a directory cannot be listed.
+    pub fn list(&self) -> Result<()> {
+        self.found().map(drop)
+    }
+
+    /// The projects that have a metadata file in the root.
     ///
     /// # Errors
     /// As the system says.
-    pub fn keys(&self) -> Result<&BTreeSet<Key>> {
-        Ok(&self.found()?.keys)
+    pub fn metadata(&self) -> Result<&[ProjectName]> {
+        Ok(&self.found()?.metadata)
     }
 
     /// Segments by the project that their names tell.
@@ -61,18 +79,50 @@ impl<'p> Survey<'p> {
         Ok(self.segments()?.get(project).map_or(&[], Vec::as_slice))
     }
 
-    /// The owner of each wanted project's files, as far as they are there still.
+    /// Every wanted key whose files exist, once for each user who owns one of them: a name says nothing about
+    /// the owner.
     ///
     /// # Errors
     /// As the system says.
-    pub fn owners(&self, wanted: impl Fn(&ProjectName) -> bool) -> Result<HashMap<Key, u32>> {
-        let mut owners = HashMap::new();
-        for key in self.keys()?.iter().filter(|key| wanted(&key.project)) {
-            if let Some(uid) = owner(self.shm, key)? {
-                owners.insert(key.clone(), uid);
-            }
+    pub fn keys(&self, wanted: impl Fn(&ProjectName) -> bool) -> Result<BTreeSet<Key>> {
+        let found = self.found()?;
+        let mut keys = BTreeSet::new();
+        for (name, files) in found.keys.iter().filter(|(name, _)| wanted(&name.project)) {
+            keys.extend(keys_of(&self.place.shm, name, files));
         }
-        Ok(owners)
+        let Some(root) = &self.place.root else { return Ok(keys) };
+        for (name, files) in found.temporary.iter().filter(|(name, _)| wanted(&name.project)) {
+            let ours = |key: &Key| *key == Key::new(&key.project, root.id(), key.uid);
+            keys.extend(keys_of(root, name, files).into_iter().filter(ours));
+        }
+        Ok(keys)
+    }
+
+    /// The keys of this project that have files in the shm directory, of whatever root.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn keys_named(&self, project: &ProjectName) -> Result<BTreeSet<Key>> {
+        let first = KeyName { project: project.clone(), hash: String::new() };
+        let named = self.found()?.keys.range(first..);
+        let named = named.take_while(|(name, _)| name.project == *project);
+        Ok(named.flat_map(|(name, files)| keys_of(&self.place.shm, name, files)).collect())
+    }
+
+    /// Whether the owner of `key` left temporary files. Known only after a listing; without one, false.
+    pub fn has_temporary_files(&self, key: &Key) -> bool {
+        let Some(found) = self.found.get() else { return false };
+        let name = KeyName { project: key.project.clone(), hash: key.hash.clone() };
+        let in_shm = found.keys.get(&name).into_iter().flatten();
+        let in_shm = in_shm.filter(|file| matches!(KeyName::parse(file), Some((_, None))));
+        let in_root = found.temporary.get(&name).into_iter().flatten();
+        let is_owned = |directory: &Directory, file| matches!(directory.stat_of(file), Lookup::Present(stat) if stat.st_uid == key.uid);
+        in_shm.into_iter().any(|file| is_owned(&self.place.shm, file))
+            || self
+                .place
+                .root
+                .as_ref()
+                .is_some_and(|root| in_root.into_iter().any(|file| is_owned(root, file)))
     }
 }
 
@@ -84,30 +134,47 @@ pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
     Ok(root.names()?.iter().filter_map(|name| ProjectName::of_metadata(name)).collect())
 }
 
-/// The owner of a key's files; `None` when none of them is there.
+/// Whether the key's user owns its ledger or its lock.
 ///
 /// # Errors
-/// As the system says.
-pub fn owner(shm: &Directory, key: &Key) -> Result<Option<u32>> {
-    for file in [File::Ledger, File::Lock, File::LedgerTemporary] {
-        if let Some(stat) = shm.stat_of(&key.file(file))? {
-            return Ok(Some(stat.st_uid));
+/// Returns an I/O error if a file cannot be inspected.
+pub fn is_known(shm: &Directory, key: &Key) -> Result<bool> {
+    for file in [File::Ledger, File::Lock] {
+        if shm.stat_of(&key.file(file)).known()?.is_some_and(|stat| stat.st_uid == key.uid) {
+            return Ok(true);
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
-fn look(shm: &Directory) -> Result<Found> {
+/// The keys of a name: one for each user who owns one of its files.
+fn keys_of(directory: &Directory, name: &KeyName, files: &[OsString]) -> BTreeSet<Key> {
+    let owner = |file: &OsString| match directory.stat_of(file) {
+        Lookup::Absent => None,
+        Lookup::Unreadable(_) => Some(UNKNOWN_UID),
+        Lookup::Present(stat) => Some(stat.st_uid),
+    };
+    files.iter().filter_map(owner).map(|uid| name.of_user(uid)).collect()
+}
+
+fn look(place: &Place) -> Result<Found> {
     let mut found = Found::default();
-    for name in shm.names()? {
-        if let Some((key, _)) = Key::parse(&name) {
-            found.keys.insert(key);
+    for name in place.shm.names()? {
+        if let Some((key, _)) = KeyName::parse(&name) {
+            found.keys.entry(key).or_default().push(name);
         } else if let Some((project, segment)) = SegmentName::parse(&name) {
             found.segments.entry(project).or_default().push(segment);
         }
     }
     for segments in found.segments.values_mut() {
         segments.sort();
+    }
+    for name in place.root.as_ref().map(Directory::names).transpose()?.unwrap_or_default() {
+        if let Some((key, _)) = temporary::parse_root_name(&name) {
+            found.temporary.entry(key).or_default().push(name);
+        } else if let Some(project) = ProjectName::of_metadata(&name) {
+            found.metadata.push(project);
+        }
     }
     Ok(found)
 }

@@ -18,7 +18,7 @@ use crate::{Kind, Result};
 /// # Errors
 /// As [`unlink`].
 pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let project = state::find(place, name)?;
+    let project = state::find_own(place, name)?;
     if !is_unreadable_file(&project, all_users) {
         removal::allowed(&project, all_users)?;
     }
@@ -36,13 +36,13 @@ pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<
     if all_users && Uid::effective().is_root() {
         cleared += squatters::clear_name(place, name)?;
     }
-    let mut judged = state::find(place, name);
+    let mut judged = state::find_own(place, name);
     if let Ok(project) = &judged
         && is_unreadable_file(project, all_users)
     {
         squatters::clear_metadata(place, project)?;
         cleared += 1;
-        judged = state::find(place, name);
+        judged = state::find_own(place, name);
     }
     let judged = match judged {
         Err(error) if error.kind() == Kind::NotFound && cleared > 0 => return Ok(Vec::new()),
@@ -63,8 +63,8 @@ fn is_unreadable_file(project: &Project, all_users: bool) -> bool {
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.
 fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
-    let change = Change::begin_for(place, &judged.key, judged.uid, &mut lock::patience())?;
+    let change = Change::begin_for(place, &judged.key, &mut lock::patience())?;
     let survey = Survey::new(place);
-    let project = state::judge_locked(place, &survey, &judged.key, judged.uid)?;
+    let project = state::judge_locked(place, &survey, &judged.key);
     change.remove(&project)
 }

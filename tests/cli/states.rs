@@ -119,12 +119,14 @@ pub fn amend_ledger(sandbox: &Sandbox, line: &str) {
     fs::write(path, format!("{line}\n{text}")).unwrap();
 }
 
-/// State and reason of the one project that is listed.
+/// State and reason of the one project of this user that is listed.
 fn state(sandbox: &Sandbox) -> (String, String) {
     let run = sandbox.run(&["list", "--json"]);
     let listed: serde_json::Value = run.json();
-    let projects = listed["projects"].as_array().unwrap();
-    let [project] = &projects[..] else { panic!("not one project: {}", run.text()) };
+    let uid = nix::unistd::Uid::effective().as_raw();
+    let projects = listed["projects"].as_array().unwrap().iter();
+    let projects: Vec<_> = projects.filter(|project| project["uid"] == uid).collect();
+    let [project] = projects[..] else { panic!("not one project: {}", run.text()) };
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     (text(&project["state"]), sandbox.normalise(&text(&project["reason"])))
 }
@@ -370,7 +372,8 @@ fn a_damaged_ledger_makes_a_project_corrupt() {
     let sandbox = Sandbox::with_project();
     let ledger = fs::read_to_string(sandbox.shm_file(".ledger")).unwrap();
     fs::write(sandbox.shm_file(".ledger"), "version = 1\n").unwrap();
-    judged(&sandbox, "corrupt", "the ledger '$SHM/cute-shm.p.KEYHASH.ledger' missing field `root`");
+    let why = "the ledger '$SHM/cute-shm.p.KEYHASH.ledger' cannot be parsed: missing field `root`";
+    judged(&sandbox, "corrupt", why);
     fs::write(sandbox.shm_file(".ledger"), ledger).unwrap();
 }
 

@@ -7,6 +7,7 @@ use cute_shm::shm::directory::Directory;
 use cute_shm::shm::ledger::{File, Key, Ledger};
 use cute_shm::shm::metadata::{Mark, Metadata};
 use cute_shm::shm::name::ProjectName;
+use cute_shm::shm::presence::Lookup;
 
 use super::sandbox::Sandbox;
 use super::support::{Rng, figure, rounds};
@@ -90,7 +91,8 @@ fn metadata_and_ledgers_of_any_text() {
             assert_eq!(Metadata::parse(&again).expect("our own text").to_toml(), again, "{text}");
         }
         fs::write(&path, mutated(&mut rng, &ledger)).unwrap();
-        understood += usize::from(matches!(Ledger::read(&shm, &key), Ok(Some(_))));
+        understood +=
+            usize::from(matches!(Ledger::read(&shm, &key, Some(&root)), Lookup::Present(_)));
     }
     for _ in 0..rounds("COMMANDS", 40, 1000) {
         fs::write(sandbox.metadata("p"), mutated(&mut rng, &metadata)).unwrap();

@@ -269,7 +269,8 @@ impl<'a> Maker<'a> {
                 ledger.removing = Some(names);
                 ledger.write(&self.place.shm, change.lock().key()).expect("to write");
                 let first = &project.all_segments()[0];
-                removal::remove_segment(&self.place.shm, first).expect("to remove");
+                removal::remove_segment(&self.place.shm, first, change.lock().key().uid)
+                    .expect("to remove");
                 fs::remove_file(self.sandbox.metadata(text)).expect("metadata");
             }
             Kind::OverwriteKilled => {

@@ -150,7 +150,7 @@ fn python_makes_a_project_of_the_same_name_during_a_load() {
     python.run(&["share", &name, "6"]).expect(0);
     kill(loader, Signal::SIGCONT).unwrap();
     let done = load.wait().expect(4);
-    assert!(done.err.contains("meanwhile"), "{done:?}");
+    assert!(done.err.contains("created by another process"), "{done:?}");
     python.run(&["read", &name, "6"]).expect(0);
     assert_eq!(sandbox.files().len(), 3, "{:?}", sandbox.files());
     python.run(&["unlink", &name]).expect(0);

@@ -18,10 +18,10 @@ use super::sandbox::{BIN, Sandbox, load_args};
 use super::support::{eventually, figure, is_root, until};
 
 /// A user of the system for the length of a test.
-struct Guest {
+pub struct Guest {
     name: String,
-    uid: u32,
-    gid: u32,
+    pub uid: u32,
+    pub gid: u32,
 }
 
 fn system(program: &str, args: &[&str]) -> bool {
@@ -29,7 +29,7 @@ fn system(program: &str, args: &[&str]) -> bool {
 }
 
 impl Guest {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let name = format!("flt{:08x}", getrandom::u32().expect("random numbers"));
         // Several tests add users at once: the password file is locked meanwhile.
         eventually("a user", Duration::from_secs(20), || {
@@ -57,13 +57,13 @@ impl Drop for Guest {
 }
 
 /// A place that every user may use, with a copy of the command that every user may run.
-struct Node {
-    sandbox: Sandbox,
-    bin: PathBuf,
+pub struct Node {
+    pub sandbox: Sandbox,
+    pub bin: PathBuf,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let sandbox = Sandbox::new();
         let bin = sandbox.path("cute-shm");
         fs::copy(BIN, &bin).expect("a copy of the command");
@@ -80,24 +80,24 @@ impl Node {
         Self { sandbox, bin }
     }
 
-    fn start(&self, user: &Guest, groups: &[u32], program: &Path, args: &[&str]) -> Process {
+    pub fn start(&self, user: &Guest, groups: &[u32], program: &Path, args: &[&str]) -> Process {
         let mut command = self.sandbox.program(program);
         as_user(command.args(args), user.uid, user.gid, &[&[user.gid], groups].concat());
         Process::start(&mut command)
     }
 
-    fn run(&self, user: &Guest, args: &[&str]) -> Done {
+    pub fn run(&self, user: &Guest, args: &[&str]) -> Done {
         self.start(user, &[], &self.bin, args).wait()
     }
 
-    fn load(&self, user: &Guest, groups: &[u32], project: &str, more: &[&str]) -> Done {
+    pub fn load(&self, user: &Guest, groups: &[u32], project: &str, more: &[&str]) -> Done {
         let args = load_args(project, &self.sandbox.file(1), more);
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         self.start(user, groups, &self.bin, &args).wait()
     }
 
     /// Everything in both directories, with its contents.
-    fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let folders = [&self.sandbox.shm, &self.sandbox.root];
         let entries =
             folders.into_iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));

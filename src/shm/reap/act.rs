@@ -50,7 +50,7 @@ fn remove_orphans(place: &Place, project: &Project) -> Result<Vec<Removed>> {
     let mut removed = Vec::new();
     for (name, stat) in &project.leftovers {
         if let Some(_lease) = Lease::take(&place.shm, name)? {
-            removal::remove_segment(&place.shm, name)?;
+            removal::remove_segment(&place.shm, name, project.uid)?;
             let file = FileId { dev: place.shm.id().dev, ino: stat.ino };
             removed.push(Removed { name: name.clone(), file, bytes: stat.resident });
         }
@@ -68,9 +68,9 @@ fn change(
     let (leftovers, others): (Vec<_>, Vec<_>) = removal::segments_of(project, &place.shm)
         .into_iter()
         .partition(|removed| project.leftovers.contains_key(&removed.name));
-    let mut change = Change::begin_for(place, &project.key, project.uid, &mut || Ok(false))?;
+    let mut change = Change::begin_for(place, &project.key, &mut || Ok(false))?;
     let survey = Survey::new(place);
-    let now = state::judge_locked(place, &survey, &project.key, project.uid)?;
+    let now = state::judge_locked(place, &survey, &project.key);
     match decide(place, &now, options).0 {
         Action::Reap => {
             change.remove(&now)?;

@@ -150,7 +150,7 @@ fn decide_old(
 fn is_used(place: &Place, project: &Project) -> Result<bool> {
     act_as(project.uid, || {
         for name in project.present.keys().chain(project.leftovers.keys()) {
-            if place.shm.stat_of(name.as_os_str())?.is_some()
+            if place.shm.stat_of(name.as_os_str()).known()?.is_some()
                 && Lease::take(&place.shm, name)?.is_none()
             {
                 return Ok(true);

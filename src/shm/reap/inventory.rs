@@ -9,9 +9,11 @@ use nix::sys::stat::FileStat;
 
 use crate::Result;
 use crate::shm::directory::Directory;
-use crate::shm::ledger::Key;
+use crate::shm::ledger::{Key, KeyName};
 use crate::shm::name::{PREFIX, ProjectName, SegmentName};
 use crate::shm::place::Place;
+use crate::shm::presence::Lookup;
+use crate::shm::temporary;
 
 /// Cost of one group besides its text files, in bytes of text that take as long to read.
 const GROUP_COST: u64 = 1 << 16;
@@ -52,7 +54,7 @@ impl Inventory {
     pub fn read(place: &Place) -> Result<Self> {
         let mut inventory = Self::default();
         for (name, stat) in files(&place.shm)? {
-            if let Some((key, _)) = Key::parse(&name) {
+            if let Some((key, _)) = KeyName::parse(&name) {
                 let group = inventory.group(&key.project, &stat);
                 group.cost += allocated(&stat);
                 group.hashes.entry(key.hash).or_default().push(name);
@@ -69,6 +71,10 @@ impl Inventory {
                     let group = inventory.group(&project, &stat);
                     group.cost += allocated(&stat);
                     group.has_metadata = true;
+                } else if let Some((key, _)) = temporary::parse_root_name(&name)
+                    && key.is_of(&Key::new(&key.project, root.id(), stat.st_uid))
+                {
+                    inventory.group(&key.project, &stat).hashes.entry(key.hash).or_default();
                 }
             }
         }
@@ -108,8 +114,10 @@ impl Inventory {
 fn files(directory: &Directory) -> Result<Vec<(OsString, FileStat)>> {
     let mut files = Vec::new();
     for name in directory.names()? {
-        if name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
-            && let Ok(Some(stat)) = directory.stat_of(&name)
+        let name_bytes = name.as_encoded_bytes();
+        // Temporary files in the root begin with a dot.
+        if name_bytes.strip_prefix(b".").unwrap_or(name_bytes).starts_with(PREFIX.as_bytes())
+            && let Lookup::Present(stat) = directory.stat_of(&name)
         {
             files.push((name, stat));
         }

@@ -17,6 +17,7 @@ use super::ledger::{Key, Ledger};
 use super::lock::PATIENCE;
 use super::name::ProjectName;
 use super::place::{Paths, Place};
+use super::presence::Lookup;
 use super::removal::Removed;
 use super::state::{self, Project, State};
 use super::survey::Survey;
@@ -136,6 +137,8 @@ pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) ->
     let mut inventory = Inventory::read(&place)?;
     squatters::clear(&place, &mut inventory, options, report);
     let survey = Survey::new(&place);
+    // With the listing, the judge also finds temporary files of interrupted changes.
+    survey.list()?;
     let collector = Collector { paths, place: &place, survey: &survey, options, deadline };
     collector.run(inventory, report);
     refused.map_or(Ok(()), Err)
@@ -204,13 +207,14 @@ impl Collector<'_> {
         let ours = self.key_of_root(id).filter(|_| self.is_of_root(id, group));
         let others =
             group.hashes.keys().filter(|hash| ours.as_ref().is_none_or(|key| key.hash != **hash));
-        let others = others.map(|hash| Key { project: id.0.clone(), hash: hash.clone() });
+        let others =
+            others.map(|hash| Key { project: id.0.clone(), hash: hash.clone(), uid: id.1 });
         let mut judged = Vec::new();
         let mut all_judged = true;
         for key in ours.iter().cloned().chain(others) {
             if !self.options.all_roots && ours.as_ref() != Some(&key) {
-                let ledger = Ledger::read(&self.place.shm, &key).ok().flatten();
-                let root = ledger.map(|(ledger, _)| PathBuf::from(ledger.root));
+                let ledger = Ledger::read(&self.place.shm, &key, None).known().ok().flatten();
+                let root = ledger.map(|ledger| PathBuf::from(ledger.root));
                 let reason = "it belongs to another root (--all-roots includes it)";
                 let kept = Outcome::kept(id, root, reason);
                 report(Outcome { action: Action::OtherRoot, ..kept });
@@ -246,10 +250,8 @@ impl Collector<'_> {
             },
         };
         let place = other.as_ref().unwrap_or(self.place);
-        match state::judge(place, self.survey, key, id.1) {
-            Ok(project) => (self.handle(place, root, &project), Some(project)),
-            Err(error) => (Outcome::kept(id, root, error.to_string()), None),
-        }
+        let project = state::judge(place, self.survey, key);
+        (self.handle(place, root, &project), Some(project))
     }
 
     fn handle_orphans(&self, id: &GroupId, judged: &[Project], report: &mut dyn FnMut(Outcome)) {
@@ -313,7 +315,7 @@ impl Collector<'_> {
     /// root if there is no such directory any more.
     fn other_root(&self, key: &Key) -> Result<(Place, Option<PathBuf>)> {
         let nowhere = |root| Ok((Place::without_root(self.paths)?, root));
-        let Ok(Some((ledger, _))) = Ledger::read(&self.place.shm, key) else {
+        let Lookup::Present(ledger) = Ledger::read(&self.place.shm, key, None) else {
             return nowhere(None);
         };
         let root = PathBuf::from(&ledger.root);

@@ -1,16 +1,17 @@
 //! Every project of a root, and what nothing claims.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
 use super::{Project, SegmentStat, State, judge};
 use crate::Result;
-use crate::shm::ledger::{Key, Ledger};
+use crate::shm::ledger::{File, Key, Ledger};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
-use crate::shm::survey::{Survey, owner};
+use crate::shm::presence::Lookup;
+use crate::shm::survey::{Survey, UNKNOWN_UID};
 use crate::shm::threads;
 
 /// A thread of its own is worth its start for so many projects.
@@ -19,20 +20,24 @@ const SHARE: usize = 8;
 /// Judges every project of the root: those with metadata, and those that only a ledger or a lock tells.
 ///
 /// # Errors
-/// As the system says.
+/// Returns an I/O error if a directory cannot be listed. A project that cannot be read is judged as such.
 pub fn judge_all(
     place: &Place,
     survey: &Survey<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
     let keys = keys_of_root(place, survey, wanted)?;
-    threads::each(&keys, SHARE, |(key, uid)| judge(place, survey, key, *uid)).into_iter().collect()
+    Ok(threads::each(&keys, SHARE, |key| {
+        let mut project = judge(place, survey, key);
+        project.drop_texts();
+        project
+    }))
 }
 
 /// Judges every project of the root, and what nothing claims, sorted by name.
 ///
 /// # Errors
-/// As the system says.
+/// As [`judge_all`].
 pub fn everything(
     place: &Place,
     wanted: impl Fn(&ProjectName) -> bool + Copy,
@@ -45,31 +50,27 @@ pub fn everything(
     Ok(projects)
 }
 
-/// Every wanted key that belongs to the root, with its owner, sorted by name.
+/// Every wanted key that belongs to the root, sorted by name.
 ///
 /// # Errors
-/// As the system says.
+/// As [`judge_all`].
 pub fn keys_of_root(
     place: &Place,
     survey: &Survey<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
-) -> Result<Vec<(Key, u32)>> {
+) -> Result<Vec<Key>> {
     let Some(root) = &place.root else { return Ok(Vec::new()) };
-    let mut keys = IndexMap::new();
-    for name in root.names()? {
-        if let Some(project) = ProjectName::of_metadata(&name)
-            && wanted(&project)
-            && let Some(stat) = root.stat_of(&name)?
-        {
-            keys.insert(Key::new(&project, root.id(), stat.st_uid), stat.st_uid);
-        }
+    let mut keys = BTreeSet::new();
+    for project in survey.metadata()?.iter().filter(|project| wanted(project)) {
+        let uid = match root.stat_of(&project.metadata_file()) {
+            Lookup::Absent => continue,
+            Lookup::Present(stat) => stat.st_uid,
+            Lookup::Unreadable(_) => UNKNOWN_UID,
+        };
+        keys.insert(Key::new(project, root.id(), uid));
     }
-    for (key, uid) in survey.owners(wanted)? {
-        if key == Key::new(&key.project, root.id(), uid) {
-            keys.insert(key, uid);
-        }
-    }
-    keys.sort_keys();
+    let known = survey.keys(wanted)?.into_iter();
+    keys.extend(known.filter(|key| *key == Key::new(&key.project, root.id(), key.uid)));
     Ok(keys.into_iter().collect())
 }
 
@@ -117,7 +118,7 @@ pub fn orphans_of(
         if known.iter().any(|project| project.has(segment)) {
             continue;
         }
-        let Some(stat) = place.shm.stat_of(segment.as_os_str())? else { continue };
+        let Lookup::Present(stat) = place.shm.stat_of(segment.as_os_str()) else { continue };
         let uid = stat.st_uid;
         if owner.is_some_and(|owner| owner != uid) {
             continue;
@@ -134,11 +135,11 @@ pub fn orphans_of(
         if others.iter().any(|token| segment.bears(token)) {
             continue;
         }
-        let key = Key { project: name.clone(), hash: String::new() };
+        let key = Key { project: name.clone(), hash: String::new(), uid };
         let orphan = found.entry(uid).or_insert_with(|| Project {
             state: State::Orphan,
             why: Some("no metadata and no ledger claims these segments".to_owned()),
-            ..Project::unjudged(key, uid)
+            ..Project::unjudged(key)
         });
         orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
     }
@@ -164,17 +165,25 @@ fn other_tokens(
     judged: &[&Project],
 ) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
-    let first = Key { project: name.clone(), hash: String::new() };
-    for key in survey.keys()?.range(first..).take_while(|key| key.project == *name) {
-        if judged.iter().any(|project| project.key == *key) || owner(&place.shm, key)? != Some(uid)
-        {
+    for key in survey.keys_named(name)?.into_iter().filter(|key| key.uid == uid) {
+        if judged.iter().any(|project| project.key == key) {
             continue;
         }
-        match Ledger::read(&place.shm, key) {
-            Ok(ledger) => tokens.extend(ledger.iter().flat_map(|(l, _)| l.tokens()).cloned()),
-            // A ledger that cannot be read may claim any segment of its project.
-            Err(_) => tokens.extend(survey.segments_of(name)?.iter().map(SegmentName::token)),
+        match Ledger::read(&place.shm, &key, None) {
+            Lookup::Absent => {}
+            Lookup::Present(ledger) => tokens.extend(ledger.tokens().into_iter().cloned()),
+            // Not a ledger of this user.
+            Lookup::Unreadable(_) if is_foreign(place, &key)? => {}
+            // A ledger that cannot be read may claim any segment of its project and owner.
+            Lookup::Unreadable(_) => {
+                tokens.extend(survey.segments_of(name)?.iter().map(SegmentName::token));
+            }
         }
     }
     Ok(tokens)
+}
+
+fn is_foreign(place: &Place, key: &Key) -> Result<bool> {
+    let stat = place.shm.stat_of(&key.file(File::Ledger)).known()?;
+    Ok(stat.is_none_or(|stat| stat.st_uid != key.uid))
 }

@@ -1,56 +1,69 @@
 //! What is found of a project: its metadata file, the segments that it names, and those that only its
 //! ledger knows.
 
+use nix::fcntl::OFlag;
 use nix::sys::stat::FileStat;
 
-use super::{METADATA_LIMIT, MetadataFile, Project, SegmentStat};
-use crate::shm::directory::FileId;
-use crate::shm::metadata::Metadata;
+use super::{METADATA_LIMIT, MetadataFile, Project, SegmentStat, digest};
+use crate::shm::directory::{FileId, is_regular};
+use crate::shm::metadata::{Array, Metadata};
 use crate::shm::name::SegmentName;
 use crate::shm::place::Place;
+use crate::shm::presence::Lookup;
 use crate::shm::survey::Survey;
 use crate::{Kind, Result};
 
-/// What reading the metadata file gave.
-pub(super) enum Found {
-    Absent,
-    Unreadable(String),
+/// A metadata file of the project's owner.
+pub(super) enum Read {
+    /// Its text is damaged, or it is not a regular file.
     Bad(MetadataFile, String),
+    /// It is whole.
     Good(MetadataFile, Metadata),
 }
 
-pub(super) fn read_metadata(place: &Place, project: &Project) -> Result<Found> {
-    let Some(root) = &place.root else { return Ok(Found::Absent) };
+/// Reads the metadata file. A file of another user is absent: it says nothing about this project.
+pub(super) fn read_metadata(place: &Place, project: &Project) -> Lookup<Read> {
+    let Some(root) = &place.root else { return Lookup::Absent };
     let name = project.name().metadata_file();
-    let Some(stat) = root.stat_of(&name)? else { return Ok(Found::Absent) };
-    if stat.st_uid != project.uid {
-        // Somebody else's metadata: not what this key is about.
-        return Ok(Found::Absent);
+    let stat = match root.stat_of(&name) {
+        Lookup::Present(stat) if stat.st_uid == project.uid => stat,
+        Lookup::Present(_) | Lookup::Absent => return Lookup::Absent,
+        Lookup::Unreadable(error) => return Lookup::Unreadable(error),
+    };
+    match root.read_text(&name, METADATA_LIMIT) {
+        Lookup::Absent => Lookup::Absent,
+        Lookup::Present((_, stat)) if stat.st_uid != project.uid => Lookup::Absent,
+        Lookup::Present((text, stat)) => {
+            let file = file_of(&text, &stat);
+            Lookup::Present(match Metadata::parse(&text) {
+                Ok(metadata) => Read::Good(file, metadata),
+                Err(why) => Read::Bad(file, format!("its metadata is no TOML of ours: {why}")),
+            })
+        }
+        Lookup::Unreadable(error) => {
+            // Damaged, or a link, a FIFO, a file with several names. A failed system call proves neither.
+            let is_bad = error.kind() == Kind::Corrupt || !is_one_file(&stat);
+            if !is_bad {
+                return Lookup::Unreadable(error);
+            }
+            let trusted = error.kind() == Kind::Corrupt;
+            let file = MetadataFile { trusted, ..file_of("", &stat) };
+            Lookup::Present(Read::Bad(file, error.to_string()))
+        }
     }
-    let file = |text: String, stat: &FileStat| MetadataFile {
-        text,
+}
+
+fn is_one_file(stat: &FileStat) -> bool {
+    is_regular(stat) && stat.st_nlink == 1
+}
+
+fn file_of(text: &str, stat: &FileStat) -> MetadataFile {
+    MetadataFile {
+        digest: digest(text),
         id: FileId::of(stat),
         trusted: true,
         mtime: stat.st_mtime,
         mode: stat.st_mode & 0o7777,
-    };
-    match root.read_text(&name, METADATA_LIMIT) {
-        Ok(None) => Ok(Found::Absent),
-        Ok(Some((text, stat))) => Ok(match Metadata::parse(&text) {
-            Ok(metadata) => Found::Good(file(text, &stat), metadata),
-            Err(why) => {
-                Found::Bad(file(text, &stat), format!("its metadata is no TOML of ours: {why}"))
-            }
-        }),
-        Err(error) if error.errno() == Some(libc::EACCES) => {
-            Ok(Found::Unreadable("its metadata cannot be read".to_owned()))
-        }
-        Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Permission) => {
-            let trusted = error.kind() == Kind::Corrupt;
-            let file = MetadataFile { trusted, ..file(String::new(), &stat) };
-            Ok(Found::Bad(file, error.to_string()))
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -69,30 +82,41 @@ pub(super) fn collect_segments(place: &Place, project: &mut Project) -> Result<O
         if project.present.contains_key(&segment) || project.missing.contains(&segment) {
             continue;
         }
-        match place.shm.stat_of(segment.as_os_str())?.as_ref() {
+        let Some(stat) = place.shm.stat_of(segment.as_os_str()).known()? else {
+            project.missing.insert(segment);
+            continue;
+        };
+        if !is_regular(&stat) {
+            return Ok(Some(format!("its segment '{segment}' is no regular file")));
+        }
+        if stat.st_uid != project.uid {
+            return Ok(Some(format!("its segment '{segment}' belongs to user {}", stat.st_uid)));
+        }
+        match segment_of(array, &stat) {
+            Some(there) => drop(project.present.insert(segment, there)),
             None => drop(project.missing.insert(segment)),
-            Some(stat) if !crate::shm::directory::is_regular(stat) => {
-                return Ok(Some(format!("its segment '{segment}' is no regular file")));
-            }
-            Some(stat) if stat.st_uid != project.uid => {
-                return Ok(Some(format!(
-                    "its segment '{segment}' belongs to user {}",
-                    stat.st_uid
-                )));
-            }
-            Some(stat) => {
-                let there = SegmentStat::of(stat);
-                let bytes = array.nbytes().unwrap_or(there.size);
-                if bytes > there.size {
-                    project.missing.insert(segment);
-                } else {
-                    // An empty array's segment has a byte that is not the array's.
-                    project.present.insert(segment, SegmentStat { size: bytes, ..there });
-                }
-            }
         }
     }
     Ok(None)
+}
+
+/// The segment of an array; `None` if it is too short.
+fn segment_of(array: &Array, stat: &FileStat) -> Option<SegmentStat> {
+    let there = SegmentStat::of(stat);
+    let bytes = array.nbytes().unwrap_or(there.size);
+    // An empty array's segment has a byte that is not the array's.
+    (bytes <= there.size).then_some(SegmentStat { size: bytes, ..there })
+}
+
+/// Why this user cannot read a segment of the project; `None` if all are readable.
+pub(super) fn unreadable_segment(place: &Place, project: &Project) -> Option<String> {
+    project.present.keys().find_map(|segment| {
+        match place.shm.open_file(segment.as_os_str(), OFlag::O_RDONLY) {
+            Lookup::Present(_) => None,
+            Lookup::Absent => Some(format!("its segment '{segment}' is missing")),
+            Lookup::Unreadable(error) => Some(error.to_string()),
+        }
+    })
 }
 
 /// Looks for segments that bear the ledger's tokens but are not the metadata's. A load at rest has none: it
@@ -113,7 +137,7 @@ pub(super) fn collect_leftovers(
         if named || !tokens.iter().any(|token| segment.bears(token)) {
             continue;
         }
-        if let Some(stat) = place.shm.stat_of(segment.as_os_str())?
+        if let Some(stat) = place.shm.stat_of(segment.as_os_str()).known()?
             && stat.st_uid == project.uid
         {
             project.leftovers.insert(segment.clone(), SegmentStat::of(&stat));

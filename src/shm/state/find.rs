@@ -6,7 +6,7 @@ use super::{Project, judge, keys_of_root, orphans};
 use crate::shm::ledger::Key;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
-use crate::shm::survey::{Survey, owner};
+use crate::shm::survey::{Survey, is_known};
 use crate::{Error, Kind, Result};
 
 /// The judged project of this name; its orphans when there is nothing else of it.
@@ -15,10 +15,29 @@ use crate::{Error, Kind, Result};
 /// [`Kind::NotFound`] when there is nothing of it.
 pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
     let survey = Survey::new(place);
-    if let Some((key, uid)) = key_of(place, &survey, name)? {
-        return judge(place, &survey, &key, uid);
+    match key_of(place, &survey, name)? {
+        Some(key) => Ok(judge(place, &survey, &key)),
+        None => find_orphans(place, &survey, name),
     }
-    let orphans = orphans(place, &survey, &[], |orphan| orphan == name)?;
+}
+
+/// As [`find`], but the caller's own project comes first: metadata of another user must not keep the caller from
+/// removing its own project of the same name.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_own(place: &Place, name: &ProjectName) -> Result<Project> {
+    if let Some(root) = &place.root {
+        let key = Key::new(name, root.id(), Uid::effective().as_raw());
+        if is_known(&place.shm, &key)? {
+            return Ok(judge(place, &Survey::new(place), &key));
+        }
+    }
+    find(place, name)
+}
+
+fn find_orphans(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<Project> {
+    let orphans = orphans(place, survey, &[], |orphan| orphan == name)?;
     if let Some(orphan) = orphans.into_iter().next() {
         return Ok(orphan);
     }
@@ -32,19 +51,15 @@ pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
 ///
 /// # Errors
 /// As the system says.
-pub fn key_of(
-    place: &Place,
-    survey: &Survey<'_>,
-    name: &ProjectName,
-) -> Result<Option<(Key, u32)>> {
+pub fn key_of(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<Option<Key>> {
     let Some(root) = &place.root else { return Ok(None) };
     let key = |uid| Key::new(name, root.id(), uid);
-    if let Some(stat) = root.stat_of(&name.metadata_file())? {
-        return Ok(Some((key(stat.st_uid), stat.st_uid)));
+    if let Some(stat) = root.stat_of(&name.metadata_file()).known()? {
+        return Ok(Some(key(stat.st_uid)));
     }
-    let mine = Uid::effective().as_raw();
-    if owner(&place.shm, &key(mine))? == Some(mine) {
-        return Ok(Some((key(mine), mine)));
+    let mine = key(Uid::effective().as_raw());
+    if is_known(&place.shm, &mine)? {
+        return Ok(Some(mine));
     }
     Ok(keys_of_root(place, survey, |project| project == name)?.into_iter().next())
 }

@@ -6,7 +6,9 @@ mod evidence;
 mod find;
 mod judge;
 
+use std::ffi::OsString;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::LazyLock;
 
 use indexmap::{IndexMap, IndexSet};
@@ -14,15 +16,16 @@ use nix::sys::stat::FileStat;
 use serde::Serialize;
 
 pub use self::all::{everything, judge_all, keys_of_root, orphans, orphans_of};
-pub use self::find::{find, key_of};
+pub use self::find::{find, find_own, key_of};
 pub use self::judge::{judge, judge_locked};
-use super::directory::FileId;
-use super::ledger::{Key, Ledger, Record};
+use super::directory::{Directory, FileId};
+use super::ledger::{File, Key, Ledger, Record};
 use super::metadata::{Group, Metadata};
 use super::name::{ProjectName, SegmentName};
+use crate::Result;
 
-/// The largest metadata file that is read.
-pub const METADATA_LIMIT: u64 = 256 << 20;
+/// The largest metadata file that is read or published: about 500,000 arrays.
+pub const METADATA_LIMIT: u64 = 128 << 20;
 
 /// What was found of a project (DESIGN section 2), in the order in which it is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -30,7 +33,7 @@ pub const METADATA_LIMIT: u64 = 256 << 20;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
-    /// Another user's, and it cannot be judged.
+    /// It cannot be judged: it belongs to another user, or a read failed. Nothing changes it.
     Foreign,
     /// Marked by another host, or by this boot with another shm directory: never touched.
     Elsewhere,
@@ -107,10 +110,10 @@ impl SegmentStat {
 }
 
 /// The metadata file as it was read when the project was judged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct MetadataFile {
-    /// Its text: removal compares it.
-    pub text: String,
+    /// A digest of its text: removal compares it.
+    pub digest: u64,
     /// When it was last written, in seconds since 1970.
     pub mtime: i64,
     /// Permission bits.
@@ -119,6 +122,38 @@ pub struct MetadataFile {
     pub id: FileId,
     /// It was read; what is no regular file, or has several names, is not.
     pub trusted: bool,
+}
+
+/// The digest of a metadata file's text. It tells versions of one user's file apart, and needs no secrecy.
+pub fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+/// A file of another user under a fixed name of the project. It has no authority, but blocks changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Squatter {
+    /// Its name in the shm directory.
+    pub name: OsString,
+    /// Its owner.
+    pub uid: u32,
+}
+
+/// The squatters on the ledger and lock names of `key`.
+///
+/// # Errors
+/// Returns an I/O error if a file cannot be inspected.
+pub fn squatters(shm: &Directory, key: &Key) -> Result<Vec<Squatter>> {
+    let mut found = Vec::new();
+    for file in [File::Ledger, File::Lock] {
+        let name = key.file(file);
+        match shm.stat_of(&name).known()? {
+            Some(stat) if stat.st_uid != key.uid => found.push(Squatter { name, uid: stat.st_uid }),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// A judged project.
@@ -138,8 +173,10 @@ pub struct Project {
     pub metadata: Option<Metadata>,
     /// The metadata file; `None` when it is not there or cannot be read.
     pub file: Option<MetadataFile>,
-    /// The ledger of this owner.
+    /// The ledger of this owner; `None` too if this user may not read it.
     pub ledger: Option<Ledger>,
+    /// Files of other users under the names of its ledger and lock. Filled if one of these cannot be used.
+    pub squatters: Vec<Squatter>,
     /// The metadata's segments that are there.
     pub present: IndexMap<SegmentName, SegmentStat>,
     /// The metadata's segments that are gone, or too short for their array.
@@ -152,16 +189,17 @@ pub struct Project {
 
 impl Project {
     /// Nothing is known yet but whose it is.
-    fn unjudged(key: Key, uid: u32) -> Self {
+    fn unjudged(key: Key) -> Self {
         Self {
+            uid: key.uid,
             key,
-            uid,
             state: State::Corrupt,
             changing: false,
             why: None,
             metadata: None,
             file: None,
             ledger: None,
+            squatters: Vec::new(),
             present: IndexMap::new(),
             missing: IndexSet::new(),
             leftovers: IndexMap::new(),
@@ -194,6 +232,14 @@ impl Project {
         records.into_iter().flatten().find(|record| record.token == mark.token)
     }
 
+    /// Drops the texts that only `show`, `export` and changes need.
+    fn drop_texts(&mut self) {
+        let ledger = self.ledger.iter_mut();
+        for record in ledger.flat_map(|ledger| [&mut ledger.current, &mut ledger.next]).flatten() {
+            (record.metadata, record.extras) = (None, None);
+        }
+    }
+
     /// Bytes of the arrays' segments that are there.
     pub fn size(&self) -> u64 {
         self.present.values().map(|segment| segment.size).sum()
@@ -211,8 +257,13 @@ impl Project {
             || self.leftovers.contains_key(segment)
     }
 
+    /// The project's segments, whether they exist or not.
+    pub fn segments(&self) -> impl Iterator<Item = &SegmentName> {
+        self.present.keys().chain(&self.missing).chain(self.leftovers.keys())
+    }
+
     /// Every segment that goes when the project is removed.
     pub fn all_segments(&self) -> Vec<SegmentName> {
-        self.present.keys().chain(&self.missing).chain(self.leftovers.keys()).cloned().collect()
+        self.segments().cloned().collect()
     }
 }

@@ -1,0 +1,237 @@
+//! Files of another user under names of a victim's project, in directories that both may write. Root only: the
+//! users are created for the test.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+
+use cute_shm::shm::directory::Directory;
+use cute_shm::shm::ledger::{File, Key, Ledger};
+use cute_shm::shm::name::ProjectName;
+use nix::sys::signal::{SigHandler, Signal, signal};
+
+use super::process::Process;
+use super::support::{is_root, until};
+use super::users::{Guest, Node};
+
+const PRIME: u32 = 0x0100_0193;
+
+fn fnv1a(from: u32, text: &str) -> u32 {
+    text.bytes().fold(from, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(PRIME))
+}
+
+/// Runs FNV-1a backward: the state before `text`.
+fn fnv1a_before(to: u32, text: &str) -> u32 {
+    // Newton's iteration for the inverse modulo 2^32.
+    let inverse =
+        (0..5).fold(PRIME, |x, _| x.wrapping_mul(2_u32.wrapping_sub(PRIME.wrapping_mul(x))));
+    text.bytes().rev().fold(to, |hash, byte| hash.wrapping_mul(inverse) ^ u32::from(byte))
+}
+
+/// A root id that together with `uid` has the hash of `key`: an attacker finds it in a second.
+fn collide(key: &Key, uid: u32) -> String {
+    let target = u32::from_str_radix(&key.hash, 16).expect("a hash");
+    let middle = fnv1a_before(target, &format!(":{uid}"));
+    let starts: HashMap<u32, u32> =
+        (0..1 << 19).map(|n: u32| (fnv1a(0x811c_9dc5, &format!("{n:06x}")), n)).collect();
+    let (start, end) = (0_u32..)
+        .find_map(|n| Some((*starts.get(&fnv1a_before(middle, &format!("{n:06x}")))?, n)))
+        .expect("a collision");
+    format!("{start:06x}{end:06x}")
+}
+
+fn give(path: &Path, user: &Guest) {
+    chown(path, Some(user.uid), Some(user.gid)).expect("to give away");
+}
+
+fn key(node: &Node, project: &str, user: &Guest) -> Key {
+    let root = Directory::open(&node.sandbox.root).expect("the root");
+    Key::new(&ProjectName::new(project.as_ref()).expect("a name"), root.id(), user.uid)
+}
+
+/// A project as the Python package writes it: no mark, no ledger, no lock.
+fn make_python_project(node: &Node, user: &Guest, project: &str) {
+    let name = format!("cute-shm.{project}.pYtho00000");
+    let text = format!(
+        "[a]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1]\ndtype = \"int8\"\n"
+    );
+    for (path, bytes) in
+        [(node.sandbox.metadata(project), text.as_str()), (node.sandbox.shm.join(&name), "x")]
+    {
+        fs::write(&path, bytes).expect("to write");
+        give(&path, user);
+    }
+}
+
+fn is_there(node: &Node, project: &str) -> bool {
+    node.sandbox.segments(project).is_some_and(|segments| {
+        segments.iter().all(|segment| node.sandbox.shm.join(segment).exists())
+    })
+}
+
+fn hold(node: &Node, user: &Guest, project: &str) -> Process {
+    let file = node.sandbox.file(1);
+    let args = ["load-hdf5", project, file.to_str().expect("a path")];
+    let mut keeper = node.start(user, &[], &node.bin, &args);
+    until("it is held", || {
+        assert!(keeper.is_running(), "the keeper ended: {:?}", keeper.so_far());
+        keeper.said().contains("loaded")
+    });
+    keeper
+}
+
+#[test]
+fn ledger_of_another_user_with_colliding_hash_removes_nothing() {
+    if !is_root("ledger_of_another_user_with_colliding_hash_removes_nothing") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    let shm = Directory::open(&node.sandbox.shm).unwrap();
+    make_python_project(&node, &victim, "p");
+    make_python_project(&node, &victim, "q");
+    for project in ["p", "q"] {
+        let key = key(&node, project, &victim);
+        let root = Directory::open(&node.sandbox.root).unwrap();
+        let mut ledger = Ledger::new(&root);
+        ledger.root_id = collide(&key, mallory.uid);
+        let segments = node.sandbox.segments(project).unwrap();
+        if project == "p" {
+            ledger.removing = Some(segments.into_iter().collect());
+        } else {
+            ledger.retiring = vec!["pYtho".to_owned().try_into().unwrap()];
+        }
+        ledger.write(&shm, &key).unwrap();
+        give(&shm.join(&key.file(File::Ledger)), &mallory);
+    }
+    let greedy = ["gc", "--best-effort", "--broken", "--orphans", "--min-age", "0s"];
+    for args in [&["gc"][..], &["list", "-s"], &greedy] {
+        let done = node.run(&victim, args);
+        assert!([0, 2].contains(&done.code), "{done:?}");
+    }
+    for args in [&["gc", "--all-users"][..], &[&greedy[..], &["--all-users"]].concat()] {
+        node.sandbox.run(args);
+    }
+    assert!(is_there(&node, "p") && is_there(&node, "q"));
+    // What the attacker put there is gone: root's gc removed it, and its owner's project works again.
+    node.run(&victim, &["unlink", "p", "q"]).expect(0);
+    node.sandbox.assert_nothing();
+}
+
+#[test]
+fn odd_names_and_leased_metadata_of_another_user_do_not_stop_list_and_gc() {
+    if !is_root("odd_names_and_leased_metadata_of_another_user_do_not_stop_list_and_gc") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    let keeper = hold(&node, &victim, "dead");
+    keeper.signal(Signal::SIGKILL);
+    keeper.wait();
+    let long = |count: usize| "x".repeat(count);
+    let (shm, root) = (&node.sandbox.shm, &node.sandbox.root);
+    for path in [
+        shm.join(format!("cute-shm.{}.01234567.lock", long(231))),
+        shm.join(format!("cute-shm.{}.01234567.ledger", long(229))),
+        root.join(format!("cute-shm.{}.toml", long(227))),
+        root.join(format!("cute-shm.{}.toml", long(241))),
+        root.join("cute-shm.leased.toml"),
+    ] {
+        fs::write(&path, "").unwrap();
+        give(&path, &mallory);
+    }
+    let leased = fs::File::open(root.join("cute-shm.leased.toml")).unwrap();
+    // SAFETY: ignoring a signal installs no handler; fcntl with F_SETLEASE touches no memory.
+    let set = unsafe {
+        signal(Signal::SIGIO, SigHandler::SigIgn).unwrap();
+        libc::fcntl(leased.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    let listed = node.run(&victim, &["list", "-s", "--json"]).expect(0).json();
+    let projects = listed["projects"].as_array().unwrap();
+    let state = |name: &str| {
+        let found = projects.iter().find(|project| project["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name}: {listed}"))["state"].clone()
+    };
+    assert_eq!(state("leased"), "foreign");
+    assert_eq!(state("dead"), "abandoned");
+    node.run(&victim, &["gc", "--best-effort"]).expect(0);
+    assert!(!node.sandbox.metadata("dead").exists(), "the dead project was not freed");
+    node.sandbox.run(["list"]).expect(0);
+    node.sandbox.run(["gc", "--best-effort", "--all-users"]).expect(0);
+}
+
+#[test]
+fn files_of_another_user_under_temporary_names_block_nothing() {
+    if !is_root("files_of_another_user_under_temporary_names_block_nothing") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    let hash = key(&node, "p", &victim).hash;
+    let (shm, root) = (&node.sandbox.shm, &node.sandbox.root);
+    let planted = [
+        root.join(format!(".cute-shm.p.{hash}.aside")),
+        root.join(format!(".cute-shm.p.{hash}.aaaaa.aside")),
+        root.join(format!(".cute-shm.p.{hash}.aaaaa.new")),
+        shm.join(format!("cute-shm.p.{hash}.ledger.new")),
+        shm.join(format!("cute-shm.p.{hash}.aaaaa.ledger.new")),
+    ];
+    for path in &planted {
+        fs::write(path, "").unwrap();
+        give(path, &mallory);
+    }
+    node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    node.load(&victim, &[], "p", &["--persistent", "--overwrite"]).expect(0);
+    node.run(&victim, &["gc"]).expect(0);
+    assert_eq!(node.sandbox.whole("p"), Some(1));
+    node.run(&victim, &["unlink", "p"]).expect(0);
+    node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    node.sandbox.run(["unlink", "--all-users", "p"]).expect(0);
+    assert!(!node.sandbox.metadata("p").exists());
+    // In the root they are the other user's business.
+    for path in &planted[..3] {
+        assert!(path.exists(), "{} is another user's", path.display());
+    }
+}
+
+#[test]
+fn lock_file_of_another_user_is_refused_and_root_clears_it() {
+    if !is_root("lock_file_of_another_user_is_refused_and_root_clears_it") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(File::Lock));
+    fs::write(&lock, "").unwrap();
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
+    give(&lock, &mallory);
+    let refused = node.load(&victim, &[], "p", &["--persistent"]).expect(6);
+    assert!(refused.err.contains(&format!("belongs to user {}", mallory.uid)), "{refused:?}");
+    assert!(refused.err.contains("hint:"), "{refused:?}");
+    assert_eq!(fs::read(&lock).unwrap(), b"", "the victim wrote into the attacker's file");
+    // The victim has no file and no process: its id is found only if it is given.
+    node.sandbox.run(["gc", "--user", &victim.uid.to_string()]).expect(0);
+    assert!(!lock.exists());
+    node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    node.run(&victim, &["unlink", "p"]).expect(0);
+    node.sandbox.assert_nothing();
+}
+
+#[test]
+fn keeper_takes_its_lock_again_when_the_lock_file_is_removed() {
+    if !is_root("keeper_takes_its_lock_again_when_the_lock_file_is_removed") {
+        return;
+    }
+    let (node, victim) = (Node::new(), Guest::new());
+    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(File::Lock));
+    let mut keeper = hold(&node, &victim, "p");
+    fs::remove_file(&lock).unwrap();
+    until("the lock file exists again", || lock.exists());
+    until("the project is live again", || node.sandbox.state("p").as_deref() == Some("live"));
+    node.sandbox.run(["gc", "--all-users"]).expect(0);
+    assert!(keeper.is_running());
+    assert_eq!(node.sandbox.whole("p"), Some(1));
+    keeper.signal(Signal::SIGTERM);
+    keeper.wait().expect(143);
+    node.sandbox.assert_nothing();
+}
