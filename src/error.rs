@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -117,7 +119,7 @@ impl Error {
         Self { source: Some(Box::new(error)), ..Self::new(Kind::Io, what) }.refine()
     }
 
-    /// Takes the kind from the system's error number where it tells one.
+    /// Takes kind and hint from the system's error number, where they follow from it.
     fn refine(mut self) -> Self {
         let error = self.source.as_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
         match error.and_then(std::io::Error::raw_os_error) {
@@ -126,6 +128,7 @@ impl Error {
             Some(libc::ENOMEM) => self.kind = Kind::NoMemory,
             _ => {}
         }
+        self.hint = error.and_then(std::io::Error::raw_os_error).and_then(limits::hint);
         self
     }
 

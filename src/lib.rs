@@ -46,6 +46,7 @@ pub mod doctor;
 pub mod error;
 pub mod export;
 pub mod h5;
+mod limits;
 pub mod load;
 pub mod output;
 pub mod shm;
@@ -80,7 +81,7 @@ use output::{Output, json};
 /// Runs the command line `args` (the program's name first) and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    ignore_file_size_signal();
+    load::ignore_file_size_signal();
     if args.get(1).is_some_and(|arg| arg == complete::WORD) {
         return ExitCode::from(complete::run(&args[2..]));
     }
@@ -157,12 +158,4 @@ fn refuse(error: &clap::Error, args: &[OsString]) -> u8 {
         }
     }
     Kind::Usage.exit_code()
-}
-
-/// A file that grows over its limit is an error to report, not a signal to die of.
-#[allow(unsafe_code)]
-fn ignore_file_size_signal() {
-    use nix::sys::signal::{SigHandler, Signal, signal};
-    // SAFETY: ignoring a signal installs no handler.
-    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
 }

@@ -10,6 +10,7 @@ use crate::load::target::{Target, unlocked};
 use crate::shm::directory::{Access, Directory};
 use crate::shm::name::SegmentName;
 use crate::shm::segment::NewSegment;
+use crate::shm::threads;
 use crate::{Error, Kind, Result};
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
@@ -133,14 +134,6 @@ impl Crew {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 1..self.workers.min(items.len()) {
-                // Fewer threads than wanted are slower, not wrong.
-                if std::thread::Builder::new().spawn_scoped(scope, take).is_err() {
-                    break;
-                }
-            }
-            take();
-        });
+        threads::crew(self.workers.min(items.len()), take);
     }
 }

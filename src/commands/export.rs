@@ -154,9 +154,9 @@ fn block() -> Result<Signals> {
 
 fn interrupted(signals: Option<&Signals>) -> Result<()> {
     match signals.and_then(Signals::take) {
-        Some(signal) => {
-            let message = format!("cancelled by {signal}; nothing was written");
-            Err(Error::new(Kind::Signal(signal as i32), message))
+        Some(caught) => {
+            let message = format!("interrupted by {caught}; nothing was written");
+            Err(Error::new(Kind::Signal(caught.number()), message))
         }
         None => Ok(()),
     }
@@ -169,7 +169,7 @@ fn take(path: &Path, signals: Option<&Signals>) -> Result<Flocked> {
         }
         match signals {
             Some(signals) => {
-                signals.wait(None, LOOK)?;
+                signals.wait(None, LOOK);
                 interrupted(Some(signals))?;
             }
             None => std::thread::sleep(std::time::Duration::from_millis(LOOK.into())),

@@ -12,6 +12,7 @@ use crate::shm::ledger::Lifetime;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::state::{self, Project, State};
+use crate::shm::threads;
 use crate::{Error, Kind, Result};
 
 /// Arguments of `list`.
@@ -47,12 +48,15 @@ pub struct Body {
 /// [`Kind::Findings`] with `--check`; else as the system says.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let place = open(output)?;
-    // Looking at all processes takes as long as judging all projects: both at a time.
-    let (projects, attached) = std::thread::scope(|scope| {
-        let looking = args.short.then(|| scope.spawn(|| Attached::look(&place)));
-        let projects = select(&place, args.pattern.as_deref());
-        (projects, looking.and_then(|looking| looking.join().ok()))
-    });
+    // Reading the mappings of all processes takes as long as judging all projects: both at a time.
+    let find = || select(&place, args.pattern.as_deref());
+    let (projects, attached) = match args.short {
+        true => {
+            let (projects, attached) = threads::both(find, || Attached::look(&place));
+            (projects, Some(attached))
+        }
+        false => (find(), None),
+    };
     let projects = projects?;
     output.body.projects = projects
         .iter()

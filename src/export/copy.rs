@@ -4,12 +4,14 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::source::Source;
 use super::{Advance, PIECE};
+use crate::shm::threads;
 use crate::{Error, Result};
 
 /// Fewer bytes than this are not worth a thread.
@@ -33,22 +35,23 @@ pub(super) struct Spot<'a> {
 /// As the system says; what `advance` fails with.
 pub(super) fn copy(source: &Source, spot: Spot, advance: Advance) -> Result<()> {
     make_room(spot, source.bytes(), advance)?;
-    let threads = match source.bytes() < SHARED {
+    let count = match source.bytes() < SHARED {
         true => 1,
-        false => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        false => threads::processors(),
     };
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let copy = Copy { source, spot, next, done, stop: AtomicBool::new(false) };
-    std::thread::scope(|scope| {
-        let helper = || scope.spawn(|| copy.work(&mut |_| Ok(())));
-        let helpers: Vec<_> = (1..threads.min(MOST_THREADS)).map(|_| helper()).collect();
+    let theirs = Mutex::new(Ok(()));
+    let mine = std::thread::scope(|scope| {
+        threads::helpers(scope, count.min(MOST_THREADS) - 1, || {
+            if let Err(error) = copy.work(&mut |_| Ok(())) {
+                *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
+            }
+        });
         // This thread alone may ask for interrupts.
-        let mine = copy.work(&mut |_| advance(copy.done.swap(0, Ordering::Relaxed)));
-        helpers.into_iter().fold(mine, |so_far, helper| match helper.join() {
-            Ok(theirs) => so_far.and(theirs),
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
+        copy.work(&mut |_| advance(copy.done.swap(0, Ordering::Relaxed)))
+    });
+    mine.and(theirs.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 struct Copy<'a> {

@@ -9,6 +9,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::Advance;
 use super::source::Source;
 use crate::h5::{Object, Writer};
+use crate::shm::threads;
 use crate::{Error, Kind, Result};
 
 /// Bytes that a chunk aims at: within HDF5's default cache of 1 MiB, large enough to compress well.
@@ -49,31 +50,34 @@ pub(super) fn write(
     advance: Advance,
 ) -> Result<()> {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = threads::processors();
+    let mut write = |done: Result<Done>| {
+        let (start, lacks, bytes, size) = done?;
+        writer.write_chunk(dataset, &start, lacks, &bytes)?;
+        advance(size)
+    };
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Result<Done>>(2 * workers);
-        for _ in 0..workers {
-            let (sender, next, stop) = (sender.clone(), &next, &stop);
-            scope.spawn(move || {
-                let mut work = Work::new(source, grid, level);
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= grid.count() || stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    // A receiver that is gone has failed, and says so itself.
-                    if sender.send(work.chunk(number)).is_err() {
-                        return;
-                    }
+        let (next, stop) = (&next, &stop);
+        let started = threads::helpers(scope, workers, move || {
+            let mut work = Work::new(source, grid, level);
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= grid.count() || stop.load(Ordering::Relaxed) {
+                    return;
                 }
-            });
+                // A receiver that is gone has failed, and says so itself.
+                if sender.send(work.chunk(number)).is_err() {
+                    return;
+                }
+            }
+        });
+        if started == 0 {
+            let mut work = Work::new(source, grid, level);
+            return (0..grid.count()).try_for_each(|number| write(work.chunk(number)));
         }
-        drop(sender);
         for done in receiver {
-            let written = done.and_then(|(start, lacks, bytes, size)| {
-                writer.write_chunk(dataset, &start, lacks, &bytes)?;
-                advance(size)
-            });
+            let written = write(done);
             if written.is_err() {
                 stop.store(true, Ordering::Relaxed);
                 return written;

@@ -11,7 +11,7 @@ use super::message::{Message, Planned, Sender};
 use super::process::KeeperLine;
 use super::{Observer, Outcome, Request};
 use crate::shm::place::Place;
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, limits};
 
 /// Loads a project within this process; observer and `go_on` are called on the caller's thread. Before the load
 /// begins, when all is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.
@@ -68,7 +68,9 @@ fn beside<T: Send>(
     });
     let mut line = KeeperLine::within(sender);
     std::thread::scope(|scope| {
-        let loader = scope.spawn(move || load(&mut line));
+        let loader = std::thread::Builder::new()
+            .spawn_scoped(scope, move || load(&mut line))
+            .map_err(|e| limits::process("cannot start the thread of the loader", e))?;
         for (message, answer) in heard {
             // A loader that does not wait for the answer does not need it.
             let _ = answer.send(keeper(&message));

@@ -1,12 +1,11 @@
 //! Holding a project: its keeper waits until it is asked to end, or until the project is not its own
 //! any more, and cleans up.
 
-use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
-use super::{Signals, Watched};
+use super::command::reap;
+use super::{Caught, Signals, Watched};
 use crate::shm::change::Change;
 use crate::shm::ledger::{Key, Ledger, Lifetime};
 use crate::shm::lock::{self, LifeLock};
@@ -18,6 +17,9 @@ use crate::{Error, Kind, Result};
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
 const LOOK: u16 = 400;
+
+/// How long a release that failed waits before the next attempt.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// A project that this process answers for.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// This signal asked for it.
-    Signal(Signal),
+    Signal(Caught),
     /// Somebody removed the project.
     Removed,
     /// Somebody put another in its place.
@@ -49,25 +51,29 @@ impl Held {
         Self { project: project.clone(), token, life: Mutex::new(life), seen: Mutex::new(None) }
     }
 
-    /// Waits until a signal comes, the project is gone, or the process `until` has ended.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn wait(
-        &self,
-        place: &Place,
-        signals: &Signals,
-        until: Option<&Watched>,
-    ) -> Result<Ending> {
+    /// Waits until a signal comes, the project is gone, or the process `until` has ended. A file that cannot
+    /// be read is not a lost project: it is read again at the next turn.
+    pub fn wait(&self, place: &Place, signals: &Signals, until: Option<&Watched>) -> Ending {
+        let mut failed = false;
         loop {
-            if let Some(signal) = signals.take() {
-                return Ok(Ending::Signal(signal));
+            if let Some(caught) = signals.take() {
+                return Ending::Signal(caught);
             }
-            if let Some(ending) = self.lost(place)? {
-                return Ok(ending);
+            match self.lost(place) {
+                Ok(Some(ending)) => return ending,
+                Ok(None) => failed = false,
+                Err(error) if !failed => {
+                    log::warn!(target: "cute_shm", "cannot check project '{}': {error}", self.project);
+                    failed = true;
+                }
+                Err(_) => {}
             }
-            if signals.wait(until.map(AsFd::as_fd), LOOK)? {
-                return Ok(Ending::Exited);
+            // A shell that replaces itself with this program leaves its children to it, and to process 1 come all orphans.
+            reap(None);
+            if signals.wait(until.and_then(Watched::descriptor), LOOK)
+                || until.is_some_and(Watched::has_ended)
+            {
+                return Ending::Exited;
             }
         }
     }
@@ -120,34 +126,48 @@ impl Held {
         if now == *seen {
             return Ok(None);
         }
-        *seen = now;
-        drop(seen);
         let segments = place.shm.names()?;
         let left = segments.iter().filter_map(|name| SegmentName::parse_for(&self.project, name));
         if left.into_iter().any(|segment| segment.bears(&self.token)) {
+            *seen = now;
             return Ok(None);
         }
         let Some((text, _)) = root.read_text(&file, METADATA_LIMIT).known()? else {
             return Ok(Some(Ending::Removed));
         };
+        // Only now: after a failure the next look has to read everything again.
+        *seen = now;
         let ours = Mark::parse(&text).is_some_and(|mark| mark.token == self.token);
         Ok((!ours).then_some(Ending::Replaced))
     }
 
     /// Removes the project, unless somebody else answers for it or has replaced it. When somebody is
     /// changing it for longer than [`lock::PATIENCE`], this keeper leaves: whoever holds the lock judges the
-    /// project again.
+    /// project again. Any other failure is tried again for as long.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the last error. The project is `abandoned` then: `gc` removes it.
     pub fn release(self, place: &Place) -> Result<()> {
         let key = self.key(place)?;
         drop(self.life);
-        let change = match Change::begin_for(place, &key, &mut lock::patience()) {
+        let begun = Instant::now();
+        loop {
+            match Self::try_release(place, &key, &self.token) {
+                Err(error) if begun.elapsed() < lock::PATIENCE => {
+                    log::debug!(target: "cute_shm", "cannot remove '{}' yet: {error}", self.project);
+                    std::thread::sleep(RETRY);
+                }
+                released => return released,
+            }
+        }
+    }
+
+    fn try_release(place: &Place, key: &Key, token: &Token) -> Result<()> {
+        let change = match Change::begin_for(place, key, &mut lock::patience()) {
             Err(error) if error.kind() == Kind::Busy => return Ok(()),
             change => change?,
         };
-        let ours = change.current().is_some_and(|current| current.token == self.token);
+        let ours = change.current().is_some_and(|current| current.token == *token);
         match change.judge()? {
             Some(project) if ours && project.state == State::Abandoned => {
                 change.remove(&project).map(drop)

@@ -4,13 +4,11 @@
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::loader;
 use super::making::Making;
 use super::message::{Loaded, Message, Planned};
 use super::process::Loader;
-use super::{Existing, Observer, Outcome, Request, Signals, ensure};
+use super::{Caught, Existing, Observer, Outcome, Request, Signals, ensure};
 use crate::shm::change::Change;
 use crate::shm::name::Token;
 use crate::shm::place::Place;
@@ -82,7 +80,7 @@ pub fn dry_run(
 /// Whether to go on waiting for whoever is at work on the project.
 fn may_wait(request: &Request, signals: &Signals, begun: Instant) -> Result<bool> {
     match signals.take() {
-        Some(signal) => Err(cancelled(signal)),
+        Some(caught) => Err(cancelled(caught)),
         None => Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit)),
     }
 }
@@ -168,12 +166,12 @@ impl<'a> Watch<'a> {
     /// The next message that decides something.
     fn next(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Message> {
         loop {
-            if let Some(signal) = signals.take() {
+            if let Some(caught) = signals.take() {
                 loader.end();
-                return Err(cancelled(signal));
+                return Err(cancelled(caught));
             }
             if !loader.messages().has_more()
-                && !signals.wait(Some(loader.messages().pipe().as_fd()), LOOK)?
+                && !signals.wait(Some(loader.messages().pipe().as_fd()), LOOK)
             {
                 self.check_stuck(loader)?;
                 continue;
@@ -221,9 +219,10 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The error of a load that `signal` ended.
-pub(super) fn cancelled(signal: Signal) -> Error {
-    Error::new(Kind::Signal(signal as i32), format!("cancelled by {signal}; nothing stays"))
+/// The error of a load that a signal ended.
+pub(super) fn cancelled(caught: Caught) -> Error {
+    let message = format!("interrupted by {caught}; all segments of this load were removed");
+    Error::new(Kind::Signal(caught.number()), message)
 }
 
 /// Processor time of another process, with the system's part.

@@ -4,19 +4,22 @@
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
+use nix::sys::signal::Signal;
+
 use super::Request;
 use super::convert::Conversions;
 use super::filter::PathFilter;
 use super::message::{Loaded, Message};
 use super::mover::Mover;
 use super::plan::{self, Piece, Plan, Task};
-use super::process::KeeperLine;
+use super::process::{End, KeeperLine, PANICKED};
 use super::voice::{Throttle, Voice};
 use crate::error::Told;
 use crate::shm::ledger::Note;
 use crate::shm::name::Token;
 use crate::shm::place::Place;
-use crate::{Error, Result};
+use crate::shm::threads;
+use crate::{Error, Kind, Result, limits};
 
 /// Runs the loader to its end; the last message says how it went.
 pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine) {
@@ -27,7 +30,7 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
             Message::Loaded(loaded)
         }
         Ok(None) => return,
-        Err(error) => Message::Failed(Told::from(&error)),
+        Err(error) => Message::Failed(Told::from(&by_limit(error))),
     };
     // A keeper that is gone needs no answer.
     let _ = line.sender.send(&last);
@@ -90,31 +93,22 @@ fn move_all<'a>(
     }
     let most =
         plan.pieces.iter().map(|piece| piece.bytes.div_ceil(EACH)).fold(0, u64::saturating_add);
-    let jobs = request.jobs.or_else(|| std::thread::available_parallelism().ok());
-    let jobs = jobs.map_or(1, NonZeroUsize::get).min(usize::try_from(most).unwrap_or(usize::MAX));
+    let jobs = request.jobs.map_or_else(threads::processors, NonZeroUsize::get);
+    let jobs = jobs.min(usize::try_from(most).unwrap_or(usize::MAX));
     let mover = Mover::new(request, (place, token), plan, Voice::new(&mut line.sender));
-    std::thread::scope(|scope| {
-        let mut failed = None;
-        for _ in 1..jobs {
-            let start = std::thread::Builder::new().spawn_scoped(scope, || mover.work());
-            failed = failed.or(start.err());
-        }
-        // Fewer threads than wanted are slower, not wrong.
-        drop(failed);
-        mover.work();
-    });
+    threads::crew(jobs, || mover.work());
     mover.into_pool().into_failed()
 }
 
 /// No more workers than pieces of this many bytes: starting a thread for less is not worth it.
 const EACH: u64 = 64 << 10;
 
-/// What a loader that ended without a last word died of.
-pub fn died(end: super::process::End, reading: Option<&str>, file: &str) -> Error {
-    use super::process::End;
-    use crate::Kind;
-    use nix::sys::signal::Signal;
+/// The error of a loader that ended without a last message.
+pub fn died(end: End, reading: Option<&str>, file: &str) -> Error {
     let place = reading.map_or_else(String::new, |path| format!(" at '{path}'"));
+    if let Some(error) = limited(end, &place) {
+        return error.about(file);
+    }
     match end {
         End::Killed(Signal::SIGKILL) => Error::new(
             Kind::NoMemory,
@@ -133,9 +127,54 @@ pub fn died(end: super::process::End, reading: Option<&str>, file: &str) -> Erro
             format!("the HDF5 library crashed ({signal}){place}: '{file}' is probably corrupt"),
         )
         .with_hint("h5dump or h5check may tell more"),
+        End::Exited(PANICKED) => Error::new(
+            Kind::Io,
+            format!(
+                "the loader ended{place} because of an internal error, which is reported above"
+            ),
+        )
+        .with_hint("report it with the file; without this dataset, the rest may load: --exclude"),
         End::Exited(status) => {
             Error::new(Kind::Io, format!("the loader ended without a word{place}, status {status}"))
         }
     }
     .about(file)
+}
+
+/// The error of a loader that a limit of its process ended.
+fn limited(end: End, place: &str) -> Option<Error> {
+    let seconds = limits::processor_seconds().filter(|&seconds| {
+        end == End::Killed(Signal::SIGXCPU)
+            || (end == End::Killed(Signal::SIGKILL) && children_seconds() >= seconds)
+    });
+    if let Some(seconds) = seconds {
+        let message = format!("the loader{place} used up its {seconds} s of processor time");
+        return Some(Error::new(Kind::Io, message).with_hint("raise the limit: ulimit -t"));
+    }
+    // The allocator of a Rust program aborts it when there is no memory.
+    let bytes = limits::address_space().filter(|_| end == End::Killed(Signal::SIGABRT))?;
+    let message = format!("the loader was aborted{place}, most likely for lack of address space");
+    let hint = format!("it is limited to {bytes} bytes; raise the limit: ulimit -v, ulimit -d");
+    Some(Error::new(Kind::NoMemory, message).with_hint(hint))
+}
+
+/// The same error, or that of the limit behind it: under one, the HDF5 library and the decoders report memory that
+/// they cannot have as they report sizes of a damaged file.
+fn by_limit(error: Error) -> Error {
+    let text = error.to_string();
+    let is_of_memory = text.contains("no memory") || text.contains("alloc");
+    match limits::hint(libc::ENOMEM) {
+        Some(hint) if error.kind() == Kind::Corrupt && is_of_memory => {
+            error.with_kind(Kind::NoMemory).with_hint(hint)
+        }
+        _ => error,
+    }
+}
+
+/// Processor time of all children that have ended.
+fn children_seconds() -> u64 {
+    let used = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
+    used.map_or(0, |used| {
+        u64::try_from(used.user_time().tv_sec() + used.system_time().tv_sec() + 1).unwrap_or(0)
+    })
 }

@@ -36,7 +36,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use background::{Background, Ready, Side, Watched};
+pub use background::{Background, Ready, Side, Watched, inherit};
 pub use command::run as run_command;
 pub use filter::PathFilter;
 pub use here::run_here;
@@ -47,7 +47,7 @@ pub use making::Outcome;
 pub(crate) use message::Loaded;
 pub use message::{Planned, PlannedArray};
 pub use numa::Numa;
-pub use signals::Signals;
+pub use signals::{Caught, Signals, ignore_file_size_signal};
 pub use user::{become_user, with_effective_user};
 
 use crate::shm::directory::Access;

@@ -7,13 +7,13 @@ use std::io::{Read as _, Write as _};
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
 
 use super::message::{Receiver, Sender};
-use crate::shm::descriptors;
-use crate::{Error, Result};
+use crate::shm::{descriptors, threads};
+use crate::{Error, Result, limits};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,8 @@ impl KeeperLine {
         if !matches!(go.read(&mut word), Ok(1)) {
             return false;
         }
-        std::thread::spawn(move || {
+        // Without this thread the loader still ends with its keeper, by its death signal.
+        let _ = threads::start(move || {
             // Nothing more is ever said: the read ends when the keeper does. A signal's handler may interrupt it.
             while go.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::Interrupted) {}
             end_now(1);
@@ -75,7 +76,7 @@ impl Loader {
         let keeper = getpid();
         // SAFETY: the process has one thread (threads start later, for signals and progress), so the
         // child may do whatever it likes.
-        match unsafe { fork() }.map_err(cannot)? {
+        match unsafe { fork() }.map_err(|e| limits::process("cannot start the loader", e))? {
             ForkResult::Parent { child } => Ok(Self {
                 pid: child,
                 messages: Receiver::new(from_loader.into()),
@@ -154,7 +155,20 @@ fn settle(keeper: Pid) {
     }
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // The keeper blocks it as a request to end; here it is the limit of processor time.
+    let mut limit = SigSet::empty();
+    limit.add(Signal::SIGXCPU);
+    let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&limit), None);
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        // An abort would look like a crash of the HDF5 library.
+        end_now(PANICKED);
+    }));
 }
+
+/// The exit status of a loader that panicked.
+pub(super) const PANICKED: i32 = 101;
 
 /// Ends this process without running what the keeper registered to run at its own end.
 pub(super) fn end_now(status: i32) -> ! {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::pages::Pages;
 use crate::shm::copier::Copier;
-use crate::shm::map::Filling;
+use crate::shm::map::{Filling, is_unknown};
 use crate::shm::segment::NewSegment;
 use crate::{Error, Kind, Result};
 
@@ -123,10 +123,7 @@ impl<'a> Target<'a> {
         let mut window = self.open(offset, offset + bytes.len() as u64)?;
         match window.filling.populate() {
             Ok(()) => window.write(offset, bytes),
-            // Linux before 5.14 cannot take memory that way.
-            Err(error) if error.errno() == Some(libc::EINVAL) => {
-                self.segment.write_at(offset, bytes)
-            }
+            Err(error) if is_unknown(&error) => self.segment.write_at(offset, bytes),
             Err(error) => Err(self.segment.full(error)),
         }
     }

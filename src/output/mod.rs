@@ -173,6 +173,23 @@ impl<'a, B: Serialize> Output<'a, B> {
         }
     }
 
+    /// Prints the JSON object as [`Self::emit`] does. A result that could not be written is an error; a reader
+    /// that closed the pipe early is not.
+    ///
+    /// # Errors
+    /// Returns the error of the file or of standard output.
+    pub fn deliver(&mut self) -> Result<()> {
+        self.emit();
+        let what = match &self.json_to {
+            Some(path) => format!("cannot write '{}'", path.display()),
+            None => "cannot write the result".to_owned(),
+        };
+        match self.broken.take_if(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            Some(error) => Err(Error::io(what, error)),
+            None => Ok(()),
+        }
+    }
+
     fn write(&mut self, text: &str) {
         if self.broken.is_some() {
             return;

@@ -1,13 +1,17 @@
 //! Telling those who wait that a held project is ready: a service manager, or whoever opened a pipe.
 
 use std::env;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Write as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Result};
+
+/// A service manager that does not read must not stop a load that no signal could end then.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Tells the service manager, if there is one: sd_notify(3).
 ///
@@ -23,6 +27,7 @@ pub fn notify() -> Result<()> {
         None => SocketAddr::from_pathname(&name),
     };
     let socket = UnixDatagram::unbound().map_err(failed)?;
+    socket.set_write_timeout(Some(TIMEOUT)).map_err(failed)?;
     let message = format!("READY=1\nMAINPID={}\n", std::process::id());
     address
         .and_then(|address| socket.send_to_addr(message.as_bytes(), &address))
@@ -33,12 +38,8 @@ pub fn notify() -> Result<()> {
 /// Writes a line to the descriptor that `--ready-fd` names, and closes it.
 ///
 /// # Errors
-/// [`Kind::Usage`] when it is not open for writing.
-pub fn tell(fd: i32) -> Result<()> {
-    let failed = |e| Error::io(format!("cannot write to descriptor {fd} (--ready-fd)"), e);
-    let path = format!("/proc/self/fd/{fd}");
-    let mut file =
-        OpenOptions::new().write(true).open(path).map_err(|e| failed(e).with_kind(Kind::Usage))?;
-    file.write_all(b"ready\n").map_err(failed)?;
-    nix::unistd::close(fd).map_err(|e| failed(e.into()))
+/// Returns an error if the line cannot be written: EPIPE if no process reads it any more.
+pub fn tell(mut file: File) -> Result<()> {
+    file.write_all(b"ready\n")
+        .map_err(|e| Error::io("cannot write to the descriptor of --ready-fd", e))
 }

@@ -267,8 +267,7 @@ impl Directory {
     /// Returns the error of open(2).
     pub fn probe(&self) -> Result<()> {
         match self.create_unnamed() {
-            // File systems without O_TMPFILE, such as NFS.
-            Err(error) if matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+            Err(error) if is_unavailable(&error) => {
                 let name = OsString::from(format!(".cute-shm.{}.probe", Token::random()?));
                 self.create(&name, 0o600)?;
                 self.remove(&name).map(drop)
@@ -308,10 +307,15 @@ impl Directory {
         match renameat2(&self.fd, from, &self.fd, to, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) => Ok(true),
             Err(Errno::EEXIST) => Ok(false),
-            // Network file systems know no such flag: a second name, then the first one away.
-            Err(Errno::EINVAL | Errno::ENOSYS) => {
+            // Network file systems have no such flag, and a filter of system calls may forbid it: a second name,
+            // then the first one is removed.
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::EOPNOTSUPP) => {
                 match linkat(&self.fd, from, &self.fd, to, LinkatFlags::empty()) {
-                    Ok(()) => self.remove(from),
+                    Ok(()) => {
+                        // The new name exists: a failure now must not look like a name that was taken.
+                        let _ = self.remove(from);
+                        Ok(true)
+                    }
                     Err(Errno::EEXIST) => Ok(false),
                     Err(errno) => Err(self.failed("link", to, errno)),
                 }
@@ -366,6 +370,23 @@ fn most_bytes_of(stat: &FileStat) -> u64 {
     const COMPRESSION: u64 = 64;
     let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
     blocks.saturating_mul(512 * COMPRESSION).saturating_add(INLINE)
+}
+
+/// Whether a call for files without a name is missing: O_TMPFILE on file systems such as NFS, in old kernels or under a
+/// filter of system calls, and `/proc` for the name that such a file gets later.
+pub fn is_unavailable(error: &Error) -> bool {
+    matches!(
+        error.errno(),
+        Some(
+            libc::ENOSYS
+                | libc::EPERM
+                | libc::EOPNOTSUPP
+                | libc::EISDIR
+                | libc::EINVAL
+                | libc::ENOENT
+                | libc::ENOTDIR
+        )
+    )
 }
 
 /// Whether `stat` is of a regular file.

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 
-use super::directory::{Directory, FileId};
+use super::directory::{Directory, FileId, is_unavailable};
 use super::ledger::{self, Key};
 use super::name::Token;
 use super::presence::Lookup;
@@ -253,12 +253,22 @@ fn open(shm: &Directory, key: &Key) -> Lookup<File> {
     shm.open_owned(&key.file(ledger::File::Lock), OFlag::O_RDWR, key.uid).map(|(file, _)| file)
 }
 
-/// Makes the lock file, locked before it has a name; `None` when another was quicker.
+/// Makes the lock file, locked before it has a name; `None` if there is one to open and lock now.
 fn make(shm: &Directory, key: &Key) -> Result<Option<File>> {
-    let file = shm.create_unnamed().map_err(|e| full(e, shm))?;
-    try_lock(&file, Byte::Change, libc::F_WRLCK)?;
-    let linked = shm.link(&file, &key.file(ledger::File::Lock))?;
-    Ok(linked.then_some(file))
+    let name = key.file(ledger::File::Lock);
+    let linked = shm.create_unnamed().and_then(|file| {
+        try_lock(&file, Byte::Change, libc::F_WRLCK)?;
+        Ok(shm.link(&file, &name)?.then_some(file))
+    });
+    match linked {
+        // Without O_TMPFILE or /proc the file has its name before it is locked. Another process may lock it first, or
+        // remove it; the caller notices either.
+        Err(error) if is_unavailable(&error) => match shm.create(&name, 0o600) {
+            Err(error) if error.kind() == Kind::Exists => Ok(None),
+            created => created.map(|_| None).map_err(|e| full(e, shm)),
+        },
+        linked => linked.map_err(|e| full(e, shm)),
+    }
 }
 
 /// Locks the change byte; true when another holder had to be waited for.

@@ -44,8 +44,7 @@ impl Filling {
             let _ = map.advise(Advice::HugePage);
         }
         match part.populate() {
-            // Linux before 5.14 does not know the advice.
-            Err(error) if error.errno() == Some(libc::EINVAL) => allocate(file, offset, len)
+            Err(error) if is_unknown(&error) => allocate(file, offset, len)
                 .map_err(|e| Error::io(format!("cannot reserve {len} bytes of shared memory"), e)),
             done => done,
         }
@@ -54,7 +53,7 @@ impl Filling {
     /// Takes the memory of what is mapped. Full memory is `EFAULT`, not a signal.
     ///
     /// # Errors
-    /// As the system says; `EINVAL` from Linux before 5.14.
+    /// Returns an error for which [`is_unknown`] is true where the advice is not available.
     pub fn populate(&self) -> Result<()> {
         let Some(map) = &self.0 else { return Ok(()) };
         loop {
@@ -74,6 +73,12 @@ impl Filling {
     pub fn bytes(&mut self) -> &mut [u8] {
         self.0.as_deref_mut().unwrap_or_default()
     }
+}
+
+/// Whether `error` means that MADV_POPULATE_WRITE is not available: Linux before 5.14 returns EINVAL, a filter
+/// of system calls EPERM or ENOSYS.
+pub fn is_unknown(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS | libc::EACCES))
 }
 
 fn allocate(file: &File, offset: u64, len: u64) -> std::io::Result<()> {

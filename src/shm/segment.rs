@@ -8,7 +8,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::directory::{Access, Directory};
 use super::name::SegmentName;
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, limits};
 
 /// A segment of a load that is not published yet; dropping it removes it.
 #[derive(Debug)]
@@ -139,6 +139,8 @@ fn signed(bytes: u64) -> Result<i64> {
 /// "No space" and "file too large" (of a page that cannot be had: "bad address") mean that the memory does not suffice.
 pub(super) fn full(error: Error, shm: &Directory) -> Error {
     match error.errno() {
+        // A limit of the process, which its error names: more shared memory would not help.
+        errno if limits::is_file_size(errno) => error,
         Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM | libc::EFAULT) => {
             let shown = shm.path().display();
             error.with_kind(Kind::NoMemory).with_hint(format!(

@@ -1,10 +1,17 @@
-//! The same work for many things, with a few threads where there are enough of them.
+//! The one place where threads are started. A thread that the system refuses (`ulimit -u`, `pids.max`) costs
+//! time only: the calling thread does its work.
 
 use std::num::NonZero;
+use std::thread::{Builder, Scope};
 
 /// What is done is mostly the kernel's work on one directory or one address space: more threads than these
 /// wait for each other.
 const MOST: usize = 4;
+
+/// The number of processors that this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
 
 /// Does `work` for each item; the results are in the order of the items. A thread of its own is worth its
 /// start for `share` items.
@@ -13,24 +20,68 @@ pub(crate) fn each<T: Sync, R: Send>(
     share: usize,
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST);
-    let share = items.len().div_ceil(threads).max(share).max(1);
+    let share = items.len().div_ceil(processors().min(MOST)).max(share).max(1);
     let part = |items: &[T]| items.iter().map(&work).collect::<Vec<R>>();
     let mut parts = items.chunks(share);
     let first = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|items| scope.spawn(|| part(items))).collect();
+        let start = |items| (items, Builder::new().spawn_scoped(scope, move || part(items)).ok());
+        let others: Vec<_> = parts.map(start).collect();
         let mut done = part(first);
-        for other in others {
-            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        for (items, other) in others {
+            done.extend(match other.map(|other| other.join()) {
+                Some(theirs) => theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                None => part(items),
+            });
         }
         done
     })
 }
 
+/// Runs `work` on the calling thread and on as many others as make `count` with it, or on fewer.
+pub(crate) fn crew(count: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        helpers(scope, count.saturating_sub(1), &work);
+        work();
+    });
+}
+
+/// Starts up to `count` threads that run `work`. Returns how many were started.
+pub(crate) fn helpers<'scope, F: Fn() + Clone + Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    count: usize,
+    work: F,
+) -> usize {
+    let start = || Builder::new().spawn_scoped(scope, work.clone()).is_ok();
+    (0..count).take_while(|_| start()).count()
+}
+
+/// Runs both, at the same time if a thread can be had.
+pub(crate) fn both<A, B: Send>(mine: impl FnOnce() -> A, other: impl Fn() -> B + Sync) -> (A, B) {
+    std::thread::scope(|scope| {
+        let theirs = Builder::new().spawn_scoped(scope, &other).ok();
+        let mine = mine();
+        let theirs = match theirs.map(|theirs| theirs.join()) {
+            Some(theirs) => theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => other(),
+        };
+        (mine, theirs)
+    })
+}
+
+/// Starts a thread that is never waited for.
+///
+/// # Errors
+/// Returns EAGAIN if a limit of processes or memory forbids it.
+pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    Builder::new().spawn(work).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::each;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
 
     #[test]
     fn results_come_in_the_order_of_the_items() {
@@ -41,5 +92,21 @@ mod tests {
                 assert_eq!(each(&items, share, |n| n * 2), doubled);
             }
         }
+    }
+
+    #[test]
+    fn crew_works_on_the_calling_thread_and_others() {
+        for count in [0, 1, 5] {
+            let runs = AtomicUsize::new(0);
+            crew(count, || {
+                runs.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(runs.into_inner(), count.max(1));
+        }
+    }
+
+    #[test]
+    fn both_results_are_returned() {
+        assert_eq!(both(|| 1, || "b"), (1, "b"));
     }
 }

@@ -10,6 +10,7 @@ use super::kernels::{self, Kind, Moments};
 use super::slice::View;
 use super::values::{Value, value};
 use crate::shm::dtype::{Class, Dtype};
+use crate::shm::threads;
 use crate::{Error, Result};
 
 /// Bytes read at once.
@@ -92,32 +93,25 @@ fn each_block<S: Send>(
     let blocks = view.size().div_ceil(per_block);
     let next = AtomicU64::new(0);
     let (states, trouble) = (Mutex::new(Vec::new()), Mutex::new(None));
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(usize::try_from(blocks).unwrap_or(threads)) {
-            scope.spawn(|| {
-                let mut state = start();
-                let mut buffer = vec![0_u8; usize::try_from(per_block).unwrap_or(1) * view.item()];
-                loop {
-                    let block = next.fetch_add(stride, Ordering::Relaxed);
-                    if block >= blocks {
-                        break;
-                    }
-                    let first = block * per_block;
-                    let count = usize::try_from(per_block.min(view.size() - first)).unwrap_or(0);
-                    let bytes = &mut buffer[..count * view.item()];
-                    if let Err(error) = view.read(first, bytes) {
-                        trouble
-                            .lock()
-                            .unwrap_or_else(std::sync::PoisonError::into_inner)
-                            .replace(error);
-                        break;
-                    }
-                    work(&mut state, bytes);
-                }
-                states.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(state);
-            });
+    let count = threads::processors();
+    threads::crew(count.min(usize::try_from(blocks).unwrap_or(count)), || {
+        let mut state = start();
+        let mut buffer = vec![0_u8; usize::try_from(per_block).unwrap_or(1) * view.item()];
+        loop {
+            let block = next.fetch_add(stride, Ordering::Relaxed);
+            if block >= blocks {
+                break;
+            }
+            let first = block * per_block;
+            let count = usize::try_from(per_block.min(view.size() - first)).unwrap_or(0);
+            let bytes = &mut buffer[..count * view.item()];
+            if let Err(error) = view.read(first, bytes) {
+                trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(error);
+                break;
+            }
+            work(&mut state, bytes);
         }
+        states.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(state);
     });
     match trouble.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         Some(error) => Err(error),

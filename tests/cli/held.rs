@@ -132,7 +132,7 @@ fn a_signal_while_loading_leaves_nothing() {
     load.signal(Signal::SIGTERM);
     load.end(&sandbox).is(str![[r#"
 --- stderr
-error: cancelled by SIGTERM; nothing stays
+error: interrupted by SIGTERM; all segments of this load were removed
 --- exit 143
 
 "#]]);

@@ -235,3 +235,162 @@ hint: --json-to FILE takes the JSON object
 
 "#]]);
 }
+
+/// A descriptor 4 that writes to a pipe that no process reads any more.
+const NO_READER: &str = "mkfifo fifo; exec 3<>fifo; exec 4>fifo; exec 3<&-";
+
+#[test]
+fn ready_fd_without_a_reader_releases_a_held_project() {
+    let sandbox = Sandbox::with_plain();
+    for more in [&[][..], &["--", "/bin/touch", "ran"]] {
+        let args = [&["load-hdf5", "-q", "p", "plain.h5", "--ready-fd", "4"][..], more].concat();
+        let run = sandbox.command(&args).after(&format!("rm -f fifo; {NO_READER}")).run();
+        assert_eq!(run.code(), if more.is_empty() { 1 } else { 125 }, "{}", run.text());
+        assert!(run.stderr().contains("--ready-fd"), "{}", run.text());
+        assert!(sandbox.in_shm().is_empty(), "{:?}", sandbox.in_shm());
+    }
+    assert!(!sandbox.file("ran").exists());
+}
+
+#[test]
+fn ready_fd_without_a_reader_is_a_warning_for_a_persistent_project() {
+    let mut sandbox = Sandbox::with_plain();
+    let args = ["load-hdf5", "-p", "p", "plain.h5", "--ready-fd", "4"];
+    let run = sandbox.command(&args).after(NO_READER).run();
+    sandbox.unlink_at_end("p");
+    assert_eq!(run.code(), 0, "{}", run.text());
+    assert!(run.stderr().starts_with("warning: cannot write to the descriptor"), "{}", run.text());
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn ready_fd_that_is_not_open_for_writing_is_refused_before_the_load() {
+    let sandbox = Sandbox::with_plain();
+    for shell in [":", "exec 7</dev/null"] {
+        let load = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5", "--ready-fd", "7"]);
+        let run = load.after(shell).run();
+        assert_eq!(run.code(), 2, "{}", run.text());
+        assert!(sandbox.in_shm().is_empty());
+    }
+}
+
+#[test]
+fn command_does_not_inherit_the_ready_descriptor() {
+    let sandbox = Sandbox::with_plain();
+    let script = "echo late >&5";
+    let args =
+        ["load-hdf5", "-q", "p", "plain.h5", "--ready-fd", "5", "--", "/bin/sh", "-c", script];
+    let run = sandbox.command(&args).after("exec 5>ready").run();
+    assert_eq!(run.code(), 2, "{}", run.text());
+    assert_eq!(fs::read(sandbox.file("ready")).unwrap(), b"ready\n");
+}
+
+#[test]
+fn result_that_cannot_be_written_releases_a_held_project() {
+    let sandbox = Sandbox::with_plain();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    for args in [&["load-hdf5", "p", "plain.h5"][..], &["load-hdf5", "p", "plain.h5", "--json"]] {
+        let run = sandbox.command(args).run_into(full());
+        assert_eq!(run.code(), 1, "{}", run.text());
+        assert!(run.stderr().contains("No space left on device"), "{}", run.text());
+        assert!(sandbox.in_shm().is_empty());
+    }
+    let args = ["load-hdf5", "p", "plain.h5", "--json-to", "/dev/full", "--", "/bin/touch", "ran"];
+    let run = sandbox.run(&args);
+    assert_eq!(run.code(), 125, "{}", run.text());
+    assert!(run.stderr().contains("cannot write '/dev/full'"), "{}", run.text());
+    assert!(!sandbox.file("ran").exists() && sandbox.in_shm().is_empty());
+}
+
+#[test]
+fn early_sigterm_of_until_exit_is_exit_143() {
+    let sandbox = Sandbox::with_project();
+    let lock = crate::states::ChangeLock::take(&sandbox);
+    let pid = std::process::id().to_string();
+    let held = sandbox
+        .command(&["load-hdf5", "-o", "p", "plain.h5", "--until-exit", &pid, "--wait", "600"])
+        .start();
+    until("the keeper", || !children(held.pid()).is_empty());
+    let keeper = children(held.pid())[0];
+    held.signal(Signal::SIGTERM);
+    let run = held.end(&sandbox);
+    assert_eq!(run.code(), 143, "{}", run.text());
+    until("the keeper is gone", || is_gone(keeper));
+    drop(lock);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn keeper_of_until_exit_gives_up_its_load_when_the_command_is_killed() {
+    let sandbox = Sandbox::with_project();
+    let lock = crate::states::ChangeLock::take(&sandbox);
+    let before = sandbox.in_shm();
+    let pid = std::process::id().to_string();
+    let held = sandbox
+        .command(&["load-hdf5", "-o", "p", "plain.h5", "--until-exit", &pid, "--wait", "600"])
+        .start();
+    until("the keeper", || !children(held.pid()).is_empty());
+    let keeper = children(held.pid())[0];
+    held.signal(Signal::SIGKILL);
+    until("the keeper is gone", || is_gone(keeper));
+    drop(held);
+    drop(lock);
+    assert_eq!(sandbox.in_shm(), before);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+}
+
+#[test]
+fn exit_status_is_the_command_s_although_the_project_cannot_be_removed() {
+    let sandbox = Sandbox::with_plain();
+    let load = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c"];
+    for status in [0, 3] {
+        // A folder in the place of the metadata file is something that no removal expects.
+        let script = format!(
+            "rm \"$CUTE_SHM_ROOT\"/cute-shm.p.toml; mkdir \"$CUTE_SHM_ROOT\"/cute-shm.p.toml; exit {status}"
+        );
+        let run = sandbox.command(&[&load[..], &[&script]].concat()).after(":").run();
+        assert_eq!(run.code(), status, "{}", run.text());
+        fs::remove_dir(sandbox.metadata("p")).unwrap();
+        sandbox.run(&["unlink", "-f", "p"]);
+        sandbox.run(&["gc"]);
+    }
+}
+
+#[test]
+fn command_of_a_load_with_gaps_gives_the_exit_status() {
+    let sandbox = Sandbox::with("bad.h5", crate::fixtures::damaged);
+    let load = ["load-hdf5", "p", "bad.h5", "--keep-going", "-q", "--", "/bin/sh", "-c"];
+    for status in [0, 3] {
+        let run = sandbox.run(&[&load[..], &[&format!("exit {status}")]].concat());
+        assert_eq!(run.code(), status, "{}", run.text());
+        assert!(run.stderr().contains("could not be read"), "{}", run.text());
+    }
+}
+
+#[test]
+fn held_load_in_a_process_with_ignored_sigchld_works() {
+    let sandbox = Sandbox::with_plain();
+    let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", "exit 5"];
+    let mut command = sandbox.command(&args).build();
+    // A shell cannot ignore SIGCHLD for its programs, but daemons do.
+    // SAFETY: signal(2) is safe between fork and exec.
+    #[allow(unsafe_code)]
+    unsafe {
+        use std::os::unix::process::CommandExt as _;
+        command.pre_exec(|| {
+            nix::sys::signal::signal(Signal::SIGCHLD, nix::sys::signal::SigHandler::SigIgn)?;
+            Ok(())
+        });
+    }
+    assert_eq!(command.status().unwrap().code(), Some(5));
+}
+
+fn children(pid: nix::unistd::Pid) -> Vec<i32> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn is_gone(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}

@@ -26,6 +26,7 @@ mod output;
 mod rows;
 mod sandbox;
 mod show;
+mod signals;
 mod states;
 mod terminal;
 mod unlink;

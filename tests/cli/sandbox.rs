@@ -280,7 +280,8 @@ impl Program<'_> {
         self
     }
 
-    fn build(&self) -> Command {
+    /// The command as it will run.
+    pub fn build(&self) -> Command {
         let binary = self.sandbox.binary();
         let mut command = Command::new(&binary);
         if !self.shell.is_empty() {
@@ -364,7 +365,9 @@ impl Program<'_> {
         // SAFETY: signal(2) is safe between fork and exec.
         unsafe {
             command.pre_exec(|| {
-                signal(Signal::SIGINT, SigHandler::SigDfl)?;
+                for number in [Signal::SIGINT, Signal::SIGQUIT] {
+                    signal(number, SigHandler::SigDfl)?;
+                }
                 Ok(())
             });
         }

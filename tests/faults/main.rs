@@ -5,6 +5,7 @@
 mod authority;
 mod corrupt;
 mod elsewhere;
+mod fallbacks;
 mod fixtures;
 mod keeper;
 mod kill;
@@ -16,6 +17,7 @@ mod process;
 mod python;
 mod readers;
 mod sandbox;
+mod seccomp;
 mod steps;
 mod storm;
 mod support;

@@ -38,13 +38,26 @@ impl Snapshot {
 /// Kills `args` at every counted call, beginning each time from what is there now; afterwards the project
 /// must be one of `allowed`, before and after one gc.
 fn at_every_call(what: &str, sandbox: &Sandbox, args: &[String], allowed: &[Option<i64>]) {
+    at_every_call_with(what, sandbox, args, allowed, &|_| {});
+}
+
+/// As [`at_every_call`], with the command changed before each run.
+pub fn at_every_call_with(
+    what: &str,
+    sandbox: &Sandbox,
+    args: &[String],
+    allowed: &[Option<i64>],
+    prepare: &dyn Fn(&mut std::process::Command),
+) {
     let calls = if is_full() { Calls::All } else { Calls::Changing };
     let begin = Snapshot::take(sandbox);
     let mut kinds = std::collections::BTreeSet::new();
     let mut points = 0;
     for point in 1.. {
         begin.restore(sandbox);
-        let Some(number) = kill_at(&mut sandbox.command(args), calls, point) else { break };
+        let mut command = sandbox.command(args);
+        prepare(&mut command);
+        let Some(number) = kill_at(&mut command, calls, point) else { break };
         points += 1;
         kinds.insert(number);
         println!("{what}: killed at point {point}, system call {number}");

@@ -1,6 +1,8 @@
-//! What `load-hdf5` does with a project once it is there: returns, holds it, or runs a command.
+//! What `load-hdf5` does with a project once it is loaded: returns, holds it, or runs a command. Every path
+//! out of here releases a project that is held.
 
 use std::ffi::OsString;
+use std::fs::File;
 
 use super::{Args, Body};
 use crate::load::{self, Ending, Held, Ready, Signals, Watched};
@@ -9,79 +11,124 @@ use crate::output::{Output, ready};
 use crate::shm::place::Place;
 use crate::{Error, Kind, Result};
 
-/// Tells that the project is ready, and keeps it as long as it was asked for.
+/// The processes that wait for a project, and the process that it is held for.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Where `--ready-fd` wants its line.
+    pub ready_fd: Option<File>,
+    /// With `--until-exit`: the process, and the command that waits for this keeper.
+    pub until: Option<(Watched, Ready)>,
+}
+
+/// Whose status the program ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lived {
+    /// That of a command, which succeeded.
+    Command,
+    /// Its own.
+    Alone,
+}
+
+/// How the time after a load ended.
+enum End {
+    Returned,
+    Held(Ending),
+    Command(u8),
+}
+
+/// Reports that the project is ready, and keeps it for as long as was asked for.
 ///
 /// # Errors
-/// [`Kind::Signal`] when a signal ended it, [`Kind::Status`] with a command's status.
+/// Returns [`Kind::Signal`] if a signal ended it, [`Kind::Status`] with a command's status, and the error of a
+/// result, or of a notice to a waiting process, that could not be written.
 pub(super) fn live(
     args: &Args,
     place: &Place,
-    signals: &Signals,
+    signals: &mut Signals,
     held: Option<Held>,
-    until: Option<(Watched, Ready)>,
+    waiting: Waiting,
     output: &mut Output<'_, Body>,
-) -> Result<()> {
-    if held.is_some() && until.is_none() && args.command.is_empty() {
+) -> Result<Lived> {
+    let end = keep(args, place, signals, held.as_ref(), waiting, output);
+    let released = held.map_or(Ok(()), |held| held.release(place));
+    let project = args.project.to_string_lossy();
+    if let Err(error) = &released {
+        let message =
+            format!("project '{project}' could not be removed: {error}; 'cute-shm gc' removes it");
+        output.warn(Warning::new("release", message));
+    }
+    match end? {
+        End::Returned => Ok(Lived::Alone),
+        End::Command(0) => Ok(Lived::Command),
+        End::Command(status) => Err(Error::new(Kind::Status(status), "")),
+        End::Held(ending) => {
+            if released.is_ok() {
+                output.status(format!("{} project '{project}'", what_happened(ending)));
+            }
+            match (ending, released) {
+                (Ending::Signal(caught), _) => Err(Error::new(Kind::Signal(caught.number()), "")),
+                (_, Err(error)) => Err(Error::new(error.kind(), "")),
+                (_, Ok(())) => Ok(Lived::Alone),
+            }
+        }
+    }
+}
+
+fn what_happened(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Signal(_) | Ending::Exited => "removed",
+        Ending::Removed => "another process removed",
+        Ending::Replaced => "another process replaced",
+        Ending::MadePersistent => "another process made persistent",
+    }
+}
+
+fn keep(
+    args: &Args,
+    place: &Place,
+    signals: &mut Signals,
+    held: Option<&Held>,
+    waiting: Waiting,
+    output: &mut Output<'_, Body>,
+) -> Result<End> {
+    if held.is_some() && waiting.until.is_none() && args.command.is_empty() {
         output.status("holding it; Ctrl-C removes it");
     }
-    output.emit();
-    announce(args, output)?;
-    if !args.command.is_empty() {
-        return run_command(args, place, signals, held, output);
+    output.deliver()?;
+    let notified = waiting.ready_fd.map_or(Ok(()), ready::tell);
+    if let (Err(error), None) = (&notified, held) {
+        // A persistent project is loaded, whoever waited for it.
+        output.warn(Warning::new("ready_fd", error.to_string()));
     }
-    let Some(held) = held else {
-        return until.map_or(Ok(()), |(_, ready)| ready.tell());
-    };
-    let watched = match until {
+    if let Err(error) = ready::notify() {
+        output.warn(Warning::new("notify", error.to_string()));
+    }
+    if held.is_some() {
+        // The process that wanted to know is gone: nothing would end this one.
+        notified?;
+    }
+    if !args.command.is_empty() {
+        return run_command(args, signals, output).map(End::Command);
+    }
+    let watched = match waiting.until {
         None => None,
         Some((watched, ready)) => {
             ready.tell()?;
             Some(watched)
         }
     };
-    let project = args.project.to_string_lossy();
-    let ending = held.wait(place, signals, watched.as_ref())?;
-    held.release(place)?;
-    let what = match ending {
-        Ending::Signal(_) | Ending::Exited => "removed",
-        Ending::Removed => "another process removed",
-        Ending::Replaced => "another process replaced",
-        Ending::MadePersistent => "another process made persistent",
-    };
-    output.status(format!("{what} project '{project}'"));
-    match ending {
-        Ending::Signal(signal) => Err(Error::new(Kind::Signal(signal as i32), "")),
-        _ => Ok(()),
-    }
+    Ok(match held {
+        Some(held) => End::Held(held.wait(place, signals, watched.as_ref())),
+        None => End::Returned,
+    })
 }
 
-/// Those who wait for readiness cannot make a loaded project fail: a deaf one is only warned of.
-fn announce(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
-    if let Err(error) = ready::notify() {
-        output.warn(Warning::new("notify", error.to_string()));
-    }
-    args.ready_fd.map_or(Ok(()), ready::tell)
-}
-
-fn run_command(
-    args: &Args,
-    place: &Place,
-    signals: &Signals,
-    held: Option<Held>,
-    output: &mut Output<'_, Body>,
-) -> Result<()> {
+fn run_command(args: &Args, signals: &mut Signals, output: &Output<'_, Body>) -> Result<u8> {
     let paths = &output.context.paths;
     let variables: [(&str, OsString); 3] = [
         ("CUTE_SHM_PROJECT", args.project.clone()),
         ("CUTE_SHM_ROOT", paths.root.clone().into()),
         ("CUTE_SHM_DIR", paths.shm.clone().into()),
     ];
-    let status = load::run_command(&args.command, &variables, signals);
-    if let Some(held) = held {
-        held.release(place)?;
-    }
-    match status? {
-        0 => Ok(()),
-        status => Err(Error::new(Kind::Status(status), "")),
-    }
+    load::run_command(&args.command, &variables, signals)
 }

@@ -5,16 +5,17 @@ mod lifetime;
 mod report;
 mod request;
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsRawFd;
 
 use serde::Serialize;
 
 pub use self::args::{Args, ByteOrder, Share};
+use self::lifetime::{Lived, Waiting};
 use self::report::{tell_outcome, tell_plan};
 use self::request::request;
 pub(crate) use self::request::{check_readable, named};
 use super::warn_of_root;
-use crate::load::{self, Background, PlannedArray, Ready, Request, Side, Signals, Watched};
+use crate::load::{self, Background, PlannedArray, Request, Side, Signals, Watched};
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::shm::budget::Bound;
@@ -71,9 +72,10 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         return start(args, output);
     }
     output.give_away(args.json_to.clone())?;
-    // As timeout(1) does: whoever reads our status must be able to tell our failures from the command's.
+    // As timeout(1) does: the caller must be able to distinguish our failures from the command's. A status and a
+    // signal are passed on as they are.
     start(args, output).map_err(|error| match error.kind() {
-        Kind::Status(_) => error,
+        Kind::Status(_) | Kind::Signal(_) => error,
         kind => {
             let (code, word) = (kind.exit_code(), kind.code());
             let hint = error.hint().unwrap_or("the command was not started").to_owned();
@@ -94,14 +96,24 @@ fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     for input in &request.inputs {
         check_readable(&input.path)?;
     }
-    let Some(pid) = args.until_exit else { return load(args, &request, None, output) };
+    let ready_fd = args.ready_fd.map(load::inherit).transpose()?;
+    // Before the fork: a signal must find both processes prepared.
+    let mut signals = Signals::block()?;
+    let Some(pid) = args.until_exit else {
+        return load(args, &request, Waiting { ready_fd, until: None }, signals, output);
+    };
     let watched = Watched::open(pid)?;
-    let kept: Vec<_> = args.ready_fd.into_iter().chain([watched.as_fd().as_raw_fd()]).collect();
+    let kept =
+        [ready_fd.as_ref().map(AsRawFd::as_raw_fd), watched.descriptor().map(|fd| fd.as_raw_fd())];
+    let kept: Vec<_> = kept.into_iter().flatten().chain(signals.descriptors()).collect();
     match Background::start(&kept)? {
-        Side::Keeper(ready) => load(args, &request, Some((watched, ready)), output),
+        Side::Keeper(ready) => {
+            signals.separate()?;
+            let waiting = Waiting { ready_fd, until: Some((watched, ready)) };
+            load(args, &request, waiting, signals, output)
+        }
         Side::Front(background) => {
             output.leave_to_other();
-            let mut signals = Signals::block()?;
             signals.take_interrupts()?;
             match background.wait(&signals)? {
                 0 => Ok(()),
@@ -114,10 +126,10 @@ fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 fn load(
     args: &Args,
     request: &Request,
-    until: Option<(Watched, Ready)>,
+    waiting: Waiting,
+    mut signals: Signals,
     output: &mut Output<'_, Body>,
 ) -> Result<()> {
-    let mut signals = Signals::block()?;
     let mut progress = Progress::new(output.context, args.no_progress);
     if args.dry_run {
         let place = Place::rehearse(&output.context.paths)?;
@@ -128,8 +140,10 @@ fn load(
     }
     let place = Place::create(&output.context.paths)?;
     warn_of_root(&place, output);
-    let outcome = load::run(&place, request, &mut signals, &mut progress)?;
-    tell_outcome(&place, request, &outcome, progress, output)?;
+    let mut outcome = load::run(&place, request, &mut signals, &mut progress)?;
+    // From here on every path has to release what is held: only `live` may fail.
+    let held = outcome.held.take();
+    tell_outcome(&place, request, &outcome, progress, output);
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
     let total = outcome.planned.paths.max(failed as u64);
     let partial = (failed > 0)
@@ -138,9 +152,10 @@ fn load(
         // Whoever waits for a held project learns it now, not when it ends.
         output.fail(partial);
     }
-    lifetime::live(args, &place, &signals, outcome.held, until, output)?;
-    match partial {
-        None => Ok(()),
-        Some(_) => Err(Error::new(Kind::Partial, "")),
+    let lived = lifetime::live(args, &place, &mut signals, held, waiting, output)?;
+    match (partial, lived) {
+        // The status of a command is the command's.
+        (None, _) | (_, Lived::Command) => Ok(()),
+        (Some(_), Lived::Alone) => Err(Error::new(Kind::Partial, "")),
     }
 }

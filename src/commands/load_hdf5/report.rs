@@ -1,7 +1,6 @@
 //! What `load-hdf5` tells of a plan and of what was loaded.
 
 use super::Body;
-use crate::Result;
 use crate::load::{Outcome, Planned, Request};
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
@@ -64,9 +63,10 @@ pub(super) fn tell_outcome(
     outcome: &Outcome,
     progress: Progress,
     output: &mut Output<'_, Body>,
-) -> Result<()> {
+) {
     fill(&outcome.planned, progress, output);
-    let metadata = place.root()?.join(&request.project.metadata_file());
+    let metadata = place.root.as_ref().map(|root| root.join(&request.project.metadata_file()));
+    let metadata = metadata.unwrap_or_default();
     let seconds = outcome.elapsed.as_secs_f64();
     let rate = rate(outcome.bytes, seconds);
     output.body.array_count = outcome.arrays;
@@ -87,7 +87,6 @@ pub(super) fn tell_outcome(
             false => output.line(format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)")),
         }
     }
-    Ok(())
 }
 
 /// Bytes a second.

@@ -1,0 +1,116 @@
+//! The limits of a process, by name: what `ulimit` and the cgroup allow, for the hints of errors.
+
+use std::fs;
+
+use nix::sys::resource::{Resource, getrlimit};
+
+use crate::Error;
+
+/// The hint for an error number that a limit of this process explains; `None` if no limit does.
+pub fn hint(errno: i32) -> Option<String> {
+    match errno {
+        libc::EMFILE => soft(Resource::RLIMIT_NOFILE).map(|limit| {
+            format!("this process may have {limit} files open; raise the limit with 'ulimit -n'")
+        }),
+        libc::ENFILE => {
+            Some("the node has too many files open; raise the limit with 'sysctl fs.file-max'".to_owned())
+        }
+        libc::EFBIG => soft(Resource::RLIMIT_FSIZE).map(|limit| {
+            format!(
+                "files of this process may have {limit} bytes; raise the limit with 'ulimit -f unlimited'"
+            )
+        }),
+        libc::ENOMEM => soft(Resource::RLIMIT_AS).map(|limit| {
+            format!(
+                "the address space of this process is limited to {limit} bytes; raise the limit with \
+                 'ulimit -v unlimited'"
+            )
+        }),
+        _ => None,
+    }
+}
+
+/// Whether `errno` says that a file is longer than a limit of this process allows.
+pub fn is_file_size(errno: Option<i32>) -> bool {
+    errno == Some(libc::EFBIG) && soft(Resource::RLIMIT_FSIZE).is_some()
+}
+
+/// The soft limit of a process's address space or data, if there is one.
+pub fn address_space() -> Option<u64> {
+    soft(Resource::RLIMIT_AS).or_else(|| soft(Resource::RLIMIT_DATA))
+}
+
+/// The soft limit of processor time in seconds, if there is one.
+pub fn processor_seconds() -> Option<u64> {
+    soft(Resource::RLIMIT_CPU)
+}
+
+/// The error of a process or a thread that could not be started. The hint names the limits.
+pub fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
+    let error = error.into();
+    let by_limit = error.raw_os_error() == Some(libc::EAGAIN);
+    let error = Error::io(what, error);
+    if !by_limit {
+        return error;
+    }
+    let user = soft(Resource::RLIMIT_NPROC)
+        .map(|limit| format!("the user may run {limit} processes and threads (ulimit -u)"));
+    let group = pids_limit("/sys/fs/cgroup")
+        .map(|limit| format!("the cgroup may run {limit} (pids.max, TasksMax)"));
+    let named: Vec<String> = [user, group].into_iter().flatten().collect();
+    error.with_hint(match named.is_empty() {
+        true => "raise the limit of processes: ulimit -u, pids.max of the cgroup, sysctl kernel.threads-max"
+            .to_owned(),
+        false => format!("{}; raise the limit, or end other processes", named.join(", ")),
+    })
+}
+
+fn soft(resource: Resource) -> Option<u64> {
+    getrlimit(resource).ok().map(|(soft, _)| soft).filter(|&soft| soft != libc::RLIM_INFINITY)
+}
+
+/// The lowest limit of tasks among this process's cgroup and its ancestors.
+fn pids_limit(mount: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let paths = text.lines().filter_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        match controllers {
+            "" => Some(format!("{mount}{path}")),
+            "pids" => Some(format!("{mount}/pids{path}")),
+            _ => None,
+        }
+    });
+    paths.filter_map(|path| lowest(&path, mount)).min()
+}
+
+fn lowest(path: &str, mount: &str) -> Option<u64> {
+    let groups =
+        std::path::Path::new(path).ancestors().take_while(|group| group.starts_with(mount));
+    groups
+        .filter_map(|group| fs::read_to_string(group.join("pids.max")).ok()?.trim().parse().ok())
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lowest_limit_of_all_ancestors_counts() {
+        let temp = tempfile::tempdir().unwrap();
+        let group = temp.path().join("a/b");
+        fs::create_dir_all(&group).unwrap();
+        fs::write(temp.path().join("a/pids.max"), "70\n").unwrap();
+        fs::write(group.join("pids.max"), "max\n").unwrap();
+        let mount = temp.path().to_str().unwrap();
+        assert_eq!(lowest(group.to_str().unwrap(), mount), Some(70));
+        assert_eq!(lowest(mount, mount), None);
+    }
+
+    #[test]
+    fn error_of_a_process_names_a_limit_only_for_eagain() {
+        let error = |errno| process("cannot start", std::io::Error::from_raw_os_error(errno));
+        assert!(error(libc::EAGAIN).hint().unwrap().contains("raise the limit"));
+        assert_eq!(error(libc::ENOENT).hint(), None);
+    }
+}
