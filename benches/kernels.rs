@@ -89,7 +89,7 @@ fn inventory(path: &Path) -> Inventory {
 
 fn chunks(path: &Path) {
     let all = inventory(path);
-    let found = (0..all.datasets.len()).find_map(|n| Some((n, all.chunk_index(n)?)));
+    let found = (0..all.datasets.len()).find_map(|n| Some((n, all.chunk_index(n).ok()??)));
     let Some((number, index)) = found else { return fields(path, &all) };
     let (shape, dataset) = (&index.chunk, &all.datasets[number]);
     let bytes = shape.iter().product::<u64>() * dataset.element_size;

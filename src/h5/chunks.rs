@@ -9,20 +9,18 @@ use std::path::PathBuf;
 
 use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
 use hdf5_sys::h5d::{
-    H5D_fill_time_t, H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset,
-    H5Dget_space, H5Dget_storage_size,
+    H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset, H5Dget_space,
+    H5Dget_storage_size,
 };
 use hdf5_sys::h5f::H5Fget_access_plist;
 use hdf5_sys::h5fd::H5FD_SEC2;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5o::H5O_token_t;
-use hdf5_sys::h5p::{
-    H5P_DEFAULT, H5Pfill_value_defined, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_time,
-    H5Pget_fill_value,
-};
+use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_value};
 use hdf5_sys::h5s::H5S_UNLIMITED;
 
-use super::codec::{Decoder, Pipeline};
+use super::answers;
+use super::codec::{Decoder, Pipeline, Refused};
 use super::dataspace::Dataspace;
 use super::error::{Outcome, check, damaged, unsupported};
 use super::headers::Headers;
@@ -135,9 +133,8 @@ pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
     }
     let stored = (&stored[..], usize::MAX);
     match pipeline.decode(&mut Decoder::default(), first.mask, stored, &mut Vec::new()) {
-        Err(refused) if refused.is_unknown() => unsupported(format!(
-            "compressed in a way that neither this HDF5 nor this program has ({})",
-            refused.0
+        Err(Refused::Unknown(why)) => unsupported(format!(
+            "compressed in a way that neither this HDF5 nor this program has ({why})"
         )),
         // What is damaged is told when it is read.
         _ => Ok(()),
@@ -189,8 +186,16 @@ pub(super) fn plain_path(id: &Id) -> Option<PathBuf> {
     file::name(id).ok()
 }
 
-/// The chunks of an open dataset; `None` if it is not for this module.
+/// The chunks of an open dataset; `None` if it is not for this module, or if the library shall find out why
+/// they cannot be listed. An error is final: the library would ignore it.
 pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
+    let Ok(Some((index, furthest))) = list(dataset, id) else { return Ok(None) };
+    check_limits(id, &index.chunk, &furthest)?;
+    Ok(Some(index))
+}
+
+/// The chunks, and on each axis the furthest one if there is any beyond the extents.
+fn list(dataset: &Dataset, id: &Id) -> Outcome<Option<(ChunkIndex, Vec<u64>)>> {
     let Some(chunk) = dataset.storage.chunk.as_deref() else { return Ok(None) };
     if !dataset.bounded {
         return Ok(None);
@@ -231,10 +236,9 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
         // unlimited axis first and forgets to turn that back.
         return Ok(None);
     }
-    let mut stored = collect(id, chunk, &grid, first)?;
-    let Some(absent) = absent(&mut stored, count) else {
-        return damaged("a chunk is stored twice");
-    };
+    let (mut stored, furthest) = collect(id, chunk, &grid, first)?;
+    // A chunk that is stored twice: the library chooses.
+    let Some(absent) = absent(&mut stored, count) else { return Ok(None) };
     stored.sort_unstable_by_key(|chunk| chunk.address);
     let mut index = ChunkIndex {
         chunk: chunk.to_vec(),
@@ -248,13 +252,13 @@ pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
         pipeline,
     };
     if absent > 0 {
-        let Some(fill) = fill(&dcpl, dataset)? else { return Ok(None) };
+        let fill = fill(&dcpl, dataset)?;
         if fill.iter().any(|&byte| byte != 0) {
             index.fill = fill;
             index.absent = numbers_of_absent(&index.stored, count)?;
         }
     }
-    Ok(Some(index))
+    Ok(Some((index, furthest)))
 }
 
 fn index_type(id: &Id) -> Outcome<c_int> {
@@ -271,21 +275,40 @@ fn grows_elsewhere(id: &Id) -> Outcome<bool> {
     Ok(space.limits()?.first() != Some(&H5S_UNLIMITED))
 }
 
+/// Refuses chunks beyond the maximum extents. Those between these and the current ones are what shrinking a
+/// dataset may leave.
+fn check_limits(id: &Id, chunk: &[u64], furthest: &[u64]) -> Outcome<()> {
+    if furthest.is_empty() {
+        return Ok(());
+    }
+    // SAFETY: `id` is an open dataset.
+    let limits = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?.limits()?;
+    let is_beyond = |((&at, &extent), &limit): ((&u64, &u64), &u64)| at >= limit.div_ceil(extent);
+    match furthest.iter().zip(chunk).zip(&limits).any(is_beyond) {
+        true => damaged("a chunk beyond the maximum extents of the dataset"),
+        false => Ok(()),
+    }
+}
+
 struct Collection<'a> {
     /// The row at which the wanted chunks begin.
     first: u64,
     chunk: &'a [u64],
     grid: &'a [u64],
     stored: Vec<Stored>,
+    /// The furthest chunk on each axis, if one is beyond the extents.
+    furthest: Vec<u64>,
     odd: bool,
 }
 
-fn collect(id: &Id, chunk: &[u64], grid: &[u64], first: u64) -> Outcome<Vec<Stored>> {
-    let mut all = Collection { first, chunk, grid, stored: Vec::new(), odd: false };
+/// The chunks within the extents, and on each axis the furthest one if there is any beyond.
+fn collect(id: &Id, chunk: &[u64], grid: &[u64], first: u64) -> Outcome<(Vec<Stored>, Vec<u64>)> {
+    let (stored, furthest) = (Vec::new(), Vec::new());
+    let mut all = Collection { first, chunk, grid, stored, furthest, odd: false };
     let data = (&raw mut all).cast::<c_void>();
     // SAFETY: `id` is open; `take` gets the collection it expects.
     check(unsafe { H5Dchunk_iter(id.raw(), H5P_DEFAULT, Some(take), data) })?;
-    if all.odd { damaged("a chunk beyond the dataset") } else { Ok(all.stored) }
+    if all.odd { damaged("a chunk beyond the dataset") } else { Ok((all.stored, all.furthest)) }
 }
 
 unsafe extern "C" fn take(
@@ -306,9 +329,16 @@ unsafe extern "C" fn take(
     for (((&at, first), &extent), &count) in offset.iter().zip(first).zip(all.chunk).zip(all.grid) {
         // A chunk before the wanted rows.
         let Some(at) = at.checked_sub(first) else { return 0 };
-        // A chunk beyond the extents is what shrinking a dataset may leave; nobody reads it.
-        if at % extent != 0 || at / extent >= count {
-            all.odd |= at % extent != 0;
+        if at % extent != 0 {
+            all.odd = true;
+            return 0;
+        }
+        if at / extent >= count {
+            // Beyond the extents, or only beyond the wanted rows.
+            all.furthest.resize(offset.len(), 0);
+            for ((furthest, &at), &extent) in all.furthest.iter_mut().zip(offset).zip(all.chunk) {
+                *furthest = (*furthest).max(at / extent);
+            }
             return 0;
         }
         // Below the number of chunks, which was computed without overflow.
@@ -347,22 +377,17 @@ fn numbers_of_absent(stored: &[Stored], count: u64) -> Outcome<Vec<u64>> {
     Ok((0..count).filter(lacks).collect())
 }
 
-/// The element that chunks which were never written are full of; none when the library would leave
-/// them alone for another reason than that it is zero.
-fn fill(dcpl: &Id, dataset: &Dataset) -> Outcome<Option<Vec<u8>>> {
+/// The element that chunks which were never written are full of.
+fn fill(dcpl: &Id, dataset: &Dataset) -> Outcome<Vec<u8>> {
+    use hdf5_sys::h5d::H5D_fill_time_t::{H5D_FILL_TIME_ALLOC, H5D_FILL_TIME_IFSET};
     let node = &dataset.place.node;
     let mut fill = read::zeroed(1, node.size)?;
-    let mut status = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
-    // SAFETY: the list is open and the place outlives the call, here and below.
-    check(unsafe { H5Pfill_value_defined(dcpl.raw(), &raw mut status) })?;
-    if status != H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
-        return Ok(Some(fill));
+    // At any other time, also one that HDF5 does not define, they are zero for h5py.
+    let is_filled = matches!(answers::fill_time(dcpl)?, H5D_FILL_TIME_ALLOC | H5D_FILL_TIME_IFSET);
+    if is_filled && answers::fill_value(dcpl)? == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
+        let place = fill.as_mut_ptr().cast();
+        // SAFETY: the list is open, and the buffer has the size of one element of the memory type.
+        check(unsafe { H5Pget_fill_value(dcpl.raw(), node.memory.raw(), place) })?;
     }
-    let mut time = H5D_fill_time_t::H5D_FILL_TIME_ERROR;
-    // SAFETY: as above.
-    check(unsafe { H5Pget_fill_time(dcpl.raw(), &raw mut time) })?;
-    // SAFETY: the buffer has the size of one element of the memory type.
-    check(unsafe { H5Pget_fill_value(dcpl.raw(), node.memory.raw(), fill.as_mut_ptr().cast()) })?;
-    let never = time == H5D_fill_time_t::H5D_FILL_TIME_NEVER;
-    Ok((!never || fill.iter().all(|&byte| byte == 0)).then_some(fill))
+    Ok(fill)
 }

@@ -6,9 +6,10 @@ use std::ffi::c_int;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5s::{
     H5S_class_t, H5S_seloper_t, H5Screate_simple, H5Sget_simple_extent_dims,
-    H5Sget_simple_extent_ndims, H5Sget_simple_extent_type, H5Sselect_hyperslab,
+    H5Sget_simple_extent_ndims, H5Sselect_hyperslab,
 };
 
+use super::answers;
 use super::blocks::Block;
 use super::error::{Outcome, check, damaged};
 use super::ids::Id;
@@ -36,37 +37,42 @@ impl Dataspace {
 
     /// The extents: none for a scalar; `None` for a null dataspace.
     pub(super) fn shape(&self) -> Outcome<Option<Vec<u64>>> {
-        // SAFETY: `self` is an open dataspace.
-        match unsafe { H5Sget_simple_extent_type(self.raw()) } {
+        match answers::space_class(self.raw()) {
             H5S_class_t::H5S_NULL => return Ok(None),
             H5S_class_t::H5S_SCALAR => return Ok(Some(Vec::new())),
             H5S_class_t::H5S_SIMPLE => {}
             H5S_class_t::H5S_NO_CLASS => return damaged("a dataspace of no class"),
         }
-        // SAFETY: as above.
-        let rank = check(unsafe { H5Sget_simple_extent_ndims(self.raw()) })?;
-        let mut dims = vec![0_u64; usize::try_from(rank).unwrap_or(0)];
-        // SAFETY: there is room for as many extents as the library just counted.
+        let rank = self.rank()?;
+        let mut dims = vec![0_u64; rank];
+        // SAFETY: `self` is open; there is room for as many extents as the library just counted.
         check(unsafe {
             H5Sget_simple_extent_dims(self.raw(), dims.as_mut_ptr(), std::ptr::null_mut())
         })?;
         Ok(Some(dims))
     }
 
-    /// The most that each extent may become.
-    pub(super) fn limits(&self) -> Outcome<Vec<u64>> {
+    /// How many dimensions it has.
+    pub(super) fn rank(&self) -> Outcome<usize> {
         // SAFETY: `self` is an open dataspace.
         let rank = check(unsafe { H5Sget_simple_extent_ndims(self.raw()) })?;
-        let mut limits = vec![0_u64; usize::try_from(rank).unwrap_or(0)];
+        Ok(usize::try_from(rank).unwrap_or(0))
+    }
+
+    /// The most that each extent may become.
+    pub(super) fn limits(&self) -> Outcome<Vec<u64>> {
+        let rank = self.rank()?;
+        let mut limits = vec![0_u64; rank];
         let none = std::ptr::null_mut();
-        // SAFETY: there is room for as many extents as the library just counted.
+        // SAFETY: `self` is open; there is room for as many extents as the library just counted.
         check(unsafe { H5Sget_simple_extent_dims(self.raw(), none, limits.as_mut_ptr()) })?;
         Ok(limits)
     }
 
-    /// Selects `block`, which must have as many dimensions as `shape` of this space.
-    pub(super) fn select(&self, block: &Block, shape: &[u64]) -> Outcome<()> {
-        if block.start.len() != shape.len() || block.count.len() != shape.len() {
+    /// Selects `block`, which must have as many dimensions as this space.
+    pub(super) fn select(&self, block: &Block) -> Outcome<()> {
+        let rank = self.rank()?;
+        if block.start.len() != rank || block.count.len() != rank {
             return damaged("a block of other dimensions than its dataset");
         }
         // SAFETY: both lists are as long as the space has dimensions.

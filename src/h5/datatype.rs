@@ -8,6 +8,7 @@ use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // thirty names of one family
 use hdf5_sys::h5t::*;
 
+use super::answers;
 use super::error::{Outcome, Trouble, check, damaged};
 use super::ids::Id;
 
@@ -57,8 +58,7 @@ impl Datatype {
     }
 
     pub(super) fn class(&self) -> H5T_class_t {
-        // SAFETY: `self` is an open datatype.
-        unsafe { H5Tget_class(self.raw()) }
+        answers::class(self.raw())
     }
 
     /// Bytes of one element; never 0.
@@ -71,13 +71,11 @@ impl Datatype {
     }
 
     pub(super) fn order(&self) -> H5T_order_t {
-        // SAFETY: `self` is an open datatype.
-        unsafe { H5Tget_order(self.raw()) }
+        answers::order(self.raw())
     }
 
     pub(super) fn is_signed(&self) -> bool {
-        // SAFETY: `self` is an open datatype.
-        unsafe { H5Tget_sign(self.raw()) == H5T_sign_t::H5T_SGN_2 }
+        answers::is_signed(self.raw())
     }
 
     /// How many bits of a number have a meaning, and how many are below these.
@@ -174,13 +172,11 @@ impl Datatype {
     }
 
     pub(super) fn charset(&self) -> H5T_cset_t {
-        // SAFETY: `self` is an open datatype.
-        unsafe { H5Tget_cset(self.raw()) }
+        answers::charset(self.raw())
     }
 
     pub(super) fn is_space_padded(&self) -> bool {
-        // SAFETY: `self` is an open string type.
-        unsafe { H5Tget_strpad(self.raw()) == H5T_str_t::H5T_STR_SPACEPAD }
+        answers::is_space_padded(self.raw())
     }
 
     /// The same fixed string, padded with NUL.

@@ -32,7 +32,8 @@ impl Trouble {
         match self {
             Self::Unsupported(reason) | Self::Damaged(reason) => reason,
             Self::MissingFilter(filter) => {
-                format!("compressed with {filter}, which is not built in")
+                let refused = super::plugins::refused();
+                format!("compressed with {filter}, which is not built in{refused}")
             }
         }
     }

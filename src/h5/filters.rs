@@ -107,6 +107,11 @@ pub(super) fn lacks_any(filters: &[Filter]) -> bool {
 /// that neither has. Chunks that cannot be listed (`bounded`) are taken to have gone through every filter.
 pub(super) fn check_available(dataset: &Id, filters: &[Filter], bounded: bool) -> Outcome<bool> {
     let mut unused = None;
+    for (place, why) in codec::damaged_filters(filters) {
+        if *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 == 0 {
+            return Err(Trouble::Damaged(why.to_owned()));
+        }
+    }
     let mut without_codecs = true;
     for (place, filter) in filters.iter().enumerate() {
         let provided = native::provide(filter.id);

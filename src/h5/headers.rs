@@ -264,17 +264,24 @@ fn second(header: &[u8]) -> Option<Plain<'_>> {
     let (flags, place) = frame(header)?;
     let sum = number(header, place.end, CHECKSUM)?;
     (u64::from(lookup3(header.get(..place.end)?)) == sum).then_some(())?;
+    if flags & PHASES != 0 {
+        // At most so many attributes are compact, and at least so many dense.
+        let at = place.start - (1 << (flags & 3)) - 4;
+        (number(header, at, 2)? >= number(header, at + 2, 2)?).then_some(())?;
+    }
     let messages = header.get(place)?;
     let head = if flags & ORDERED == 0 { 4 } else { 6 };
-    let (mut at, mut told) = (0, Told::default());
+    let (mut at, mut told, mut empty) = (0, Told::default(), false);
     // What is shorter than the head of a message is a gap.
     while messages.len() - at >= head {
         let (sort, size) = (number(messages, at, 1)?, number(messages, at + 1, 2)?);
         let flags = *messages.get(at + 3)?;
         let to = at + head + usize::try_from(size).ok()?;
         told.add(sort, flags, messages.get(at + head..to)?)?;
-        at = to;
+        (at, empty) = (to, empty || sort == 0);
     }
+    // A gap beside an empty message contradicts the format.
+    (at == messages.len() || !empty).then_some(())?;
     told.plain()
 }
 
@@ -284,6 +291,8 @@ struct Told<'h> {
     kind: Option<&'h [u8]>,
     shape: Option<Vec<u64>>,
     place: Option<(u64, u64)>,
+    /// Bytes of fill values.
+    fills: Vec<u64>,
 }
 
 impl<'h> Told<'h> {
@@ -292,8 +301,21 @@ impl<'h> Told<'h> {
         // "Constant" and "not to be shared" change nothing; a shared message lies elsewhere.
         (flags & !0b101 == 0).then_some(())?;
         let twice = match sort {
-            // Nothing, a fill value, old or new, and when it was changed: none of them matters here.
-            0x00 | 0x04 | 0x05 | 0x0e | 0x12 => false,
+            // None of these matters here, but the library refuses objects where they are damaged: an empty
+            // message, an old and a new fill value, and the time of the last change.
+            0x00 => false,
+            0x04 => {
+                self.fills.push(value_size(message, 0)?);
+                false
+            }
+            0x05 => {
+                self.fills.push(fill(message)?);
+                false
+            }
+            0x12 => {
+                (message.len() >= 8 && message[0] == 1).then_some(())?;
+                false
+            }
             0x01 => self.shape.replace(extents(message)?).is_some(),
             0x03 => self.kind.replace(message).is_some(),
             0x08 => self.place.replace(contiguous(message)?).is_some(),
@@ -304,7 +326,10 @@ impl<'h> Told<'h> {
 
     fn plain(self) -> Option<Plain<'h>> {
         let (offset, bytes) = self.place?;
-        Some(Plain { kind: self.kind?, shape: self.shape?, offset, bytes })
+        let kind = self.kind?;
+        let size = number(kind, 4, 4)?;
+        let fits = self.fills.iter().all(|&fill| fill == 0 || fill == size);
+        fits.then_some(Plain { kind, shape: self.shape?, offset, bytes })
     }
 }
 
@@ -344,6 +369,29 @@ fn lookup3(bytes: &[u8]) -> u32 {
     a = (a ^ c).wrapping_sub(c.rotate_left(4));
     b = (b ^ a).wrapping_sub(a.rotate_left(14));
     (c ^ b).wrapping_sub(b.rotate_left(24))
+}
+
+/// A fill value message: the bytes of the value, 0 if there is none.
+fn fill(message: &[u8]) -> Option<u64> {
+    match *message {
+        // When space is allocated, when the value is written, whether there is one.
+        [1 | 2, 0..=3, 0..=2, 0, ..] => Some(0),
+        [1 | 2, 0..=3, 0..=2, 1, ..] => value_size(message, 4),
+        // The same in bits, of which the two above tell whether there is a value, or none at all.
+        [3, flags, ..] if flags & 0xc0 == 0 && flags >> 2 & 3 <= 2 => match flags & 0x30 {
+            0x20 => value_size(message, 2),
+            0x30 => None,
+            _ => Some(0),
+        },
+        _ => None,
+    }
+}
+
+/// The size of a value that follows its size, both within the message.
+fn value_size(message: &[u8], at: usize) -> Option<u64> {
+    let size = number(message, at, 4)?;
+    let end = usize::try_from(size).ok()?.checked_add(at + 4)?;
+    (end <= message.len()).then_some(size)
 }
 
 /// A dataspace message of version 1 or 2: a scalar, or extents.
@@ -396,7 +444,12 @@ mod tests {
         let space = [&[1, 1, 0, 0, 0, 0, 0, 0][..], &6_u64.to_le_bytes()].concat();
         let layout =
             [&[3, 1][..], &2048_u64.to_le_bytes(), &48_u64.to_le_bytes(), &[0; 6]].concat();
-        vec![message(1, &space), message(3, &[7; 8]), message(5, &[2; 8]), message(8, &layout)]
+        vec![
+            message(1, &space),
+            message(3, &[7; 8]),
+            message(5, &[2, 2, 2, 1, 0, 0, 0, 0]),
+            message(8, &layout),
+        ]
     }
 
     #[test]
@@ -445,7 +498,7 @@ mod tests {
     #[test]
     fn what_says_more_is_refused() {
         // Attributes, filters, external files, a continuation, and whatever is not known.
-        for sort in (0..0x20).filter(|sort| ![0x00, 0x04, 0x05, 0x0e, 0x12].contains(sort)) {
+        for sort in (0..0x20).filter(|sort| ![0x00, 0x04, 0x05, 0x12].contains(sort)) {
             let mut messages = plain_messages();
             messages.push(message(sort, &[0; 16]));
             assert_eq!(parse(&header(&messages)), None, "{sort:#x}");
@@ -462,6 +515,48 @@ mod tests {
             messages.remove(missing);
             assert_eq!(parse(&header(&messages)), None);
         }
+    }
+
+    #[test]
+    fn parse_refuses_messages_that_the_library_refuses() {
+        let size = 0x0707_0707_u32.to_le_bytes();
+        let value = |head: &[u8], size: [u8; 4], bytes: usize| {
+            [head, &size, &vec![0; bytes]].concat().into_boxed_slice()
+        };
+        let old = |sort, body: &[u8]| {
+            let mut messages = plain_messages();
+            messages.push(message(sort, body));
+            let first = parse(&header(&messages)).is_some();
+            assert_eq!(parse(&second_header(&messages)).is_some(), first, "{sort:#x} {body:?}");
+            first
+        };
+        // Old fill values: none; longer than the message; of another size than the type.
+        assert!(old(4, &[0; 8]));
+        assert!(!old(4, &value(&[], size, 4)) && !old(4, &value(&[], [4, 0, 0, 0], 8)));
+        // Times and flags that HDF5 does not define, values longer than the message, a value and none.
+        assert!(old(5, &[2, 2, 2, 0, 0, 0, 0, 0]) && old(5, &[3, 0x0a, 0, 0, 0, 0, 0, 0]));
+        for bad in [
+            &[0, 2, 2, 0][..],
+            &[2, 4, 2, 0],
+            &[2, 2, 130, 0],
+            &[2, 2, 2, 2],
+            &[2, 2, 2, 1, 9, 0, 0, 0],
+            &[3, 0x4a, 0, 0],
+            &[3, 0x3a, 0, 0],
+            &[3, 0x0e, 0, 0],
+            &[3, 0x2a, 9, 0, 0, 0],
+            &[4, 0, 0, 0],
+        ] {
+            let mut padded = bad.to_vec();
+            padded.resize(8, 0);
+            assert!(!old(5, &padded), "{bad:?}");
+        }
+        // Times of change, of which the older form is left to the library.
+        assert!(old(0x12, &[1, 0, 0, 0, 0, 0, 0, 0]) && !old(0x12, &[2, 0, 0, 0, 0, 0, 0, 0]));
+        // An empty message and a gap.
+        let with_empty = [plain_messages(), vec![message(0, &[0; 8])]].concat();
+        assert!(parse(&header(&with_empty)).is_some());
+        assert!(parse(&second_header(&with_empty)).is_none());
     }
 
     #[test]

@@ -38,8 +38,9 @@ pub(super) fn lock() -> impl Sized {
     START.call_once(|| {
         hdf5::library_version();
         hdf5::silence_errors(true);
-        #[cfg(all(feature = "szip", feature = "bundled-hdf5"))]
-        super::szip::filter::register();
+        super::plugins::set_directories();
+        #[cfg(feature = "bundled-hdf5")]
+        super::native::replace_decoders();
     });
     guard
 }

@@ -1,6 +1,6 @@
 //! The inner loops of a load, for `benches/kernels.rs`; nothing that users may rely on.
 
-use super::codec::{Decoder, Pipeline, kernels};
+use super::codec::{Decoder, Pipeline, Refused, kernels};
 use super::{Filter, Leaf};
 use crate::{Error, Kind, Result};
 
@@ -41,7 +41,11 @@ impl Chunks {
     pub fn decode(&mut self, stored: &[u8]) -> Result<&[u8]> {
         let Self(pipeline, decoder, target) = self;
         let done = pipeline.decode(decoder, 0, (stored, usize::MAX), target);
-        done.map_err(|refused| Error::new(Kind::Corrupt, refused.0))?;
+        done.map_err(|refused| match refused {
+            Refused::Unknown(why) => Error::new(Kind::Unsupported, why),
+            Refused::Damaged(why) => Error::new(Kind::Corrupt, why),
+            Refused::NoMemory => Error::new(Kind::NoMemory, "not enough memory for a chunk"),
+        })?;
         Ok(target)
     }
 }

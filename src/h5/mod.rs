@@ -4,6 +4,7 @@
 //! [`Inventory::read`] copies one dataset. Files may be hostile: no answer of the library is trusted
 //! beyond its signature, but the library itself may crash, so this belongs in a child process.
 
+mod answers;
 mod attributes;
 mod blocks;
 mod chunks;
@@ -26,6 +27,7 @@ mod native;
 mod numbers;
 mod packed;
 mod plan;
+mod plugins;
 mod read;
 mod recipe;
 mod scatter;
@@ -259,10 +261,14 @@ impl Inventory {
     }
 
     /// The chunks of a dataset, if they can be read and decoded without libhdf5.
-    pub fn chunk_index(&self, dataset: usize) -> Option<ChunkIndex> {
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] if they contradict the dataset in a way that libhdf5 ignores.
+    pub fn chunk_index(&self, dataset: usize) -> Result<Option<ChunkIndex>> {
         let _lock = ids::lock();
-        let dataset = self.datasets.get(dataset)?;
-        chunks::index(dataset, &dataset.place.open(&self.files).ok()?).ok()?
+        let Some(dataset) = self.datasets.get(dataset) else { return Ok(None) };
+        let Ok(id) = dataset.place.open(&self.files) else { return Ok(None) };
+        chunks::index(dataset, &id).map_err(|trouble| cannot_read(dataset, trouble))
     }
 
     /// Shows dataset number `dataset` block by block: first index and count on each axis, and the

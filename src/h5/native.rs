@@ -1,5 +1,8 @@
 //! The codecs of this program as filters of HDF5's own, for datasets that have to be read through the
 //! library: those with strings elsewhere in the file, with types that only the library converts, or virtual.
+//!
+//! They are added where the library has none, and replace its decoders of fletcher32, nbit and scaleoffset,
+//! which read past the end of a damaged chunk.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -23,6 +26,60 @@ const FILTERS: [(i32, H5Z_func_t); 8] = [
     (32020, Some(undo::<32020>)),
     (32026, Some(undo::<32026>)),
 ];
+
+#[cfg(feature = "bundled-hdf5")]
+mod own {
+    use hdf5_sys::h5::herr_t;
+    use hdf5_sys::h5z::H5Z_class2_t;
+
+    unsafe extern "C" {
+        /// The library's own way to add or replace a filter; `H5Zregister` refuses numbers below 256. Only
+        /// in the bundled library is it sure to be there, as are the classes.
+        pub(super) fn H5Z_register(class: *const H5Z_class2_t) -> herr_t;
+
+        pub(super) static H5Z_FLETCHER32: [H5Z_class2_t; 1];
+        pub(super) static H5Z_NBIT: [H5Z_class2_t; 1];
+        pub(super) static H5Z_SCALEOFFSET: [H5Z_class2_t; 1];
+    }
+}
+
+/// Gives the library, which must be initialized, the decoders here in place of its own; its encoders stay.
+#[cfg(feature = "bundled-hdf5")]
+pub(super) fn replace_decoders() {
+    // SAFETY: the library never changes these after its start. It copies each class, whose name and
+    // functions live as long as the program.
+    unsafe {
+        let classes = [
+            H5Z_class2_t { filter: Some(undo::<3>), ..own::H5Z_FLETCHER32[0] },
+            H5Z_class2_t { filter: Some(undo::<5>), ..own::H5Z_NBIT[0] },
+            H5Z_class2_t { filter: Some(undo::<6>), ..own::H5Z_SCALEOFFSET[0] },
+        ];
+        for class in &classes {
+            own::H5Z_register(class);
+        }
+        #[cfg(feature = "szip")]
+        own::H5Z_register(&class(4, Some(undo::<4>)));
+    }
+}
+
+/// The library's own encoder; `None` if there is none.
+fn encoder(id: i32) -> H5Z_func_t {
+    #[cfg(feature = "bundled-hdf5")]
+    // SAFETY: the library never changes these after its start.
+    unsafe {
+        match id {
+            3 => own::H5Z_FLETCHER32[0].filter,
+            5 => own::H5Z_NBIT[0].filter,
+            6 => own::H5Z_SCALEOFFSET[0].filter,
+            _ => None,
+        }
+    }
+    #[cfg(not(feature = "bundled-hdf5"))]
+    {
+        let _ = id;
+        None
+    }
+}
 
 /// A bit for each of [`FILTERS`] that the library has from here.
 static REGISTERED: AtomicU32 = AtomicU32::new(0);
@@ -79,7 +136,13 @@ fn is_available(id: i32) -> bool {
 }
 
 fn register(id: i32, filter: H5Z_func_t) -> bool {
-    let class = H5Z_class2_t {
+    let class = class(id, filter);
+    // SAFETY: the library copies the class; its name and function live as long as the program.
+    unsafe { H5Zregister((&raw const class).cast()) >= 0 }
+}
+
+fn class(id: i32, filter: H5Z_func_t) -> H5Z_class2_t {
+    H5Z_class2_t {
         version: 1,
         id,
         encoder_present: 0,
@@ -88,9 +151,7 @@ fn register(id: i32, filter: H5Z_func_t) -> bool {
         can_apply: None,
         set_local: None,
         filter,
-    };
-    // SAFETY: the library copies the class; its name and function live as long as the program.
-    unsafe { H5Zregister((&raw const class).cast()) >= 0 }
+    }
 }
 
 /// Runs `read`, while chunks of more than `bytes` are refused.
@@ -115,7 +176,9 @@ unsafe extern "C" fn undo<const ID: i32>(
     buf: *mut *mut c_void,
 ) -> usize {
     if flags & H5Z_FLAG_REVERSE == 0 {
-        return 0;
+        let Some(encode) = encoder(ID) else { return 0 };
+        // SAFETY: the arguments are the library's own.
+        return unsafe { encode(flags, count, values, nbytes, buf_size, buf) };
     }
     // SAFETY: HDF5 passes `count` parameters and a buffer with `nbytes` of data.
     let (params, source) = unsafe { (slice(values, count), slice((*buf).cast::<u8>(), nbytes)) };

@@ -52,6 +52,8 @@ pub(super) fn integer(file: &Datatype) -> Outcome<Node> {
     if !node.exact {
         let (from, bits) = (file.size()?, file.bits()?);
         node.convert = match size == from {
+            // The library turns such a byte around, which changes nothing, and looks at no bit of it.
+            true if size == 1 && big && bits.1 == 0 => Some(Convert::same(1)),
             true => Widen::new(size, (big, signed), bits).map(Convert::widened),
             false => {
                 let big_endian = is_big_endian(file)?;

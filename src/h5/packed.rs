@@ -105,7 +105,7 @@ impl Packer {
                 };
                 (0..kind.members()?).map(field).collect::<Outcome<_>>().map(Self::Compound)
             }
-            _ => Ok(Self::Flat),
+            _ => unsupported("references or sequences in an unexpected place"),
         }
     }
 }
@@ -282,12 +282,11 @@ impl Unpacker<'_> {
         match kind.class() {
             H5T_class_t::H5T_STRING if kind.is_variable_string()? => {
                 if let Some(text) = take_counted(packed)? {
-                    let address = self.arena.text(text);
-                    out.copy_from_slice(&address.to_ne_bytes());
+                    put(out, &self.arena.text(text).to_ne_bytes())?;
                 }
                 Ok(())
             }
-            H5T_class_t::H5T_REFERENCE => {
+            H5T_class_t::H5T_REFERENCE if kind.is_object_reference()? => {
                 let path = take_counted(packed)?.unwrap_or_default();
                 self.refer(&String::from_utf8_lossy(path), out);
                 Ok(())
@@ -296,7 +295,8 @@ impl Unpacker<'_> {
             H5T_class_t::H5T_COMPOUND => {
                 for index in 0..kind.members()? {
                     let (member, offset) = (kind.member_type(index)?, kind.member_offset(index));
-                    let Some(part) = out.get_mut(offset..offset + member.size()?) else {
+                    let Some(part) = out.get_mut(offset..offset.saturating_add(member.size()?))
+                    else {
                         return damaged("a field outside of its compound");
                     };
                     self.elements(&member, packed, part)?;
@@ -306,19 +306,17 @@ impl Unpacker<'_> {
             H5T_class_t::H5T_VLEN => {
                 let length = take(packed, 4)?.try_into().map_or(0, u32::from_le_bytes) as usize;
                 let base = kind.base()?;
-                let mut inner = vec![0; length.saturating_mul(base.size()?).min(64 << 20)];
+                let size = length.checked_mul(base.size()?).filter(|&size| size <= MAX_BYTES);
+                let Some(size) = size else { return damaged("a sequence that is too long") };
+                let mut inner = vec![0; size];
                 self.elements(&base, packed, &mut inner)?;
                 let room = self.arena.room(inner.len());
                 room.copy_from_slice(&inner);
                 let address = if length == 0 { 0 } else { room.as_ptr() as usize };
-                out[..8].copy_from_slice(&length.to_ne_bytes());
-                out[8..16].copy_from_slice(&address.to_ne_bytes());
-                Ok(())
+                put(out, [length.to_ne_bytes(), address.to_ne_bytes()].as_flattened())
             }
-            _ => {
-                out.copy_from_slice(take(packed, out.len())?);
-                Ok(())
-            }
+            // The library would take these bytes for pointers.
+            _ => damaged("a type with references or sequences in an unexpected place"),
         }
     }
 
@@ -337,6 +335,15 @@ impl Unpacker<'_> {
             }
         }
     }
+}
+
+/// Fills an element, which must be exactly as long.
+fn put(out: &mut [u8], bytes: &[u8]) -> Outcome<()> {
+    if out.len() != bytes.len() {
+        return damaged("an element of another size than its type");
+    }
+    out.copy_from_slice(bytes);
+    Ok(())
 }
 
 fn take<'a>(packed: &mut &'a [u8], size: usize) -> Outcome<&'a [u8]> {

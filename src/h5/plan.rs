@@ -10,10 +10,9 @@ use hdf5_sys::h5d::{
     H5D_layout_t, H5Dget_create_plist, H5Dget_space, H5Dget_storage_size, H5Dget_type, H5Dopen2,
 };
 use hdf5_sys::h5o::{H5O_token_t, H5Oopen_by_token};
-use hdf5_sys::h5p::{
-    H5P_CLS_DATASET_ACCESS, H5Pcreate, H5Pget_chunk, H5Pget_layout, H5Pset_efile_prefix,
-};
+use hdf5_sys::h5p::{H5P_CLS_DATASET_ACCESS, H5Pcreate, H5Pget_chunk, H5Pset_efile_prefix};
 
+use super::answers;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, damaged, unsupported};
@@ -298,8 +297,7 @@ fn storage(id: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::RawF
     // SAFETY: `id` is an open dataset.
     let dcpl = &Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let filters = filters::filters(dcpl)?;
-    // SAFETY: `dcpl` is an open dataset creation list.
-    let mut layout = match unsafe { H5Pget_layout(dcpl.raw()) } {
+    let mut layout = match answers::layout(dcpl) {
         H5D_layout_t::H5D_COMPACT => "compact",
         H5D_layout_t::H5D_CONTIGUOUS => "contiguous",
         H5D_layout_t::H5D_CHUNKED => "chunked",

@@ -216,7 +216,7 @@ impl<'a> Reading<'a> {
     }
 
     fn select(&self, space: &Dataspace, block: &Block) -> Outcome<()> {
-        if self.shape.is_empty() { Ok(()) } else { space.select(block, self.shape) }
+        if self.shape.is_empty() { Ok(()) } else { space.select(block) }
     }
 
     /// # Safety

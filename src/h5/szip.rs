@@ -1,5 +1,5 @@
-//! Filter 4, szip: decoding by libaec. The bundled HDF5 is built without it, so this registers ours
-//! there ([`filter`]); a system's has its own, or none.
+//! Filter 4, szip: decoding by libaec. The bundled HDF5 is built without it and gets this decoder; a
+//! system's has its own, or none.
 //!
 //! Szip is the extended Rice coder with conventions of its own: samples of 32 and 64 bits are stored
 //! as planes of bytes, and each scanline is filled up to whole blocks.
@@ -15,10 +15,12 @@ use libaec_sys::{AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_OK, aec_buffer_decode, a
 const MSB: c_uint = 16;
 const NEAREST_NEIGHBOUR: c_uint = 32;
 
-#[cfg(feature = "bundled-hdf5")]
-pub(super) mod filter;
+/// The limits of the format: pixels of a block and of a scanline.
+const MOST_IN_BLOCK: usize = 32;
+const MOST_IN_SCANLINE: usize = 4096;
 
-/// How a chunk was encoded: HDF5's four parameters.
+/// How a chunk was encoded: HDF5's four parameters, within the limits of the format. libaec checks none
+/// of the first two, and writes past its buffers with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Params {
     options: c_uint,
@@ -29,19 +31,26 @@ pub(super) struct Params {
 
 impl Params {
     pub(super) fn new(values: &[c_uint]) -> Option<Self> {
-        let at = |index: usize| usize::try_from(*values.get(index)?).ok().filter(|&n| n > 0);
-        Some(Self {
+        let at = |index: usize| usize::try_from(*values.get(index)?).ok();
+        let params = Self {
             options: *values.first()?,
             pixels_per_block: at(1)?,
             bits_per_pixel: at(2)?,
             pixels_per_scanline: at(3)?,
-        })
+        };
+        let block = params.pixels_per_block;
+        let is_valid = (2..=MOST_IN_BLOCK).contains(&block)
+            && block.is_multiple_of(2)
+            && matches!(params.bits_per_pixel, 1..=32 | 64)
+            && (1..=MOST_IN_SCANLINE).contains(&params.pixels_per_scanline);
+        is_valid.then_some(params)
     }
 
-    /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code.
-    pub(super) fn chunk(self, source: &[u8]) -> Option<Vec<u8>> {
-        let (size, code) = source.split_at_checked(4)?;
-        let size = usize::try_from(u32::from_le_bytes(size.try_into().ok()?)).ok()?;
+    /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code. `None` if it is
+    /// damaged, or larger than `most`.
+    pub(super) fn chunk(self, source: &[u8], most: usize) -> Option<Vec<u8>> {
+        let (size, code) = source.split_first_chunk::<4>()?;
+        let size = usize::try_from(u32::from_le_bytes(*size)).ok().filter(|&size| size <= most)?;
         self.decode(code, size)
     }
 
@@ -133,9 +142,26 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(Params::new(&[0, 0, 8, 8]).is_none());
         let params = Params::new(&[141, 32, 8, 256]).unwrap();
-        assert!(params.chunk(&[1, 0]).is_none());
-        assert!(params.chunk(&[255, 255, 255, 255, 7]).is_none());
+        assert!(params.chunk(&[1, 0], 1 << 20).is_none());
+        assert!(params.chunk(&[255, 255, 255, 255, 7], usize::MAX).is_none());
+        assert!(params.chunk(&[9, 0, 0, 0, 0], 8).is_none());
+    }
+
+    #[test]
+    fn parameters_beyond_the_limits_of_the_format_are_refused() {
+        for (at, values) in [
+            (1, &[0, 1, 3, 7, 31, 33, 34, 64, 0x2000_0000, u32::MAX - 1][..]),
+            (2, &[0, 33, 63, 65, u32::MAX]),
+            (3, &[0, 4097, 0x2000_0001, u32::MAX]),
+        ] {
+            for &value in values {
+                let mut params = [141, 32, 8, 256];
+                params[at] = value;
+                assert!(Params::new(&params).is_none(), "{params:?}");
+            }
+        }
+        assert!(Params::new(&[141, 32, 8]).is_none());
+        assert!(Params::new(&[141, 2, 64, 4096]).is_some());
     }
 }

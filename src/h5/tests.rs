@@ -4,18 +4,20 @@
 use std::ffi::{CStr, CString, c_void};
 use std::path::PathBuf;
 
-use hdf5_sys::h5d::{H5Dcreate2, H5Dwrite};
+use hdf5_sys::h5d::{H5Dcreate2, H5Dflush, H5Dopen2, H5Dwrite, H5Dwrite_chunk};
 use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5F_libver_t, H5Fcreate};
 use hdf5_sys::h5g::H5Gcreate2;
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5l::{H5Lcreate_external, H5Lcreate_hard, H5Lcreate_soft};
 use hdf5_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5Pcreate, H5Pset_chunk,
-    H5Pset_deflate, H5Pset_external, H5Pset_libver_bounds, H5Pset_userblock,
+    H5Pset_deflate, H5Pset_external, H5Pset_fletcher32, H5Pset_libver_bounds, H5Pset_nbit,
+    H5Pset_scaleoffset, H5Pset_userblock,
 };
 use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate, H5Screate_simple};
 #[allow(clippy::wildcard_imports)]
 use hdf5_sys::h5t::*;
+use hdf5_sys::h5z::H5Z_SO_scale_type_t;
 
 use super::datatype::Datatype;
 use super::headers::Headers;
@@ -89,6 +91,23 @@ impl Fixture {
                 let from = data.as_ptr().cast::<c_void>();
                 assert!(H5Dwrite(set.raw(), kind, H5S_ALL, H5S_ALL, 0, from) >= 0);
             }
+        }
+        self
+    }
+
+    /// Stores only the first bytes of the first chunk, as if it had been through all filters.
+    fn cut_chunk(&self, name: &CStr, bytes: usize) -> &Self {
+        let _lock = lock();
+        let (start, mut stored, mut mask) = ([0_u64], vec![0_u8; 1 << 16], 0);
+        // SAFETY: the file is open, the name ends with NUL, and the buffer is larger than the chunk.
+        unsafe {
+            let set = Id::own(H5Dopen2(self.id(), name.as_ptr(), 0)).unwrap();
+            let buffer = stored.as_mut_ptr().cast();
+            assert!(H5Dflush(set.raw()) >= 0);
+            let mut size = stored.len();
+            let (at, masks) = (start.as_ptr(), &raw mut mask);
+            assert!(H5Dread_chunk2(set.raw(), 0, at, masks, buffer, &raw mut size) >= 0);
+            assert!(H5Dwrite_chunk(set.raw(), 0, mask, at, bytes, buffer.cast_const()) >= 0);
         }
         self
     }
@@ -534,4 +553,116 @@ fn headers_that_tell_all(version: H5F_libver_t) {
     let id = super::file::open(&behind.path()).unwrap();
     let root = links::object(&links::root(&id).unwrap()).unwrap();
     assert!(Headers::open(&id, root.token).is_none());
+}
+
+unsafe extern "C" {
+    fn H5Dread_chunk2(
+        dataset: hid_t,
+        transfer: hid_t,
+        offset: *const u64,
+        mask: *mut u32,
+        buffer: *mut c_void,
+        size: *mut usize,
+    ) -> i32;
+}
+
+#[test]
+#[cfg(feature = "bundled-hdf5")]
+fn a_chunk_that_ends_early_is_an_error_of_the_library_too() {
+    let mut fixture = Fixture::new();
+    let data: Vec<i32> = (0..2000).map(|n| n * 1_000_003 % 100_000).collect();
+    let filters: [(&CStr, unsafe fn(hid_t) -> i32); 3] = [
+        (c"nbit", |list| unsafe { H5Pset_nbit(list) }),
+        (c"scaleoffset", |list| unsafe {
+            H5Pset_scaleoffset(list, H5Z_SO_scale_type_t::H5Z_SO_INT, 0)
+        }),
+        (c"fletcher32", |list| unsafe { H5Pset_fletcher32(list) }),
+    ];
+    for (name, set) in filters {
+        let _lock = lock();
+        // SAFETY: the lists and types are open and of the classes that the calls want.
+        let (list, kind) = unsafe {
+            let list = Id::own(H5Pcreate(*H5P_CLS_DATASET_CREATE)).unwrap();
+            assert!(H5Pset_chunk(list.raw(), 1, [2000].as_ptr()) >= 0 && set(list.raw()) >= 0);
+            let kind = Datatype::predefined(*H5T_STD_I32LE).unwrap();
+            assert!(H5Tset_precision(kind.raw(), 20) >= 0);
+            (list, kind)
+        };
+        for cut in [None, Some(100), Some(3)] {
+            let name = CString::new(format!("{}{cut:?}", name.to_str().unwrap())).unwrap();
+            fixture.stored(&name, kind.raw(), &[2000], &data, list.raw());
+            if let Some(bytes) = cut {
+                fixture.cut_chunk(&name, bytes);
+            }
+        }
+    }
+    let found = fixture.look().unwrap();
+    assert_eq!(found.datasets.len(), 9);
+    for (number, dataset) in found.datasets.iter().enumerate() {
+        let mut values = vec![0_u8; 8000];
+        let read = found.read(number, &mut [&mut values], &mut |_| {});
+        if dataset.path.contains("None") {
+            read.unwrap();
+            assert_eq!(values, data.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>());
+        } else {
+            assert_eq!(read.unwrap_err().kind(), Kind::Corrupt, "{}", dataset.path);
+        }
+    }
+}
+
+#[test]
+fn an_attribute_from_a_damaged_record_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = super::Writer::create(&folder.path().join("x.h5")).unwrap();
+    let root = writer.root().unwrap();
+    let _lock = lock();
+    let numbers = Datatype::predefined(*H5T_STD_I32LE).unwrap();
+    let rows = numbers.ragged().unwrap().encode().unwrap();
+    // SAFETY: the base type is open.
+    let region = Datatype::predefined(*H5T_STD_REF_DSETREG).unwrap().encode().unwrap();
+    let texts =
+        Datatype::predefined(*H5T_C_S1).unwrap().variable_string().unwrap().encode().unwrap();
+    let record = |kind: &[u8], data: &[u8]| super::ExactAttribute {
+        name: "a".to_owned(),
+        kind: kind.to_vec(),
+        shape: Some(vec![2]),
+        data: data.to_vec(),
+    };
+    let long = [&0x4000_0000_u32.to_le_bytes()[..], &vec![0; 64 << 20], &[0; 4]].concat();
+    for (kind, data) in [
+        // A sequence of more elements than there are bytes, and one that ends early.
+        (&rows, &long[..]),
+        (&rows, &[2, 0, 0, 0, 1, 0, 0, 0]),
+        // References to regions, and a string longer than the record.
+        (&region, &[0; 64]),
+        (&texts, &[9, 0, 0, 0, b'x']),
+    ] {
+        let written = writer.attribute(&root, &record(kind, data), &str::to_owned);
+        assert!(written.is_err(), "{} bytes", data.len());
+    }
+    assert!(
+        writer
+            .attribute(&root, &record(&numbers.encode().unwrap(), &[7; 8]), &str::to_owned)
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_chunk_and_elements_for_another_shape_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = super::Writer::create(&folder.path().join("x.h5")).unwrap();
+    let root = writer.root().unwrap();
+    let dtype = crate::shm::dtype::Dtype::parse("int32").unwrap();
+    let recipe = |shape: &[u64]| super::Recipe::of_dtype(&dtype, shape).unwrap();
+    let packing = super::Packing::Deflate(vec![2, 2], 1);
+    let made = writer.dataset(&root, "x", &recipe(&[4, 4]), &packing).unwrap();
+    assert!(writer.write_chunk(&made, &[0, 0], 3, &[0; 16]).is_ok());
+    for start in [&[][..], &[0], &[0, 0, 0]] {
+        assert!(writer.write_chunk(&made, start, 3, &[0; 16]).is_err());
+    }
+    assert!(writer.write_chunk(&root, &[0, 0], 3, &[0; 16]).is_err());
+    for shape in [&[][..], &[4], &[4, 5], &[4, 4, 1]] {
+        let wrong = writer.write(&made, "x", &recipe(shape), &mut |_, _, _| Ok(()));
+        assert!(wrong.is_err(), "{shape:?}");
+    }
 }

@@ -55,6 +55,14 @@ pub struct Writer {
 #[derive(Debug)]
 pub struct Object(Id);
 
+impl Object {
+    /// The dataspace of a dataset.
+    fn space(&self) -> Outcome<Dataspace> {
+        // SAFETY: the object is open; the library checks that it is a dataset.
+        Dataspace::own(unsafe { H5Dget_space(self.0.raw()) })
+    }
+}
+
 impl Writer {
     /// Makes the file at `path` anew.
     ///
@@ -206,10 +214,16 @@ impl Writer {
     ) -> Result<()> {
         let _lock = ids::lock();
         let (id, data) = (dataset.0.raw(), bytes.as_ptr().cast());
-        // SAFETY: the dataset is open, `start` has its rank, and the bytes are as long as is told.
-        let status =
-            unsafe { H5Dwrite_chunk(id, H5P_DEFAULT, skipped, start.as_ptr(), bytes.len(), data) };
-        check(status).map(|_| ()).map_err(|trouble| failed("a chunk", trouble))
+        let write = || {
+            if dataset.space()?.rank()? != start.len() {
+                return damaged("a chunk of other dimensions than its dataset");
+            }
+            // SAFETY: the dataset is open, `start` has its rank, and the bytes are as long as is told.
+            check(unsafe {
+                H5Dwrite_chunk(id, H5P_DEFAULT, skipped, start.as_ptr(), bytes.len(), data)
+            })
+        };
+        write().map(|_| ()).map_err(|trouble| failed("a chunk", trouble))
     }
 
     /// Writes an attribute; `rename` tells the path of what a reference led to in the source.
@@ -236,6 +250,14 @@ impl Writer {
         let kind = Datatype::decode(&attribute.kind)?;
         let space = space(attribute.shape.as_deref())?;
         let name = link_name(&attribute.name)?;
+        let shape = attribute.shape.as_deref().unwrap_or(&[0]);
+        let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
+        let Some(elements) = elements else { return damaged("an attribute too large") };
+        // Before the attribute exists: a damaged record leaves none.
+        let mut buffer = zeroed(elements, kind.size()?)?;
+        let arena = Arena::default();
+        let mut unpacker = Unpacker { file: self.file.raw(), rename, arena };
+        unpacker.elements(&kind, &mut &attribute.data[..], &mut buffer)?;
         let creation = list(*H5P_CLS_ATTRIBUTE_CREATE)?;
         let (id, text) = (object.0.raw(), name.as_ptr());
         // SAFETY: all is open, the name ends with NUL.
@@ -243,18 +265,10 @@ impl Writer {
             check(H5Pset_char_encoding(creation.raw(), H5T_cset_t::H5T_CSET_UTF8))?;
             H5Acreate2(id, text, kind.raw(), space.raw(), creation.raw(), H5P_DEFAULT)
         })?;
-        let shape = attribute.shape.as_deref().unwrap_or(&[0]);
-        let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
-        let Some(elements) = elements else { return damaged("an attribute too large") };
-        if elements == 0 {
-            return Ok(());
+        if elements > 0 {
+            // SAFETY: the buffer has every element; its pointers lead into the arena, which still lives.
+            check(unsafe { H5Awrite(made.raw(), kind.raw(), buffer.as_ptr().cast()) })?;
         }
-        let mut buffer = zeroed(elements, kind.size()?)?;
-        let arena = Arena::default();
-        let mut unpacker = Unpacker { file: self.file.raw(), rename, arena };
-        unpacker.elements(&kind, &mut &attribute.data[..], &mut buffer)?;
-        // SAFETY: the buffer has every element; its pointers lead into the arena, which still lives.
-        check(unsafe { H5Awrite(made.raw(), kind.raw(), buffer.as_ptr().cast()) })?;
         Ok(())
     }
 
@@ -333,14 +347,16 @@ fn write_block(
     buffer: &[u8],
 ) -> Outcome<()> {
     let (id, kind, data) = (dataset.0.raw(), recipe.node.memory.raw(), buffer.as_ptr().cast());
+    let file = dataset.space()?;
+    if file.shape()?.as_ref() != Some(&recipe.shape) {
+        return damaged("elements for a dataset of another shape");
+    }
     if recipe.shape.is_empty() {
         // SAFETY: the buffer has the one element; its pointers lead into a living arena.
         check(unsafe { H5Dwrite(id, kind, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) })?;
         return Ok(());
     }
-    // SAFETY: the dataset is open.
-    let file = Dataspace::own(unsafe { H5Dget_space(id) })?;
-    file.select(block, &recipe.shape)?;
+    file.select(block)?;
     let memory = Dataspace::simple(&block.count)?;
     // SAFETY: the buffer has as many elements as are selected; its pointers lead into a living arena.
     check(unsafe { H5Dwrite(id, kind, memory.raw(), file.raw(), H5P_DEFAULT, data) })?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::chunked::Chunked;
 use super::plan::{Piece, Task};
+use super::reader::Trouble;
 use super::target::{PIECE, Target, unlocked};
 use crate::h5::{Dataset, Stored};
 
@@ -30,7 +31,7 @@ pub struct Job<'a> {
     pub file: Arc<File>,
     next: AtomicUsize,
     given_up: AtomicBool,
-    why: Mutex<Option<&'static str>>,
+    trouble: Mutex<Option<Trouble>>,
 }
 
 /// Where a dataset's bytes are.
@@ -103,8 +104,8 @@ impl<'a> Job<'a> {
         (file, source): (Arc<File>, Source),
     ) -> Self {
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let why = Mutex::new(None);
-        Self { number, task, dataset, pieces, targets, source, file, next, given_up, why }
+        let trouble = Mutex::new(None);
+        Self { number, task, dataset, pieces, targets, source, file, next, given_up, trouble }
     }
 
     /// The next item that nobody does yet.
@@ -121,14 +122,22 @@ impl<'a> Job<'a> {
         !self.is_given_up() && self.next.load(Ordering::Relaxed) < self.source.len()
     }
 
-    /// Leaves the dataset to libhdf5.
-    pub fn give_up(&self, why: &'static str) {
-        unlocked(&self.why).get_or_insert(why);
+    /// Ends the job without a result. Damage overrides every other reason.
+    pub fn give_up(&self, reason: Trouble) {
+        let mut trouble = unlocked(&self.trouble);
+        if trouble.is_none() || matches!(reason, Trouble::Damaged(_)) {
+            *trouble = Some(reason);
+        }
         self.given_up.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is left to libhdf5.
+    /// Whether it ended without a result.
     pub fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Takes the reason why it has no result.
+    pub fn trouble(&self) -> Option<Trouble> {
+        unlocked(&self.trouble).take()
     }
 }

@@ -113,14 +113,35 @@ impl<'a> Mover<'a> {
         let task = &self.plan.tasks[number];
         match self.job(number, task, reader) {
             Ok(job) => job.map(|job| self.pool.begin(job)),
-            Err(Trouble::Refused(_)) => {
-                self.pool.to_library(number);
+            Err(trouble) => {
+                self.settle(number, task, trouble);
                 None
             }
-            Err(Trouble::Failed(error)) => {
-                self.pool.fail(number, error);
-                None
+        }
+    }
+
+    /// Leaves a dataset to libhdf5, which may have what is missing here, or reports the error.
+    fn settle(&self, number: usize, task: &Task, trouble: Trouble) {
+        match trouble {
+            Trouble::Refused(_) => self.pool.to_library(number),
+            trouble => self.pool.fail(number, self.error(task, trouble)),
+        }
+    }
+
+    /// The error of a dataset that cannot be read, with its path and its file.
+    fn error(&self, task: &Task, trouble: Trouble) -> Error {
+        let (path, file) = (&self.dataset(task).path, self.dataset(task).file());
+        let file = self.paths.get(task.input).and_then(|paths| paths.get(file)?.as_deref());
+        let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
+        match trouble {
+            Trouble::Refused(why) | Trouble::Damaged(why) => {
+                Error::new(Kind::Corrupt, format!("cannot read '{path}'{file}: {why}")).about(path)
             }
+            Trouble::NoMemory => {
+                let message = format!("not enough memory to decode a chunk of '{path}'{file}");
+                Error::new(Kind::NoMemory, message).about(path)
+            }
+            Trouble::Failed(error) => error,
         }
     }
 
@@ -135,7 +156,7 @@ impl<'a> Mover<'a> {
         let source = match dataset.raw_offset() {
             Some(offset) => Some(Source::contiguous(dataset, offset)),
             None => self.plan.inventories[task.input]
-                .chunk_index(task.dataset)
+                .chunk_index(task.dataset)?
                 .and_then(|index| Chunked::new(pieces, index, Limits::default()))
                 .map(|chunked| Source::Chunked(Box::new(chunked))),
         };
@@ -169,9 +190,9 @@ impl<'a> Mover<'a> {
             }
             match reader.item(&job, &item, &self.voice) {
                 Ok(()) => {}
-                Err(Trouble::Refused(why)) => job.give_up(why),
-                Err(Trouble::Failed(error)) => {
-                    self.pool.fail(job.number, error);
+                Err(trouble @ (Trouble::Refused(_) | Trouble::Damaged(_))) => job.give_up(trouble),
+                Err(trouble) => {
+                    self.pool.fail(job.number, self.error(job.task, trouble));
                     break;
                 }
             }
@@ -188,10 +209,11 @@ impl<'a> Mover<'a> {
         if self.pool.is_over() {
             return;
         }
-        if job.is_given_up() {
-            // Its segments go: libhdf5 begins anew.
+        if let Some(trouble) = job.trouble() {
+            // Its segments are removed: if libhdf5 reads the dataset, it begins anew.
+            let task = job.task;
             drop(job);
-            return self.pool.to_library(number);
+            return self.settle(number, task, trouble);
         }
         if let Err(error) = self.keep(job.task, job.targets, reader) {
             self.pool.fail(number, error);

@@ -177,8 +177,8 @@ impl<'a> Pool<'a> {
         if self.keep_going && error.kind() == Kind::Corrupt {
             let path = self.plan.tasks[number].path.clone();
             let text = error.to_string();
-            let reason = text.strip_prefix(&format!("cannot read '{path}': ")).unwrap_or(&text);
-            let reason = reason.to_owned();
+            let reason = text.strip_prefix(&format!("cannot read '{path}'")).unwrap_or(&text);
+            let reason = reason.trim_start_matches([':', ' ']).to_owned();
             state.failed.push((number, Note { path, reason }));
         } else {
             state.error.get_or_insert(error);

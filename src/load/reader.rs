@@ -13,18 +13,26 @@ use crate::Error;
 use crate::h5::codec::{Convert, Decoder, Refused, resize};
 use crate::h5::{ChunkIndex, Stored};
 
-/// Why an item is not done.
+/// The reason why an item is not done.
 #[derive(Debug)]
 pub enum Trouble {
-    /// libhdf5 is to decide.
+    /// The dataset needs something that only libhdf5 may have.
     Refused(&'static str),
+    /// A chunk is damaged. libhdf5 never gets it: its decoders read past the end of such data.
+    Damaged(&'static str),
+    /// There is no memory for a chunk.
+    NoMemory,
     /// The load fails.
     Failed(Error),
 }
 
 impl From<Refused> for Trouble {
-    fn from(Refused(why): Refused) -> Self {
-        Self::Refused(why)
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unknown(why) => Self::Refused(why),
+            Refused::Damaged(why) => Self::Damaged(why),
+            Refused::NoMemory => Self::NoMemory,
+        }
     }
 }
 
@@ -236,7 +244,7 @@ impl Reader {
             plain
         };
         if plain.len() != pipeline.plain_bytes() {
-            return Err(Trouble::Refused("a chunk of another size than its dataset says"));
+            return Err(Trouble::Damaged("a chunk of another size than its dataset says"));
         }
         let moved = spread(job, (index, frame), chunk.number, plain, sink, bench)?;
         voice.advance(moved)?;
@@ -331,7 +339,7 @@ fn windows<'j, 'a>(
     job: &'j Job<'a>,
     all: &Chunked,
     chunks: &[Stored],
-) -> Result<Vec<Window<'j, 'a>>, Trouble> {
+) -> Result<Vec<Window<'j>>, Trouble> {
     let Some(stored) = chunks.first() else { return Ok(Vec::new()) };
     let (shape, chunk) = (&all.index.shape, &all.index.chunk);
     let start = geometry::chunk_start(stored.number, &all.index.grid, chunk);

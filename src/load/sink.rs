@@ -15,7 +15,7 @@ pub enum Sink<'s, 'a> {
     /// Written to the segments.
     Targets(&'s [Target<'a>]),
     /// Copied into a part of each segment.
-    Windows(Vec<Window<'s, 'a>>),
+    Windows(Vec<Window<'s>>),
     /// Kept, to be written at once.
     Memory(Vec<Vec<u8>>),
     /// Compared with the segments.

@@ -1,7 +1,6 @@
 //! A segment that workers fill together: memory is taken part by part as it is needed, so that the
 //! kernel allocates pages for several workers at once while others read and decode.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
@@ -29,8 +28,6 @@ pub struct Target<'a> {
     pages: Pages,
     /// Whether each piece is reserved.
     pieces: Vec<Mutex<bool>>,
-    /// Start and end of every window that is open.
-    windows: Mutex<BTreeMap<u64, u64>>,
     /// Held by the worker that writes: the kernel lets one in at a time.
     turn: Mutex<()>,
     /// For those who would wait for it; made when somebody does.
@@ -56,7 +53,6 @@ impl<'a> Target<'a> {
             len,
             pages: Pages::Small,
             pieces: Vec::new(),
-            windows: Mutex::default(),
             turn: Mutex::default(),
             copier: OnceLock::new(),
         }
@@ -144,25 +140,15 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn window(&self, offset: u64, len: usize) -> Result<Window<'_, 'a>> {
+    pub fn window(&self, offset: u64, len: usize) -> Result<Window<'_>> {
         let end = self.end(offset, len)?;
         self.reserve(offset, end)?;
         self.open(offset, end)
     }
 
-    fn open(&self, offset: u64, end: u64) -> Result<Window<'_, 'a>> {
-        let mut windows = unlocked(&self.windows);
-        let before = windows.range(..end).next_back();
-        if before.is_some_and(|(_, &other)| other > offset) {
-            return Err(Error::new(Kind::Io, "two workers want the same part of a segment"));
-        }
-        windows.insert(offset, end);
-        drop(windows);
-        let window = Filling::map_part(self.segment.file(), offset, end - offset);
-        if window.is_err() {
-            unlocked(&self.windows).remove(&offset);
-        }
-        Ok(Window { filling: window?, offset, target: self })
+    fn open(&self, offset: u64, end: u64) -> Result<Window<'_>> {
+        let filling = self.segment.map_part(offset, end - offset)?;
+        Ok(Window { filling, offset })
     }
 
     /// Bytes that are best written at once: as many as stay in the cache, or as a page has.
@@ -211,8 +197,7 @@ impl<'a> Target<'a> {
         let mut small = start;
         if self.is_mapped_best() {
             small = start + (end - start) / HUGE * HUGE;
-            Filling::reserve_huge(self.segment.file(), start, small - start)
-                .map_err(|e| self.segment.full(e))?;
+            self.segment.reserve_huge(start, small - start)?;
         }
         self.segment.reserve_part(small, end - small)
     }
@@ -220,13 +205,12 @@ impl<'a> Target<'a> {
 
 /// A part of a segment as memory.
 #[derive(Debug)]
-pub struct Window<'t, 'a> {
-    filling: Filling,
+pub struct Window<'t> {
+    filling: Filling<'t>,
     offset: u64,
-    target: &'t Target<'a>,
 }
 
-impl Window<'_, '_> {
+impl Window<'_> {
     /// The bytes to fill.
     pub fn bytes(&mut self) -> &mut [u8] {
         self.filling.bytes()
@@ -243,13 +227,6 @@ impl Window<'_, '_> {
             .ok_or_else(|| Error::new(Kind::Io, "a write beyond the end of a window"))?;
         place.copy_from_slice(bytes);
         Ok(())
-    }
-}
-
-impl Drop for Window<'_, '_> {
-    fn drop(&mut self) {
-        // The mapping itself goes a moment later, but nobody has a way to its bytes any more.
-        unlocked(&self.target.windows).remove(&self.offset);
     }
 }
 

@@ -254,6 +254,7 @@ fn compare(
         Some(offset) => Some(Source::contiguous(dataset, offset)),
         None => inventory
             .chunk_index(task.dataset)
+            .unwrap()
             .and_then(|index| Chunked::new(&plan.pieces, index, limits))
             .map(|chunked| Source::Chunked(Box::new(chunked))),
     };

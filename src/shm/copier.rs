@@ -58,7 +58,7 @@ mod raw {
 
 /// Fills one new segment.
 #[derive(Debug)]
-pub struct Copier {
+pub(crate) struct Copier {
     fd: OwnedFd,
     page: u64,
     regions: Mutex<VecDeque<Arc<Region>>>,

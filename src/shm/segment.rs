@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::directory::{Access, Directory};
+use super::map::{self, Filling, Parts};
 use super::name::SegmentName;
 use crate::{Error, Kind, Result, limits};
 
@@ -17,6 +18,7 @@ pub struct NewSegment<'a> {
     name: SegmentName,
     file: File,
     kept: bool,
+    parts: Parts,
 }
 
 impl<'a> NewSegment<'a> {
@@ -27,7 +29,7 @@ impl<'a> NewSegment<'a> {
     pub fn create(shm: &'a Directory, name: SegmentName, bytes: u64) -> Result<Self> {
         let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
         log::debug!(target: "cute_shm", "created segment {name} ({bytes} bytes)");
-        Ok(Self { shm, name, file, kept: false })
+        Ok(Self { shm, name, file, kept: false, parts: Parts::default() })
     }
 
     /// Gives the segment its length, without memory.
@@ -58,6 +60,23 @@ impl<'a> NewSegment<'a> {
                 Err(errno) => return Err(self.cannot_reserve(bytes, errno)),
             }
         }
+    }
+
+    /// Reserves `bytes` from `start` on in huge pages, where the file system gives them to mappings that
+    /// ask for them.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub(crate) fn reserve_huge(&self, start: u64, bytes: u64) -> Result<()> {
+        map::reserve_huge(&self.file, start, bytes).map_err(|e| self.full(e))
+    }
+
+    /// Maps a part that no other mapping overlaps.
+    ///
+    /// # Errors
+    /// If one does, or if the part ends beyond the segment; and as the system says.
+    pub(crate) fn map_part(&self, start: u64, bytes: u64) -> Result<Filling<'_>> {
+        Filling::map(&self.parts, &self.file, start, bytes)
     }
 
     /// Writes `bytes` at `offset`. Where memory was not reserved before, it is taken now: a write into

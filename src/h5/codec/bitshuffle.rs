@@ -79,7 +79,7 @@ impl Params {
 
     /// The whole size in 8 bytes, a block's in 4, then coded blocks with 4 bytes of size each.
     fn coded(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-        let damaged = Refused("bitshuffle: damaged data");
+        let damaged = Refused::Damaged("bitshuffle: damaged data");
         let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
         let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
         let block = match u32::from_be_bytes(*block) as usize {

@@ -6,7 +6,7 @@ use super::bitshuffle::untranspose;
 use super::{Decoder, Refused, blosclz, inflate, lz, shuffle, zstd};
 
 const HEADER: usize = 16;
-const DAMAGED: Refused = Refused("blosc: damaged data");
+const DAMAGED: Refused = Refused::Damaged("blosc: damaged data");
 
 struct Header {
     flags: u8,
@@ -15,15 +15,22 @@ struct Header {
     block: usize,
 }
 
+/// Shuffled by bytes, stored without a coder, shuffled by bits.
+const SHUFFLE: u8 = 1;
+const COPY: u8 = 2;
+const BITSHUFFLE: u8 = 4;
+/// The newest version of Blosc 1. Chunks of Blosc 2 count on from here.
+const VERSION: u8 = 2;
+
 impl Header {
     fn parse(source: &[u8]) -> Option<Self> {
         let at = |index: usize| {
             let bytes = source.get(index..index + 4)?.try_into().ok()?;
             usize::try_from(u32::from_le_bytes(bytes)).ok()
         };
-        let (version, flags) = (*source.first()?, *source.get(2)?);
+        let flags = *source.get(2)?;
         let element = usize::from(*source.get(3)?).max(1);
-        (version <= 2).then_some(Self { flags, element, bytes: at(4)?, block: at(8)? })
+        Some(Self { flags, element, bytes: at(4)?, block: at(8)? })
     }
 
     /// The coder is told by three bits.
@@ -49,11 +56,16 @@ pub(super) fn decode(
     source: &[u8],
     target: &mut [u8],
 ) -> Result<(), Refused> {
+    if source.first().is_some_and(|&version| version > VERSION) {
+        return Err(Refused::Unknown("blosc: a chunk of a version that is not known here"));
+    }
     let header = Header::parse(source).ok_or(DAMAGED)?;
-    if header.bytes != target.len() {
+    // No writer sets both shuffles, and the versions of Blosc undo different ones of the two.
+    let shuffles = header.flags & (SHUFFLE | BITSHUFFLE);
+    if header.bytes != target.len() || shuffles == SHUFFLE | BITSHUFFLE {
         return Err(DAMAGED);
     }
-    if header.flags & 2 != 0 {
+    if header.flags & COPY != 0 {
         let plain = source.get(HEADER..).and_then(|rest| rest.get(..target.len()));
         target.copy_from_slice(plain.ok_or(DAMAGED)?);
         return Ok(());
@@ -109,7 +121,7 @@ pub(super) fn stream(
         },
         3 => inflate(&mut decoder.inflate, bytes, part)?,
         4 => zstd(&mut decoder.zstd, bytes, part)?,
-        _ => return Err(Refused("blosc: a coder that is not known here")),
+        _ => return Err(Refused::Unknown("blosc: a coder that is not known here")),
     }
     Ok(())
 }
@@ -117,13 +129,13 @@ pub(super) fn stream(
 /// Undoes what came before the coder.
 fn unfilter(header: &Header, decoder: &mut Decoder, plain: &[u8], target: &mut [u8]) {
     let element = header.element;
-    if header.flags & 4 != 0 {
+    if header.flags & BITSHUFFLE != 0 {
         // Blocks that are no whole groups of eight elements are not shuffled.
         let (count, rest) = (plain.len() / element, plain.len() % element);
         let whole = if count % 8 == 0 { plain.len() - rest } else { 0 };
         untranspose(element, &plain[..whole], &mut decoder.planes, &mut target[..whole]);
         target[whole..].copy_from_slice(&plain[whole..]);
-    } else if header.flags & 1 != 0 && element > 1 {
+    } else if header.flags & SHUFFLE != 0 && element > 1 {
         shuffle::unshuffle(element, plain, target);
     } else {
         target.copy_from_slice(plain);

@@ -5,7 +5,7 @@ use bzip2::{Decompress, Status};
 
 use super::Refused;
 
-const DAMAGED: Refused = Refused("bzip2: damaged data");
+const DAMAGED: Refused = Refused::Damaged("bzip2: damaged data");
 
 /// How much of `target` one stream fills.
 pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Refused> {

@@ -10,10 +10,13 @@ const WORDS: usize = 360;
 /// Checks the four bytes at the end and copies what is before them.
 pub(super) fn check(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
     let Some((data, stored)) = source.split_last_chunk::<4>() else {
-        return Err(Refused("fletcher32: data without a checksum"));
+        return Err(Refused::Damaged("fletcher32: data without a checksum"));
     };
-    if data.len() != target.len() || sum(data) != u32::from_le_bytes(*stored) {
-        return Err(Refused("fletcher32: a wrong checksum"));
+    let (found, stored) = (sum(data), u32::from_le_bytes(*stored));
+    // HDF5 before 1.6.3 stored each half of the sum with its bytes swapped.
+    let is_right = stored == found || stored == found.swap_bytes().rotate_left(16);
+    if data.len() != target.len() || !is_right {
+        return Err(Refused::Damaged("fletcher32: a wrong checksum"));
     }
     target.copy_from_slice(data);
     Ok(())
@@ -43,7 +46,19 @@ fn fold(sum: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::sum;
+    use super::{check, sum};
+
+    #[test]
+    fn check_accepts_the_sums_of_hdf5_before_1_6_3() {
+        let mut target = [0; 4];
+        let data = [1, 2, 3, 4];
+        let [a, b, c, d] = sum(&data).to_le_bytes();
+        for stored in [[a, b, c, d], [b, a, d, c]] {
+            check(&[data, stored].concat(), &mut target).unwrap();
+            assert_eq!(target, data);
+        }
+        assert!(check(&[data, [c, d, a, b]].concat(), &mut target).is_err());
+    }
 
     #[test]
     fn sums_are_those_of_the_algorithm() {

@@ -13,7 +13,7 @@ const WIDE: usize = 16;
 pub(super) fn lzf(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
     match lzf_fills(source, target) {
         Some(done) if done == target.len() => Ok(()),
-        _ => Err(Refused("lzf: damaged data")),
+        _ => Err(Refused::Damaged("lzf: damaged data")),
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn repeat(target: &mut [u8], at: usize, distance: usize, length: usiz
 /// The whole size in 8 bytes, a block's in 4, then blocks with 4 bytes of size each; a block that did
 /// not shrink is stored as it is. All numbers have their most significant byte first.
 pub(super) fn lz4_framed(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-    let damaged = Refused("lz4: damaged data");
+    let damaged = Refused::Damaged("lz4: damaged data");
     let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
     let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
     let block = u32::from_be_bytes(*block) as usize;
@@ -115,7 +115,7 @@ pub(super) fn first_u32(source: &[u8]) -> Option<u32> {
 
 /// One LZ4 block that fills `target` exactly.
 pub(super) fn lz4(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-    let damaged = Refused("lz4: damaged data");
+    let damaged = Refused::Damaged("lz4: damaged data");
     // The C library counts with signed 32 bits.
     let (Ok(_), Ok(size)) = (i32::try_from(source.len()), i32::try_from(target.len())) else {
         return Err(damaged);

@@ -1,5 +1,5 @@
-//! Undoes filter pipelines outside libhdf5, so that several threads can. What is odd in any way is
-//! refused: the caller then leaves the dataset to libhdf5, which decides and says why.
+//! Undoes filter pipelines outside libhdf5, so that several threads can. A pipeline or a chunk with a
+//! feature that this module lacks is left to libhdf5. A damaged chunk is an error, and libhdf5 never gets it.
 
 mod bitshuffle;
 mod blosc;
@@ -20,6 +20,7 @@ mod widen;
 pub(crate) use self::convert::Convert;
 pub(super) use self::convert::Resize;
 pub(crate) use self::pipeline::Pipeline;
+pub(super) use self::pipeline::damaged_filters;
 pub(super) use self::widen::Widen;
 use super::Filter;
 
@@ -68,15 +69,17 @@ enum Known {
     Nothing,
 }
 
-/// Why a chunk was refused.
+/// The reason why a chunk was not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) &'static str);
-
-impl Refused {
-    /// Whether nothing is wrong with the data: others may have what is not known here.
-    pub(crate) fn is_unknown(self) -> bool {
-        self.0.ends_with("not known here")
-    }
+pub(crate) enum Refused {
+    /// The chunk needs a version, a coder or a filter that this module lacks. The library, or a plugin, may
+    /// have it.
+    Unknown(&'static str),
+    /// The stored bytes are damaged. This is final: the decoders of libhdf5 trust what they read, and
+    /// would read past their buffers.
+    Damaged(&'static str),
+    /// There is no memory for the decoded bytes.
+    NoMemory,
 }
 
 type Decoded = Result<(), Refused>;
@@ -108,17 +111,30 @@ impl Default for Decoder {
     }
 }
 
-fn step(filter: &Filter) -> Option<Step> {
+/// The step of a filter. Parameters that contradict themselves are damage where this module and libhdf5
+/// give them the same meaning.
+fn step(filter: &Filter) -> Result<Step, Refused> {
+    const UNKNOWN: Refused = Refused::Unknown("a filter that is not known here");
+    match filter.id {
+        #[cfg(feature = "szip")]
+        4 => super::szip::Params::new(&filter.params)
+            .map(Step::Szip)
+            .ok_or(Refused::Damaged("szip: parameters beyond the limits of the format")),
+        5 => nbit::Params::new(&filter.params).map(Step::Nbit),
+        6 => scaleoffset::Params::new(&filter.params)
+            .map(Step::ScaleOffset)
+            .ok_or(Refused::Damaged("scaleoffset: invalid parameters")),
+        _ => other_step(filter).ok_or(UNKNOWN),
+    }
+}
+
+fn other_step(filter: &Filter) -> Option<Step> {
     let param = |index: usize| filter.params.get(index).copied();
     let size = |index: usize| param(index).and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
     Some(match filter.id {
         1 => Step::Deflate,
         2 => Step::Shuffle(size(0)?),
         3 => Step::Fletcher32,
-        #[cfg(feature = "szip")]
-        4 => Step::Szip(super::szip::Params::new(&filter.params)?),
-        5 => Step::Nbit(nbit::Params::new(&filter.params)?),
-        6 => Step::ScaleOffset(scaleoffset::Params::new(&filter.params)?),
         307 => Step::Bzip2,
         32000 => Step::Lzf,
         32001 => Step::Blosc,
@@ -178,7 +194,9 @@ impl Step {
             #[cfg(feature = "zfp")]
             Self::Zfp(params) => Some(params.bytes()),
             Self::Vbz(_) => size(lz::first_u32(source).map(u64::from)),
-            Self::Deflate | Self::Lzf | Self::Bzip2 | Self::Nbit(_) | Self::ScaleOffset(_) => None,
+            Self::Nbit(params) => Some(params.decoded_bytes().unwrap_or(source.len())),
+            Self::ScaleOffset(params) => Some(params.decoded_bytes().unwrap_or(source.len())),
+            Self::Deflate | Self::Lzf | Self::Bzip2 => None,
         }
     }
 
@@ -190,11 +208,12 @@ impl Step {
         most: Option<usize>,
         target: &mut Vec<u8>,
     ) -> Decoded {
-        let damaged = Refused("damaged data");
+        let damaged = Refused::Damaged("damaged data");
+        let unknown = Refused::Unknown("two compressors, one after the other");
         let bounded = matches!(self, Self::Shuffle(_) | Self::Fletcher32);
         // Not more than there is.
         let most = most.or(bounded.then_some(source.len()));
-        let most = most.ok_or(Refused("two compressors, one after the other"))?;
+        let most = most.ok_or(unknown)?;
         if let Some(size) = self.claimed_size(decoder, source) {
             if size > most {
                 return Err(damaged);
@@ -213,7 +232,7 @@ impl Step {
             Self::Lzf => lz::lzf_fills(source, target).ok_or(damaged)?,
             Self::Zstd => decoder.zstd.decompress(&mut target[..], source).map_err(|_| damaged)?,
             Self::Bzip2 => bzip2::fills(source, target)?,
-            _ => return Err(Refused("two compressors, one after the other")),
+            _ => return Err(unknown),
         };
         target.truncate(size);
         Ok(())
@@ -231,12 +250,12 @@ impl Step {
             Self::ScaleOffset(params) => params.decode(source, target),
             Self::Lzf => lz::lzf(source, target),
             #[cfg(feature = "szip")]
-            Self::Szip(params) => match params.chunk(source) {
+            Self::Szip(params) => match params.chunk(source, target.len()) {
                 Some(plain) if plain.len() == target.len() => {
                     target.copy_from_slice(&plain);
                     Ok(())
                 }
-                _ => Err(Refused("szip: damaged data")),
+                _ => Err(Refused::Damaged("szip: damaged data")),
             },
             Self::Lz4 => lz::lz4_framed(source, target),
             Self::Zstd => zstd(&mut decoder.zstd, source, target),
@@ -245,10 +264,12 @@ impl Step {
             Self::Bitshuffle(params) => params.decode(decoder, source, target),
             Self::Bzip2 => match bzip2::fills(source, target)? {
                 size if size == target.len() => Ok(()),
-                _ => Err(Refused("bzip2: damaged data")),
+                _ => Err(Refused::Damaged("bzip2: damaged data")),
             },
             #[cfg(feature = "zfp")]
-            Self::Zfp(params) => params.chunk(source, target).ok_or(Refused("zfp: damaged data")),
+            Self::Zfp(params) => {
+                params.chunk(source, target).ok_or(Refused::Damaged("zfp: damaged data"))
+            }
             Self::Vbz(params) => params.decode(decoder, source, target),
         }
     }
@@ -262,7 +283,7 @@ pub(super) fn undo_alone(
     source: &[u8],
     most: usize,
 ) -> Result<Vec<u8>, Refused> {
-    let step = step(filter).ok_or(Refused("filter parameters that are not known here"))?;
+    let step = step(filter)?;
     let mut target = Vec::new();
     if step.claimed_size(decoder, source).is_some() {
         step.undo_some(decoder, source, Some(most), &mut target)?;
@@ -280,18 +301,22 @@ pub(super) fn undo_alone(
 
 /// Whether a filter with these parameters is known here.
 pub(super) fn knows(filter: &Filter) -> bool {
-    step(filter).is_some()
+    step(filter).is_ok()
 }
 
 fn same_size(source: &[u8], target: &[u8]) -> Decoded {
-    if source.len() == target.len() { Ok(()) } else { Err(Refused("data of an unexpected size")) }
+    if source.len() == target.len() {
+        Ok(())
+    } else {
+        Err(Refused::Damaged("data of an unexpected size"))
+    }
 }
 
 /// Zlib data that fills `target` exactly.
 fn inflate(engine: &mut libdeflater::Decompressor, source: &[u8], target: &mut [u8]) -> Decoded {
     match engine.zlib_decompress(source, target) {
         Ok(size) if size == target.len() => Ok(()),
-        _ => Err(Refused("deflate: damaged data")),
+        _ => Err(Refused::Damaged("deflate: damaged data")),
     }
 }
 
@@ -300,14 +325,14 @@ fn zstd(engine: &mut zstd_safe::DCtx<'static>, source: &[u8], target: &mut [u8])
     let size = target.len();
     match engine.decompress(target, source) {
         Ok(done) if done == size => Ok(()),
-        _ => Err(Refused("zstd: damaged data")),
+        _ => Err(Refused::Damaged("zstd: damaged data")),
     }
 }
 
 /// Makes `buffer` as long as `size`; what it holds does not matter.
 pub(crate) fn resize(buffer: &mut Vec<u8>, size: usize) -> Decoded {
     let more = size.saturating_sub(buffer.len());
-    buffer.try_reserve_exact(more).map_err(|_| Refused("no memory for a chunk"))?;
+    buffer.try_reserve_exact(more).map_err(|_| Refused::NoMemory)?;
     buffer.resize(size, 0);
     Ok(())
 }

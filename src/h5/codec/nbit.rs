@@ -6,10 +6,12 @@
 use super::unpack::{Word, each, swap};
 use super::{Refused, same_size};
 
-const DAMAGED: Refused = Refused("nbit: damaged data");
+const DAMAGED: Refused = Refused::Damaged("nbit: damaged data");
+const INVALID: Refused = Refused::Damaged("nbit: invalid parameters");
+const TOO_LARGE: Refused = Refused::Unknown("nbit: a type with more parts than are known here");
 
-/// Numbers and other parts of an element: more are left to HDF5.
-const MOST_PARTS: usize = 4096;
+/// The most numbers and other parts of an element: beyond it, this takes more memory than decoding.
+const MOST_PARTS: usize = 1 << 16;
 /// How deep tables and arrays may nest.
 const MOST_DEEP: usize = 32;
 
@@ -62,19 +64,22 @@ impl Part {
 impl Params {
     /// From the filter's parameters: how many they are, whether it does nothing, the count of elements,
     /// and their type.
-    pub(super) fn new(params: &[u32]) -> Option<Self> {
-        let &[told, plain, count, ref kind @ ..] = params else { return None };
-        if usize::try_from(told).ok()? != params.len() {
-            return None;
+    pub(super) fn new(params: &[u32]) -> Result<Self, Refused> {
+        let &[told, plain, count, ref kind @ ..] = params else { return Err(INVALID) };
+        if usize::try_from(told) != Ok(params.len()) {
+            return Err(INVALID);
         }
         if plain != 0 {
-            return Some(Self::Plain);
+            return Ok(Self::Plain);
         }
         let mut reader = Reader { rest: kind, parts: Vec::new(), deep: 0 };
-        let size = reader.kind(0)?;
+        let Some(size) = reader.kind(0) else {
+            let is_large = reader.deep > MOST_DEEP || reader.parts.len() > MOST_PARTS;
+            return Err(if is_large { TOO_LARGE } else { INVALID });
+        };
         let is_whole = reader.rest.is_empty() && kind.first() != Some(&OTHER);
-        let count = usize::try_from(count).ok()?;
-        is_whole.then_some(Self::Packed { count, size, parts: reader.parts })
+        let count = usize::try_from(count).map_err(|_| INVALID)?;
+        if is_whole { Ok(Self::Packed { count, size, parts: reader.parts }) } else { Err(INVALID) }
     }
 
     /// The most bytes that the filter makes of a chunk of `bytes`; `None` if it is not made for that.
@@ -89,6 +94,12 @@ impl Params {
         }
     }
 
+    /// Bytes of a decoded chunk, where these are not those of the stored one.
+    pub(super) fn decoded_bytes(&self) -> Option<usize> {
+        let Self::Packed { count, size, .. } = self else { return None };
+        count.checked_mul(*size)
+    }
+
     fn code_bits(&self) -> Option<usize> {
         let Self::Packed { count, parts, .. } = self else { return None };
         parts
@@ -101,9 +112,9 @@ impl Params {
         let Self::Packed { size, parts, .. } = self else {
             return same_size(source, target).map(|()| target.copy_from_slice(source));
         };
-        let most = self.most(target.len()).ok_or(DAMAGED)?;
+        self.most(target.len()).ok_or(DAMAGED)?;
         let needed = self.code_bits().ok_or(DAMAGED)?.div_ceil(8);
-        let code = source.get(..needed).filter(|_| source.len() <= most).ok_or(DAMAGED)?;
+        let code = source.get(..needed).ok_or(DAMAGED)?;
         match (&parts[..], size) {
             ([Part::Number(0, number)], 1) if number.size == 1 => number.all::<u8>(code, target),
             ([Part::Number(0, number)], 2) if number.size == 2 => number.all::<u16>(code, target),
@@ -255,7 +266,7 @@ mod tests {
 
     fn decode(params: &[u32], code: &[u8], bytes: usize) -> Option<Vec<u8>> {
         let mut target = vec![0xee; bytes];
-        Params::new(params)?.decode(code, &mut target).ok().map(|()| target)
+        Params::new(params).ok()?.decode(code, &mut target).ok().map(|()| target)
     }
 
     #[test]
@@ -267,7 +278,8 @@ mod tests {
         assert_eq!(decode(&twelve(1), &code, 4).unwrap(), plain.map(u16::to_be_bytes).concat());
         assert!(decode(&twelve(0), &code[..2], 4).is_none());
         assert!(decode(&twelve(0), &code, 6).is_none());
-        assert!(decode(&twelve(0), &[0; 5], 4).is_none());
+        // HDF5 reads as much as it needs.
+        assert!(decode(&twelve(0), &[0; 5], 4).is_some());
     }
 
     #[test]
@@ -307,7 +319,6 @@ mod tests {
             &[NUMBER, 2, 0, u32::MAX, 9],
             &[NUMBER, 2, 0, 12, 0, 7],
             &[ARRAY, 3, NUMBER, 2, 0, 12, 0],
-            &[ARRAY, u32::MAX, NUMBER, 1, 0, 1, 0],
             &[TABLE, 4, 1, 3, NUMBER, 2, 0, 12, 0],
             &[TABLE, 3, 2, 0, NUMBER, 2, 0, 9, 0, 1, NUMBER, 2, 0, 9, 0],
             &[TABLE, 4, u32::MAX, 0, NUMBER, 1, 0, 8, 0],
@@ -315,11 +326,13 @@ mod tests {
             &[OTHER, 4],
             &[5, 4],
         ] {
-            assert!(Params::new(&params(2, bad)).is_none(), "{bad:?}");
+            assert_eq!(Params::new(&params(2, bad)), Err(INVALID), "{bad:?}");
         }
+        let wide = [ARRAY, u32::MAX, NUMBER, 1, 0, 1, 0];
+        assert_eq!(Params::new(&params(2, &wide)), Err(TOO_LARGE));
         let mut deep = [ARRAY, 1].repeat(40);
         deep.extend([NUMBER, 1, 0, 4, 0]);
-        assert!(Params::new(&params(2, &deep)).is_none());
-        assert!(Params::new(&[9, 0, 2, NUMBER, 2, 0, 12, 0]).is_none());
+        assert_eq!(Params::new(&params(2, &deep)), Err(TOO_LARGE));
+        assert_eq!(Params::new(&[9, 0, 2, NUMBER, 2, 0, 12, 0]), Err(INVALID));
     }
 }

@@ -19,9 +19,19 @@ pub(crate) struct Pipeline {
     convert: Option<Convert>,
 }
 
+/// The places of filters whose parameters contradict themselves, and the reasons.
+pub(in crate::h5) fn damaged_filters(
+    filters: &[Filter],
+) -> impl Iterator<Item = (usize, &'static str)> {
+    filters.iter().enumerate().filter_map(|(place, filter)| match step(filter) {
+        Err(Refused::Damaged(why)) => Some((place, why)),
+        _ => None,
+    })
+}
+
 /// The steps of filters; `None` if one is not known here, or cannot follow those before it.
 fn steps(filters: &[Filter]) -> Option<Vec<Step>> {
-    let steps = filters.iter().map(step).collect::<Option<Vec<_>>>()?;
+    let steps = filters.iter().map(step).collect::<Result<Vec<_>, _>>().ok()?;
     let mut known = Known::Size;
     for step in &steps {
         known = step.known_after(known)?;
@@ -144,7 +154,7 @@ impl Pipeline {
         }
         match size {
             Size::Exactly(size) if target.len() != size => {
-                Err(Refused("a chunk of another size than its dataset says"))
+                Err(Refused::Damaged("a chunk of another size than its dataset says"))
             }
             _ => Ok(()),
         }
@@ -201,7 +211,10 @@ mod tests {
         let filters = [filter(6, &params), filter(1, &[])];
         assert_eq!(decode(&filters, 0, &code, 2).unwrap(), [8, 9]);
         assert_eq!(decode(&filters, 2, &scaled, 2).unwrap(), [8, 9]);
-        assert_eq!(decode(&filters, 1, &code[..0], 2), Err(Refused("deflate: damaged data")));
+        assert_eq!(
+            decode(&filters, 1, &code[..0], 2),
+            Err(Refused::Damaged("deflate: damaged data"))
+        );
         assert!(decode(&filters, 0, &code, 4).is_err());
         assert!(decode(&filters, 0, &code[..size - 1], 2).is_err());
         // A checksum of what was compressed: four bytes less than there are.

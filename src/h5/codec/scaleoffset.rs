@@ -11,7 +11,7 @@ use super::unpack::{Word, each, swap};
 const COUNT: usize = 20;
 /// Where the packed numbers begin.
 const HEADER: usize = 21;
-const DAMAGED: Refused = Refused("scaleoffset: damaged data");
+const DAMAGED: Refused = Refused::Damaged("scaleoffset: damaged data");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Params {
@@ -29,7 +29,7 @@ enum Kind {
     /// So many bits were asked for that the filter did nothing.
     Plain,
     /// Digits after the decimal point, of 4 bytes or 8.
-    Float(u8),
+    Float(i32),
 }
 
 impl Params {
@@ -53,9 +53,7 @@ impl Params {
                     std::cmp::Ordering::Greater => return None,
                 }
             }
-            // Powers of ten that are exact: others are what the C library makes of them.
-            (1, 0, 4) if factor <= 10 => Kind::Float(u8::try_from(factor).ok()?),
-            (1, 0, 8) if factor <= 22 => Kind::Float(u8::try_from(factor).ok()?),
+            (1, 0, 4 | 8) => Kind::Float(factor.cast_signed()),
             _ => return None,
         };
         let fill = u64::from(low) | u64::from(high) << 32;
@@ -74,17 +72,26 @@ impl Params {
         if fits { bytes.checked_add(HEADER + 1) } else { None }
     }
 
+    /// Bytes of a decoded chunk, where these are not those of the stored one.
+    pub(super) fn decoded_bytes(self) -> Option<usize> {
+        if self.kind == Kind::Plain { None } else { self.count.checked_mul(self.size) }
+    }
+
     pub(super) fn decode(self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
         if self.most(target.len()).is_none() {
-            return Err(Refused("scaleoffset: a chunk of another size than its dataset says"));
+            return Err(Refused::Damaged(
+                "scaleoffset: a chunk of another size than its dataset says",
+            ));
         }
         if self.kind == Kind::Plain {
             return super::same_size(source, target).map(|()| target.copy_from_slice(source));
         }
         let (header, code) = source.split_first_chunk::<HEADER>().ok_or(DAMAGED)?;
-        let [a, b, c, d, 8, least @ ..] = header else { return Err(DAMAGED) };
+        let [a, b, c, d, width, least @ ..] = header;
         let bits = u32::from_le_bytes([*a, *b, *c, *d]);
-        let least = least.first_chunk().map(|least| u64::from_le_bytes(*least)).ok_or(DAMAGED)?;
+        // The least has as many bytes as the writer's largest integer, and the reader's at most.
+        let least = least.iter().take(usize::from(*width).min(size_of::<u64>())).rev();
+        let least = least.fold(0, |least, &byte| least << 8 | u64::from(byte));
         match usize::try_from(bits).map_err(|_| DAMAGED)?.cmp(&(self.size * 8)) {
             std::cmp::Ordering::Greater => return Err(DAMAGED),
             std::cmp::Ordering::Equal => {
@@ -127,8 +134,9 @@ impl Params {
 
     #[allow(clippy::cast_possible_truncation)] // what does not belong to the number is zero
     #[allow(clippy::cast_precision_loss)] // the filter counts so
-    fn singles(self, code: &[u8], bits: usize, (digits, least): (u8, u64), target: &mut [u8]) {
-        let (scale, least) = (power(digits) as f32, f32::from_bits(least as u32));
+    fn singles(self, code: &[u8], bits: usize, (digits, least): (i32, u64), target: &mut [u8]) {
+        // The filter takes these powers from the C library, as does `powf`.
+        let (scale, least) = (10_f32.powf(digits as f32), f32::from_bits(least as u32));
         let plain = |value: u32| (value.cast_signed() as f32 / scale + least).to_bits();
         let ones = ones(bits) as u32;
         match self.fill.map(|fill| fill as u32) {
@@ -141,8 +149,8 @@ impl Params {
     }
 
     #[allow(clippy::cast_precision_loss)] // the filter counts so
-    fn doubles(self, code: &[u8], bits: usize, (digits, least): (u8, u64), target: &mut [u8]) {
-        let (scale, least) = (power(digits), f64::from_bits(least));
+    fn doubles(self, code: &[u8], bits: usize, (digits, least): (i32, u64), target: &mut [u8]) {
+        let (scale, least) = (10_f64.powf(f64::from(digits)), f64::from_bits(least));
         let plain = |value: u64| (value.cast_signed() as f64 / scale + least).to_bits();
         let ones = ones(bits);
         match self.fill {
@@ -158,11 +166,6 @@ impl Params {
 /// What stands for the fill value.
 fn ones(bits: usize) -> u64 {
     (1 << bits) - 1
-}
-
-/// A power of ten, exact up to 10^22.
-fn power(digits: u8) -> f64 {
-    (0..digits).fold(1.0, |power, _| power * 10.0)
 }
 
 #[cfg(test)]
@@ -213,11 +216,13 @@ mod tests {
         let told = params([0, 1], 2, [1, 4, 0, 0], Some(u64::from(9.0_f32.to_bits())));
         assert_eq!(decode(&told, &code, 8).unwrap(), [1.5_f32, 9.0].map(f32::to_le_bytes).concat());
         let code = stored(4, 1.5_f64.to_bits(), &[0x5f]);
-        let told = params([0, 1], 2, [1, 8, 0, 0], None);
-        assert_eq!(
-            decode(&told, &code, 16).unwrap(),
-            [2.0_f64, 3.0].map(f64::to_le_bytes).concat()
-        );
+        let doubles = |digits: i32| {
+            let told = params([0, digits.cast_unsigned()], 2, [1, 8, 0, 0], None);
+            decode(&told, &code, 16).unwrap()
+        };
+        assert_eq!(doubles(1), [2.0_f64, 3.0].map(f64::to_le_bytes).concat());
+        assert_eq!(doubles(-2), [501.5_f64, 1501.5].map(f64::to_le_bytes).concat());
+        assert_eq!(doubles(400), [1.5_f64, 1.5].map(f64::to_le_bytes).concat());
     }
 
     #[test]
@@ -247,9 +252,6 @@ mod tests {
             assert!(Params::new(&bad).is_none(), "{value} at {place}");
         }
         assert!(Params::new(&good[..19]).is_none());
-        // Ten to the power of these is what the C library makes of it.
-        assert!(Params::new(&params([0, 11], 2, [1, 4, 0, 0], None)).is_none());
-        assert!(Params::new(&params([0, u32::MAX], 2, [1, 8, 0, 0], None)).is_none());
         // More than any memory.
         let huge = params([2, 0], u32::MAX, [0, 8, 0, 0], None);
         assert!(decode(&huge, &code, 8).is_none());

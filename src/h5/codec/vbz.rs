@@ -5,7 +5,7 @@
 
 use super::{Decoder, Refused, resize};
 
-const DAMAGED: Refused = Refused("vbz: damaged data");
+const DAMAGED: Refused = Refused::Damaged("vbz: damaged data");
 
 /// How a chunk was encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,7 +36,7 @@ impl Same<'_> {
             Self::Zeros | Self::Anything => &[0][..],
             Self::NaN(4) => &single,
             Self::NaN(8) => &double,
-            Self::NaN(_) => return Err(Refused("blosc2: NaN of an odd size")),
+            Self::NaN(_) => return Err(Refused::Damaged("blosc2: NaN of an odd size")),
             Self::Value(value) => value,
         };
         if value.is_empty() || !target.len().is_multiple_of(value.len()) {
@@ -80,7 +80,7 @@ impl<'a> Chunk<'a> {
         let (block, coded) = (at(8)?, at(12)?);
         // Those with the meaning of their flags and filters that is told here.
         if !matches!(header[0], 4 | 5) || flags & EXTENDED != EXTENDED {
-            return Err(Refused("blosc2: a chunk of a version that is not known here"));
+            return Err(Refused::Unknown("blosc2: a chunk of a version that is not known here"));
         }
         if at(4)? != bytes || element == 0 || !(1..=bytes).contains(&block) {
             return Err(DAMAGED);
@@ -93,7 +93,7 @@ impl<'a> Chunk<'a> {
             0x30 => Some(Same::Value(source.get(HEADER..HEADER + element).ok_or(DAMAGED)?)),
             0x40 => Some(Same::Anything),
             _ => {
-                return Err(Refused(
+                return Err(Refused::Unknown(
                     "blosc2: a chunk with a dictionary, or of another sort that is not known here",
                 ));
             }
@@ -179,7 +179,9 @@ impl<'a> Chunk<'a> {
                     let size = usize::try_from(size).map_err(|_| DAMAGED)?;
                     let (bytes, rest) = rest.split_at_checked(size).ok_or(DAMAGED)?;
                     match self.flags >> 5 {
-                        2 => return Err(Refused("blosc2: a coder that is not known here")),
+                        2 => {
+                            return Err(Refused::Unknown("blosc2: a coder that is not known here"));
+                        }
                         coder => blosc::stream(decoder, coder, bytes, part)?,
                     }
                     rest
@@ -248,7 +250,7 @@ fn filters(filters: &[u8], meta: &[u8]) -> Result<(Vec<u8>, bool), Refused> {
             // Only as the first on writing; and a shuffle by other than elements means many things.
             SHUFFLE | BITSHUFFLE if !delta && meta == 0 => shuffles.push(filter),
             DELTA if !delta => delta = true,
-            _ => return Err(Refused("blosc2: filters that are not known here")),
+            _ => return Err(Refused::Unknown("blosc2: filters that are not known here")),
         }
     }
     Ok((shuffles, delta))

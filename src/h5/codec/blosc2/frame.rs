@@ -34,7 +34,7 @@ impl<'a> Frame<'a> {
         room: &mut Room,
         source: &'a [u8],
     ) -> Result<Self, Refused> {
-        let header = Header::parse(source).ok_or(DAMAGED)?;
+        let header = Header::parse(source)?;
         let mut entry = [0; ENTRY];
         let index = Chunk::parse(source.get(header.index..).ok_or(DAMAGED)?, ENTRY)?;
         match index.same {
@@ -77,13 +77,21 @@ struct Header {
 }
 
 impl Header {
-    fn parse(source: &[u8]) -> Option<Self> {
-        let (flags, kind) = (*source.get(0x19)?, *source.get(0x1a)?);
-        let is_frame = source.first()? & 0xf0 == 0x90 && source.get(1..10)? == MAGIC;
-        // Contiguous, in a version that is known, with offsets of 64 bits and chunks of equal size.
-        if !is_frame || !matches!(flags, 0x11 | 0x12) || kind & 0x0f != 0 {
-            return None;
+    fn parse(source: &[u8]) -> Result<Self, Refused> {
+        let (Some(magic), Some(flags)) = (source.get(..10), source.get(0x19..0x1b)) else {
+            return Err(DAMAGED);
+        };
+        if magic[0] & 0xf0 != 0x90 || magic[1..] != *MAGIC {
+            return Err(DAMAGED);
         }
+        // Contiguous, in a version that is known, with offsets of 64 bits and chunks of equal size.
+        if !matches!(flags[0], 0x11 | 0x12) || flags[1] & 0x0f != 0 {
+            return Err(Refused::Unknown("blosc2: a frame of a version that is not known here"));
+        }
+        Self::of_one_chunk(source).ok_or(DAMAGED)
+    }
+
+    fn of_one_chunk(source: &[u8]) -> Option<Self> {
         let size = long_tagged(source, 0x0a, 0xd2)?;
         let whole = longer_tagged(source, 0x0f, 0xcf)?;
         let bytes = longer_tagged(source, 0x1d, 0xd3)?;
@@ -115,8 +123,8 @@ fn longer_tagged(source: &[u8], at: usize, tag: u8) -> Option<usize> {
 fn grid(header: &[u8]) -> Result<Option<Grid>, Refused> {
     match layer(header).ok_or(DAMAGED)? {
         (b"", _) => Ok(None),
-        (b"b2nd", content) => Grid::parse(content).map(Some).ok_or(DAMAGED),
-        _ => Err(Refused("blosc2: an array of a kind that is not known here")),
+        (b"b2nd", content) => Grid::parse(content).map(Some),
+        _ => Err(Refused::Unknown("blosc2: an array of a kind that is not known here")),
     }
 }
 

@@ -1,6 +1,8 @@
 //! An array that is cut into blocks on every axis: each is stored whole, whatever of it is beyond the
 //! array's end.
 
+use super::{DAMAGED, Refused};
+
 /// The most axes, as the tag of a short list tells.
 const AXES: usize = 15;
 
@@ -13,12 +15,19 @@ pub(super) struct Grid {
 
 impl Grid {
     /// From the metalayer: version, rank, and the extents of the array, of its one chunk, of a block.
-    pub(super) fn parse(content: &[u8]) -> Option<Self> {
-        let [list, version, rank, rest @ ..] = content else { return None };
+    pub(super) fn parse(content: &[u8]) -> Result<Self, Refused> {
+        let [list, version, rank, rest @ ..] = content else { return Err(DAMAGED) };
         let rank = usize::from(*rank);
-        if list & 0xf0 != 0x90 || *version > 2 || !(1..=AXES).contains(&rank) {
-            return None;
+        if *version > 2 {
+            return Err(Refused::Unknown("blosc2: an array of a version that is not known here"));
         }
+        if list & 0xf0 != 0x90 || !(1..=AXES).contains(&rank) {
+            return Err(DAMAGED);
+        }
+        Self::of_rank(rank, rest).ok_or(DAMAGED)
+    }
+
+    fn of_rank(rank: usize, rest: &[u8]) -> Option<Self> {
         let (shape, rest) = extents::<8>(rest, rank, 0xd3)?;
         let (chunk, rest) = extents::<4>(rest, rank, 0xd2)?;
         let (block, _) = extents::<4>(rest, rank, 0xd2)?;

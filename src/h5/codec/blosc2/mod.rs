@@ -15,7 +15,7 @@ use super::{Decoder, Refused};
 
 /// An element of so many bytes is beyond what a chunk's header can tell.
 const TOO_LARGE: u32 = 256;
-const DAMAGED: Refused = Refused("blosc2: damaged data");
+const DAMAGED: Refused = Refused::Damaged("blosc2: damaged data");
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Params {
@@ -94,7 +94,9 @@ impl Params {
             Some(grid) => {
                 let other = self.shape.as_ref().is_some_and(|shape| *shape != grid.shape);
                 if other || grid.bytes(frame.element) != Some(target.len()) {
-                    return Err(Refused("blosc2: an array of another shape than the chunk"));
+                    return Err(Refused::Damaged(
+                        "blosc2: an array of another shape than the chunk",
+                    ));
                 }
                 grid.padded_bytes(frame.element).ok_or(DAMAGED)?
             }
