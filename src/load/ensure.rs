@@ -124,7 +124,7 @@ pub(super) fn reuse(
         reused: true,
         lifetime: if held { Lifetime::Held } else { Lifetime::Persistent },
         elapsed: begun.elapsed(),
-        held: life.map(|life| Held::new(&request.project, token.clone(), life)),
+        held: life.map(|life| Held::new(change.lock().key().clone(), token.clone(), life)),
         token,
     }))
 }

@@ -10,7 +10,7 @@ use crate::shm::change::Change;
 use crate::shm::ledger::{Key, Ledger, Lifetime};
 use crate::shm::lock::{self, LifeLock};
 use crate::shm::metadata::Mark;
-use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::state::{METADATA_LIMIT, State};
 use crate::{Error, Kind, Result};
@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// A project that this process answers for.
 #[derive(Debug)]
 pub struct Held {
-    project: ProjectName,
+    key: Key,
     token: Token,
     life: Mutex<LifeLock>,
     /// The metadata file when it was last looked at: inode and time.
@@ -47,8 +47,8 @@ pub enum Ending {
 }
 
 impl Held {
-    pub(super) fn new(project: &ProjectName, token: Token, life: LifeLock) -> Self {
-        Self { project: project.clone(), token, life: Mutex::new(life), seen: Mutex::new(None) }
+    pub(super) fn new(key: Key, token: Token, life: LifeLock) -> Self {
+        Self { key, token, life: Mutex::new(life), seen: Mutex::new(None) }
     }
 
     /// Waits until a signal comes, the project is gone, or the process `until` has ended. A file that cannot
@@ -63,7 +63,8 @@ impl Held {
                 Ok(Some(ending)) => return ending,
                 Ok(None) => failed = false,
                 Err(error) if !failed => {
-                    log::warn!(target: "cute_shm", "cannot check project '{}': {error}", self.project);
+                    let name = &self.key.project;
+                    log::warn!(target: "cute_shm", "cannot check project '{name}': {error}");
                     failed = true;
                 }
                 Err(_) => {}
@@ -80,8 +81,7 @@ impl Held {
 
     /// Whether the project is not this keeper's any more.
     fn lost(&self, place: &Place) -> Result<Option<Ending>> {
-        let key = self.key(place)?;
-        let current = match Ledger::read(&place.shm, &key, place.root.as_ref()).known()? {
+        let current = match Ledger::read(&place.shm, &self.key, place.root.as_ref()).known()? {
             Some(ledger) if ledger.removing.is_none() => ledger.current,
             _ => None,
         };
@@ -92,7 +92,7 @@ impl Held {
                 Some(Ending::MadePersistent)
             }
             Some(_) => {
-                self.renew_life_lock(place, &key)?;
+                self.renew_life_lock(place)?;
                 self.lost_to_python(place)?
             }
         })
@@ -101,24 +101,28 @@ impl Held {
     /// Takes the life lock again if its file was removed: on a removed file no other process sees it. While that
     /// is not possible (another process changes the project, or another user's file has the name), the keeper
     /// tries again at its next look.
-    fn renew_life_lock(&self, place: &Place, key: &Key) -> Result<()> {
+    fn renew_life_lock(&self, place: &Place) -> Result<()> {
         let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        if life.is_current(&place.shm, key)? {
+        if life.is_current(&place.shm, &self.key)? {
             return Ok(());
         }
-        let Ok(change) = Change::begin_for(place, key, &mut || Ok(false)) else { return Ok(()) };
+        let Ok(change) = Change::begin_for(place, &self.key, &mut || Ok(false)) else {
+            return Ok(());
+        };
         if change.current().is_some_and(|current| current.token == self.token)
-            && let Ok(renewed) = LifeLock::take(&place.shm, key, &self.token)
+            && let Ok(renewed) = LifeLock::take(&place.shm, &self.key, &self.token)
         {
             *life = renewed;
+            drop(life);
+            return change.finish();
         }
-        drop(life);
-        change.finish()
+        // Without a life lock the project would be judged abandoned: the change is dropped as it is.
+        Ok(())
     }
 
     /// The Python package knows nothing of ledgers: it takes segments and metadata away, or puts its own there.
     fn lost_to_python(&self, place: &Place) -> Result<Option<Ending>> {
-        let file = self.project.metadata_file();
+        let file = self.key.project.metadata_file();
         let root = place.root()?;
         let now = root.stat_of(&file).known()?;
         let now = now.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
@@ -127,7 +131,8 @@ impl Held {
             return Ok(None);
         }
         let segments = place.shm.names()?;
-        let left = segments.iter().filter_map(|name| SegmentName::parse_for(&self.project, name));
+        let left =
+            segments.iter().filter_map(|name| SegmentName::parse_for(&self.key.project, name));
         if left.into_iter().any(|segment| segment.bears(&self.token)) {
             *seen = now;
             return Ok(None);
@@ -148,13 +153,13 @@ impl Held {
     /// # Errors
     /// Returns the last error. The project is `abandoned` then: `gc` removes it.
     pub fn release(self, place: &Place) -> Result<()> {
-        let key = self.key(place)?;
         drop(self.life);
         let begun = Instant::now();
         loop {
-            match Self::try_release(place, &key, &self.token) {
+            match Self::try_release(place, &self.key, &self.token) {
                 Err(error) if begun.elapsed() < lock::PATIENCE => {
-                    log::debug!(target: "cute_shm", "cannot remove '{}' yet: {error}", self.project);
+                    let name = &self.key.project;
+                    log::debug!(target: "cute_shm", "cannot remove '{name}' yet: {error}");
                     std::thread::sleep(RETRY);
                 }
                 released => return released,
@@ -181,11 +186,10 @@ impl Held {
     /// # Errors
     /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
     pub fn make_persistent(&self, place: &Place) -> Result<()> {
-        let key = self.key(place)?;
-        let mut change = Change::begin_for(place, &key, &mut lock::patience())?;
+        let mut change = Change::begin_for(place, &self.key, &mut lock::patience())?;
         if change.current().is_none_or(|current| current.token != self.token) {
             change.finish()?;
-            let name = self.project.to_text();
+            let name = self.key.project.to_text();
             return Err(Error::new(
                 Kind::NotFound,
                 format!("project '{name}' was removed or replaced"),
@@ -194,10 +198,5 @@ impl Held {
         }
         change.amend(|record| record.lifetime = Lifetime::Persistent)?;
         change.finish()
-    }
-
-    fn key(&self, place: &Place) -> Result<Key> {
-        let uid = nix::unistd::Uid::effective().as_raw();
-        Ok(Key::new(&self.project, place.root()?.id(), uid))
     }
 }

@@ -131,11 +131,12 @@ impl<'a> Making<'a> {
                 return Err(self.give_up(change, error));
             }
         };
+        let key = change.lock().key().clone();
         change.finish()?;
-        let (project, token) = (&self.request.project, self.token.clone());
+        let token = self.token.clone();
         Ok(Outcome {
             planned,
-            held: self.life.take().map(|life| Held::new(project, token.clone(), life)),
+            held: self.life.take().map(|life| Held::new(key, token.clone(), life)),
             token,
             arrays: loaded.arrays,
             bytes: loaded.bytes,

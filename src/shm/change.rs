@@ -37,8 +37,8 @@ impl<'a> Change<'a> {
         name: &ProjectName,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
-        let uid = Uid::effective().as_raw();
-        let key = Key::new(name, place.root()?.id(), uid);
+        let (root, survey) = (place.root()?, Survey::new(place));
+        let key = state::key_in_root(place, root, &survey, name, Uid::effective().as_raw())?;
         Self::begin_for(place, &key, go_on)
     }
 
@@ -402,4 +402,28 @@ fn check_published(root: &Directory, file: &OsStr, id: FileId) -> Result<()> {
     );
     Err(Error::new(Kind::Permission, message)
         .with_hint("choose a root directory of your own with --root DIR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_file_that_is_another_file_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Directory::open(temp.path()).unwrap();
+        let file = OsStr::new("cute-shm.p.toml");
+        let publish = || {
+            std::fs::write(temp.path().join("new"), "").unwrap();
+            let id = FileId::of(&root.stat_of(OsStr::new("new")).known().unwrap().unwrap());
+            root.rename(OsStr::new("new"), file).unwrap();
+            id
+        };
+        let first = publish();
+        check_published(&root, file, first).unwrap();
+        let _second = publish();
+        assert_eq!(check_published(&root, file, first).unwrap_err().kind(), Kind::Permission);
+        root.remove(file).unwrap();
+        assert_eq!(check_published(&root, file, first).unwrap_err().kind(), Kind::Permission);
+    }
 }

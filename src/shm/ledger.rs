@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -380,9 +380,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether this ledger describes a project in `root`.
+    /// Whether this ledger describes a project in `root`. A file system that is mounted again may have another
+    /// device number (automounter, overlay): then the same path and inode are the same root.
     pub fn is_of_root(&self, root: &Directory) -> bool {
-        self.root_id == root.id().to_string()
+        let id = root.id();
+        if self.root_id == id.to_string() {
+            return true;
+        }
+        let inode = self.root_id.split_once(':').and_then(|(_, inode)| inode.parse().ok());
+        inode == Some(id.ino) && canonical_path(root) == Path::new(&self.root)
     }
 
     /// Replaces the ledger of `key`. The change lock must be held.

@@ -9,6 +9,7 @@ use nix::unistd::Uid;
 
 use super::directory::Directory;
 use super::host::Host;
+use super::owner;
 use crate::{Error, Kind, Result};
 
 /// Where the metadata lies unless told otherwise: the Python package's own choice.
@@ -140,7 +141,9 @@ fn judge_root(root: &Directory) -> Result<Option<String>> {
             .with_hint(format!("chmod 1777 '{shown}', or {ROOT_HINT}")));
     }
     let mine = Uid::effective().as_raw();
-    if [mine, 0].contains(&stat.st_uid) || mine == 0 || !is_sticky(stat) {
+    // In a user namespace root's directories belong to an unknown user.
+    let is_unknown = owner::host_uid(stat.st_uid).is_none();
+    if [mine, 0].contains(&stat.st_uid) || is_unknown || !is_sticky(stat) {
         return Ok(None);
     }
     Ok(Some(format!(

@@ -25,6 +25,33 @@ p $ROOT $SHM
 }
 
 #[test]
+fn relative_root_is_absolute_in_the_ledger_and_for_the_command() {
+    let sandbox = Sandbox::with_plain();
+    fs::create_dir(sandbox.work().join("deep")).unwrap();
+    let script =
+        "cd / && echo $CUTE_SHM_ROOT && grep ^root $CUTE_SHM_DIR/cute-shm.p.*.ledger | head -n1";
+    let root = sandbox.work().join("deep/../root2");
+    let run = sandbox.run(&[
+        "--root",
+        "deep/../root2",
+        "load-hdf5",
+        "-q",
+        "p",
+        "plain.h5",
+        "--",
+        "/bin/sh",
+        "-c",
+        script,
+    ]);
+    assert_eq!(run.code(), 0, "{}", run.text());
+    let canonical = fs::canonicalize(&root).unwrap();
+    let lines: Vec<_> = run.stdout().lines().collect();
+    let [command, ledger] = lines[..] else { panic!("{}", run.text()) };
+    assert_eq!(command, root.display().to_string());
+    assert_eq!(ledger, format!("root = \"{}\"", canonical.display()));
+}
+
+#[test]
 fn a_command_that_ends_well_is_success() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "p", "plain.h5", "--", "/bin/true"]).is(str![[r#"

@@ -235,3 +235,242 @@ fn keeper_takes_its_lock_again_when_the_lock_file_is_removed() {
     keeper.wait().expect(143);
     node.sandbox.assert_nothing();
 }
+
+/// The ledger of an overwrite that was killed after it published its metadata and before it wrote its ledger.
+fn unwrite_ledger(node: &Node, user: &Guest, project: &str) {
+    let (shm, key) = (Directory::open(&node.sandbox.shm).unwrap(), key(node, project, user));
+    let mut ledger = Ledger::read(&shm, &key, None).known().unwrap().expect("a ledger");
+    ledger.next = ledger.current.take();
+    ledger.write(&shm, &key).unwrap();
+    give(&shm.join(&key.file(File::Ledger)), user);
+}
+
+#[test]
+fn recovery_changes_nothing_while_the_metadata_cannot_be_read() {
+    if !is_root("recovery_changes_nothing_while_the_metadata_cannot_be_read") {
+        return;
+    }
+    let (node, victim) = (Node::new(), Guest::new());
+    node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    unwrite_ledger(&node, &victim, "p");
+    let metadata = node.sandbox.metadata("p");
+    let set_mode = |mode| fs::set_permissions(&metadata, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o000);
+    let before = node.contents();
+    let listed = node.run(&victim, &["list", "-s", "--json"]).expect(0).json();
+    assert_eq!(listed["projects"][0]["state"], "foreign");
+    for args in [&["unlink", "p"][..], &["gc", "--broken"], &["gc", "--best-effort"]] {
+        let done = node.run(&victim, args);
+        assert!([0, 6].contains(&done.code), "{done:?}");
+        assert_eq!(node.contents(), before, "{args:?}");
+    }
+    let done = node.load(&victim, &[], "p", &["--persistent", "--overwrite"]).expect(6);
+    assert!(done.err.contains("Permission denied"), "{done:?}");
+    assert_eq!(node.contents(), before);
+    set_mode(0o600);
+    node.run(&victim, &["gc"]).expect(0);
+    assert_eq!(node.sandbox.whole("p"), Some(1));
+    node.run(&victim, &["unlink", "p"]).expect(0);
+    node.sandbox.assert_nothing();
+}
+
+#[test]
+fn failed_unlink_leaves_the_project_live() {
+    if !is_root("failed_unlink_leaves_the_project_live") {
+        return;
+    }
+    let (node, victim) = (Node::new(), Guest::new());
+    node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    let root = &node.sandbox.root;
+    fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
+    node.run(&victim, &["unlink", "p"]).expect(6);
+    let listed = node.run(&victim, &["list", "-s", "--json"]).expect(0).json();
+    assert_eq!(listed["projects"][0]["state"], "live");
+    node.run(&victim, &["gc"]).expect(0);
+    assert_eq!(node.sandbox.whole("p"), Some(1));
+    fs::set_permissions(root, fs::Permissions::from_mode(0o1777)).unwrap();
+    node.run(&victim, &["unlink", "p"]).expect(0);
+    node.sandbox.assert_nothing();
+}
+
+#[test]
+fn metadata_of_another_user_does_not_keep_the_owner_from_unlinking() {
+    if !is_root("metadata_of_another_user_does_not_keep_the_owner_from_unlinking") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    fs::remove_file(node.sandbox.metadata("p")).unwrap();
+    fs::write(node.sandbox.metadata("p"), "").unwrap();
+    give(&node.sandbox.metadata("p"), &mallory);
+    node.run(&mallory, &["gc", "--broken"]).expect(0);
+    node.run(&victim, &["unlink", "p"]).expect(0);
+    assert_eq!(node.sandbox.files().into_iter().collect::<Vec<_>>(), ["cute-shm.p.toml"]);
+}
+
+#[test]
+fn old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing() {
+    if !is_root("old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    give(&node.sandbox.root, &mallory);
+    let loaded = node.load(&victim, &[], "p", &["--persistent"]).expect(0);
+    let warning = format!("belongs to user {}", mallory.uid);
+    assert!(loaded.err.contains(&warning), "{loaded:?}");
+    let old = fs::read(node.sandbox.metadata("p")).unwrap();
+    node.load(&victim, &[], "p", &["--persistent", "--overwrite"]).expect(0);
+    let segments = node.sandbox.segments("p").unwrap();
+    fs::write(node.sandbox.metadata("p"), old).unwrap();
+    give(&node.sandbox.metadata("p"), &victim);
+    let listed = node.run(&victim, &["list", "-s", "--json"]).expect(0).json();
+    assert_eq!(listed["projects"][0]["state"], "corrupt", "{listed}");
+    node.run(&victim, &["gc"]).expect(0);
+    node.sandbox.run(["gc", "--all-users"]).expect(0);
+    node.load(&victim, &[], "p", &["--persistent"]).expect(4);
+    let exist = |segments: &std::collections::BTreeSet<String>| {
+        segments.iter().all(|segment| node.sandbox.shm.join(segment).exists())
+    };
+    assert!(exist(&segments), "a live project was freed");
+    // Without the foreign file the project can be restored.
+    fs::remove_file(node.sandbox.metadata("p")).unwrap();
+    node.run(&victim, &["gc", "--repair"]).expect(0);
+    assert_eq!(node.sandbox.whole("p"), Some(1));
+    node.run(&victim, &["unlink", "p"]).expect(0);
+    node.sandbox.assert_nothing();
+}
+
+#[test]
+fn readers_with_read_permission_list_show_export_and_wait() {
+    if !is_root("readers_with_read_permission_list_show_export_and_wait") {
+        return;
+    }
+    let (node, owner, friend, stranger) = (Node::new(), Guest::new(), Guest::new(), Guest::new());
+    let group = owner.gid.to_string();
+    node.load(&owner, &[], "g", &["--persistent", "--mode", "640", "--group", &group]).expect(0);
+    node.load(&owner, &[], "w", &["--persistent", "--mode", "644"]).expect(0);
+    let file = node.sandbox.file(1);
+    let args = ["load-hdf5", "h", file.to_str().unwrap(), "--mode", "644"];
+    let mut keeper = node.start(&owner, &[], &node.bin, &args);
+    until("it is held", || {
+        assert!(keeper.is_running(), "{:?}", keeper.so_far());
+        keeper.said().contains("loaded")
+    });
+    let run = |user: &Guest, args: &[&str]| node.start(user, &[owner.gid], &node.bin, args).wait();
+    for project in ["g", "w", "h"] {
+        let shown = run(&friend, &["show", project, "--json"]).expect(0).json();
+        assert_eq!(shown["project"]["state"], "live", "{shown}");
+        assert!(shown["project"]["lifetime"].is_null(), "{shown}");
+        run(&friend, &["list", project]).expect(0);
+        run(&friend, &["wait", project, "--timeout", "1"]).expect(0);
+        run(&friend, &["export", project, "--format", "npz", "-o", "-"]).expect(0);
+        run(&friend, &["unlink", project]).expect(6);
+        let load = ["load-hdf5", project, file.to_str().unwrap(), "-p", "-o"];
+        run(&friend, &load).expect(6);
+    }
+    let before = node.contents();
+    run(&friend, &["gc", "--broken", "--orphans", "--min-age", "0s"]);
+    assert_eq!(node.contents(), before);
+    // Without the group the metadata cannot be read.
+    let listed = node.run(&stranger, &["list", "-s", "--json"]).expect(0).json();
+    let states: Vec<_> =
+        listed["projects"].as_array().unwrap().iter().map(|p| p["state"].clone()).collect();
+    assert_eq!(states, ["foreign", "live", "live"], "{listed}");
+    node.run(&stranger, &["export", "g", "--format", "npz", "-o", "-"]).expect(6);
+    keeper.signal(Signal::SIGTERM);
+    keeper.wait().expect(143);
+    node.run(&owner, &["unlink", "g", "w"]).expect(0);
+    node.sandbox.assert_nothing();
+}
+
+/// Runs the command as `user` in a user namespace of its own, as a rootless container does.
+fn run_in_namespace(
+    node: &Node,
+    user: &Guest,
+    depth: usize,
+    args: &[&str],
+) -> super::process::Done {
+    let mut all = Vec::new();
+    for _ in 1..depth {
+        all.extend(["unshare", "--user", "--map-root-user"]);
+    }
+    all.push(node.bin.to_str().expect("a path"));
+    all.extend(args);
+    let all = [&["--user", "--map-root-user"], &all[..]].concat();
+    node.start(user, &[], Path::new("/usr/bin/unshare"), &all).wait()
+}
+
+#[test]
+fn held_project_is_never_replaced_or_removed_from_a_user_namespace() {
+    if !is_root("held_project_is_never_replaced_or_removed_from_a_user_namespace") {
+        return;
+    }
+    let (node, victim) = (Node::new(), Guest::new());
+    if run_in_namespace(&node, &victim, 1, &["--version"]).code != 0 {
+        println!("NOT RUN: the kernel forbids user namespaces to users");
+        return;
+    }
+    let mut keeper = hold(&node, &victim, "p");
+    let before = node.contents();
+    let (file, gc) = (node.sandbox.file(2), ["gc", "--broken", "--orphans", "--min-age", "0s"]);
+    for depth in [1, 2] {
+        run_in_namespace(&node, &victim, depth, &["list"]).expect(0);
+        run_in_namespace(&node, &victim, depth, &gc);
+        let args = ["load-hdf5", "p", file.to_str().unwrap(), "-p", "--ensure"];
+        let done = run_in_namespace(&node, &victim, depth, &args);
+        assert_ne!(done.code, 0, "depth {depth}: {done:?}");
+        assert_eq!(node.contents(), before, "depth {depth}");
+    }
+    // One namespace deep the owner is known: the very project is seen as live.
+    let listed = run_in_namespace(&node, &victim, 1, &["list", "-s", "--json"]).expect(0).json();
+    assert_eq!(listed["projects"][0]["state"], "live", "{listed}");
+    assert_eq!(listed["projects"][0]["lifetime"], "held", "{listed}");
+    let listed = run_in_namespace(&node, &victim, 2, &["list", "-s", "--json"]).expect(0).json();
+    assert_eq!(listed["projects"][0]["state"], "foreign", "{listed}");
+    assert!(keeper.is_running());
+    assert_eq!(node.sandbox.whole("p"), Some(1));
+    keeper.signal(Signal::SIGTERM);
+    keeper.wait().expect(143);
+    node.sandbox.assert_nothing();
+}
+
+#[test]
+fn root_with_another_device_number_is_the_same_root() {
+    use super::sandbox::Mount;
+    if !is_root("root_with_another_device_number_is_the_same_root") {
+        return;
+    }
+    let (node, user) = (Node::new(), Guest::new());
+    let root = node.sandbox.root.clone();
+    let identity = || {
+        use std::os::unix::fs::MetadataExt as _;
+        let stat = fs::metadata(&root).unwrap();
+        (stat.dev(), stat.ino())
+    };
+    let first = Mount::tmpfs(&root, "mode=1777");
+    let before = identity();
+    let keeper = hold(&node, &user, "h");
+    node.load(&user, &[], "p", &["--persistent"]).expect(0);
+    let files: Vec<_> =
+        ["h", "p"].map(|name| (name, fs::read(node.sandbox.metadata(name)).unwrap())).into();
+    // The second mount hides the first, as a mount that was made anew: same path and inode, other device.
+    let second = Mount::tmpfs(&root, "mode=1777");
+    let after = identity();
+    assert!(before.0 != after.0 && before.1 == after.1, "{before:?} {after:?}");
+    for (name, bytes) in files {
+        fs::write(node.sandbox.metadata(name), bytes).unwrap();
+        give(&node.sandbox.metadata(name), &user);
+    }
+    let listed = node.run(&user, &["list", "-s", "--json"]).expect(0).json();
+    let projects = listed["projects"].as_array().unwrap();
+    let told: Vec<_> =
+        projects.iter().map(|p| (p["state"].clone(), p["lifetime"].clone())).collect();
+    assert_eq!(told, [("live".into(), "held".into()), ("live".into(), "persistent".into())]);
+    let reaped = node.run(&user, &["gc", "--all-roots", "--dry-run", "--json"]).expect(0).json();
+    assert_eq!(reaped["items"].as_array().unwrap().len(), 2, "{reaped}");
+    node.load(&user, &[], "p", &["--persistent", "--overwrite"]).expect(0);
+    node.run(&user, &["unlink", "p", "h"]).expect(0);
+    keeper.wait().expect(0);
+    node.sandbox.assert_nothing();
+    drop((second, first));
+}

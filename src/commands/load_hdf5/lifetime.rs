@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::path::Path;
 
 use super::{Args, Body};
 use crate::load::{self, Ending, Held, Ready, Signals, Watched};
@@ -125,10 +126,12 @@ fn keep(
 
 fn run_command(args: &Args, signals: &mut Signals, output: &Output<'_, Body>) -> Result<u8> {
     let paths = &output.context.paths;
+    // CMD may change its directory.
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let variables: [(&str, OsString); 3] = [
         ("CUTE_SHM_PROJECT", args.project.clone()),
-        ("CUTE_SHM_ROOT", paths.root.clone().into()),
-        ("CUTE_SHM_DIR", paths.shm.clone().into()),
+        ("CUTE_SHM_ROOT", absolute(&paths.root).into()),
+        ("CUTE_SHM_DIR", absolute(&paths.shm).into()),
     ];
     load::run_command(&args.command, &variables, signals)
 }

@@ -188,7 +188,9 @@ impl Collector<'_> {
 
     /// The key of the group's project in the root in force.
     fn key_of_root(&self, id: &GroupId) -> Option<Key> {
-        self.place.root.as_ref().map(|root| Key::new(&id.0, root.id(), id.1))
+        let root = self.place.root.as_ref()?;
+        let key = state::key_in_root(self.place, root, self.survey, &id.0, id.1);
+        Some(key.unwrap_or_else(|_| Key::new(&id.0, root.id(), id.1)))
     }
 
     fn is_of_root(&self, id: &GroupId, group: &Group) -> bool {
@@ -319,7 +321,7 @@ impl Collector<'_> {
             return nowhere(None);
         };
         let root = PathBuf::from(&ledger.root);
-        let is_same = |found: &Directory| found.id().to_string() == ledger.root_id;
+        let is_same = |found: &Directory| ledger.is_of_root(found);
         match Place::open(&Paths { root: root.clone(), shm: self.paths.shm.clone() }) {
             Ok(place) if place.root.as_ref().is_some_and(is_same) => Ok((place, Some(root))),
             _ => nowhere(Some(root)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
-use super::{Project, SegmentStat, State, judge};
+use super::{Project, SegmentStat, State, judge, key_in_root};
 use crate::Result;
 use crate::shm::ledger::{File, Key, Ledger};
 use crate::shm::name::{ProjectName, SegmentName, Token};
@@ -67,7 +67,7 @@ pub fn keys_of_root(
             Lookup::Present(stat) => stat.st_uid,
             Lookup::Unreadable(_) => UNKNOWN_UID,
         };
-        keys.insert(Key::new(project, root.id(), uid));
+        keys.insert(key_in_root(place, root, survey, project, uid)?);
     }
     let known = survey.keys(wanted)?.into_iter();
     keys.extend(known.filter(|key| *key == Key::new(&key.project, root.id(), key.uid)));

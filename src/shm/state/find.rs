@@ -1,11 +1,17 @@
 //! The project that a name means, found without a look at all others where that can be.
 
+use std::io::Read as _;
+
+use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
 use super::{Project, judge, keys_of_root, orphans};
-use crate::shm::ledger::Key;
-use crate::shm::name::ProjectName;
+use crate::shm::directory::Directory;
+use crate::shm::ledger::{Key, Ledger};
+use crate::shm::metadata::Mark;
+use crate::shm::name::{ProjectName, Token};
 use crate::shm::place::Place;
+use crate::shm::presence::Lookup;
 use crate::shm::survey::{Survey, is_known};
 use crate::{Error, Kind, Result};
 
@@ -28,9 +34,10 @@ pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
 /// As [`find`].
 pub fn find_own(place: &Place, name: &ProjectName) -> Result<Project> {
     if let Some(root) = &place.root {
-        let key = Key::new(name, root.id(), Uid::effective().as_raw());
+        let survey = Survey::new(place);
+        let key = key_in_root(place, root, &survey, name, Uid::effective().as_raw())?;
         if is_known(&place.shm, &key)? {
-            return Ok(judge(place, &Survey::new(place), &key));
+            return Ok(judge(place, &survey, &key));
         }
     }
     find(place, name)
@@ -53,13 +60,54 @@ fn find_orphans(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Resul
 /// As the system says.
 pub fn key_of(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<Option<Key>> {
     let Some(root) = &place.root else { return Ok(None) };
-    let key = |uid| Key::new(name, root.id(), uid);
     if let Some(stat) = root.stat_of(&name.metadata_file()).known()? {
-        return Ok(Some(key(stat.st_uid)));
+        return key_in_root(place, root, survey, name, stat.st_uid).map(Some);
     }
-    let mine = key(Uid::effective().as_raw());
+    let mine = Key::new(name, root.id(), Uid::effective().as_raw());
     if is_known(&place.shm, &mine)? {
         return Ok(Some(mine));
     }
     Ok(keys_of_root(place, survey, |project| project == name)?.into_iter().next())
+}
+
+/// The key of user `uid`'s project `name` in `root`. If the device number of the root changed since the load, the
+/// ledger has a name with the old one: it is found by the load whose token the metadata bears.
+///
+/// # Errors
+/// Returns an I/O error if a file cannot be inspected or the shm directory cannot be listed.
+pub fn key_in_root(
+    place: &Place,
+    root: &Directory,
+    survey: &Survey<'_>,
+    name: &ProjectName,
+    uid: u32,
+) -> Result<Key> {
+    let key = Key::new(name, root.id(), uid);
+    if is_known(&place.shm, &key)? {
+        return Ok(key);
+    }
+    let Some(token) = marked_load(place, root, &key) else { return Ok(key) };
+    let bears = |ledger: &Ledger| {
+        [&ledger.current, &ledger.next].into_iter().flatten().any(|record| record.token == token)
+    };
+    let others = survey.keys_named(name)?.into_iter().filter(|other| other.uid == uid);
+    let found = others.into_iter().find(|other| {
+        let ledger = Ledger::read(&place.shm, other, Some(root));
+        matches!(ledger, Lookup::Present(ledger) if bears(&ledger))
+    });
+    Ok(found.unwrap_or(key))
+}
+
+/// The load whose mark the metadata bears, if it was made here in this boot.
+fn marked_load(place: &Place, root: &Directory, key: &Key) -> Option<Token> {
+    /// A mark is one line with a host name of at most 64 bytes.
+    const LINE: u64 = 512;
+    let file = key.project.metadata_file();
+    let opened = root.open_owned(&file, OFlag::O_RDONLY, key.uid);
+    let Lookup::Present((file, _)) = opened else { return None };
+    let mut line = Vec::new();
+    file.take(LINE).read_to_end(&mut line).ok()?;
+    let mark = Mark::parse(&String::from_utf8_lossy(&line))?;
+    let is_here = mark.boot == place.host.boot && mark.shm == place.shm.id().to_string();
+    is_here.then_some(mark.token)
 }

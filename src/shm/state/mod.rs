@@ -16,7 +16,7 @@ use nix::sys::stat::FileStat;
 use serde::Serialize;
 
 pub use self::all::{everything, judge_all, keys_of_root, orphans, orphans_of};
-pub use self::find::{find, find_own, key_of};
+pub use self::find::{find, find_own, key_in_root, key_of};
 pub use self::judge::{judge, judge_locked};
 use super::directory::{Directory, FileId};
 use super::ledger::{File, Key, Ledger, Record};
