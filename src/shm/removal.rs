@@ -205,13 +205,21 @@ pub(super) fn remove_temporaries(
                 Lookup::Unreadable(error) => return Err(error),
             },
         };
-        let is_removed = text.is_none_or(|text| ours(&text))
-            || !root.rename_new(&name, &key.project.metadata_file())?;
-        if is_removed {
+        if text.is_none_or(|text| ours(&text)) || is_obsolete(root, key, &name)? {
             root.remove_owned(&name, key.uid)?;
         }
     }
     Ok(())
+}
+
+/// Gives metadata that was taken aside its name back; true if newer metadata of the owner replaced it. Beside a
+/// file of another user it stays aside, until that file is removed.
+fn is_obsolete(root: &Directory, key: &Key, aside: &OsStr) -> Result<bool> {
+    let name = key.project.metadata_file();
+    if root.rename_new(aside, &name)? {
+        return Ok(false);
+    }
+    Ok(root.stat_of(&name).known()?.is_some_and(|stat| stat.st_uid == key.uid))
 }
 
 fn restore(place: &Place, key: &Key, ledger: Option<&Ledger>) -> Result<()> {

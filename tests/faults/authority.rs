@@ -474,3 +474,25 @@ fn root_with_another_device_number_is_the_same_root() {
     node.sandbox.assert_nothing();
     drop((second, first));
 }
+
+#[test]
+fn metadata_taken_aside_beside_a_squatter_is_kept_and_gets_its_name_back() {
+    if !is_root("metadata_taken_aside_beside_a_squatter_is_kept_and_gets_its_name_back") {
+        return;
+    }
+    let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
+    make_python_project(&node, &victim, "p");
+    // A removal that was killed, or that failed, leaves this; then another user takes the name of the metadata.
+    let hash = key(&node, "p", &victim).hash;
+    let aside = node.sandbox.root.join(format!(".cute-shm.p.{hash}.aaaaa.aside"));
+    let metadata = node.sandbox.metadata("p");
+    fs::rename(&metadata, &aside).unwrap();
+    fs::write(&metadata, "").unwrap();
+    give(&metadata, &mallory);
+    node.run(&victim, &["gc"]).expect(0);
+    assert!(aside.exists(), "the metadata of the project is lost");
+    fs::remove_file(&metadata).unwrap();
+    node.run(&victim, &["gc"]).expect(0);
+    assert!(is_there(&node, "p") && metadata.exists() && !aside.exists());
+    assert_eq!(node.sandbox.state("p").as_deref(), Some("live"));
+}
