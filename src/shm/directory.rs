@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
-use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{AccessFlags, LinkatFlags, UnlinkatFlags, faccessat, linkat, unlinkat};
 
-use super::name::Token;
 use super::presence::Lookup;
+use super::temporary::{self, Purpose};
 use crate::{Error, Kind, Result};
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
@@ -161,10 +161,22 @@ impl Directory {
         if !is_regular(&stat) {
             return refused("it is not a regular file");
         }
-        if stat.st_nlink > 1 {
+        if stat.st_nlink > 1 && !self.is_being_published(name, &stat) {
             return refused("it has more than one name (a hard link)");
         }
         Ok((File::from(fd), stat))
+    }
+
+    /// Whether the second name of this metadata file is the temporary one of its publication, which was interrupted
+    /// where [`Self::rename_new`] has to link.
+    fn is_being_published(&self, name: &OsStr, stat: &FileStat) -> bool {
+        stat.st_nlink == 2
+            && self.names().unwrap_or_default().iter().any(|other| {
+                temporary::parse_root_name(other).is_some_and(|(key, purpose)| {
+                    purpose == Purpose::Publication && key.project.metadata_file() == name
+                }) && matches!(self.stat_of(other), Lookup::Present(found)
+                    if FileId::of(&found) == FileId::of(stat))
+            })
     }
 
     /// As [`Self::open_file`]. A file that does not belong to user `uid` is unreadable: authority comes
@@ -267,10 +279,14 @@ impl Directory {
     /// Returns the error of open(2).
     pub fn probe(&self) -> Result<()> {
         match self.create_unnamed() {
+            // Not a file with a name: a kill would leave it behind.
             Err(error) if is_unavailable(&error) => {
-                let name = OsString::from(format!(".cute-shm.{}.probe", Token::random()?));
-                self.create(&name, 0o600)?;
-                self.remove(&name).map(drop)
+                let rights = AccessFlags::W_OK | AccessFlags::X_OK;
+                let is_allowed = |flags| faccessat(&self.fd, ".", rights, flags);
+                is_allowed(AtFlags::AT_EACCESS)
+                    // Filters of containers forbid faccessat2(2), which the effective ids need.
+                    .or_else(|_| is_allowed(AtFlags::empty()))
+                    .map_err(|errno| self.failed("create a file in", OsStr::new("."), errno))
             }
             created => created.map(drop),
         }

@@ -367,23 +367,6 @@ fn keeper_of_until_exit_gives_up_its_load_when_the_command_is_killed() {
 }
 
 #[test]
-fn exit_status_is_the_command_s_although_the_project_cannot_be_removed() {
-    let sandbox = Sandbox::with_plain();
-    let load = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c"];
-    for status in [0, 3] {
-        // A folder in the place of the metadata file is something that no removal expects.
-        let script = format!(
-            "rm \"$CUTE_SHM_ROOT\"/cute-shm.p.toml; mkdir \"$CUTE_SHM_ROOT\"/cute-shm.p.toml; exit {status}"
-        );
-        let run = sandbox.command(&[&load[..], &[&script]].concat()).after(":").run();
-        assert_eq!(run.code(), status, "{}", run.text());
-        fs::remove_dir(sandbox.metadata("p")).unwrap();
-        sandbox.run(&["unlink", "-f", "p"]);
-        sandbox.run(&["gc"]);
-    }
-}
-
-#[test]
 fn command_of_a_load_with_gaps_gives_the_exit_status() {
     let sandbox = Sandbox::with("bad.h5", crate::fixtures::damaged);
     let load = ["load-hdf5", "p", "bad.h5", "--keep-going", "-q", "--", "/bin/sh", "-c"];

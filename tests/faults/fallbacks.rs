@@ -11,6 +11,7 @@ use super::fixtures;
 use super::process::{Done, Process, as_user};
 use super::sandbox::{Sandbox, load_args};
 use super::seccomp::{Deny, deny, no_threads};
+use super::steps::at_every_call_with;
 use super::support::{figure, is_root, until};
 
 /// `MADV_POPULATE_WRITE`, the third argument of madvise(2).
@@ -143,6 +144,22 @@ fn no_thread_can_be_started() {
     let [first, second] = two(&sandbox);
     Filtered { sandbox: &sandbox, rules: no_threads() }.whole_life([&first, &second]);
     figure("threads cannot be created (EAGAIN)", "17 commands", "the calling thread does the work");
+}
+
+#[test]
+fn killed_in_a_load_without_renameat2_and_o_tmpfile() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(&sandbox.root).unwrap();
+    let rules: Vec<Deny> = missing(libc::ENOSYS)
+        .into_iter()
+        .filter(|(name, _)| ["renameat2", "O_TMPFILE"].contains(name))
+        .map(|(_, rule)| rule)
+        .collect();
+    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    let what = "a load without renameat2 and O_TMPFILE";
+    at_every_call_with(what, &sandbox, &args, &[None, Some(1)], &|command| {
+        deny(command, &rules);
+    });
 }
 
 #[test]

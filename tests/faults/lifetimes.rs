@@ -6,9 +6,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::fixtures;
-use super::process::{Process, is_gone};
+use super::process::{Process, as_user, is_gone};
 use super::sandbox::{Sandbox, load_args};
-use super::support::{figure, until};
+use super::support::{figure, is_root, until};
 
 #[test]
 fn sixty_four_ensures_make_one_load() {
@@ -156,4 +156,82 @@ fn a_keeper_ends_when_its_project_is_not_its_own_any_more() {
         "3",
         "the keeper ends within a second and says why; the other's work stays",
     );
+}
+
+/// A number of a user that no account has.
+const UID: u32 = 4_000_123_457;
+
+/// A place of that user's, and the user's keeper of a project in it.
+fn held_by_a_user(sandbox: &Sandbox, more: &[&str]) -> Process {
+    let file = sandbox.file(1);
+    std::fs::create_dir(&sandbox.root).unwrap();
+    for folder in [&sandbox.shm, &sandbox.root, &file.parent().unwrap().to_owned()] {
+        std::os::unix::fs::chown(folder, Some(UID), Some(UID)).unwrap();
+    }
+    let mut command = sandbox.command(load_args("p", &file, more));
+    as_user(&mut command, UID, UID, &[]);
+    Process::start(&mut command)
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn root_that_is_unreadable_for_a_while_ends_no_keeper() {
+    if !is_root("root_that_is_unreadable_for_a_while_ends_no_keeper") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut keeper = held_by_a_user(&sandbox, &[]);
+    until("it is held", || keeper.said().contains("loaded"));
+    for folder in [sandbox.root.clone(), sandbox.shm.clone()] {
+        set_mode(&folder, 0o000);
+        // Longer than two turns of the keeper.
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(keeper.is_running(), "{:?}", keeper.so_far());
+        set_mode(&folder, 0o700);
+    }
+    sandbox.run(["gc", "--all-users"]).expect(0);
+    assert_eq!(sandbox.whole("p"), Some(1));
+    keeper.signal(Signal::SIGTERM);
+    keeper.wait().expect(143);
+    sandbox.assert_nothing();
+    figure("a keeper whose directories cannot be read for 1 s each", "2", "it holds on");
+}
+
+#[test]
+fn keeper_retries_a_removal_that_fails_for_a_while() {
+    if !is_root("keeper_retries_a_removal_that_fails_for_a_while") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut keeper = held_by_a_user(&sandbox, &[]);
+    until("it is held", || keeper.said().contains("loaded"));
+    set_mode(&sandbox.root, 0o000);
+    keeper.signal(Signal::SIGTERM);
+    std::thread::sleep(Duration::from_millis(500));
+    set_mode(&sandbox.root, 0o700);
+    keeper.wait().expect(143);
+    sandbox.assert_nothing();
+}
+
+#[test]
+fn status_of_a_command_stands_although_the_project_cannot_be_removed() {
+    if !is_root("status_of_a_command_stands_although_the_project_cannot_be_removed") {
+        return;
+    }
+    for status in [0, 3] {
+        let sandbox = Sandbox::new();
+        let script = format!("chmod 000 \"$CUTE_SHM_ROOT\"; exit {status}");
+        let done =
+            held_by_a_user(&sandbox, &["--", "/bin/sh", "-c", &script]).wait().expect(status);
+        assert!(done.err.contains("warning: project 'p' could not be removed"), "{done:?}");
+        assert!(done.err.contains("'cute-shm gc'"), "{done:?}");
+        set_mode(&sandbox.root, 0o700);
+        assert_eq!(sandbox.whole("p"), Some(1));
+        sandbox.run(["gc", "--all-users"]).expect(0);
+        sandbox.assert_nothing();
+    }
 }
