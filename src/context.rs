@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use crate::cli::{ColorChoice, Global};
 use crate::shm::ledger::Job;
@@ -27,6 +28,8 @@ pub struct Context {
     pub width: Option<usize>,
     /// Whether standard error is a terminal.
     pub terminal_err: bool,
+    /// Where Python environments are that the user has at hand: the active one first.
+    pub python_prefixes: Vec<PathBuf>,
     /// The batch job that we run in.
     pub job: Option<Job>,
     /// The restart count that the scheduler tells, if it does.
@@ -65,6 +68,7 @@ impl Context {
             colour_err: colour(err),
             width: out.then(terminal_width),
             terminal_err: err,
+            python_prefixes: python_prefixes(),
             job: job(),
             restart_count: restart_count(),
             share: share(),
@@ -75,6 +79,17 @@ impl Context {
 /// A terminal that does not tell its size is one all the same: names are escaped for it.
 fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(20))
+}
+
+/// The active environment, and those whose programs are on the search path.
+fn python_prefixes() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os);
+    let active = active.filter(|value| !value.is_empty()).map(PathBuf::from);
+    let on_path = env::split_paths(&path).filter(|directory| directory.ends_with("bin"));
+    let on_path = on_path.filter_map(|directory| Some(directory.parent()?.to_owned()));
+    let at_home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
+    active.chain(on_path).chain(at_home).collect()
 }
 
 /// The scheduler's variables, in the order in which they are believed.

@@ -20,7 +20,7 @@ use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_v
 use hdf5_sys::h5s::H5S_UNLIMITED;
 
 use super::answers;
-use super::codec::{Decoder, Pipeline, Refused};
+use super::codec::{Decoder, LARGE, Pipeline, Refused};
 use super::dataspace::Dataspace;
 use super::error::{Outcome, check, damaged, unsupported};
 use super::headers::Headers;
@@ -146,6 +146,29 @@ fn pipeline(dataset: &Dataset) -> Option<Pipeline> {
     let (chunk, node) = (dataset.storage.chunk.as_deref()?, &dataset.place.node);
     let bytes = chunk.iter().try_fold(node.file_size() as u64, |all, &n| all.checked_mul(n))?;
     Some(Pipeline::new(&dataset.storage.filters, bytes)?.converting(node.convert.clone()))
+}
+
+/// Bytes that decoding one chunk of a dataset takes, and how many chunks there are.
+pub(super) fn decoding(dataset: &Dataset, files: &[Id]) -> (u64, u64) {
+    let Some(chunk) = dataset.storage.chunk.as_deref() else { return (0, 0) };
+    let grid = chunk.iter().zip(&dataset.shape).map(|(&c, &n)| n.div_ceil(c.max(1)));
+    let count = grid.fold(1, u64::saturating_mul);
+    let bytes = chunk.iter().fold(dataset.element_size, |all, &n| all.saturating_mul(n));
+    // No chunk is larger than its file, which is only looked at where that matters.
+    let stored = |most: u64| match most > LARGE as u64 {
+        true => {
+            let file = files.get(dataset.file()).and_then(plain_path);
+            let size = file.and_then(|path| Some(std::fs::metadata(path).ok()?.len()));
+            size.map_or(most, |size| size.min(most))
+        }
+        false => most,
+    };
+    let each = match pipeline(dataset).filter(|_| dataset.raw) {
+        Some(pipeline) => pipeline.memory(stored(pipeline.most_stored()), 0),
+        // The library has a chunk stored, decoded and converted.
+        None => bytes.saturating_mul(2).saturating_add(stored(bytes)),
+    };
+    (each, count)
 }
 
 /// A chunk that went through a filter, the first that the library tells of; its number is not told.
@@ -375,6 +398,12 @@ fn numbers_of_absent(stored: &[Stored], count: u64) -> Outcome<Vec<u64>> {
         word.is_some_and(|word| word >> (number % 64) & 1 == 0)
     };
     Ok((0..count).filter(lacks).collect())
+}
+
+/// The element that an open dataset is full of which was never written.
+pub(super) fn fill_of(dataset: &Dataset, id: &Id) -> Outcome<Vec<u8>> {
+    // SAFETY: `id` is an open dataset.
+    fill(&Id::own(unsafe { H5Dget_create_plist(id.raw()) })?, dataset)
 }
 
 /// The element that chunks which were never written are full of.

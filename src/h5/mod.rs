@@ -172,6 +172,8 @@ pub struct Dataset {
     /// Whether its chunks can be listed: see [`chunks::is_bounded`].
     bounded: bool,
     offset: Option<u64>,
+    /// Whether it is contiguous and nothing of it is stored.
+    unwritten: bool,
     place: plan::Place,
 }
 
@@ -189,6 +191,11 @@ impl Dataset {
     /// Bytes of one element in the file, where [`Self::raw`].
     pub fn file_element_size(&self) -> u64 {
         self.place.node.file_size() as u64
+    }
+
+    /// Whether it is contiguous and nothing of it is stored: all its elements are the fill value.
+    pub fn is_unwritten(&self) -> bool {
+        self.unwritten && !self.place.node.has_pointers()
     }
 
     /// What the file's elements need to become what is read, where [`Self::raw`].
@@ -269,6 +276,20 @@ impl Inventory {
         let Some(dataset) = self.datasets.get(dataset) else { return Ok(None) };
         let Ok(id) = dataset.place.open(&self.files) else { return Ok(None) };
         chunks::index(dataset, &id).map_err(|trouble| cannot_read(dataset, trouble))
+    }
+
+    /// Bytes that decoding one chunk takes, and how many chunks there are; zeros if it is not in chunks.
+    pub(crate) fn decoding(&self, dataset: usize) -> (u64, u64) {
+        let _lock = ids::lock();
+        let Some(dataset) = self.datasets.get(dataset) else { return (0, 0) };
+        chunks::decoding(dataset, &self.files)
+    }
+
+    /// One element of a dataset that was never written; `None` if only the library can tell.
+    pub fn fill(&self, dataset: usize) -> Option<Vec<u8>> {
+        let _lock = ids::lock();
+        let dataset = self.datasets.get(dataset).filter(|dataset| dataset.is_unwritten())?;
+        chunks::fill_of(dataset, &dataset.place.open(&self.files).ok()?).ok()
     }
 
     /// Shows dataset number `dataset` block by block: first index and count on each axis, and the

@@ -166,6 +166,7 @@ pub(super) fn plan(
     let lacking = filters::lacks_any(&storage.filters);
     let asks = bounded && (lacking || node.has_pointers() || storage.chunk.is_none());
     let written = stored_at.is_some() || !asks || is_written(&id, &storage);
+    let unwritten = !written && storage.layout == "contiguous";
     let around = node.is_known() && !node.has_pointers();
     let verifiable = !written || filters::check_available(&id, &storage.filters, bounded)?;
     if storage.layout == "virtual" {
@@ -192,6 +193,7 @@ pub(super) fn plan(
         verifiable,
         bounded,
         offset,
+        unwritten,
         skipped_fields: Vec::new(),
         place,
     };
@@ -230,6 +232,7 @@ pub(super) fn plan_plain(
         verifiable: true,
         bounded: true,
         offset,
+        unwritten: false,
         skipped_fields: Vec::new(),
         place: Place { file, token, link: None, node },
     })

@@ -41,6 +41,18 @@ pub enum Source {
     Contiguous(Contiguous),
     /// In chunks.
     Chunked(Box<Chunked>),
+    /// Nowhere: every element is the fill value.
+    Unwritten(Unwritten),
+}
+
+/// Elements that were never written.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// One of them.
+    pub fill: Vec<u8>,
+    /// How many have to be written: none if they are zero, as new memory is.
+    elements: u64,
+    each: u64,
 }
 
 /// Elements as they lie in the file.
@@ -75,21 +87,31 @@ impl Source {
         Self::Contiguous(Contiguous { offset, elements, each })
     }
 
+    /// Elements that were never written, each of them `fill`.
+    pub fn unwritten(dataset: &Dataset, fill: Vec<u8>) -> Self {
+        let is_zero = fill.iter().all(|&byte| byte == 0);
+        let elements = if is_zero { 0 } else { dataset.shape.iter().product() };
+        let each = (PIECE / dataset.element_size.max(1)).max(1);
+        Self::Unwritten(Unwritten { fill, elements, each })
+    }
+
     fn len(&self) -> usize {
+        let count = |elements: u64, each| usize::try_from(elements.div_ceil(each));
         match self {
-            Self::Contiguous(all) => {
-                usize::try_from(all.elements.div_ceil(all.each)).unwrap_or(usize::MAX)
-            }
+            Self::Unwritten(all) => count(all.elements, all.each).unwrap_or(usize::MAX),
+            Self::Contiguous(all) => count(all.elements, all.each).unwrap_or(usize::MAX),
             Self::Chunked(all) => all.len(),
         }
     }
 
     fn item(&self, number: usize) -> Item<'_> {
+        let elements = |elements: u64, each: u64| {
+            let first = (number as u64).saturating_mul(each);
+            Item::Elements(first..first.saturating_add(each).min(elements))
+        };
         match self {
-            Self::Contiguous(all) => {
-                let first = (number as u64).saturating_mul(all.each);
-                Item::Elements(first..first.saturating_add(all.each).min(all.elements))
-            }
+            Self::Contiguous(all) => elements(all.elements, all.each),
+            Self::Unwritten(all) => elements(all.elements, all.each),
             Self::Chunked(all) => all.item(number),
         }
     }

@@ -121,7 +121,13 @@ pub(super) fn judge_plan(
             format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
         )
         .about(first.path.clone())
-        .with_hint("without --strict it is left out; --exclude leaves it out on purpose"));
+        .with_hint(match planned.missing_filters.is_empty() {
+            true => "without --strict it is left out; --exclude leaves it out on purpose",
+            false => {
+                "set HDF5_PLUGIN_PATH to a directory with the plugin ('pip install hdf5plugin' has \
+                 many), or leave it out with --exclude"
+            }
+        }));
     }
     for note in planned.skips.iter().chain(&planned.damaged) {
         observer.warn(note);

@@ -58,7 +58,7 @@ pub(super) fn load(
             Plan::make(inputs, rows, &filter, &conversions, request.keep_going, &mut look)?
         }
     };
-    line.sender.send(&Message::Planned(plan.told()))?;
+    line.sender.send(&Message::Planned(plan.told(workers(request, &plan))))?;
     if !line.wait_for_go() {
         return Ok(None);
     }
@@ -91,13 +91,18 @@ fn move_all<'a>(
     if let Some(numa) = &request.numa {
         numa.apply()?;
     }
-    let most =
-        plan.pieces.iter().map(|piece| piece.bytes.div_ceil(EACH)).fold(0, u64::saturating_add);
-    let jobs = request.jobs.map_or_else(threads::processors, NonZeroUsize::get);
-    let jobs = jobs.min(usize::try_from(most).unwrap_or(usize::MAX));
+    let jobs = workers(request, plan);
     let mover = Mover::new(request, (place, token), plan, Voice::new(&mut line.sender));
     threads::crew(jobs, || mover.work());
     mover.into_pool().into_failed()
+}
+
+/// How many threads read and decode.
+fn workers(request: &Request, plan: &Plan) -> usize {
+    let most =
+        plan.pieces.iter().map(|piece| piece.bytes.div_ceil(EACH)).fold(0, u64::saturating_add);
+    let jobs = request.jobs.map_or_else(threads::processors, NonZeroUsize::get);
+    jobs.min(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// No more workers than pieces of this many bytes: starting a thread for less is not worth it.

@@ -53,6 +53,9 @@ pub struct PlannedArray {
 pub struct Planned {
     /// One for every segment.
     pub arrays: Vec<PlannedArray>,
+    /// Bytes of the loader's own that it decodes in at most.
+    #[serde(default)]
+    pub decoding_bytes: u64,
     /// Names for them, aliases counted.
     pub paths: u64,
     /// What has no form in shared memory.
@@ -66,6 +69,9 @@ pub struct Planned {
     /// Paths of datasets that libhdf5 cannot read, only the codecs here: nothing can verify them.
     #[serde(default)]
     pub unverifiable: Vec<String>,
+    /// Filters that some of the skipped datasets need, each by name and number.
+    #[serde(default)]
+    pub missing_filters: Vec<String>,
     /// Options whose globs match nothing: `--include 'GLOB'`, `--dtype 'GLOB=DTYPE'`.
     #[serde(default)]
     pub unmatched: Vec<String>,
@@ -79,7 +85,8 @@ impl Planned {
 
     /// What it needs of shared memory.
     pub(crate) fn need(&self) -> Need {
-        Need::of(self.arrays.iter().map(|array| array.bytes))
+        let need = Need::of(self.arrays.iter().map(|array| array.bytes));
+        need.decoding_in(self.decoding_bytes)
     }
 }
 

@@ -8,6 +8,7 @@ mod command;
 mod convert;
 mod ensure;
 mod filter;
+mod gate;
 mod geometry;
 mod here;
 mod hold;
@@ -26,6 +27,7 @@ mod process;
 mod reader;
 mod signals;
 mod sink;
+mod stream;
 pub(crate) mod target;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Request;
 use super::chunked::{Chunked, Limits};
+use super::gate::Gate;
 use super::job::{Job, Source};
 use super::library::through_library;
 use super::message::Message;
@@ -36,6 +37,7 @@ pub struct Mover<'a> {
     pages: Pages,
     voice: Voice<'a>,
     pool: Pool<'a>,
+    gate: Arc<Gate>,
     /// For each input, the path of each file that can be read without libhdf5.
     paths: Vec<Vec<Option<PathBuf>>>,
     files: Mutex<HashMap<(usize, usize), Arc<File>>>,
@@ -53,12 +55,25 @@ impl<'a> Mover<'a> {
         let pool = Pool::new(plan, request.keep_going, |task| {
             let dataset = &plan.inventories[task.input].datasets[task.dataset];
             paths[task.input].get(dataset.file()).is_some_and(Option::is_some)
-                && dataset.raw
                 && !dataset.shape.contains(&0)
-                && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")
+                && (dataset.is_unwritten()
+                    || (dataset.raw
+                        && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")))
         });
         let pages = Pages::of(place.shm.path(), place.shm.id().dev);
-        Self { request, place, token, plan, pages, voice, pool, paths, files: Mutex::default() }
+        let gate = Arc::default();
+        Self {
+            request,
+            place,
+            token,
+            plan,
+            pages,
+            voice,
+            pool,
+            gate,
+            paths,
+            files: Mutex::default(),
+        }
     }
 
     /// The pool, when all workers have ended.
@@ -68,7 +83,7 @@ impl<'a> Mover<'a> {
 
     /// Works until nothing is left.
     pub fn work(&self) {
-        let mut reader = Reader::default();
+        let mut reader = Reader::sharing(Arc::clone(&self.gate));
         loop {
             match self.pool.turn(|number| self.is_small(&self.plan.tasks[number])) {
                 Turn::Prepare(range) => {
@@ -155,6 +170,9 @@ impl<'a> Mover<'a> {
         let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
         let source = match dataset.raw_offset() {
             Some(offset) => Some(Source::contiguous(dataset, offset)),
+            None if dataset.is_unwritten() => self.plan.inventories[task.input]
+                .fill(task.dataset)
+                .map(|fill| Source::unwritten(dataset, fill)),
             None => self.plan.inventories[task.input]
                 .chunk_index(task.dataset)?
                 .and_then(|index| Chunked::new(pieces, index, Limits::default()))

@@ -2,7 +2,7 @@
 //! left out. Nothing is moved here.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use toml::{Table, Value};
 use super::Input;
 use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
+use super::gate;
 use super::message::{Planned, PlannedArray};
 use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Part};
 use crate::shm::dtype::Dtype;
@@ -100,6 +101,7 @@ pub struct Plan {
     damaged: Vec<Note>,
     left_out: Vec<Note>,
     unmatched: Vec<String>,
+    missing_filters: BTreeSet<String>,
 }
 
 /// The project's groups and arrays; an array is the number of its segment.
@@ -163,6 +165,7 @@ impl Plan {
         let note =
             |skip: &h5::Skip| Note { path: within(group, &skip.path), reason: skip.reason.clone() };
         self.skips.extend(inventory.skips.iter().map(note));
+        self.missing_filters.extend(inventory.missing_filters.iter().cloned());
         self.damaged.extend(inventory.damaged.iter().map(note));
         let number = self.inventories.len();
         let mut pieces = BTreeMap::new();
@@ -181,7 +184,9 @@ impl Plan {
     }
 
     /// The plan for the keeper and for people.
-    pub fn told(&self) -> Planned {
+    ///
+    /// `workers` are how many decode at the same time.
+    pub fn told(&self, workers: usize) -> Planned {
         let array = |piece: &Piece| PlannedArray {
             path: piece.path.clone(),
             shape: piece.leaf.shape.clone(),
@@ -192,14 +197,23 @@ impl Plan {
         };
         Planned {
             arrays: self.pieces.iter().map(array).collect(),
+            decoding_bytes: self.decoding(workers as u64),
             paths: count(&self.root),
             skips: self.skips.clone(),
             damaged: self.damaged.clone(),
             left_out: self.left_out.clone(),
             sources: self.sources.clone(),
             unverifiable: self.unverifiable(),
+            missing_filters: self.missing_filters.iter().cloned().collect(),
             unmatched: self.unmatched.clone(),
         }
+    }
+
+    /// The most memory that decoding chunks takes.
+    fn decoding(&self, workers: u64) -> u64 {
+        let each =
+            self.tasks.iter().map(|task| self.inventories[task.input].decoding(task.dataset));
+        each.map(|(bytes, chunks)| gate::peak(bytes, chunks, workers)).max().unwrap_or(0)
     }
 
     fn unverifiable(&self) -> Vec<String> {

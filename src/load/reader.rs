@@ -1,16 +1,19 @@
 //! What a worker does with an item: reads, decodes, and hands the elements on.
 
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use super::chunked::{Chunked, READ, Way, adjoins};
+use super::gate::Gate;
 use super::geometry::{self, Frame, Part};
-use super::job::{Contiguous, Item, Job, Source};
+use super::job::{Contiguous, Item, Job, Source, Unwritten};
 use super::plan::Piece;
 use super::sink::{Bench, Sink};
+use super::stream::{Decoded, Range};
 use super::target::{PART, Target, Window};
 use super::voice::Voice;
 use crate::Error;
-use crate::h5::codec::{Convert, Decoder, Refused, resize};
+use crate::h5::codec::{Convert, Decoder, LARGE, Refused, Streamed, resize};
 use crate::h5::{ChunkIndex, Stored};
 
 /// The reason why an item is not done.
@@ -47,6 +50,7 @@ type Done = Result<(), Trouble>;
 /// A worker's memory, kept from item to item.
 #[derive(Debug, Default)]
 pub struct Reader {
+    gate: Arc<Gate>,
     stored: Vec<u8>,
     plain: Vec<u8>,
     /// Of a block, for each piece.
@@ -57,6 +61,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// One that shares the memory for large chunks with others.
+    pub fn sharing(gate: Arc<Gate>) -> Self {
+        Self { gate, ..Self::default() }
+    }
+
     /// Does one item of a job that writes to its own segments.
     pub fn item(&mut self, job: &Job<'_>, item: &Item<'_>, voice: &Voice<'_>) -> Done {
         match (&job.source, item) {
@@ -85,6 +94,9 @@ impl Reader {
         match (&job.source, item) {
             (Source::Contiguous(all), Item::Elements(range)) => {
                 self.elements(job, all, range.clone(), sink, voice)
+            }
+            (Source::Unwritten(all), Item::Elements(range)) => {
+                self.unwritten(job, all, range.clone(), sink, voice)
             }
             (Source::Chunked(all), item) => {
                 let frame = Frame::whole(&all.index.shape, all.index.before);
@@ -151,6 +163,34 @@ impl Reader {
         Ok(())
     }
 
+    /// Elements that were never written.
+    fn unwritten(
+        &mut self,
+        job: &Job<'_>,
+        all: &Unwritten,
+        range: std::ops::Range<u64>,
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        let size = element_size(job)?;
+        let at_once = (PART / size).max(1) as u64;
+        let most = at_once.min(range.end - range.start);
+        resize(&mut self.plain, usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(size))?;
+        for element in self.plain.chunks_exact_mut(size) {
+            element.copy_from_slice(&all.fill);
+        }
+        let mut first = range.start;
+        while first < range.end {
+            let count = most.min(range.end - first);
+            let bytes = bytes_of(0, count, size).and_then(|range| self.plain.get(range));
+            let bytes = bytes.ok_or(Trouble::Refused("too many bytes"))?;
+            sink.put(job.pieces, &mut self.bench, size, first, bytes)?;
+            voice.advance(bytes.len() as u64)?;
+            first += count;
+        }
+        Ok(())
+    }
+
     /// Puts the chunks of a block together in memory, and writes its runs.
     fn block(
         &mut self,
@@ -195,11 +235,16 @@ impl Reader {
     ) -> Done {
         let most = all.index.pipeline.most_stored();
         while let Some(first) = chunks.first() {
-            let together = together(chunks);
+            let large = all.index.pipeline.chunk_bytes() > LARGE;
+            let together = if large { 1 } else { together(chunks) };
             let (run, rest) = chunks.split_at(together);
             chunks = rest;
             if run.iter().any(|stored| stored.size > most) {
                 return Err(Trouble::Refused("a chunk that is larger than it can be"));
+            }
+            if large {
+                self.large_chunk(job, (&all.index, frame), first, sink, voice)?;
+                continue;
             }
             let end = run.last().and_then(|last| last.address.checked_add(last.size));
             let bytes = end.and_then(|end| usize::try_from(end.checked_sub(first.address)?).ok());
@@ -222,6 +267,76 @@ impl Reader {
         Ok(())
     }
 
+    /// A chunk that takes much memory: in pieces if that can be, and else when no others take it.
+    fn large_chunk(
+        &mut self,
+        job: &Job<'_>,
+        (index, frame): (&ChunkIndex, &Frame),
+        chunk: &Stored,
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        let gate = Arc::clone(&self.gate);
+        let _permit = gate.enter(index.pipeline.memory(chunk.size, chunk.mask));
+        if let Some(streamed) = index.pipeline.streamed(chunk.mask) {
+            return self.in_pieces(job, (index, frame), (chunk, streamed), sink, voice);
+        }
+        let bytes = usize::try_from(chunk.size).unwrap_or(usize::MAX);
+        let mut stored = std::mem::take(&mut self.stored);
+        let done = resize(&mut stored, bytes)
+            .map_err(Trouble::from)
+            .and_then(|()| read(&job.file, chunk.address, &mut stored))
+            .and_then(|()| self.chunk(job, (index, frame), chunk, &stored, sink, voice));
+        self.plain = Vec::new();
+        self.decoder.release();
+        done
+    }
+
+    fn in_pieces(
+        &mut self,
+        job: &Job<'_>,
+        (index, frame): (&ChunkIndex, &Frame),
+        (chunk, streamed): (&Stored, Streamed),
+        sink: &mut Sink<'_, '_>,
+        voice: &Voice<'_>,
+    ) -> Done {
+        let range = Range { file: &job.file, at: chunk.address, left: chunk.size };
+        let whole = index.pipeline.chunk_bytes();
+        let mut decoded = Decoded::open(range, streamed, whole)?;
+        let (size, convert) = (element_size(job)?, job.dataset.convert());
+        let file_size = convert.map_or(size, Convert::file_size);
+        let at_once = (PART / file_size).max(1) as u64;
+        let start = geometry::chunk_start(chunk.number, &index.grid, &index.chunk);
+        let inner = frame.relative(start.clone());
+        let part = Part { shape: &frame.shape, start: &inner, extent: &index.chunk };
+        part.runs(|to, from, run| {
+            let run = geometry::wanted((to, from, run), frame.before);
+            let Some((mut to, mut from, mut run)) = run else { return Ok::<(), Trouble>(()) };
+            while run > 0 {
+                let count = run.min(at_once);
+                let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(file_size);
+                resize(&mut self.stored, bytes)?;
+                decoded.take(from.saturating_mul(file_size as u64), &mut self.stored)?;
+                let elements = match convert {
+                    None => &self.stored,
+                    Some(convert) => {
+                        convert.apply(&self.stored, &mut self.plain)?;
+                        &self.plain
+                    }
+                };
+                sink.put(job.pieces, &mut self.bench, size, to, elements)?;
+                voice.advance(elements.len() as u64)?;
+                (to, from, run) = (to + count, from + count, run - count);
+            }
+            Ok(())
+        })?;
+        let total = decoded.finish(whole as u64)?;
+        match total >= least(job, index, &start) {
+            true => Ok(()),
+            false => Err(Trouble::Damaged("a chunk of another size than its dataset says")),
+        }
+    }
+
     fn chunk(
         &mut self,
         job: &Job<'_>,
@@ -237,9 +352,7 @@ impl Reader {
             code
         } else {
             let start = geometry::chunk_start(chunk.number, &index.grid, &index.chunk);
-            let least = geometry::needed(&index.edge, &start, &index.chunk);
-            let least = least.saturating_mul(job.dataset.file_element_size());
-            let least = usize::try_from(least).unwrap_or(usize::MAX);
+            let least = usize::try_from(least(job, index, &start)).unwrap_or(usize::MAX);
             pipeline.decode(decoder, chunk.mask, (code, least), plain)?;
             plain
         };
@@ -271,6 +384,12 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// Bytes that the chunk at `start` must have: those up to the last one within the dataset.
+fn least(job: &Job<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
+    let elements = geometry::needed(&index.edge, start, &index.chunk);
+    elements.saturating_mul(job.dataset.file_element_size())
 }
 
 /// Hands on a chunk's elements, as far as they are within the dataset; tells their bytes.

@@ -304,7 +304,7 @@ fn both_ways_read_the_same() {
             });
             write(&path, &mut dice);
             let limits = Limits { short: 1 << dice.roll(14), block: 1 << dice.roll(20) };
-            let (start, count) = (dice.roll(8), 1 + dice.roll(40));
+            let (start, count) = (dice.roll(3), 1 + dice.roll(40));
             let rows =
                 (dice.roll(2) == 0).then(|| format!("{start}:{}", start + count).parse().unwrap());
             compare(&path, &shm, (seed, limits), rows)

@@ -127,6 +127,14 @@ impl<'a, B: Serialize> Output<'a, B> {
         self.warnings.push(warning);
     }
 
+    /// Tells what to do about something that is no error: a hint in text, a warning in JSON.
+    pub fn advise(&mut self, warning: json::Warning) {
+        if !self.context.quiet {
+            say(labeled("hint:", CYAN, &warning.message), self.context);
+        }
+        self.warnings.push(warning);
+    }
+
     /// Takes a warning into the JSON that the user has been told already.
     pub fn note(&mut self, warning: json::Warning) {
         self.warnings.push(warning);

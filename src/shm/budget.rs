@@ -20,6 +20,33 @@ pub struct Bound {
     pub what: String,
     /// Bytes left under it.
     pub free_bytes: u64,
+    /// Which memory it limits.
+    #[serde(skip)]
+    #[cfg_attr(test, schemars(skip))]
+    pub scope: Scope,
+}
+
+/// Which memory a [`Bound`] limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// That of the segments.
+    Segments,
+    /// That of the segments and of the loader.
+    #[default]
+    All,
+    /// That of the loader.
+    Loader,
+}
+
+impl Bound {
+    /// What a load needs of that memory.
+    fn needed(&self, need: Need) -> u64 {
+        match self.scope {
+            Scope::Segments => need.bytes,
+            Scope::All => need.bytes.saturating_add(need.decoding_bytes),
+            Scope::Loader => need.decoding_bytes,
+        }
+    }
 }
 
 /// What a load needs.
@@ -29,16 +56,34 @@ pub struct Need {
     pub bytes: u64,
     /// Segments.
     pub segments: u64,
+    /// Bytes of the loader's own that it decodes in.
+    pub decoding_bytes: u64,
 }
 
 impl Need {
     /// The need of segments of these sizes.
     pub fn of(sizes: impl IntoIterator<Item = u64>) -> Self {
-        let none = Self { bytes: 0, segments: 0 };
+        let none = Self { bytes: 0, segments: 0, decoding_bytes: 0 };
         sizes.into_iter().fold(none, |sum, size| Self {
             bytes: sum.bytes.saturating_add(size.max(1).div_ceil(PAGE).saturating_mul(PAGE)),
             segments: sum.segments + 1,
+            decoding_bytes: 0,
         })
+    }
+
+    /// The same, with bytes that the loader decodes in.
+    #[must_use]
+    pub fn decoding_in(self, decoding_bytes: u64) -> Self {
+        Self { decoding_bytes, ..self }
+    }
+
+    /// The limit of `bounds` that it exceeds most, else the one that it leaves least of.
+    pub fn binding(self, bounds: &[Bound]) -> Option<(&Bound, bool)> {
+        let left = |bound: &&Bound| {
+            i128::from(bound.free_bytes).saturating_sub(i128::from(bound.needed(self)))
+        };
+        let bound = bounds.iter().min_by_key(left)?;
+        Some((bound, bound.needed(self) <= bound.free_bytes))
     }
 }
 
@@ -48,6 +93,7 @@ pub fn bounds(shm: &Directory) -> Vec<Bound> {
         .into_iter()
         .flatten()
         .chain(cgroups(Path::new("/")))
+        .chain(address_space())
         .collect();
     bounds.sort_by_key(|bound| bound.free_bytes);
     bounds
@@ -67,15 +113,17 @@ pub fn check(shm: &Directory, need: Need) -> Result<()> {
         return Err(Error::new(Kind::NoMemory, message)
             .with_hint(format!("mount -o remount,nr_inodes=N '{shown}', or load fewer arrays")));
     }
-    let Some(bound) = bounds(shm).into_iter().next() else { return Ok(()) };
-    if need.bytes <= bound.free_bytes {
-        return Ok(());
-    }
+    let bounds = bounds(shm);
+    let Some((bound, false)) = need.binding(&bounds) else { return Ok(()) };
     let size = |bytes| humansize::format_size(bytes, humansize::BINARY);
-    let (need, free, what) = (size(need.bytes), size(bound.free_bytes), &bound.what);
+    let (needed, free, what) = (size(bound.needed(need)), size(bound.free_bytes), &bound.what);
+    let decoding = match (bound.scope, need.decoding_bytes) {
+        (Scope::Segments, _) | (_, 0) => String::new(),
+        (_, bytes) => format!(", {} of it to decode chunks", size(bytes)),
+    };
     Err(Error::new(
         Kind::NoMemory,
-        format!("not enough memory: {need} needed, {free} free ({what})"),
+        format!("not enough memory: {needed} needed{decoding}, {free} free ({what})"),
     )
     .with_hint(
         "free some with 'cute-shm unlink PROJECT' or 'cute-shm gc', load less with --include, or \
@@ -90,7 +138,23 @@ fn file_system(shm: &Directory) -> Option<Bound> {
         return None;
     }
     let free_bytes = fs.blocks_available().saturating_mul(fs.fragment_size());
-    Some(Bound { what: format!("the file system of '{}'", shm.path().display()), free_bytes })
+    let what = format!("the file system of '{}'", shm.path().display());
+    Some(Bound { what, free_bytes, scope: Scope::Segments })
+}
+
+/// What `ulimit -v` leaves of this process's addresses.
+fn address_space() -> Option<Bound> {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+    let (limit, _) =
+        getrlimit(Resource::RLIMIT_AS).ok().filter(|limit| limit.0 != RLIM_INFINITY)?;
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').next()?.parse().ok()?;
+    let free_bytes = limit.saturating_sub(pages.saturating_mul(PAGE));
+    Some(Bound {
+        what: "limit of addresses (ulimit -v)".to_owned(),
+        free_bytes,
+        scope: Scope::Loader,
+    })
 }
 
 fn free_inodes(shm: &Directory) -> Option<u64> {
@@ -102,7 +166,8 @@ fn available(meminfo: &Path) -> Option<Bound> {
     let text = fs::read_to_string(meminfo).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(Bound { what: "memory of the node".to_owned(), free_bytes: kib.saturating_mul(1024) })
+    let what = "memory of the node".to_owned();
+    Some(Bound { what, free_bytes: kib.saturating_mul(1024), scope: Scope::All })
 }
 
 /// The memory limits of this process's cgroup and all its ancestors, below `root` (`/`).
@@ -198,7 +263,8 @@ impl Files {
             .saturating_add(cached("inactive_file"))
             .saturating_add(cached("active_file"))
             .min(limit);
-        Some(Bound { what: format!("memory limit of cgroup '{}'", group.display()), free_bytes })
+        let what = format!("memory limit of cgroup '{}'", group.display());
+        Some(Bound { what, free_bytes, scope: Scope::All })
     }
 }
 
@@ -209,7 +275,7 @@ mod tests {
     #[test]
     fn needs_are_rounded_to_pages() {
         let need = Need::of([0, 1, 4096, 4097]);
-        assert_eq!(need, Need { bytes: 5 * PAGE, segments: 4 });
+        assert_eq!(need, Need { bytes: 5 * PAGE, segments: 4, decoding_bytes: 0 });
         assert_eq!(Need::of([u64::MAX, 1]).bytes, u64::MAX);
     }
 
@@ -217,11 +283,31 @@ mod tests {
     fn too_much_names_the_limit_and_the_way_out() {
         let temp = tempfile::tempdir().unwrap();
         let shm = Directory::open(temp.path()).unwrap();
-        let error = check(&shm, Need { bytes: u64::MAX, segments: 1 }).unwrap_err();
+        let error =
+            check(&shm, Need { bytes: u64::MAX, segments: 1, decoding_bytes: 0 }).unwrap_err();
         assert_eq!(error.kind(), Kind::NoMemory);
         assert!(error.to_string().contains("free ("), "{error}");
         assert!(error.hint().unwrap().contains("unlink"));
-        check(&shm, Need { bytes: 1, segments: 1 }).unwrap();
+        check(&shm, Need { bytes: 1, segments: 1, decoding_bytes: 0 }).unwrap();
+    }
+
+    #[test]
+    fn memory_to_decode_in_counts_where_the_loader_takes_it() {
+        let bound =
+            |what: &str, free_bytes, scope| Bound { what: what.to_owned(), free_bytes, scope };
+        let bounds = [
+            bound("tmpfs", 100, Scope::Segments),
+            bound("node", 150, Scope::All),
+            bound("ulimit", 60, Scope::Loader),
+        ];
+        let binding = |bytes, decoding_bytes| {
+            let need = Need { bytes, segments: 1, decoding_bytes };
+            need.binding(&bounds).map(|(bound, fits)| (bound.what.as_str(), fits)).unwrap()
+        };
+        assert_eq!(binding(100, 50), ("tmpfs", true));
+        assert_eq!(binding(101, 0), ("tmpfs", false));
+        assert_eq!(binding(100, 51), ("node", false));
+        assert_eq!(binding(0, 61), ("ulimit", false));
     }
 
     fn node(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -188,6 +188,7 @@ object!(Load {
     array_count: u64,
     size_bytes: u64,
     needed_bytes: u64,
+    decoding_bytes: u64,
     bounds: Vec<Bound>,
     #[serde(deserialize_with = "present")]
     elapsed_seconds: Option<f64>,
@@ -319,6 +320,7 @@ fn load_hdf5_tells_what_was_loaded() {
     assert_eq!(load.token.unwrap().len(), 5);
     assert_eq!(load.metadata.unwrap(), sandbox.metadata("p").to_string_lossy());
     assert_eq!((load.array_count, load.size_bytes, load.needed_bytes), (1, 16, 4096));
+    assert_eq!(load.decoding_bytes, 0);
     assert!(load.elapsed_seconds.unwrap() > 0.0 && load.rate_bytes.unwrap() > 0);
     assert!(!load.dry_run && !load.reused && load.bounds.is_empty() && load.arrays.is_empty());
     let size = fs::metadata(sandbox.file("f.h5")).unwrap().len();

@@ -1,6 +1,12 @@
 """Datasets in the filters that h5py lacks, written by their own libraries, and loaded without a plugin; and in
 those of HDF5 that are decoded outside it. What h5py reads is what a load must give."""
 
+import os
+import resource
+import subprocess
+import sys
+import zlib
+
 import h5py
 import hdf5plugin
 import numpy as np
@@ -228,6 +234,27 @@ def test_packed_numbers_come_back(cli, python, project, tmp_path, compressed):
     assert differences(expected_leaves(path), python.read(project)) == []
 
 
+def test_a_filter_that_is_not_built_in_is_named_with_the_directory_of_its_plugin(cli, python, project, tmp_path):
+    data = np.cumsum(np.ones(5_000, "f4")) / 7
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file.create_dataset("x", data=data, chunks=(2_000,), **hdf5plugin.SZ3(absolute=0.1))
+        file["known"] = data
+    with h5py.File(tmp_path / "f.h5") as file:
+        expected = file["x"][...]
+    outcome = cli.load(project, tmp_path / "f.h5")
+    assert "'/x' is skipped: compressed with sz3 (filter 32024), which is not built in" in outcome.err
+    cli.environment["VIRTUAL_ENV"] = sys.prefix
+    outcome = cli.load(project, tmp_path / "f.h5", "--overwrite")
+    assert f"hint: to load data behind sz3 (filter 32024), set HDF5_PLUGIN_PATH={hdf5plugin.PLUGIN_PATH}" in outcome.err
+    outcome = cli.load(project, tmp_path / "f.h5", "--overwrite", "--json")
+    assert [warning["code"] for warning in outcome.json()["warnings"]] == ["skipped", "filters"]
+    outcome = cli.run("load-hdf5", "--strict", "--overwrite", project, tmp_path / "f.h5")
+    assert outcome.code == 9 and "HDF5_PLUGIN_PATH" in outcome.err
+    cli.environment["HDF5_PLUGIN_PATH"] = hdf5plugin.PLUGIN_PATH
+    assert cli.load(project, tmp_path / "f.h5", "--overwrite").err == ""
+    assert python.read(project)[("x",)]["bytes"] == expected.tobytes()
+
+
 def test_a_blosc2_filter_that_nobody_here_has_is_skipped(cli, python, project, tmp_path):
     """Only the chunks tell: the dataset's own description is that of any other."""
     data = np.arange(4096, dtype="i4")
@@ -248,3 +275,100 @@ def test_a_blosc2_filter_that_nobody_here_has_is_skipped(cli, python, project, t
     assert "'/x'" in outcome.err and "not known here" in outcome.err, outcome.err
     assert [path for path in python.read(project)] == [("known",)]
     assert cli.run("load-hdf5", "-o", "--strict", project, tmp_path / "f.h5").code == 9
+
+
+def test_edge_chunks_stored_without_what_is_beyond_the_edge_are_read(cli, python, project, tmp_path):
+    """As nanopore software writes them; HDF5 2.2 refuses them."""
+    data = np.arange(1993, dtype="<f8")
+    table = np.arange(37 * 5, dtype="<i4").reshape(37, 5)
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        for name, options, encode in [
+            ("gzip", {}, lambda part: part.tobytes()),
+            ("shuffle", {"shuffle": True}, lambda part: np.frombuffer(part.tobytes(), "u1").reshape(-1, 8).T.tobytes()),
+        ]:
+            made = file.create_dataset(name, data.shape, "<f8", chunks=(1032,), compression="gzip", **options)
+            for start in [0, 1032]:
+                made.id.write_direct_chunk((start,), zlib.compress(encode(data[start : start + 1032]), 1))
+        made = file.create_dataset("rows", table.shape, "<i4", chunks=(10, 5), compression="gzip")
+        for start in range(0, 37, 10):
+            made.id.write_direct_chunk((start, 0), zlib.compress(table[start : start + 10].tobytes(), 1))
+    expected = {("gzip",): data, ("shuffle",): data, ("rows",): table}
+    for rows in [slice(None), slice(5, 1992), slice(33, 35)]:
+        options = [] if rows == slice(None) else ["--rows", f"{rows.start}:{rows.stop}"]
+        cli.load(project, tmp_path / "f.h5", "--overwrite", *options)
+        found = python.read(project)
+        assert {path: leaf["bytes"] for path, leaf in found.items()} == {
+            path: array[rows].tobytes() for path, array in expected.items()
+        }
+
+
+def test_a_chunk_within_the_dataset_that_is_too_short_is_damaged(cli, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        made = file.create_dataset("x", (2064,), "<f8", chunks=(1032,), compression="gzip")
+        for start in [0, 1032]:
+            made.id.write_direct_chunk((start,), zlib.compress(bytes(8 * 1000), 1))
+    outcome = cli.run("load-hdf5", "--persistent", project, tmp_path / "f.h5")
+    assert outcome.code == 8 and "'/x'" in outcome.err, outcome.err
+
+
+def large(path, **options):
+    """One chunk of 96 MiB."""
+    data = np.arange(12 << 20, dtype="<i8") // 1000
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=data, chunks=data.shape, **options)
+    return data
+
+
+LARGE = {
+    "gzip": ({"compression": "gzip", "compression_opts": 1}, 2 << 20),
+    "shuffle and gzip": ({"compression": "gzip", "compression_opts": 1, "shuffle": True}, 98 << 20),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_chunk_is_decoded_in_little_memory_which_the_plan_counts(cli, python, project, tmp_path, name):
+    options, most = LARGE[name]
+    data = large(tmp_path / "f.h5", **options)
+    plan = cli.ok("load-hdf5", "--dry-run", "--json", project, tmp_path / "f.h5").json()
+    assert (plan["size_bytes"], plan["decoding_bytes"]) == (data.nbytes, most)
+    used = """if True:
+        import resource, subprocess, sys
+        subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    """
+    command = cli.command("load-hdf5", "--persistent", project, tmp_path / "f.h5")
+    done = subprocess.run([sys.executable, "-c", used, *command], env=cli.environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) * 1024 < most + (64 << 20)
+    assert python.read(project)[("x",)]["bytes"] == data.tobytes()
+    cli.load(project, tmp_path / "f.h5", "--overwrite", "--rows", "1000001:7000003")
+    assert python.read(project)[("x",)]["bytes"] == data[1000001:7000003].tobytes()
+
+
+def test_too_little_memory_to_decode_a_chunk_is_known_before_anything_is_loaded(cli, project, tmp_path):
+    large(tmp_path / "f.h5", **hdf5plugin.LZ4())
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (100 << 20, 100 << 20))
+    outcome = cli.run("load-hdf5", "--persistent", project, tmp_path / "f.h5", preexec_fn=limit)
+    assert outcome.code == 5, outcome.err
+    assert "to decode chunks" in outcome.err and "ulimit -v" in outcome.err
+    outcome = cli.run("load-hdf5", "--dry-run", project, tmp_path / "f.h5", preexec_fn=limit)
+    assert "does not fit" in outcome.out
+
+
+def test_a_dataset_that_was_never_written_is_allocated_and_full_of_its_fill_value(cli, python, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file.create_dataset("zeros", (3 << 20,), "<i8")
+        file.create_dataset("sevens", (1 << 20,), ">i4", fillvalue=7)
+        file.create_dataset("few", (3, 4), "<f4", fillvalue=np.nan)
+        file.create_dataset("text", (9,), "S5", fillvalue=b"ab")
+        kind = np.dtype([("a", "<i2"), ("b", ">f8")])
+        file.create_dataset("table", (300_000,), kind, fillvalue=np.array((3, 0.5), kind))
+    cli.load(project, tmp_path / "f.h5")
+    found = python.read(project)
+    assert differences(expected_leaves(tmp_path / "f.h5"), found) == []
+    for leaf in found.values():
+        stat = os.stat(f"/dev/shm/{leaf['shm_name']}")
+        assert stat.st_blocks * 512 >= stat.st_size
+    cli.load(project, tmp_path / "f.h5", "--overwrite", "--rows", "2:300", "--dtype", "sevens=float32")
+    found = python.read(project)
+    assert found[("sevens",)]["bytes"] == np.full(298, 7, "<f4").tobytes()
+    assert found[("table", "b")]["bytes"] == np.full(298, 0.5, ">f8").tobytes()

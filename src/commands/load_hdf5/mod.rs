@@ -2,6 +2,7 @@
 
 mod args;
 mod lifetime;
+mod plugins;
 mod report;
 mod request;
 
@@ -51,6 +52,8 @@ pub struct Body {
     pub size_bytes: u64,
     /// Memory needed, every array rounded up to pages.
     pub needed_bytes: u64,
+    /// Memory that the loader needs besides, to decode chunks.
+    pub decoding_bytes: u64,
     /// What limits memory, the tightest first (with `--dry-run`).
     pub bounds: Vec<Bound>,
     /// How long it took.

@@ -1,6 +1,6 @@
 //! What `load-hdf5` tells of a plan and of what was loaded.
 
-use super::Body;
+use super::{Body, plugins};
 use crate::load::{Outcome, Planned, Request};
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
@@ -17,7 +17,14 @@ pub(super) fn tell_plan(
 ) {
     let need = planned.need();
     let bounds = budget::bounds(&place.shm);
-    let free = bounds.first().map_or(u64::MAX, |bound| bound.free_bytes);
+    let binding = need.binding(&bounds);
+    let free = binding.map_or(u64::MAX, |(bound, _)| bound.free_bytes);
+    let fits = if binding.is_none_or(|(_, fits)| fits) { "fits" } else { "does not fit" };
+    let what = binding.map_or("", |(bound, _)| &bound.what).to_owned();
+    let decoding = match need.decoding_bytes {
+        0 => String::new(),
+        bytes => format!(", {} to decode", text::size(bytes)),
+    };
     let mut columns = Columns::new(&["array", "shape", "dtype", ">size"], &[(0, Give::Middle(12))]);
     for array in &planned.arrays {
         columns.row(vec![
@@ -31,10 +38,8 @@ pub(super) fn tell_plan(
         output.print(columns.render(output.context.width, ""));
     }
     let arrays = text::count(planned.arrays.len() as u64, "array");
-    let fits = if need.bytes <= free { "fits" } else { "does not fit" };
-    let what = bounds.first().map_or("", |bound| &bound.what).to_owned();
     let (needed, free) = (text::size(need.bytes), text::size(free));
-    output.line(format!("{arrays}: {needed} needed, {free} free ({what}): it {fits}"));
+    output.line(format!("{arrays}: {needed} needed{decoding}, {free} free ({what}): it {fits}"));
     fill(planned, progress, output);
     output.body.bounds = bounds;
     output.body.arrays.clone_from(&planned.arrays);
@@ -44,6 +49,10 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     for warning in std::mem::take(&mut progress.warnings) {
         output.note(warning);
     }
+    let prefixes = &output.context.python_prefixes;
+    if let Some(advice) = plugins::advice(&planned.missing_filters, prefixes) {
+        output.advise(Warning::new("filters", advice));
+    }
     for option in &planned.unmatched {
         let message = format!("{option} matches nothing; --dry-run without it lists what there is");
         output.warn(Warning::new("unmatched", message));
@@ -51,6 +60,7 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     output.body.array_count = planned.arrays.len() as u64;
     output.body.size_bytes = planned.bytes();
     output.body.needed_bytes = planned.need().bytes;
+    output.body.decoding_bytes = planned.decoding_bytes;
     output.body.sources.clone_from(&planned.sources);
     if output.body.rows.is_some() {
         output.body.arrays.clone_from(&planned.arrays);

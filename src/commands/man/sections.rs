@@ -59,6 +59,10 @@ const SHARE: Entry = (
 );
 const NOTIFY: Entry =
     ("NOTIFY_SOCKET", "A service manager's socket, which is told when the project is ready.");
+const PLUGINS: Entry = (
+    "HDF5_PLUGIN_PATH",
+    "Directories of HDF5 plugins, separated by colons: for filters that are not built in. None by default.",
+);
 const PROJECT: Entry = (
     "CUTE_SHM_PROJECT",
     "Set for the command behind '--', with CUTE_SHM_ROOT and CUTE_SHM_DIR: the project's name.",
@@ -73,7 +77,7 @@ pub(super) fn extra(command: &str) -> Extra {
             codes: &["3", "4", "5", "6", "7", "8", "9", "10", "128+n"],
             status: "With a command behind '--' the status is the command's; 125 when the load fails before it is started, \
                      126 when it cannot be executed, 127 when it is not found.",
-            environment: &[JOB, SHARE, NOTIFY, PROJECT],
+            environment: &[JOB, SHARE, NOTIFY, PLUGINS, PROJECT],
             see: &["", "list", "show", "unlink", "wait", "gc", "doctor", "shm_overview(7)"],
             ..plain
         },

@@ -19,8 +19,8 @@ mod widen;
 
 pub(crate) use self::convert::Convert;
 pub(super) use self::convert::Resize;
-pub(crate) use self::pipeline::Pipeline;
 pub(super) use self::pipeline::damaged_filters;
+pub(crate) use self::pipeline::{LARGE, Pipeline, Streamed};
 pub(super) use self::widen::Widen;
 use super::Filter;
 
@@ -108,6 +108,13 @@ impl Default for Decoder {
             planes: Vec::new(),
             blocks: blosc2::Room::default(),
         }
+    }
+}
+
+impl Decoder {
+    /// Gives back the memory that it keeps.
+    pub(crate) fn release(&mut self) {
+        *self = Self::default();
     }
 }
 

@@ -10,6 +10,22 @@ const SLACK: u64 = 64 << 10;
 /// blocks on eight axes it is ten times as large.
 const PADDED: u64 = 10;
 
+/// A chunk of more bytes than this is large: it is decoded in pieces where that can be.
+pub(crate) const LARGE: usize = 16 << 20;
+/// What decoding in pieces takes.
+const PIECES: u64 = 2 << 20;
+
+/// How a chunk can be decoded in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streamed {
+    /// It is stored as it is.
+    Stored,
+    /// It is only deflated.
+    Deflate,
+    /// It was shuffled, in elements of so many bytes, and then deflated.
+    ShuffleDeflate(usize),
+}
+
 /// A dataset's filters, in the order of writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pipeline {
@@ -80,6 +96,35 @@ impl Pipeline {
     /// Whether a chunk with this mask is stored as it is read.
     pub(crate) fn is_plain(&self, mask: u32) -> bool {
         self.convert.is_none() && self.applied(mask).next().is_none()
+    }
+
+    /// How a chunk with this mask can be decoded in pieces, if it can.
+    pub(crate) fn streamed(&self, mask: u32) -> Option<Streamed> {
+        match self.applied(mask).collect::<Vec<_>>()[..] {
+            [] => Some(Streamed::Stored),
+            [Step::Deflate] => Some(Streamed::Deflate),
+            [Step::Shuffle(size), Step::Deflate] => Some(Streamed::ShuffleDeflate(*size)),
+            _ => None,
+        }
+    }
+
+    /// Bytes that decoding a chunk of `stored` bytes takes, besides those that become of it.
+    pub(crate) fn memory(&self, stored: u64, mask: u32) -> u64 {
+        let chunk = self.chunk_bytes as u64;
+        match self.streamed(mask).filter(|_| self.chunk_bytes > LARGE) {
+            Some(Streamed::ShuffleDeflate(_)) => return chunk.saturating_add(PIECES),
+            Some(_) => return PIECES,
+            None => {}
+        }
+        let steps = self.applied(mask).count() + usize::from(self.convert.is_some());
+        let own = |step: &Step| match step {
+            #[cfg(feature = "zfp")]
+            Step::Zfp(_) => 2,
+            Step::Vbz(_) => 3,
+            _ => 0,
+        };
+        let copies = steps.min(2) as u64 + self.applied(mask).map(own).sum::<u64>();
+        chunk.max(self.plain_bytes() as u64).saturating_mul(copies).saturating_add(stored)
     }
 
     fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = &Step> {
