@@ -14,7 +14,7 @@ use super::place::Place;
 use super::presence::Lookup;
 use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
-use super::survey::Survey;
+use super::survey::{Settled, Survey};
 use super::temporary::{self, Purpose, Temporary};
 use crate::{Error, Kind, Result};
 
@@ -24,6 +24,7 @@ pub struct Change<'a> {
     place: &'a Place,
     lock: ChangeLock,
     ledger: Ledger,
+    is_listed: bool,
 }
 
 impl<'a> Change<'a> {
@@ -52,17 +53,44 @@ impl<'a> Change<'a> {
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
         loop {
-            let lock = ChangeLock::take(&place.shm, key, go_on)?;
-            if let Some(change) = Self::recover(place, lock)? {
+            if let Some(change) = Self::begin_listed(place, key, None, go_on)? {
                 return Ok(change);
             }
             // An interrupted removal was finished, and the lock file went with it: once more.
         }
     }
 
+    /// As [`Self::begin_for`], for a process that changes many projects: the recovery takes the files of this
+    /// project from the listing if that is still complete, and does not list the directories again. `None` if the
+    /// recovery has finished an interrupted removal.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_listed(
+        place: &'a Place,
+        key: &Key,
+        listed: Option<(&Survey<'_>, &Settled)>,
+        go_on: &mut dyn FnMut() -> Result<bool>,
+    ) -> Result<Option<Self>> {
+        let lock = ChangeLock::take(&place.shm, key, go_on)?;
+        let listed = listed.filter(|(_, settled)| settled.still_holds(&place.shm, key));
+        let listed = listed.map(|(survey, _)| survey);
+        let change = Self::recover(place, lock, listed)?;
+        Ok(change.map(|change| Self { is_listed: listed.is_some(), ..change }))
+    }
+
+    /// Whether the listing that was given contains every segment of the project.
+    pub fn is_listed(&self) -> bool {
+        self.is_listed
+    }
+
     /// Brings the ledger to rest: rolls forward what was published, removes what was not. Everything is read
     /// before anything is changed: what cannot be read is not "not published", and nothing is changed then.
-    fn recover(place: &'a Place, lock: ChangeLock) -> Result<Option<Self>> {
+    fn recover(
+        place: &'a Place,
+        lock: ChangeLock,
+        listed: Option<&Survey<'_>>,
+    ) -> Result<Option<Self>> {
         let key = lock.key().clone();
         let found = match Ledger::read(&place.shm, &key, place.root.as_ref()) {
             // What cannot be understood claims nothing: what it owned is left to gc as orphans.
@@ -72,21 +100,21 @@ impl<'a> Change<'a> {
         if let Some(ledger) = &found
             && ledger.removing.is_some()
         {
-            temporary::remove_ledgers(&place.shm, &key)?;
-            removal::finish(place, lock, ledger)?;
+            temporary::remove_ledgers(&place.shm, &key, listed)?;
+            removal::finish(place, lock, ledger, listed)?;
             return Ok(None);
         }
         let published = match &found {
             Some(_) => read_published(place, &key).known()?,
             None => None,
         };
-        temporary::remove_ledgers(&place.shm, &key)?;
+        temporary::remove_ledgers(&place.shm, &key, listed)?;
         if let Some(root) = &place.root {
-            removal::remove_temporaries(root, &key, |_| false)?;
+            removal::remove_temporaries(root, &key, listed, |_| false)?;
         }
         let Some(mut ledger) = found else {
             let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
-            return Ok(Some(Self { place, lock, ledger }));
+            return Ok(Some(Self { place, lock, ledger, is_listed: false }));
         };
         let before = ledger.clone();
         let mut dead = std::mem::take(&mut ledger.retiring);
@@ -105,8 +133,8 @@ impl<'a> Change<'a> {
         if published.is_some_and(|found| found.names_arrays && found.token.is_none()) {
             dead.extend(ledger.current.take().map(|old| old.token));
         }
-        let mut change = Self { place, lock, ledger };
-        change.remove_loads(&dead)?;
+        let mut change = Self { place, lock, ledger, is_listed: false };
+        change.remove_loads(&dead, listed)?;
         change.remove_replaced()?;
         if change.ledger != before {
             change.save_if_room()?;
@@ -235,7 +263,7 @@ impl<'a> Change<'a> {
         if replaces || !self.ledger.retiring.is_empty() {
             grace();
             let retired = std::mem::take(&mut self.ledger.retiring);
-            self.remove_loads(&retired)?;
+            self.remove_loads(&retired, None)?;
             self.remove_replaced()?;
             self.save_if_room()?;
         }
@@ -291,7 +319,7 @@ impl<'a> Change<'a> {
     /// As the system says; what is left is found by gc.
     pub fn finish(mut self) -> Result<()> {
         if let Some(next) = self.ledger.next.take() {
-            self.remove_loads(&[next.token])?;
+            self.remove_loads(&[next.token], None)?;
             if self.ledger.current.is_some() {
                 self.save_if_room()?;
             }
@@ -329,16 +357,21 @@ impl<'a> Change<'a> {
     }
 
     /// Removes every segment of these loads.
-    fn remove_loads(&self, tokens: &[Token]) -> Result<()> {
+    fn remove_loads(&self, tokens: &[Token], listed: Option<&Survey<'_>>) -> Result<()> {
         if tokens.is_empty() {
             return Ok(());
         }
-        let project = &self.lock.key().project;
-        for name in self.place.shm.names()? {
-            if let Some(segment) = SegmentName::parse_for(project, &name)
-                && tokens.iter().any(|token| segment.bears(token))
-            {
-                removal::remove_segment(&self.place.shm, &segment, self.lock.key().uid)?;
+        let (project, shm) = (&self.lock.key().project, &self.place.shm);
+        let segments = match listed {
+            Some(survey) => survey.segments_of(project)?.to_vec(),
+            None => {
+                let names = shm.names()?.into_iter();
+                names.filter_map(|name| SegmentName::parse_for(project, &name)).collect()
+            }
+        };
+        for segment in segments {
+            if tokens.iter().any(|token| segment.bears(token)) {
+                removal::remove_segment(shm, &segment, self.lock.key().uid)?;
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use super::name::SegmentName;
 use super::place::Place;
 use super::presence::Lookup;
 use super::state::{METADATA_LIMIT, Project, SegmentStat, State, digest};
+use super::survey::Survey;
 use super::temporary::{self, Purpose};
 use crate::{Error, Kind, Result};
 
@@ -91,7 +92,12 @@ pub fn remove_segment(shm: &Directory, name: &SegmentName, uid: u32) -> Result<b
 ///
 /// # Errors
 /// Returns an I/O error if a file cannot be read or removed.
-pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
+pub fn finish(
+    place: &Place,
+    lock: ChangeLock,
+    ledger: &Ledger,
+    listed: Option<&Survey<'_>>,
+) -> Result<()> {
     let project = lock.key().project.clone();
     let removing: HashSet<&str> = ledger.removing.iter().flatten().map(String::as_str).collect();
     let ours = |text: &str| {
@@ -99,7 +105,7 @@ pub fn finish(place: &Place, lock: ChangeLock, ledger: &Ledger) -> Result<()> {
         metadata.leaves().iter().all(|array| removing.contains(array.segment.as_str()))
     };
     if let Some(root) = &place.root {
-        remove_temporaries(root, lock.key(), ours)?;
+        remove_temporaries(root, lock.key(), listed, ours)?;
         take_metadata(root, lock.key(), |text, _| ours(text))?;
     }
     let names = removing.iter().map(OsStr::new);
@@ -193,9 +199,10 @@ fn is_expected(
 pub(super) fn remove_temporaries(
     root: &Directory,
     key: &Key,
+    listed: Option<&Survey<'_>>,
     ours: impl Fn(&str) -> bool,
 ) -> Result<()> {
-    for (name, purpose) in temporary::in_root(root, key)? {
+    for (name, purpose) in temporary::in_root(root, key, listed)? {
         let text = match purpose {
             Purpose::Publication => None,
             Purpose::Removal => match root.read_owned(&name, METADATA_LIMIT, key.uid) {

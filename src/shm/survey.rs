@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
-use super::directory::Directory;
+use super::directory::{Directory, FileId};
 use super::ledger::{File, Key, KeyName};
+use super::lock;
 use super::name::{ProjectName, SegmentName};
 use super::place::Place;
 use super::presence::Lookup;
@@ -109,6 +110,30 @@ impl<'p> Survey<'p> {
         Ok(named.flat_map(|(name, files)| keys_of(&self.place.shm, name, files)).collect())
     }
 
+    /// The names of the interrupted ledger replacements of `key`, of whatever owner.
+    ///
+    /// # Errors
+    /// Returns an I/O error if a directory cannot be listed.
+    pub fn temporary_ledgers(&self, key: &Key) -> Result<Vec<OsString>> {
+        let name = KeyName { project: key.project.clone(), hash: key.hash.clone() };
+        let files = self.found()?.keys.get(&name).into_iter().flatten();
+        let is_temporary = |file: &&OsString| matches!(KeyName::parse(file), Some((_, None)));
+        Ok(files.filter(is_temporary).cloned().collect())
+    }
+
+    /// The names of the temporary metadata files of `key` in `root`, of whatever owner; `None` if this is not the
+    /// root that was listed.
+    ///
+    /// # Errors
+    /// Returns an I/O error if a directory cannot be listed.
+    pub fn temporary_metadata(&self, root: &Directory, key: &Key) -> Result<Option<Vec<OsString>>> {
+        if self.place.root.as_ref().is_none_or(|listed| listed.id() != root.id()) {
+            return Ok(None);
+        }
+        let name = KeyName { project: key.project.clone(), hash: key.hash.clone() };
+        Ok(Some(self.found()?.temporary.get(&name).cloned().unwrap_or_default()))
+    }
+
     /// Whether the owner of `key` left temporary files. Known only after a listing; without one, false.
     pub fn has_temporary_files(&self, key: &Key) -> bool {
         let Some(found) = self.found.get() else { return false };
@@ -123,6 +148,40 @@ impl<'p> Survey<'p> {
                 .root
                 .as_ref()
                 .is_some_and(|root| in_root.into_iter().any(|file| is_owned(root, file)))
+    }
+}
+
+/// Proof that a listing that was made later contains every segment of a project: its change lock was free, and the
+/// ledger had this identity. A process announces a load in the ledger before it creates segments, and it holds the
+/// change lock for as long as it creates any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled(Option<(FileId, i64, i64)>);
+
+impl Settled {
+    /// Observes the project before a listing. `None` if a process is changing it, or if that cannot be determined.
+    pub fn before_listing(shm: &Directory, key: &Key) -> Option<Self> {
+        let identity = Self::identity(shm, key)?;
+        match lock::is_changing(shm, key) {
+            Lookup::Absent | Lookup::Present(false) => Some(Self(identity)),
+            Lookup::Present(true) | Lookup::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the listing is still complete, for the holder of the change lock.
+    pub fn still_holds(&self, shm: &Directory, key: &Key) -> bool {
+        Self::identity(shm, key).as_ref() == Some(&self.0)
+    }
+
+    /// The identity of the ledger; `Some(None)` if there is no ledger, `None` if it cannot be inspected.
+    #[allow(clippy::option_option)] // Absent and unknown are different answers.
+    fn identity(shm: &Directory, key: &Key) -> Option<Option<(FileId, i64, i64)>> {
+        match shm.stat_of(&key.file(File::Ledger)) {
+            Lookup::Absent => Some(None),
+            Lookup::Present(stat) => {
+                Some(Some((FileId::of(&stat), stat.st_ctime, stat.st_ctime_nsec)))
+            }
+            Lookup::Unreadable(_) => None,
+        }
     }
 }
 
@@ -177,4 +236,38 @@ fn look(place: &Place) -> Result<Found> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::ledger::Ledger;
+    use crate::shm::ledger::tests::record;
+    use crate::shm::lock::ChangeLock;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn settled_project_is_one_that_no_process_changes_and_none_has_changed_since() {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = Directory::open(temp.path()).unwrap();
+        let project = ProjectName::new(OsStr::new("p")).unwrap();
+        let key = Key::new(&project, shm.id(), nix::unistd::Uid::effective().as_raw());
+        // Nothing exists; then a load announces itself.
+        let settled = Settled::before_listing(&shm, &key).unwrap();
+        let lock = ChangeLock::take_now(&shm, &key).unwrap();
+        assert!(settled.still_holds(&shm, &key));
+        assert_eq!(Settled::before_listing(&shm, &key), None, "the lock is held");
+        let mut ledger = Ledger::new(&shm);
+        ledger.next = Some(record("aaaaa"));
+        ledger.write(&shm, &key).unwrap();
+        assert!(!settled.still_holds(&shm, &key), "a load may have created segments");
+        drop(lock);
+        // The load is dead; then another one announces itself.
+        let settled = Settled::before_listing(&shm, &key).unwrap();
+        let _lock = ChangeLock::take_now(&shm, &key).unwrap();
+        assert!(settled.still_holds(&shm, &key));
+        ledger.next = Some(record("bbbbb"));
+        ledger.write(&shm, &key).unwrap();
+        assert!(!settled.still_holds(&shm, &key));
+    }
 }

@@ -10,6 +10,7 @@ use nix::sys::stat::fstat;
 use super::directory::{Access, Directory, FileId};
 use super::ledger::{Key, KeyName};
 use super::name::{PREFIX, ProjectName, Token};
+use super::survey::Survey;
 use crate::{Error, Kind, Result};
 
 /// How many random names are tried before the directory counts as unusable.
@@ -168,13 +169,22 @@ pub fn move_aside(root: &Directory, key: &Key, name: &OsStr) -> Result<OsString>
     }
 }
 
-/// Returns the temporary files of `key` in the root that its owner created.
+/// Returns the temporary files of `key` in the root that its owner created, from the listing if there is one of
+/// this root.
 ///
 /// # Errors
 /// Returns an I/O error if the root cannot be listed or a file cannot be inspected.
-pub fn in_root(root: &Directory, key: &Key) -> Result<Vec<(OsString, Purpose)>> {
+pub fn in_root(
+    root: &Directory,
+    key: &Key,
+    listed: Option<&Survey<'_>>,
+) -> Result<Vec<(OsString, Purpose)>> {
+    let names = match listed {
+        Some(survey) => survey.temporary_metadata(root, key)?,
+        None => None,
+    };
     let mut found = Vec::new();
-    for name in root.names()? {
+    for name in names.map_or_else(|| root.names(), Ok)? {
         if let Some((of, purpose)) = parse_root_name(&name)
             && of.is_of(key)
             && is_owned(root, &name, key.uid)?
@@ -185,12 +195,14 @@ pub fn in_root(root: &Directory, key: &Key) -> Result<Vec<(OsString, Purpose)>> 
     Ok(found)
 }
 
-/// Removes the interrupted ledger replacements that the owner of `key` left in the shm directory.
+/// Removes the interrupted ledger replacements that the owner of `key` left in the shm directory, from the listing
+/// if there is one.
 ///
 /// # Errors
 /// Returns an I/O error if the directory cannot be listed or a file cannot be removed.
-pub fn remove_ledgers(shm: &Directory, key: &Key) -> Result<()> {
-    for name in shm.names()? {
+pub fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Survey<'_>>) -> Result<()> {
+    let names = listed.map(|survey| survey.temporary_ledgers(key)).transpose()?;
+    for name in names.map_or_else(|| shm.names(), Ok)? {
         if let Some((of, None)) = KeyName::parse(&name)
             && of.is_of(key)
         {

@@ -7,6 +7,7 @@ mod corrupt;
 mod elsewhere;
 mod fallbacks;
 mod fixtures;
+mod hostile;
 mod keeper;
 mod kill;
 mod lifetimes;

@@ -10,7 +10,7 @@ use crate::shm::owner::act_as;
 use crate::shm::place::Place;
 use crate::shm::removal::{self, Removed};
 use crate::shm::state::{self, Project};
-use crate::shm::survey::Survey;
+use crate::shm::survey::{Settled, Survey};
 use crate::{Error, Kind, Result};
 
 /// Returns the segments that the action would remove.
@@ -36,12 +36,13 @@ pub(super) fn carry_out(
     project: &Project,
     action: Action,
     options: &Options,
+    listed: Option<(&Survey<'_>, &Settled)>,
 ) -> Result<Vec<Removed>> {
     match action {
         Action::Keep | Action::OtherUser | Action::OtherRoot | Action::NotReached => Ok(Vec::new()),
         Action::ReapOrphans => act_as(project.uid, || remove_orphans(place, project)),
         Action::Clear => squatters::clear_metadata(place, project).map(|()| Vec::new()),
-        _ => act_as(project.uid, || change(place, project, action, options)),
+        _ => act_as(project.uid, || change(place, project, action, options, listed)),
     }
 }
 
@@ -63,14 +64,20 @@ fn change(
     project: &Project,
     action: Action,
     options: &Options,
+    listed: Option<(&Survey<'_>, &Settled)>,
 ) -> Result<Vec<Removed>> {
     // Taking the lock already removes the files of an interrupted change: they are counted before.
     let (leftovers, others): (Vec<_>, Vec<_>) = removal::segments_of(project, &place.shm)
         .into_iter()
         .partition(|removed| project.leftovers.contains_key(&removed.name));
-    let mut change = Change::begin_for(place, &project.key, &mut || Ok(false))?;
-    let survey = Survey::new(place);
-    let now = state::judge_locked(place, &survey, &project.key);
+    let key = &project.key;
+    let Some(mut change) = Change::begin_listed(place, key, listed, &mut || Ok(false))? else {
+        return Ok(others.into_iter().chain(leftovers).collect());
+    };
+    let fresh = Survey::new(place);
+    let survey = listed.map_or(&fresh, |(survey, _)| survey);
+    let survey = if change.is_listed() { survey } else { &fresh };
+    let now = state::judge_locked(place, survey, key);
     match decide(place, &now, options).0 {
         Action::Reap => {
             change.remove(&now)?;

@@ -13,6 +13,7 @@ use crate::shm::ledger::{Key, KeyName};
 use crate::shm::name::{PREFIX, ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
+use crate::shm::survey::Settled;
 use crate::shm::temporary;
 
 /// Cost of one group besides its text files, in bytes of text that take as long to read.
@@ -79,6 +80,24 @@ impl Inventory {
             }
         }
         Ok(inventory)
+    }
+
+    /// Observes the projects of the users that `is_wanted` accepts, before the next listing: with it, many
+    /// projects are removed without a listing for each.
+    pub fn settled(&self, place: &Place, is_wanted: impl Fn(u32) -> bool) -> HashMap<Key, Settled> {
+        let groups = self.groups.iter().filter(|((_, uid), _)| is_wanted(*uid));
+        let keys = groups.flat_map(|((project, uid), group)| {
+            let (project, uid) = (project.clone(), *uid);
+            let root = place.root.as_ref().filter(|_| group.has_metadata);
+            let ours = root.map(|root| Key::new(&project, root.id(), uid));
+            let keys = group.hashes.keys().cloned();
+            keys.map(move |hash| Key { project: project.clone(), hash, uid }).chain(ours)
+        });
+        keys.filter_map(|key| {
+            let settled = Settled::before_listing(&place.shm, &key)?;
+            Some((key, settled))
+        })
+        .collect()
     }
 
     fn group(&mut self, project: &ProjectName, stat: &FileStat) -> &mut Group {

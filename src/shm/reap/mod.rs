@@ -6,6 +6,7 @@ mod decide;
 mod inventory;
 pub(super) mod squatters;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use super::place::{Paths, Place};
 use super::presence::Lookup;
 use super::removal::Removed;
 use super::state::{self, Project, State};
-use super::survey::Survey;
+use super::survey::{Settled, Survey};
 use crate::{Error, Kind, Result};
 
 /// Interval between two attempts to take the locks of projects of ended jobs.
@@ -136,10 +137,12 @@ pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) ->
     };
     let mut inventory = Inventory::read(&place)?;
     squatters::clear(&place, &mut inventory, options, report);
+    let settled = inventory.settled(&place, |uid| is_allowed(uid, options));
     let survey = Survey::new(&place);
     // With the listing, the judge also finds temporary files of interrupted changes.
     survey.list()?;
-    let collector = Collector { paths, place: &place, survey: &survey, options, deadline };
+    let (place, survey) = (&place, &survey);
+    let collector = Collector { paths, place, survey, settled, options, deadline };
     collector.run(inventory, report);
     refused.map_or(Ok(()), Err)
 }
@@ -148,6 +151,8 @@ struct Collector<'a> {
     paths: &'a Paths,
     place: &'a Place,
     survey: &'a Survey<'a>,
+    /// The projects whose files the survey lists completely.
+    settled: HashMap<Key, Settled>,
     options: &'a Options,
     deadline: Option<Instant>,
 }
@@ -274,7 +279,10 @@ impl Collector<'_> {
         let (action, reason) = decide(place, project, self.options);
         let done = match self.options.dry_run {
             true => Ok(act::would_remove(place, project, action)),
-            false => act::carry_out(place, project, action, self.options),
+            false => {
+                let listed = self.settled.get(&project.key).map(|settled| (self.survey, settled));
+                act::carry_out(place, project, action, self.options, listed)
+            }
         };
         let id = (project.name().clone(), project.uid);
         let outcome = Outcome {
