@@ -213,7 +213,15 @@ fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
 fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     let Some(project) = there else { return Ok(false) };
     let name = request.project.to_text();
-    if project.state == State::Foreign || project.uid != nix::unistd::Uid::effective().as_raw() {
+    let is_own = project.uid == nix::unistd::Uid::effective().as_raw();
+    if let (State::Foreign, true) = (project.state, is_own) {
+        let why = project.why.as_deref().unwrap_or("a file of it cannot be read");
+        let message = format!("project '{name}' cannot be judged: {why}");
+        let hint =
+            format!("'cute-shm show {}' reports its files; nothing was changed", word(&name));
+        return Err(Error::new(Kind::Permission, message).about(name).with_hint(hint));
+    }
+    if !is_own {
         let message = format!("project '{name}' belongs to user {}", project.uid);
         return Err(Error::new(Kind::Permission, message)
             .about(name)

@@ -256,8 +256,9 @@ impl<'a> Change<'a> {
         if is_owned_by_another_user(root) {
             check_published(root, &file, id)?;
         }
-        Ledger::put(prepared, key)?;
+        // The commit has happened: even if the ledger cannot be replaced now, the new load stays.
         self.ledger = after;
+        Ledger::put(prepared, self.lock.key())?;
         let replaces =
             self.ledger.current.as_ref().is_some_and(|current| !current.replaces.is_empty());
         if replaces || !self.ledger.retiring.is_empty() {

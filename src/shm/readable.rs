@@ -27,6 +27,9 @@ pub fn ensure_readable(project: &Project) -> Result<()> {
         State::Live | State::Detached | State::Broken => return Ok(()),
         State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
         State::Removing => (Kind::Busy, "somebody is removing it".to_owned()),
+        State::Foreign if project.uid == nix::unistd::Uid::effective().as_raw() => {
+            (Kind::Permission, "make its files readable, and try again".to_owned())
+        }
         State::Foreign => (Kind::Permission, format!("it belongs to user {}", project.uid)),
         State::Elsewhere => {
             (Kind::NotFound, "its segments are where it was loaded: look there".to_owned())

@@ -5,6 +5,7 @@
 mod authority;
 mod corrupt;
 mod elsewhere;
+mod errors;
 mod fallbacks;
 mod fixtures;
 mod hostile;

@@ -9,10 +9,10 @@ use super::support::{figure, is_full, sized};
 use super::tracer::{Calls, kill_at};
 
 /// Both directories as they were, to begin again from there.
-struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
+pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
 
 impl Snapshot {
-    fn take(sandbox: &Sandbox) -> Self {
+    pub fn take(sandbox: &Sandbox) -> Self {
         let folders = [&sandbox.shm, &sandbox.root];
         let entries = folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok());
         let files = entries.flatten().flatten().map(|entry| {
@@ -23,7 +23,7 @@ impl Snapshot {
         Self(files.collect())
     }
 
-    fn restore(&self, sandbox: &Sandbox) {
+    pub fn restore(&self, sandbox: &Sandbox) {
         for folder in [&sandbox.shm, &sandbox.root] {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 fs::remove_file(entry.path()).expect("to clear the sandbox");
