@@ -5,7 +5,9 @@
 use std::ffi::{CStr, c_uint, c_void};
 
 use hdf5_sys::h5::herr_t;
-use hdf5_sys::h5e::{H5E_DEFAULT, H5E_direction_t, H5E_error2_t, H5Ewalk2};
+use hdf5_sys::h5e::{
+    H5E_CANTALLOC, H5E_DEFAULT, H5E_NOSPACE, H5E_RESOURCE, H5E_direction_t, H5E_error2_t, H5Ewalk2,
+};
 
 /// Why an object of the file is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) enum Trouble {
     Unsupported(String),
     /// Compressed with a filter that neither HDF5 nor this program has; its name and number.
     MissingFilter(String),
+    /// There is no memory to read it in.
+    NoMemory(String),
     /// The file fails: I/O, checksum, a structure that contradicts itself.
     Damaged(String),
 }
@@ -27,10 +31,20 @@ impl Trouble {
         Self::Damaged(reason())
     }
 
+    /// The same for a call that reads data: the library may lack memory for that.
+    pub(super) fn last_of_read() -> Self {
+        let mut lacks_memory = false;
+        let data = (&raw mut lacks_memory).cast::<c_void>();
+        let upward = H5E_direction_t::H5E_WALK_UPWARD;
+        // SAFETY: `look` matches the callback's signature and gets the flag it expects.
+        unsafe { H5Ewalk2(H5E_DEFAULT, upward, Some(look), data) };
+        if lacks_memory { Self::NoMemory(reason()) } else { Self::last() }
+    }
+
     /// The sentence, whichever sort it is.
     pub(super) fn into_reason(self) -> String {
         match self {
-            Self::Unsupported(reason) | Self::Damaged(reason) => reason,
+            Self::Unsupported(reason) | Self::Damaged(reason) | Self::NoMemory(reason) => reason,
             Self::MissingFilter(filter) => {
                 let refused = super::plugins::refused();
                 format!("compressed with {filter}, which is not built in{refused}")
@@ -62,6 +76,20 @@ fn reason() -> String {
     unsafe { H5Ewalk2(H5E_DEFAULT, H5E_direction_t::H5E_WALK_DOWNWARD, Some(collect), data) };
     let cause = words.into_iter().rev().find(|text| !text.trim().is_empty());
     cause.unwrap_or_else(|| "HDF5 gives no reason".to_owned())
+}
+
+/// Called for every entry of the error stack, until it tells that memory could not be allocated.
+unsafe extern "C" fn look(_: c_uint, entry: *const H5E_error2_t, data: *mut c_void) -> herr_t {
+    // SAFETY: HDF5 passes a valid entry for the time of the call and hands on our pointer.
+    unsafe {
+        let is_resource = (*entry).maj_num == *H5E_RESOURCE;
+        if is_resource && matches!((*entry).min_num, n if n == *H5E_NOSPACE || n == *H5E_CANTALLOC)
+        {
+            *data.cast::<bool>() = true;
+            return 1;
+        }
+    }
+    0
 }
 
 /// Called for every entry of the error stack; the last call is the innermost.

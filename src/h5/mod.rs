@@ -327,9 +327,20 @@ impl Inventory {
     }
 }
 
+/// What to do when a dataset is damaged.
+pub(crate) const KEEP_GOING_HINT: &str = "load the other datasets with --keep-going";
+/// What to do when there is no memory to read a dataset.
+pub(crate) const NO_MEMORY_HINT: &str =
+    "load less with --include or --rows, or raise the limit (--mem, ulimit -v)";
+
 fn cannot_read(dataset: &Dataset, trouble: error::Trouble) -> Error {
-    let (path, reason) = (&dataset.path, trouble.into_reason());
-    Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}")).about(path)
+    let path = &dataset.path;
+    let (kind, hint) = match trouble {
+        error::Trouble::NoMemory(_) => (Kind::NoMemory, NO_MEMORY_HINT),
+        _ => (Kind::Corrupt, KEEP_GOING_HINT),
+    };
+    let reason = trouble.into_reason();
+    Error::new(kind, format!("cannot read '{path}': {reason}")).about(path).with_hint(hint)
 }
 
 /// The version of the HDF5 library that reads: `2.0.0`.

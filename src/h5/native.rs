@@ -13,7 +13,7 @@ use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t, H5Z_func_t, H5Zfilter_avail, H5Zregister};
 
 use super::Filter;
-use super::codec::{self, Decoder};
+use super::codec::{self, Decoder, Refused};
 
 /// The filters, with the function that HDF5 calls for each: it is not told which filter it is for.
 const FILTERS: [(i32, H5Z_func_t); 8] = [
@@ -91,6 +91,8 @@ thread_local! {
     /// The most bytes of a chunk of the dataset that is being read.
     static LIMIT: Cell<usize> = const { Cell::new(MOST) };
     static DECODER: RefCell<Decoder> = RefCell::default();
+    /// Whether a codec had no memory since [`within`] began.
+    static LACKED_MEMORY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sees to it that the library can undo a filter: by itself, by a plugin, or with the codec here.
@@ -162,8 +164,14 @@ pub(super) fn within<T>(bytes: u64, read: impl FnOnce() -> T) -> T {
             LIMIT.set(self.0);
         }
     }
+    LACKED_MEMORY.set(false);
     let _restore = Restore(LIMIT.replace(usize::try_from(bytes).unwrap_or(MOST).min(MOST)));
     read()
+}
+
+/// Whether a codec had no memory for a chunk in what [`within`] runs.
+pub(super) fn lacked_memory() -> bool {
+    LACKED_MEMORY.get()
 }
 
 /// HDF5 calls this for each chunk; 0 means failure.
@@ -188,12 +196,19 @@ unsafe extern "C" fn undo<const ID: i32>(
     let decoded = DECODER.with(|decoder| {
         codec::undo_alone(&filter, &mut decoder.borrow_mut(), source, most.min(MOST))
     });
-    let Ok(decoded) = decoded else { return 0 };
+    let decoded = match decoded {
+        Ok(decoded) => decoded,
+        Err(refused) => {
+            LACKED_MEMORY.set(LACKED_MEMORY.get() || refused == Refused::NoMemory);
+            return 0;
+        }
+    };
     // SAFETY: the old buffer is HDF5's to free and the new one HDF5's to allocate; the copy is
     // within both.
     unsafe {
         let fresh = H5allocate_memory(decoded.len(), 0);
         if fresh.is_null() {
+            LACKED_MEMORY.set(true);
             return 0;
         }
         std::ptr::copy_nonoverlapping(decoded.as_ptr(), fresh.cast(), decoded.len());

@@ -12,7 +12,7 @@ use hdf5_sys::h5t::H5Treclaim;
 use super::blocks::{Block, Blocks};
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
-use super::error::{Outcome, check, damaged};
+use super::error::{Outcome, Trouble, check, damaged};
 use super::ids::Id;
 use super::types::{Node, NodeKind};
 use super::{Content, Dataset, Inventory, Leaf, Part, native, scatter};
@@ -234,7 +234,13 @@ impl<'a> Reading<'a> {
         let (dataset, kind) = (self.dataset.raw(), self.node.memory.raw());
         native::within(self.chunk_bytes, || {
             // SAFETY: the caller's promise; all ids are open.
-            check(unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) })
+            match unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) } {
+                0.. => Ok(()),
+                _ if native::lacked_memory() => {
+                    Err(Trouble::NoMemory("no memory to decode a chunk".to_owned()))
+                }
+                _ => Err(Trouble::last_of_read()),
+            }
         })?;
         Ok(())
     }
@@ -250,6 +256,9 @@ pub(super) fn zeroed(elements: u64, size: usize) -> Outcome<Vec<u8>> {
             buffer.resize(bytes, 0);
             Ok(buffer)
         }
-        _ => damaged(format!("no memory for {elements} elements of {size} bytes at once")),
+        _ => {
+            let reason = format!("no memory for {elements} elements of {size} bytes at once");
+            Err(Trouble::NoMemory(reason))
+        }
     }
 }

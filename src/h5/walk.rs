@@ -404,13 +404,20 @@ impl Walk<'_> {
                 self.inventory.damaged.push(Skip { path, reason });
             }
             Trouble::Damaged(reason) => return Err(unreadable(&path, &reason)),
+            Trouble::NoMemory(reason) => {
+                return Err(Error::new(Kind::NoMemory, format!("cannot read '{path}': {reason}"))
+                    .about(path)
+                    .with_hint(super::NO_MEMORY_HINT));
+            }
         }
         Ok(())
     }
 }
 
 fn unreadable(path: &str, reason: &str) -> Error {
-    Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}")).about(path)
+    Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}"))
+        .about(path)
+        .with_hint(super::KEEP_GOING_HINT)
 }
 
 /// A further link to an object.

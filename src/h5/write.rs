@@ -366,6 +366,7 @@ fn write_block(
 fn failed(what: &str, trouble: Trouble) -> Error {
     let kind = match trouble {
         Trouble::Unsupported(_) | Trouble::MissingFilter(_) => Kind::Unsupported,
+        Trouble::NoMemory(_) => Kind::NoMemory,
         Trouble::Damaged(_) => Kind::Io,
     };
     Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).about(what)

@@ -8,6 +8,7 @@ pub fn is_known(dtype: &Dtype) -> bool {
     match dtype.class() {
         Class::Bool | Class::Int | Class::Uint => true,
         Class::Float => dtype.itemsize() <= 8,
+        Class::Complex => matches!(dtype.itemsize(), 8 | 16),
         _ => false,
     }
 }
@@ -79,8 +80,34 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
-/// Casts little-endian values.
+/// Whether numbers of one type can become numbers of another: complex ones would lose their imaginary part.
+pub fn is_possible(from: &Dtype, to: &Dtype) -> bool {
+    let is_complex = |dtype: &Dtype| *dtype.class() == Class::Complex;
+    is_known(from) && is_known(to) && (is_complex(to) || !is_complex(from))
+}
+
+/// The parts of a complex number.
+fn part(dtype: &Dtype) -> Dtype {
+    Dtype::new(Class::Float, dtype.itemsize() / 2, false)
+}
+
+/// Casts little-endian values, as [`is_possible`] allows.
 pub fn cast(from: &Dtype, source: &[u8], to: &Dtype, target: &mut Vec<u8>) {
+    match (from.class(), to.class()) {
+        (Class::Complex, Class::Complex) => return cast(&part(from), source, &part(to), target),
+        (_, Class::Complex) => {
+            let mut real = Vec::new();
+            cast(from, source, &part(to), &mut real);
+            target.clear();
+            let size = usize::try_from(part(to).itemsize()).unwrap_or(8);
+            for number in real.chunks_exact(size) {
+                target.extend_from_slice(number);
+                target.extend_from_slice(&[0; 8][..size]);
+            }
+            return;
+        }
+        _ => {}
+    }
     match (from.class(), from.itemsize()) {
         (Class::Int, 1) => from_all(source, i8::from_le_bytes, to, target),
         (Class::Int, 2) => from_all(source, i16::from_le_bytes, to, target),
@@ -239,5 +266,11 @@ mod tests {
         assert_eq!(cast("i8", &300_i64.to_le_bytes(), "u1"), [44]);
         assert_eq!(cast("u8", &u64::MAX.to_le_bytes(), "f4"), 1.844_674_4e19_f32.to_le_bytes());
         assert_eq!(cast("f4", &0.5_f32.to_le_bytes(), "bool"), [1]);
+        let pair = [1.5_f64, -2.0].map(f64::to_le_bytes).concat();
+        assert_eq!(cast("c16", &pair, "c8"), [1.5_f32, -2.0].map(f32::to_le_bytes).concat());
+        assert_eq!(cast("i2", &[3, 0], "c16"), [3.0_f64, 0.0].map(f64::to_le_bytes).concat());
+        assert!(
+            is_possible(&dtype("f4"), &dtype("c8")) && !is_possible(&dtype("c8"), &dtype("f4"))
+        );
     }
 }

@@ -54,12 +54,15 @@ impl Conversions {
         if conversion.from == conversion.to {
             return Ok(None);
         }
-        let castable = cast::is_known(from) && cast::is_known(&conversion.to);
+        let castable = cast::is_possible(from, &conversion.to);
         if !(conversion.is_swap() || castable) {
             let message = format!("'{path}' cannot be converted from {from} to {}", conversion.to);
             return Err(Error::new(Kind::Unsupported, message)
                 .about(path)
-                .with_hint("--dtype is for integers, booleans and floats of 2, 4 or 8 bytes"));
+                .with_hint(
+                    "--dtype converts integers, booleans, floats of 2, 4 or 8 bytes and complex numbers \
+                     of 8 or 16 bytes; complex numbers only become complex numbers",
+                ));
         }
         Ok(Some(conversion))
     }
@@ -73,7 +76,9 @@ fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
         return Err(usage(format!("'{rule}' is not GLOB=DTYPE")));
     };
     let dtype = Dtype::parse(name).filter(cast::is_known);
-    let dtype = dtype.ok_or_else(|| usage(format!("'{name}' is no number type of numpy")))?;
+    let dtype = dtype.ok_or_else(|| {
+        usage(format!("invalid dtype '{name}': expected a number type of numpy, such as float32"))
+    })?;
     let glob = super::filter::glob(pattern).map_err(|e| usage(format!("bad glob: {e}")))?;
     Ok((glob.compile_matcher(), dtype))
 }

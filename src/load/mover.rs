@@ -18,7 +18,7 @@ use super::reader::{Reader, Trouble};
 use super::sink::Sink;
 use super::target::{Target, unlocked};
 use super::voice::Voice;
-use crate::h5::{Dataset, Inventory};
+use crate::h5::{Dataset, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT};
 use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::segment::NewSegment;
@@ -150,11 +150,13 @@ impl<'a> Mover<'a> {
         let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
         match trouble {
             Trouble::Refused(why) | Trouble::Damaged(why) => {
-                Error::new(Kind::Corrupt, format!("cannot read '{path}'{file}: {why}")).about(path)
+                Error::new(Kind::Corrupt, format!("cannot read '{path}'{file}: {why}"))
+                    .about(path)
+                    .with_hint(KEEP_GOING_HINT)
             }
             Trouble::NoMemory => {
                 let message = format!("not enough memory to decode a chunk of '{path}'{file}");
-                Error::new(Kind::NoMemory, message).about(path)
+                Error::new(Kind::NoMemory, message).about(path).with_hint(NO_MEMORY_HINT)
             }
             Trouble::Failed(error) => error,
         }

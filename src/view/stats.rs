@@ -1,6 +1,7 @@
 //! An array in numbers: least, greatest, mean, standard deviation, and how the values are spread.
 //! All processors read blocks that stay in their caches.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,6 +41,8 @@ pub struct Stats {
     pub inf_count: u64,
     /// How many different values there are, for booleans and integers of up to 16 bits.
     pub distinct_count: Option<u64>,
+    /// Whether the values are the magnitudes of complex numbers.
+    pub is_magnitude: bool,
     /// How the finite values are spread; null when there are none.
     pub histogram: Option<Histogram>,
 }
@@ -61,7 +64,7 @@ pub struct Histogram {
 /// The statistics of a view.
 ///
 /// # Errors
-/// [`crate::Kind::Unsupported`] for strings, complex numbers, times and others; as the system says.
+/// [`crate::Kind::Unsupported`] for strings, times and others; as the system says.
 pub fn stats(view: &View) -> Result<Stats> {
     let dtype = view.dtype();
     match (dtype.class(), dtype.itemsize()) {
@@ -74,6 +77,7 @@ pub fn stats(view: &View) -> Result<Stats> {
         (Class::Float, 4) => measured(view, Kind::F32),
         (Class::Float, 8) => measured(view, Kind::F64),
         (Class::Float, _) => measured(view, Kind::F128),
+        (Class::Complex, 8 | 16) => measured(view, Kind::F64),
         _ => {
             let message =
                 format!("there are no statistics of {dtype}, only of numbers and booleans");
@@ -121,10 +125,10 @@ fn each_block<S: Send>(
 
 /// Numbers of which there are too many different ones to count each.
 fn measured(view: &View, kind: Kind) -> Result<Stats> {
-    let big = view.dtype().is_big_endian();
     let work = |all: &mut (Moments, Extremes), block: &[u8]| {
-        all.0 = all.0.merge(kernels::of_kind(kind, big, block));
-        all.1.look(kind, big, block);
+        let (block, big) = magnitudes(view.dtype(), block);
+        all.0 = all.0.merge(kernels::of_kind(kind, big, &block));
+        all.1.look(kind, big, &block);
     };
     let parts = each_block(view, 1, || (Moments::NONE, Extremes::default()), work)?;
     let whole = parts.iter().fold(Moments::NONE, |all, part| all.merge(part.0));
@@ -144,8 +148,47 @@ fn measured(view: &View, kind: Kind) -> Result<Stats> {
         nan_count: whole.nan,
         inf_count: whole.infinite,
         distinct_count: None,
+        is_magnitude: *view.dtype().class() == Class::Complex,
         histogram,
     })
+}
+
+/// The magnitudes of complex numbers, as numpy's `abs` gives them; other numbers as they are. Tells whether
+/// their most significant byte is the first.
+fn magnitudes<'b>(dtype: &Dtype, block: &'b [u8]) -> (Cow<'b, [u8]>, bool) {
+    let big = dtype.is_big_endian();
+    if *dtype.class() != Class::Complex {
+        return (block.into(), big);
+    }
+    let single = |bytes: &[u8; 4]| match big {
+        true => f32::from_be_bytes(*bytes),
+        false => f32::from_le_bytes(*bytes),
+    };
+    let double = |bytes: &[u8; 8]| match big {
+        true => f64::from_be_bytes(*bytes),
+        false => f64::from_le_bytes(*bytes),
+    };
+    let magnitudes: Vec<u8> = match dtype.itemsize() {
+        8 => block
+            .as_chunks::<4>()
+            .0
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .flat_map(|[real, imaginary]| {
+                f64::from(single(real).hypot(single(imaginary))).to_le_bytes()
+            })
+            .collect(),
+        _ => block
+            .as_chunks::<8>()
+            .0
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .flat_map(|[real, imaginary]| double(real).hypot(double(imaginary)).to_le_bytes())
+            .collect(),
+    };
+    (magnitudes.into(), false)
 }
 
 /// Least and greatest of 64-bit integers, which a float does not hold exactly.
@@ -197,9 +240,9 @@ fn histogram(view: &View, kind: Kind, whole: Moments) -> Result<Histogram> {
     #[allow(clippy::cast_precision_loss)] // a small number
     let scale = if bins == 1 { 0.0 } else { bins as f64 / width };
     let stride = (view.size() * view.item() as u64).div_ceil(SAMPLE).max(1);
-    let big = view.dtype().is_big_endian();
     let work = |counts: &mut Vec<u64>, block: &[u8]| {
-        kernels::bins(kind, big, block, low, scale, counts);
+        let (block, big) = magnitudes(view.dtype(), block);
+        kernels::bins(kind, big, &block, low, scale, counts);
     };
     let parts = each_block(view, stride, || vec![0; bins], work)?;
     let counts: Vec<u64> = (0..bins).map(|bin| parts.iter().map(|part| part[bin]).sum()).collect();
@@ -243,6 +286,7 @@ fn counted(view: &View) -> Result<Stats> {
         nan_count: 0,
         inf_count: 0,
         distinct_count: Some(found.len() as u64),
+        is_magnitude: false,
         histogram: spread(&found, count),
     })
 }

@@ -331,7 +331,8 @@ fn a_damaged_dataset_fails_the_load_and_nothing_stays() {
     let sandbox = Sandbox::with("f.h5", fixtures::damaged);
     sandbox.run(&["load-hdf5", "-p", "p", "f.h5"]).is(str![[r#"
 --- stderr
-error: cannot read '/second': inflate() failed
+error: cannot read '/second' in 'f.h5': deflate: damaged data
+hint: load the other datasets with --keep-going
 --- exit 8
 
 "#]]);
@@ -345,7 +346,7 @@ fn keep_going_loads_the_rest_of_a_damaged_file() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 1 array, 7.81 KiB in SECONDS s (RATE/s)
 --- stderr
-warning: '/second' is skipped: inflate() failed
+warning: '/second' is skipped: in 'f.h5': deflate: damaged data
 error: 1 of 2 could not be read
 --- exit 10
 
@@ -498,7 +499,8 @@ fn a_failed_overwrite_leaves_the_old_project() {
     let before = sandbox.segments("p");
     sandbox.run(&["load-hdf5", "-p", "p", "bad.h5", "--overwrite"]).is(str![[r#"
 --- stderr
-error: cannot read '/second': inflate() failed
+error: cannot read '/second' in 'bad.h5': deflate: damaged data
+hint: load the other datasets with --keep-going
 --- exit 8
 
 "#]]);

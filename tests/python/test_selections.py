@@ -216,6 +216,7 @@ def test_conversions_and_globs_hold_behind_every_filter(cli, python, project, tm
     write(path, FILTERS[name](), np.random.default_rng(12))
     options = ["--rows", "77:401", "--include", "*x", "--include", "*xy", "--exclude", "*text*", "--byte-order", "native"]
     options += ["--dtype", "i8*=float32", "--dtype", "int24*=int16", "--dtype", "**/count=float64"]
+    options += ["--dtype", "complex*=complex128", "--dtype", "f2*=complex64"]
     outcome = cli.load(project, path, *options)
     assert outcome.err == ""
     wanted = {}
@@ -227,6 +228,10 @@ def test_conversions_and_globs_hold_behind_every_filter(cli, python, project, tm
             part = part.astype("f4")
         elif leaf[0].startswith("int24"):
             part = part.astype("i2")
+        elif leaf[0].startswith("complex"):
+            part = part.astype("c16")
+        elif leaf[0].startswith("f2"):
+            part = part.astype("c8")
         elif leaf[-1] == "count":
             part = part.astype("f8")
         wanted[leaf] = Leaf(part.astype(part.dtype.newbyteorder("=")), {})

@@ -77,6 +77,17 @@ def test_statistics_are_numpy_s(cli, loaded, name):
         assert stats["distinct_count"] == len(np.unique(value))
 
 
+@pytest.mark.parametrize("name", ["complex", "big_complex"])
+def test_statistics_of_complex_numbers_are_of_their_magnitudes(cli, loaded, name):
+    stats = cli.ok("show", loaded, name, "--stats", "--json").json()["stats"]
+    value = np.abs(ARRAYS[name]).astype("f8")
+    assert (stats["count"], stats["is_magnitude"]) == (value.size, True)
+    found = [stats[key] for key in ["min", "max", "mean", "std"]]
+    np.testing.assert_allclose(found, [value.min(), value.max(), value.mean(), value.std()], rtol=1e-12)
+    assert sum(stats["histogram"]["counts"]) == value.size
+    assert "magnitudes of complex numbers" in cli.ok("show", loaded, name, "--stats").out
+
+
 def test_nan_and_infinity_are_counted(cli, loaded):
     stats = cli.ok("show", loaded, "mixed", "--stats", "--json").json()["stats"]
     assert (stats["nan_count"], stats["inf_count"], stats["min"], stats["max"]) == (1, 1, "-inf", 1.0)

@@ -65,6 +65,9 @@ fn describe(stats: &Stats, canvas: Canvas) -> Text {
     };
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| x.to_string());
     line("count", &stats.count.to_string());
+    if stats.is_magnitude {
+        line("values", "magnitudes of complex numbers");
+    }
     line("min", &json(&stats.min));
     line("max", &json(&stats.max));
     line("mean", &number(stats.mean));
