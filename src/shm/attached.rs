@@ -154,15 +154,15 @@ mod tests {
 
     #[test]
     fn process_that_hangs_does_not_delay_the_others() {
-        let (hang, hung) = channel::<()>();
+        let (end, waiting) = channel::<()>();
         let attached = Attached::collect(Duration::from_millis(50), move |sender| {
             sender.send(Found::Mapped(7, vec![1, 2])).unwrap();
-            let _ = hung.recv();
+            let _ = waiting.recv();
             drop(sender);
         });
         assert_eq!(attached.by_inode.len(), 2);
         assert!(attached.incomplete);
-        drop(hang);
+        drop(end);
     }
 
     #[test]

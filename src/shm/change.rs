@@ -363,12 +363,11 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         let (project, shm) = (&self.lock.key().project, &self.place.shm);
-        let segments = match listed {
-            Some(survey) => survey.segments_of(project)?.to_vec(),
-            None => {
-                let names = shm.names()?.into_iter();
-                names.filter_map(|name| SegmentName::parse_for(project, &name)).collect()
-            }
+        let segments = if let Some(survey) = listed {
+            survey.segments_of(project)?.to_vec()
+        } else {
+            let names = shm.names()?.into_iter();
+            names.filter_map(|name| SegmentName::parse_for(project, &name)).collect()
         };
         for segment in segments {
             if tokens.iter().any(|token| segment.bears(token)) {

@@ -253,6 +253,43 @@ removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 
 }
 
 #[test]
+fn a_load_that_may_be_published_in_a_root_that_cannot_be_opened_is_kept() {
+    let sandbox = Sandbox::with_project();
+    // As a kill between the publication and the rename of the prepared ledger leaves it.
+    let ledger = sandbox.shm_file(".ledger");
+    let text = fs::read_to_string(&ledger).unwrap();
+    let prepared = ledger.with_extension("aaaaa.ledger.new");
+    fs::write(&prepared, &text).unwrap();
+    fs::write(&ledger, text.replace("[current", "[next").replace("[[current", "[[next")).unwrap();
+    let aside = sandbox.file("aside");
+    fs::rename(sandbox.root(), &aside).unwrap();
+    let gc = ["gc", "--all-roots", "--broken", "--older-than", "0s"];
+    sandbox.run(&gc).is(str![[r#"
+--- stderr
+skipped p in '$ROOT' (foreign): its root cannot be opened, and its load may be complete
+nothing to remove
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.segments("p").len(), 2);
+    // With its root, the load is rolled forward.
+    fs::rename(&aside, sandbox.root()).unwrap();
+    assert_eq!(sandbox.run(&["gc"]).code(), 0);
+    assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
+    // Without a prepared ledger, it was not published.
+    let text = fs::read_to_string(&ledger).unwrap();
+    fs::write(&ledger, text.replace("[current", "[next").replace("[[current", "[[next")).unwrap();
+    fs::remove_dir_all(sandbox.root()).unwrap();
+    sandbox.run(&gc).is(str![[r#"
+--- stdout
+removed p in '$ROOT' (abandoned): its load was interrupted; 2 segments, 8 KiB freed
+--- exit 0
+
+"#]]);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
 fn a_detached_project_whose_root_is_gone_can_still_be_removed() {
     let sandbox = Sandbox::with_project();
     fs::remove_dir_all(sandbox.root()).unwrap();

@@ -63,7 +63,7 @@ impl Mallory<'_> {
         self.give(&path);
     }
 
-    fn metadata(&self, segments: &[String]) -> String {
+    fn metadata(segments: &[String]) -> String {
         let mut text = String::new();
         for (number, name) in segments.iter().enumerate() {
             let _ = write!(
@@ -109,7 +109,7 @@ impl Mallory<'_> {
             4 => self.write(&ledger, "version = [\n"),
             5 => self.write(&toml, "[a\n"),
             // Claims on the segments of another user.
-            6 => self.write(&toml, &self.metadata(&self.wanted)),
+            6 => self.write(&toml, &Self::metadata(&self.wanted)),
             7 => self.write(&ledger, &self.ledger(&format!("removing = {:?}", self.wanted))),
             // Loads that never ended.
             8 => {
@@ -262,4 +262,42 @@ fn gc_of_an_epilog_frees_every_dead_project_among_hostile_files() {
             "6 of 6 dead projects freed, live ones whole, {not_reached} hostile items not reached"
         ),
     );
+}
+
+#[test]
+fn unlink_of_root_removes_the_files_that_block_a_name() {
+    if !is_root("unlink_of_root_removes_the_files_that_block_a_name") {
+        return;
+    }
+    let (node, ours, mallory) = (Node::new(), Guest::new(), Guest::new());
+    let mut hostile = Mallory {
+        node: &node,
+        user: &mallory,
+        victim: &ours,
+        root: Directory::open(&node.sandbox.root).unwrap(),
+        wanted: Vec::new(),
+        held: Vec::new(),
+    };
+    // The victim runs a process and has no file: its ledger and lock file are blocked by files and directories.
+    let mut shell = node.start(&ours, &[], Path::new("/bin/sleep"), &["100"]);
+    let kinds = [10, 11, 13, 14];
+    let name = |number: usize| format!("h{number:05}");
+    for number in kinds {
+        hostile.plant(number);
+        node.load(&ours, &[], &name(number), &["--persistent"]).expect(6);
+    }
+    // The FIFO and the link are projects of the hostile user. Root must ask for that.
+    node.sandbox.run(["unlink", &name(10)]).expect(6);
+    let names = kinds.map(name);
+    let mut args = vec!["unlink", "--all-users", "absent"];
+    args.extend(names.iter().map(String::as_str));
+    // One failure does not stop the others.
+    let done = node.sandbox.run(args).expect(10);
+    assert_eq!(done.out.lines().filter(|line| line.starts_with("removed ")).count(), kinds.len());
+    for name in &names {
+        node.load(&ours, &[], name, &["--persistent"]).expect(0);
+        node.run(&ours, &["unlink", name]).expect(0);
+    }
+    shell.kill_group();
+    assert!(fs::metadata("/etc/passwd").is_ok(), "the target of a link is not touched");
 }

@@ -277,12 +277,11 @@ impl Collector<'_> {
     /// Decides about a judged project, and acts.
     fn handle(&self, place: &Place, root: Option<PathBuf>, project: &Project) -> Outcome {
         let (action, reason) = decide(place, project, self.options);
-        let done = match self.options.dry_run {
-            true => Ok(act::would_remove(place, project, action)),
-            false => {
-                let listed = self.settled.get(&project.key).map(|settled| (self.survey, settled));
-                act::carry_out(place, project, action, self.options, listed)
-            }
+        let done = if self.options.dry_run {
+            Ok(act::would_remove(place, project, action))
+        } else {
+            let listed = self.settled.get(&project.key).map(|settled| (self.survey, settled));
+            act::carry_out(place, project, action, self.options, listed)
         };
         let id = (project.name().clone(), project.uid);
         let outcome = Outcome {
@@ -318,7 +317,9 @@ impl Collector<'_> {
             }
             busy = still;
         }
-        busy.into_iter().for_each(|busy| report(busy.outcome));
+        for busy in busy {
+            report(busy.outcome);
+        }
     }
 
     /// The place of a ledger that belongs to another root, and the path of that root. The place is without a

@@ -324,6 +324,12 @@ fn judge_without_metadata(
 ) -> Result<Verdict> {
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
+    let has_next = project.ledger.as_ref().is_some_and(|ledger| ledger.next.is_some());
+    if place.root.is_none() && has_next && survey.has_temporary_files(&project.key) {
+        // The ledger that publication puts into place is prepared: the metadata may be published.
+        let why = "its root cannot be opened, and its load may be complete".to_owned();
+        return Ok((State::Foreign, Some(why)));
+    }
     if let Some(verdict) = judge_activity(place, survey, project, holder)? {
         return Ok(verdict);
     }
