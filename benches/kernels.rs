@@ -82,8 +82,13 @@ fn decode(what: &str, id: i32, params: &[u32], stored: &[u8]) {
 }
 
 fn inventory(path: &Path) -> Inventory {
-    let options =
-        h5::Options { select: &|_| true, seen: &mut |_| {}, rows: None, keep_going: false };
+    let options = h5::Options {
+        select: &|_| true,
+        seen: &mut |_| {},
+        rows: None,
+        keep_going: false,
+        external: cute_shm::External::Allow,
+    };
     h5::inventory(path, options).expect("an HDF5 file")
 }
 

@@ -71,6 +71,8 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Replace an existing project once the new one is complete')
             [CompletionResult]::new('--ensure', '--ensure', [CompletionResultType]::ParameterName, 'Load only if needed; fail if the existing project has other files or another selection')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Say what would be loaded and whether it fits, and load nothing')
+            [CompletionResult]::new('--external', '--external', [CompletionResultType]::ParameterName, 'Read other files wherever they are: external links, raw files and virtual sources (default except for root)')
+            [CompletionResult]::new('--no-external', '--no-external', [CompletionResultType]::ParameterName, 'Refuse data in any other file: external links, raw files and virtual sources')
             [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'What has no form in shared memory fails the load instead of being left out')
             [CompletionResult]::new('--keep-going', '--keep-going', [CompletionResultType]::ParameterName, 'Load what can be read of a damaged file; exit 10 when something could not')
             [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Read everything that the HDF5 library can read once more with it, and compare')

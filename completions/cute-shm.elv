@@ -67,6 +67,8 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --overwrite 'Replace an existing project once the new one is complete'
             cand --ensure 'Load only if needed; fail if the existing project has other files or another selection'
             cand --dry-run 'Say what would be loaded and whether it fits, and load nothing'
+            cand --external 'Read other files wherever they are: external links, raw files and virtual sources (default except for root)'
+            cand --no-external 'Refuse data in any other file: external links, raw files and virtual sources'
             cand --strict 'What has no form in shared memory fails the load instead of being left out'
             cand --keep-going 'Load what can be read of a damaged file; exit 10 when something could not'
             cand --verify 'Read everything that the HDF5 library can read once more with it, and compare'

@@ -62,8 +62,9 @@ pub use api::{
     Report, Share, Skipped, Source, Tree, Unlinked, Which, Writing, hdf5_size,
 };
 pub use error::{Error, Kind, Result};
+pub use h5::External;
 pub use load::{Observer, Planned, PlannedArray};
-pub use shm::ledger::{Note, Source as SourceFile};
+pub use shm::ledger::{Note, Source as SourceFile, SourceState};
 pub use shm::state::State;
 // The crates whose types stand in the API: attributes, and arrays.
 #[cfg(feature = "ndarray")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::guard::{Guard, Report};
 use super::node::Node;
 use crate::Result;
-use crate::h5;
+use crate::h5::{self, External};
 use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
 use crate::shm::ledger::{Lifetime, Note, Selection};
 use crate::shm::lock::PATIENCE;
@@ -65,6 +65,7 @@ pub struct Load<'a> {
     observer: Option<&'a mut dyn Observer>,
     progress: Option<Box<dyn FnMut(u64, u64) + 'a>>,
     cancel: Option<&'a AtomicBool>,
+    external: External,
 }
 
 impl std::fmt::Debug for Load<'_> {
@@ -92,6 +93,7 @@ impl<'a> Load<'a> {
             observer: None,
             progress: None,
             cancel: None,
+            external: load::usual_external(),
         }
     }
 
@@ -116,6 +118,14 @@ impl<'a> Load<'a> {
     /// Permission bits of segments and metadata, whatever the umask says; `0o600` unless told otherwise.
     pub fn mode(mut self, mode: u32) -> Self {
         self.selection.mode = mode;
+        self
+    }
+
+    /// Which files other than the one that is loaded may be read: targets of external links, external raw
+    /// files, and sources of virtual datasets. All of them, but for root only those in the directory of the
+    /// file, unless told otherwise.
+    pub fn external(mut self, external: External) -> Self {
+        self.external = external;
         self
     }
 
@@ -261,6 +271,7 @@ impl<'a> Load<'a> {
             jobs: self.threads,
             numa: None,
             verify: false,
+            external: self.external,
         };
         let place = Place::create(self.node.paths())?;
         let (mut silent, cancel) = (Silent, self.cancel);
@@ -305,6 +316,9 @@ impl Observer for Progress<'_, '_> {
     fn warn(&mut self, note: &Note) {
         self.observer.warn(note);
     }
+    fn filled(&mut self, note: &Note) {
+        self.observer.filled(note);
+    }
     fn step(&mut self, step: &str) {
         self.observer.step(step);
     }
@@ -329,8 +343,13 @@ impl Observer for Progress<'_, '_> {
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {
-    let options =
-        h5::Options { select: &|_| true, seen: &mut |_| (), keep_going: false, rows: None };
+    let options = h5::Options {
+        select: &|_| true,
+        seen: &mut |_| (),
+        keep_going: false,
+        rows: None,
+        external: load::usual_external(),
+    };
     let inventory = h5::inventory(path.as_ref(), options)?;
     let leaves = inventory.datasets.iter().flat_map(h5::Dataset::leaves);
     Ok(leaves.fold(0_u64, |sum, leaf| sum.saturating_add(leaf.nbytes())))

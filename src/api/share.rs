@@ -8,6 +8,7 @@ use super::guard::{Guard, Report};
 use super::node::Node;
 use super::tree::Tree;
 use crate::Result;
+use crate::h5::External;
 use crate::load::{Existing, Loaded, Making, Planned, Request};
 use crate::shm::budget::Need;
 use crate::shm::ledger::{Lifetime, Selection};
@@ -202,6 +203,7 @@ impl Share {
             jobs: None,
             numa: None,
             verify: false,
+            external: External::default(),
         })
     }
 }

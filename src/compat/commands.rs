@@ -48,6 +48,7 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
         jobs: None,
         numa: None,
         verify: false,
+        external: load::usual_external(),
     })
 }
 

@@ -50,7 +50,13 @@ pub(super) fn list(args: &[OsString]) {
             std::process::exit(0);
         }
     };
-    let options = h5::Options { select: &|_| false, seen: &mut seen, keep_going: true, rows: None };
+    let options = h5::Options {
+        select: &|_| false,
+        seen: &mut seen,
+        keep_going: true,
+        rows: None,
+        external: h5::External::Allow,
+    };
     // What was seen until it failed is what there is.
     let _ = h5::inventory(Path::new(file), options);
 }

@@ -18,6 +18,35 @@ impl Block {
     pub(super) fn elements(&self) -> u64 {
         self.count.iter().product()
     }
+
+    /// Calls `visit` with each run of its `elements`, of `size` bytes, that are neighbors in a dataset of
+    /// this shape: the number of the first one, and the bytes of all.
+    pub(super) fn rows<E>(
+        &self,
+        shape: &[u64],
+        size: usize,
+        elements: &[u8],
+        visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (mut row, mut rank) = (1, self.count.len());
+        while rank > 0 {
+            rank -= 1;
+            row *= self.count[rank];
+            if self.count[rank] != shape[rank] {
+                break;
+            }
+        }
+        let bytes = usize::try_from(row).unwrap_or(usize::MAX).saturating_mul(size);
+        for (number, row) in (0..).zip(elements.chunks_exact(bytes.max(1))) {
+            let (mut rest, mut start) = (number, self.start.clone());
+            for axis in (0..rank).rev() {
+                start[axis] += rest % self.count[axis];
+                rest /= self.count[axis];
+            }
+            visit(first_index(shape, &start), row)?;
+        }
+        Ok(())
+    }
 }
 
 /// The blocks of a dataset, in C order.
@@ -142,6 +171,19 @@ mod tests {
         }
         assert_eq!(blocks.iter().map(Block::elements).sum::<u64>(), 4000 * 5000);
         assert_eq!(Blocks::new(&[7], Some(&[4]), 8).starting_at(6).count(), 1);
+    }
+
+    #[test]
+    fn rows_of_a_block_are_runs_of_its_dataset() {
+        let block = Block { start: vec![1, 2, 0], count: vec![2, 2, 3] };
+        let elements: Vec<u8> = (0..12).collect();
+        let mut rows = Vec::new();
+        let mut visit = |first, row: &[u8]| {
+            rows.push((first, row.to_vec()));
+            Ok::<_, ()>(())
+        };
+        block.rows(&[4, 5, 3], 1, &elements, &mut visit).unwrap();
+        assert_eq!(rows, [(21, (0..6).collect()), (36, (6..12).collect::<Vec<u8>>())]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::answers;
 use super::codec::{Decoder, LARGE, Pipeline, Refused};
 use super::dataspace::Dataspace;
 use super::error::{Outcome, check, damaged, unsupported};
+use super::files::Files;
 use super::headers::Headers;
 use super::ids::Id;
 use super::{Dataset, file, read};
@@ -116,11 +117,11 @@ const MOST_TRIED: usize = 256 << 20;
 
 /// Tries the first chunk of a dataset whose filters the library lacks: some say only in each chunk what it
 /// takes to undo them, and what is not known here is no damage.
-pub(super) fn check_codec(dataset: &Dataset, files: &[Id]) -> Outcome<()> {
+pub(super) fn check_codec(dataset: &Dataset, files: &Files) -> Outcome<()> {
     let pipeline =
         pipeline(dataset).filter(|pipeline| dataset.bounded && pipeline.is_told_by_chunks());
     let Some(pipeline) = pipeline else { return Ok(()) };
-    let path = files.get(dataset.file()).and_then(plain_path);
+    let path = files.plain_path(dataset.file());
     let first = first_filtered(&dataset.place.open(files)?, &pipeline);
     let (Some(path), Some(first)) = (path, first) else { return Ok(()) };
     if first.size > pipeline.most_stored() || pipeline.chunk_bytes() > MOST_TRIED {
@@ -149,7 +150,7 @@ fn pipeline(dataset: &Dataset) -> Option<Pipeline> {
 }
 
 /// Bytes that decoding one chunk of a dataset takes, and how many chunks there are.
-pub(super) fn decoding(dataset: &Dataset, files: &[Id]) -> (u64, u64) {
+pub(super) fn decoding(dataset: &Dataset, files: &Files) -> (u64, u64) {
     let Some(chunk) = dataset.storage.chunk.as_deref() else { return (0, 0) };
     let grid = chunk.iter().zip(&dataset.shape).map(|(&c, &n)| n.div_ceil(c.max(1)));
     let count = grid.fold(1, u64::saturating_mul);
@@ -157,7 +158,7 @@ pub(super) fn decoding(dataset: &Dataset, files: &[Id]) -> (u64, u64) {
     // No chunk is larger than its file, which is only looked at where that matters.
     let stored = |most: u64| match most > LARGE as u64 {
         true => {
-            let file = files.get(dataset.file()).and_then(plain_path);
+            let file = files.plain_path(dataset.file());
             let size = file.and_then(|path| Some(std::fs::metadata(path).ok()?.len()));
             size.map_or(most, |size| size.min(most))
         }
@@ -209,16 +210,25 @@ pub(super) fn plain_path(id: &Id) -> Option<PathBuf> {
     file::name(id).ok()
 }
 
+/// Whether chunks that were never written matter although their elements are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Zeros {
+    /// Memory is zero before.
+    There,
+    /// They may replace something else.
+    Needed,
+}
+
 /// The chunks of an open dataset; `None` if it is not for this module, or if the library shall find out why
 /// they cannot be listed. An error is final: the library would ignore it.
-pub(super) fn index(dataset: &Dataset, id: &Id) -> Outcome<Option<ChunkIndex>> {
-    let Ok(Some((index, furthest))) = list(dataset, id) else { return Ok(None) };
+pub(super) fn index(dataset: &Dataset, id: &Id, zeros: Zeros) -> Outcome<Option<ChunkIndex>> {
+    let Ok(Some((index, furthest))) = list(dataset, id, zeros) else { return Ok(None) };
     check_limits(id, &index.chunk, &furthest)?;
     Ok(Some(index))
 }
 
 /// The chunks, and on each axis the furthest one if there is any beyond the extents.
-fn list(dataset: &Dataset, id: &Id) -> Outcome<Option<(ChunkIndex, Vec<u64>)>> {
+fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> Outcome<Option<(ChunkIndex, Vec<u64>)>> {
     let Some(chunk) = dataset.storage.chunk.as_deref() else { return Ok(None) };
     if !dataset.bounded {
         return Ok(None);
@@ -276,7 +286,7 @@ fn list(dataset: &Dataset, id: &Id) -> Outcome<Option<(ChunkIndex, Vec<u64>)>> {
     };
     if absent > 0 {
         let fill = fill(&dcpl, dataset)?;
-        if fill.iter().any(|&byte| byte != 0) {
+        if zeros == Zeros::Needed || fill.iter().any(|&byte| byte != 0) {
             index.fill = fill;
             index.absent = numbers_of_absent(&index.stored, count)?;
         }

@@ -18,6 +18,8 @@ pub(super) enum Trouble {
     MissingFilter(String),
     /// There is no memory to read it in.
     NoMemory(String),
+    /// It stands in another file, which must not be read. Ends the load whatever the options are.
+    Refused(String),
     /// The file fails: I/O, checksum, a structure that contradicts itself.
     Damaged(String),
 }
@@ -41,10 +43,33 @@ impl Trouble {
         if lacks_memory { Self::NoMemory(reason()) } else { Self::last() }
     }
 
+    /// The failure of a part as that of the whole: whatever the reason is, it cannot be read.
+    pub(super) fn within(self, part: &str) -> Self {
+        match self {
+            Self::Refused(reason) => Self::Refused(format!("{part}: {reason}")),
+            Self::NoMemory(reason) => Self::NoMemory(format!("{part}: {reason}")),
+            other => Self::Damaged(format!("{part}: {}", other.into_reason())),
+        }
+    }
+
+    /// The sentence without its sort; empty for a filter.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Unsupported(reason)
+            | Self::Damaged(reason)
+            | Self::NoMemory(reason)
+            | Self::Refused(reason) => reason,
+            Self::MissingFilter(_) => "",
+        }
+    }
+
     /// The sentence, whichever sort it is.
     pub(super) fn into_reason(self) -> String {
         match self {
-            Self::Unsupported(reason) | Self::Damaged(reason) | Self::NoMemory(reason) => reason,
+            Self::Unsupported(reason)
+            | Self::Damaged(reason)
+            | Self::NoMemory(reason)
+            | Self::Refused(reason) => reason,
             Self::MissingFilter(filter) => {
                 let refused = super::plugins::refused();
                 format!("compressed with {filter}, which is not built in{refused}")

@@ -1,8 +1,7 @@
 //! Opens HDF5 files to read, never locking them, and says why where that fails.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, OsStr, OsString, c_char};
-use std::fs;
+use std::ffi::{CString, OsString, c_char};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use hdf5_sys::h5p::{H5P_CLS_FILE_ACCESS, H5Pcreate, H5Pset_cache, H5Pset_file_lo
 
 use super::error::{Outcome, check};
 use super::ids::Id;
+use super::lookup;
 use crate::error::{Error, Kind, Result};
 
 /// Opens the file at `path` for reading.
@@ -18,21 +18,24 @@ pub(super) fn open(path: &Path) -> Result<Id> {
     let shown = path.display();
     let cannot =
         |error| Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string());
-    let metadata = fs::metadata(path).map_err(cannot)?;
     let corrupt = |text: String| Error::new(Kind::Corrupt, text).about(shown.to_string());
-    if !metadata.is_file() {
-        return Err(corrupt(format!("'{shown}' is not a regular file")));
-    }
-    fs::File::open(path).map_err(cannot)?;
+    lookup::open_regular(path).map_err(|error| match error.raw_os_error() {
+        Some(_) => cannot(error),
+        None => corrupt(format!("cannot open '{shown}': {error}")),
+    })?;
     open_hdf5(path).map_err(|trouble| match trouble.into_reason() {
-        reason if reason.contains("file signature not found") => {
-            corrupt(format!("'{shown}' is not an HDF5 file"))
-        }
+        reason if is_not_hdf5(&reason) => corrupt(format!("'{shown}' is not an HDF5 file")),
         reason => corrupt(format!("cannot open '{shown}': {reason}")),
     })
 }
 
-fn open_hdf5(path: &Path) -> Outcome<Id> {
+/// Whether libhdf5 found no HDF5 file at all.
+pub(super) fn is_not_hdf5(reason: &str) -> bool {
+    reason.contains("file signature not found")
+}
+
+/// Opens a regular file with libhdf5.
+pub(super) fn open_hdf5(path: &Path) -> Outcome<Id> {
     let access = access()?;
     let name = CString::new(path.as_os_str().as_bytes()).unwrap_or_default();
     // SAFETY: the name ends with NUL and the property list is open.
@@ -65,13 +68,4 @@ pub(super) fn text(mut call: impl FnMut(*mut c_char, usize) -> isize) -> Outcome
     check(call(buffer.as_mut_ptr().cast(), buffer.len()))?;
     buffer.truncate(length);
     Ok(buffer)
-}
-
-/// Where a relative name leads that HDF5 looks up beside the file that says it, then in the
-/// working directory; `None` if there is no such file.
-pub(super) fn resolve(name: &[u8], beside: &Path) -> Option<PathBuf> {
-    let name = Path::new(OsStr::from_bytes(name));
-    let near = beside.parent().map(|folder| folder.join(name));
-    let last = name.file_name().and_then(|last| Some(beside.parent()?.join(last)));
-    [near, Some(name.to_owned()), last].into_iter().flatten().find(|path| path.is_file())
 }

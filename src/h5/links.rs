@@ -1,8 +1,11 @@
 //! The links of a group: their names, what sort they are, and the objects behind them.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_uint, c_void};
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use hdf5_sys::h5::{H5_index_t, H5_iter_order_t, herr_t};
 use hdf5_sys::h5g::H5Gget_create_plist;
@@ -12,9 +15,13 @@ use hdf5_sys::h5o::{
     H5O_INFO_BASIC, H5O_info2_t, H5O_token_t, H5O_type_t, H5Oget_info3, H5Oopen, H5Oopen_by_idx,
     H5Oopen_by_token,
 };
-use hdf5_sys::h5p::{H5P_CRT_ORDER_TRACKED, H5P_DEFAULT, H5Pget_link_creation_order};
+use hdf5_sys::h5p::{
+    H5P_CLS_LINK_ACCESS, H5P_CRT_ORDER_TRACKED, H5P_DEFAULT, H5Pcreate, H5Pget_link_creation_order,
+    H5Pset_elink_cb,
+};
 
 use super::error::{Outcome, check, damaged};
+use super::files::Files;
 use super::ids::Id;
 
 /// Longest target of a soft or external link that is shown.
@@ -49,6 +56,13 @@ pub(super) struct Object {
     pub(super) kind: H5O_type_t,
     pub(super) token: H5O_token_t,
     pub(super) key: (u64, [u8; 16]),
+}
+
+impl Object {
+    /// The index of its file, once the walk has put it in place of libhdf5's number.
+    pub(super) fn file(&self) -> usize {
+        usize::try_from(self.key.0).unwrap_or(usize::MAX)
+    }
 }
 
 /// What the listing's callback fills.
@@ -104,8 +118,8 @@ unsafe extern "C" fn collect(
 }
 
 impl Link {
-    /// Opens what the link leads to.
-    pub(super) fn open(&self, group: &Id) -> Outcome<Id> {
+    /// Opens what the link leads to; `access` is what [`access`] returns.
+    pub(super) fn open(&self, group: &Id, access: &Id) -> Outcome<Id> {
         let name = self.name.to_bytes();
         if let LinkKind::Hard(token) = self.kind {
             // SAFETY: `group` is open; the library checks the token.
@@ -116,11 +130,11 @@ impl Link {
             let (by, position) = (self.by, self.position);
             // SAFETY: `group` is open, the name ends with NUL.
             return Id::own(unsafe {
-                H5Oopen_by_idx(group.raw(), dot, by, order, position, H5P_DEFAULT)
+                H5Oopen_by_idx(group.raw(), dot, by, order, position, access.raw())
             });
         }
         // SAFETY: as above.
-        Id::own(unsafe { H5Oopen(group.raw(), self.name.as_ptr(), H5P_DEFAULT) })
+        Id::own(unsafe { H5Oopen(group.raw(), self.name.as_ptr(), access.raw()) })
     }
 
     /// What a soft or external link names, for people to read.
@@ -160,6 +174,34 @@ fn until_nul(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..end]).into_owned()
 }
 
+/// A link access list with which libhdf5 asks `files` before it follows an external link. The list
+/// must not be used longer than `files` lives.
+pub(super) fn access(files: &Arc<Files>) -> Outcome<Id> {
+    // SAFETY: the property list class is one of the library's own.
+    let list = Id::own(unsafe { H5Pcreate(*H5P_CLS_LINK_ACCESS) })?;
+    let data = Arc::as_ptr(files).cast_mut().cast::<c_void>();
+    // SAFETY: `list` is open; `may_follow` gets the files that it expects.
+    check(unsafe { H5Pset_elink_cb(list.raw(), Some(may_follow), data) })?;
+    Ok(list)
+}
+
+extern "C" fn may_follow(
+    parent: *const c_char,
+    _: *const c_char,
+    file: *const c_char,
+    _: *const c_char,
+    _: *mut c_uint,
+    _: hid_t,
+    data: *mut c_void,
+) -> herr_t {
+    // SAFETY: HDF5 passes NUL-terminated names, and our pointer, which outlives the access list.
+    let (files, parent, file) = unsafe {
+        (&*data.cast::<Files>(), CStr::from_ptr(parent), CStr::from_ptr(file).to_bytes())
+    };
+    let parent = Path::new(OsStr::from_bytes(parent.to_bytes()));
+    if files.may_follow(file, parent) { 0 } else { -1 }
+}
+
 /// What an open object is.
 pub(super) fn object(id: &Id) -> Outcome<Object> {
     let mut info = MaybeUninit::<H5O_info2_t>::uninit();
@@ -177,6 +219,11 @@ pub(super) fn object(id: &Id) -> Outcome<Object> {
         };
         Ok(Object { kind, token, key: ((&raw const (*info).fileno).read(), bytes(token)) })
     }
+}
+
+/// Whether libhdf5 means that the object which a link names does not exist.
+pub(super) fn leads_nowhere(reason: &str) -> bool {
+    reason.contains("doesn't exist") || reason.contains("not found")
 }
 
 /// The bytes of a token, which tell it from others of the same file.

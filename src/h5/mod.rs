@@ -15,6 +15,7 @@ mod error;
 mod exact;
 mod expand;
 mod file;
+mod files;
 mod filters;
 mod form;
 mod headers;
@@ -23,6 +24,8 @@ mod ids;
 pub mod kernels;
 mod layout;
 mod links;
+pub(crate) mod lookup;
+mod mappings;
 mod native;
 mod numbers;
 mod packed;
@@ -31,6 +34,7 @@ mod plugins;
 mod read;
 mod recipe;
 mod scatter;
+mod selection;
 mod sources;
 mod strings;
 #[cfg(feature = "szip")]
@@ -39,6 +43,7 @@ mod szip;
 mod tests;
 mod types;
 mod values;
+mod virtuals;
 mod walk;
 mod write;
 #[cfg(feature = "zfp")]
@@ -51,12 +56,16 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use self::chunks::Zeros;
 pub use self::chunks::{ChunkIndex, Stored};
 pub use self::exact::ExactAttribute;
+pub use self::files::External;
 pub use self::form::{Content, Form, Leaf};
 pub use self::layout::Layout;
+pub use self::lookup::{Looked, Presence};
 pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
+pub use self::virtuals::{Emit, Feed, Virtual, Way};
 pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::shm::rows::Rows;
@@ -74,12 +83,15 @@ pub struct Options<'a> {
     pub rows: Option<Rows>,
     /// Collect what is unreadable in [`Inventory::damaged`] instead of failing on the first.
     pub keep_going: bool,
+    /// Which other files may be read.
+    pub external: External,
 }
 
 impl fmt::Debug for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Options");
         shown.field("rows", &self.rows).field("keep_going", &self.keep_going);
+        shown.field("external", &self.external);
         shown.finish_non_exhaustive()
     }
 }
@@ -108,9 +120,13 @@ pub struct Inventory {
     pub missing_filters: BTreeSet<String>,
     /// What the file fails to give; empty unless [`Options::keep_going`].
     pub damaged: Vec<Skip>,
-    /// Every file that was opened or will be read.
-    pub sources: Vec<PathBuf>,
-    files: Vec<ids::Id>,
+    /// Virtual datasets with elements whose source is absent: they have the fill value.
+    pub filled: Vec<Skip>,
+    /// Every file that was opened or will be read, and every path at which one was looked for.
+    pub sources: Vec<Looked>,
+    /// Those that are read although they are not in the directory of the file that was given.
+    pub outside: Vec<PathBuf>,
+    files: Arc<files::Files>,
 }
 
 /// A group: its attributes, and what its links lead to.
@@ -171,6 +187,8 @@ pub struct Dataset {
     pub verifiable: bool,
     /// Whether its chunks can be listed: see [`chunks::is_bounded`].
     bounded: bool,
+    /// Where its elements come from, if it is virtual.
+    pub sources: Option<Box<Virtual>>,
     offset: Option<u64>,
     /// Whether it is contiguous and nothing of it is stored.
     unwritten: bool,
@@ -263,8 +281,7 @@ pub fn inventory(path: &Path, options: Options) -> Result<Inventory> {
 impl Inventory {
     /// The path of each open file that is one plain file on disk.
     pub fn raw_files(&self) -> Vec<Option<PathBuf>> {
-        let _lock = ids::lock();
-        self.files.iter().map(chunks::plain_path).collect()
+        self.files.plain_paths()
     }
 
     /// The chunks of a dataset, if they can be read and decoded without libhdf5.
@@ -275,14 +292,54 @@ impl Inventory {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else { return Ok(None) };
         let Ok(id) = dataset.place.open(&self.files) else { return Ok(None) };
-        chunks::index(dataset, &id).map_err(|trouble| cannot_read(dataset, trouble))
+        chunks::index(dataset, &id, Zeros::There).map_err(|trouble| cannot_read(dataset, trouble))
+    }
+
+    /// How source number `feed` of the virtual dataset `dataset` can be read.
+    ///
+    /// # Errors
+    /// As [`Self::chunk_index`].
+    pub fn way(&self, dataset: usize, feed: usize) -> Result<Way> {
+        let _lock = ids::lock();
+        let Some(dataset) = self.datasets.get(dataset) else { return Ok(Way::Library) };
+        let feed = dataset.sources.as_ref().and_then(|sources| sources.feeds().get(feed));
+        let Some(feed) = feed else { return Ok(Way::Library) };
+        feed.way(&self.files).map_err(|trouble| cannot_read(dataset, feed.cannot(trouble)))
+    }
+
+    /// Shows the elements of source number `feed` of the virtual dataset `dataset` as libhdf5 reads them:
+    /// the number of the first one, and those that follow it. Pointers among them are valid just then.
+    pub fn visit_source(
+        &self,
+        dataset: usize,
+        feed: usize,
+        visit: &mut Emit<'_, Error>,
+    ) -> Result<()> {
+        let _lock = ids::lock();
+        let Some(dataset) = self.datasets.get(dataset) else {
+            return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));
+        };
+        let sources = dataset.sources.as_ref();
+        let Some(feed) = sources.and_then(|sources| sources.feeds().get(feed)) else {
+            return Err(Error::new(Kind::Io, format!("'{}' has no such source", dataset.path)));
+        };
+        let mut failed = Ok(());
+        let seen = feed.visit(&self.files, &dataset.place.node, &mut |first, elements| {
+            failed = visit(first, elements);
+            failed.as_ref().map_err(|_| error::Trouble::Damaged("given up".to_owned())).copied()
+        });
+        failed?;
+        seen.map_err(|trouble| cannot_read(dataset, feed.cannot(trouble)))
     }
 
     /// Bytes that decoding one chunk takes, and how many chunks there are; zeros if it is not in chunks.
     pub(crate) fn decoding(&self, dataset: usize) -> (u64, u64) {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else { return (0, 0) };
-        chunks::decoding(dataset, &self.files)
+        match &dataset.sources {
+            Some(sources) => sources.decoding(&self.files),
+            None => chunks::decoding(dataset, &self.files),
+        }
     }
 
     /// One element of a dataset that was never written; `None` if only the library can tell.

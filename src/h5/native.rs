@@ -1,5 +1,5 @@
 //! The codecs of this program as filters of HDF5's own, for datasets that have to be read through the
-//! library: those with strings elsewhere in the file, with types that only the library converts, or virtual.
+//! library: those with strings elsewhere in the file, or with types that only the library converts.
 //!
 //! They are added where the library has none, and replace its decoders of fletcher32, nbit and scaleoffset,
 //! which read past the end of a damaged chunk.
@@ -123,13 +123,6 @@ pub(super) enum Provided {
     Here,
     /// Nowhere.
     Never,
-}
-
-/// Makes every codec here known to the library, for datasets that it finds by itself.
-pub(super) fn provide_all() {
-    for (id, _) in FILTERS {
-        provide(id);
-    }
 }
 
 fn is_available(id: i32) -> bool {

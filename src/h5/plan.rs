@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_int};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hdf5_sys::h5d::{
@@ -16,15 +16,18 @@ use super::answers;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
 use super::error::{Outcome, check, damaged, unsupported};
+use super::files::Files;
 use super::headers::Plain;
 use super::ids::Id;
 use super::read::Reading;
+use super::sources::{self, RawFiles};
 use super::types::{Node, Reader};
-use super::{
-    Attributes, Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, native, sources,
-    strings,
-};
+use super::virtuals::{self, Context};
+use super::{Attributes, Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, strings};
 use crate::shm::rows::Rows;
+
+/// HDF5's limit.
+const MAX_RANK: usize = 32;
 
 /// Where a dataset is, and how its elements are read.
 #[derive(Debug)]
@@ -95,16 +98,18 @@ impl Types {
 pub(super) struct Found<'a> {
     pub(super) id: Id,
     pub(super) path: &'a str,
-    /// Number and name of the file it is in.
-    pub(super) file: (usize, PathBuf),
+    /// Number of the file it is in.
+    pub(super) file: usize,
     pub(super) token: H5O_token_t,
     /// The group's token and file, and the link's name.
     pub(super) link: (H5O_token_t, usize, CString),
+    /// Whether it is only wanted as the source of a virtual dataset: attributes do not matter then.
+    pub(super) is_source: bool,
 }
 
 impl Place {
     /// Opens the dataset again.
-    pub(super) fn open(&self, files: &[Id]) -> Outcome<Id> {
+    pub(super) fn open(&self, files: &Files) -> Outcome<Id> {
         match &self.link {
             Some((group, file, name)) => {
                 let group = open_by_token(files, *file, *group)?;
@@ -116,8 +121,8 @@ impl Place {
 }
 
 /// Opens an object of one of the open files.
-pub(super) fn open_by_token(files: &[Id], file: usize, token: H5O_token_t) -> Outcome<Id> {
-    let Some(file) = files.get(file) else { return damaged("its file is no longer open") };
+pub(super) fn open_by_token(files: &Files, file: usize, token: H5O_token_t) -> Outcome<Id> {
+    let file = files.get(file)?;
     // SAFETY: the file is open; the library checks the token.
     Id::own(unsafe { H5Oopen_by_token(file.raw(), token) })
 }
@@ -132,34 +137,53 @@ fn open_beside(group: &Id, name: &CStr) -> Outcome<Id> {
     Id::own(unsafe { H5Dopen2(group.raw(), name.as_ptr(), access.raw()) })
 }
 
-/// Plans a dataset; names the files that it takes its bytes from.
+/// Plans a dataset; also why elements of a virtual one have the fill value.
 pub(super) fn plan(
     found: Found,
-    (files, types): (&[Id], &mut Types),
+    (files, types): (&Arc<Files>, &mut Types),
     rows: Option<Rows>,
     seen: &mut dyn FnMut(&str),
-) -> Outcome<(Dataset, Vec<PathBuf>)> {
-    let Found { id, path, file: (file, file_name), token, link } = found;
+) -> Outcome<(Dataset, Vec<String>)> {
+    let Found { id, path, file, token, link, is_source } = found;
     // SAFETY: `id` is an open dataset, here and below.
-    let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
-    let Some(mut shape) = space.shape()? else {
-        return unsupported("a null dataspace: it has no elements and no shape");
-    };
-    let extents = shape.clone();
-    let part = cut(&mut shape, rows);
-    // SAFETY: as above.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
     let mut reader = Reader::default();
     let (encoded_type, node) = types.node(&file_type, &mut reader)?;
-    let form = Form::of(&node, &shape)?;
     let stored_at = chunks::offset(&id);
     let (storage, raw) = match stored_at {
         // The creation list, which takes the library long to copy, could say no more.
-        Some(_) => (Storage::contiguous(), sources::RawFiles::default()),
-        None => storage(&id, shape.len(), &file_name)?,
+        Some(_) => (Storage::contiguous(), RawFiles::None),
+        None => storage(&id, &files.path(file), files)?,
     };
+    let (mut shape, mut layout, filled) = match storage.layout {
+        "virtual" => {
+            let mut context = Context { files, types, seen: &mut *seen, path };
+            let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
+            (planned.shape, Some(Box::new(planned.layout)), planned.filled)
+        }
+        _ => {
+            // SAFETY: as above. Only for a virtual dataset would the library open other files.
+            let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+            let Some(shape) = space.shape()? else {
+                return unsupported("a null dataspace: it has no elements and no shape");
+            };
+            (shape, None, Vec::new())
+        }
+    };
+    if storage.chunk.as_ref().is_some_and(|chunk| chunk.len() != shape.len()) {
+        return damaged("its chunks do not fit its shape");
+    }
+    let extents = shape.clone();
+    let part = cut(&mut shape, rows);
+    if let Some(layout) = &mut layout {
+        layout.cut(part, &shape);
+    }
+    let form = Form::of(&node, &shape)?;
     let bounded = match &storage.chunk {
-        Some(chunk) => chunks::is_bounded(&id, (files.get(file), token), chunk, &extents)?,
+        Some(chunk) => {
+            let open = files.get(file).ok();
+            chunks::is_bounded(&id, (open.as_deref(), token), chunk, &extents)?
+        }
         None => true,
     };
     // Only asked where it matters: the library goes through all chunks to tell.
@@ -169,17 +193,12 @@ pub(super) fn plan(
     let unwritten = !written && storage.layout == "contiguous";
     let around = node.is_known() && !node.has_pointers();
     let verifiable = !written || filters::check_available(&id, &storage.filters, bounded)?;
-    if storage.layout == "virtual" {
-        // The library opens the sources by itself.
-        native::provide_all();
-    }
     let offset = stored_at
         .filter(|_| around)
         .and_then(|offset| offset.checked_add(skipped_bytes(part, &shape, &node)?));
-    let sources = raw.paths;
-    let attrs = attributes::read(&id);
+    let attrs = if is_source { Attributes::default() } else { attributes::read(&id) };
     drop(id);
-    let place = Place { file, token, link: raw.beside.then_some(link), node };
+    let place = Place { file, token, link: (raw == RawFiles::Beside).then_some(link), node };
     let mut dataset = Dataset {
         path: path.to_owned(),
         shape,
@@ -190,7 +209,8 @@ pub(super) fn plan(
         storage,
         element_size: place.node.size as u64,
         raw: place.node.is_known(),
-        verifiable,
+        verifiable: verifiable && layout.as_ref().is_none_or(|layout| layout.is_verifiable()),
+        sources: layout,
         bounded,
         offset,
         unwritten,
@@ -200,11 +220,13 @@ pub(super) fn plan(
     if !dataset.verifiable {
         chunks::check_codec(&dataset, files)?;
     }
-    measure(&mut dataset, files, written, &mut reader.skipped, seen)?;
+    if !is_source {
+        measure(&mut dataset, files, written, &mut reader.skipped, seen)?;
+    }
     let skipped = reader.skipped.into_iter();
     dataset.skipped_fields =
         skipped.map(|(field, reason)| Skip { path: format!("{path}{field}"), reason }).collect();
-    Ok((dataset, sources))
+    Ok((dataset, filled))
 }
 
 /// Plans a dataset of which its header tells all, and whose type is known; `None` where the two do not
@@ -231,6 +253,7 @@ pub(super) fn plan_plain(
         raw: true,
         verifiable: true,
         bounded: true,
+        sources: None,
         offset,
         unwritten: false,
         skipped_fields: Vec::new(),
@@ -259,7 +282,7 @@ fn cut(shape: &mut [u64], rows: Option<Rows>) -> Option<Part> {
 /// Finds the length of variable-length strings, which takes reading them.
 fn measure(
     dataset: &mut Dataset,
-    files: &[Id],
+    files: &Files,
     written: bool,
     skipped: &mut Vec<(String, String)>,
     seen: &mut dyn FnMut(&str),
@@ -269,11 +292,25 @@ fn measure(
     }
     let whole = dataset.shape.iter().fold(1_u64, |all, &n| all.saturating_mul(n));
     let elements = if dataset.shape.contains(&0) { 0 } else { whole };
-    let id = dataset.place.open(files)?;
-    let Dataset { path, shape, part, form, storage, place, .. } = dataset;
-    let reading = Reading::new(&id, &place.node, shape, *part, storage.chunk.as_deref())?;
+    let Dataset { path, shape, part, form, storage, place, sources, .. } = dataset;
     let mut told = || seen(path);
-    let dropped = strings::measure(form, elements, Some(&reading), written, &mut told)?;
+    let dropped = match sources {
+        Some(sources) => {
+            let mut each =
+                |visit: &mut strings::Visit<'_>| sources.visit(files, &place.node, visit);
+            strings::measure(form, elements, Some(&mut each), written, &mut told)?
+        }
+        None => {
+            let id = place.open(files)?;
+            let chunk = storage.chunk.as_deref();
+            let reading = Reading::new(&id, &place.node, shape, *part, chunk)?;
+            let mut each = |visit: &mut strings::Visit<'_>| match written {
+                true => reading.each_block(|block, bytes| visit(block.elements(), bytes)),
+                false => reading.first(|block, bytes| visit(block.elements(), bytes)),
+            };
+            strings::measure(form, elements, Some(&mut each), written, &mut told)?
+        }
+    };
     match &*form {
         Form::Array(_) if !dropped.is_empty() => unsupported(first_reason(dropped)),
         Form::Table(fields) if fields.is_empty() => unsupported(first_reason(dropped)),
@@ -290,13 +327,16 @@ fn first_reason(dropped: Vec<(String, String)>) -> String {
 
 /// Whether any of it may be stored; if not, every element is the fill value.
 fn is_written(id: &Id, storage: &Storage) -> bool {
+    if storage.layout == "virtual" {
+        return true;
+    }
     // SAFETY: `id` is an open dataset.
     let stored = unsafe { H5Dget_storage_size(id.raw()) };
     stored > 0 || !matches!(storage.layout, "chunked" | "contiguous")
 }
 
-/// What the creation list says, and which other files hold the bytes.
-fn storage(id: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::RawFiles)> {
+/// What the creation list says, and whether raw files hold the bytes.
+fn storage(id: &Id, file: &Path, files: &Files) -> Outcome<(Storage, RawFiles)> {
     // SAFETY: `id` is an open dataset.
     let dcpl = &Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let filters = filters::filters(dcpl)?;
@@ -307,26 +347,24 @@ fn storage(id: &Id, rank: usize, file: &Path) -> Outcome<(Storage, sources::RawF
         H5D_layout_t::H5D_VIRTUAL => "virtual",
         _ => return unsupported("an unknown storage layout"),
     };
-    let mut raw = sources::RawFiles::default();
+    let mut raw = RawFiles::None;
     if layout == "contiguous" {
-        raw = sources::raw_files(dcpl, file)?;
-        if !raw.paths.is_empty() {
+        raw = sources::raw_files(dcpl, file, files)?;
+        if raw != RawFiles::None {
             layout = "external";
         }
     }
-    if layout == "virtual" {
-        raw.paths.extend(sources::virtual_files(dcpl, file)?);
-    }
-    let chunk = if layout == "chunked" { Some(chunk(dcpl, rank)?) } else { None };
+    let chunk = if layout == "chunked" { Some(chunk(dcpl)?) } else { None };
     Ok((Storage { layout, chunk, filters }, raw))
 }
 
-fn chunk(dcpl: &Id, rank: usize) -> Outcome<Vec<u64>> {
-    let mut chunk = vec![0_u64; rank];
-    let room = c_int::try_from(rank).unwrap_or(0);
+fn chunk(dcpl: &Id) -> Outcome<Vec<u64>> {
+    let mut chunk = vec![0_u64; MAX_RANK];
+    let room = c_int::try_from(MAX_RANK).unwrap_or(0);
     // SAFETY: there is room for as many extents as the call is told.
-    let told = check(unsafe { H5Pget_chunk(dcpl.raw(), room, chunk.as_mut_ptr()) })?;
-    if told != room || chunk.contains(&0) {
+    let rank = check(unsafe { H5Pget_chunk(dcpl.raw(), room, chunk.as_mut_ptr()) })?;
+    chunk.truncate(usize::try_from(rank).unwrap_or(0));
+    if rank > room || chunk.contains(&0) {
         return damaged("its chunks do not fit its shape");
     }
     Ok(chunk)

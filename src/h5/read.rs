@@ -171,7 +171,16 @@ impl<'a> Reading<'a> {
         &self,
         mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>,
     ) -> Outcome<()> {
-        for block in self.blocks() {
+        self.each_block_if(|_| true, &mut visit)
+    }
+
+    /// The same, but only for some of the blocks.
+    pub(super) fn each_block_if(
+        &self,
+        wanted: impl Fn(&Block) -> bool,
+        mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>,
+    ) -> Outcome<()> {
+        for block in self.blocks().filter(wanted) {
             self.visit_block(&block, &mut visit)?;
         }
         Ok(())

@@ -4,7 +4,6 @@
 use std::ffi::{CStr, c_char};
 
 use super::error::{Outcome, unsupported};
-use super::read::Reading;
 use super::{Content, Form, Leaf, scatter};
 
 /// Padding that is always accepted, in bytes of the whole array.
@@ -38,12 +37,15 @@ pub(super) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
     unsafe { CStr::from_ptr(pointer) }.to_bytes()
 }
 
+/// Takes as many elements as it is told, and their bytes.
+pub(super) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Outcome<()> + 'a;
+
 /// Reads all strings of a dataset once and gives each leaf its length, at least 1. Leaves that
 /// would be mostly padding are taken out of the form: their paths below the dataset, and why.
 pub(super) fn measure(
     form: &mut Form,
     elements: u64,
-    reading: Option<&Reading>,
+    each: Option<&mut dyn FnMut(&mut Visit<'_>) -> Outcome<()>>,
     written: bool,
     seen: &mut dyn FnMut(),
 ) -> Outcome<Vec<(String, String)>> {
@@ -52,18 +54,14 @@ pub(super) fn measure(
     if elements > MOST && written && !texts.is_empty() {
         return unsupported(format!("{elements} variable-length strings"));
     }
-    if let Some(reading) = reading.filter(|_| elements > 0 && !texts.is_empty()) {
-        let mut visit = |block: &super::blocks::Block, bytes: &[u8]| {
+    if let Some(each) = each.filter(|_| elements > 0 && !texts.is_empty()) {
+        each(&mut |count, bytes| {
             for (leaf, measure) in texts.iter().zip(&mut measures) {
-                scan(leaf, block.elements(), bytes, measure);
+                scan(leaf, count, bytes, measure);
             }
             seen();
             Ok(())
-        };
-        match written {
-            true => reading.each_block(&mut visit)?,
-            false => reading.first(&mut visit)?,
-        }
+        })?;
     }
     if !written {
         for measure in &mut measures {

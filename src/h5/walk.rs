@@ -4,17 +4,19 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 
 use super::error::Trouble;
 use super::expand::Budget;
+use super::files::{Files, Missed};
 use super::headers::Headers;
 use super::ids::Id;
 use super::links::{self, Link, LinkKind, Object};
 use super::plan::{self, Types};
-use super::{Attributes, Dataset, Group, Inventory, Options, Skip, attributes, exact, file};
+use super::{Attributes, Dataset, Group, Inventory, Options, Skip, attributes, exact};
 use crate::error::{Error, Kind, Result};
 
 /// Groups within groups are followed so far.
@@ -65,10 +67,8 @@ pub(super) struct Unwanted {
 pub(super) struct Walk<'a> {
     pub(super) options: Options<'a>,
     pub(super) inventory: Inventory,
-    /// File number to index among the open files.
-    files: HashMap<u64, usize>,
-    /// The names of the open files.
-    names: Vec<PathBuf>,
+    /// How links are followed.
+    access: Id,
     /// How headers of one of the open files are read around the library, if they can be: of the one that
     /// was last looked into, for a file may link to thousands.
     headers: Option<(usize, Option<Headers>)>,
@@ -76,7 +76,6 @@ pub(super) struct Walk<'a> {
     pub(super) groups: Vec<Node>,
     pub(super) datasets: Vec<Known>,
     pub(super) troubles: Vec<Trouble>,
-    sources: HashSet<PathBuf>,
     types: Types,
     budget: Budget,
 }
@@ -85,7 +84,6 @@ pub(super) struct Walk<'a> {
 struct Here {
     id: Id,
     object: Object,
-    file: usize,
     index: usize,
     /// How many groups are above it.
     depth: usize,
@@ -99,6 +97,14 @@ type Found = std::result::Result<Option<(Target, Option<Here>)>, Trouble>;
 
 /// Looks through the open `file` from its root.
 pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory> {
+    let cannot = |trouble: Trouble| {
+        let (shown, reason) = (path.display(), trouble.into_reason());
+        Error::new(Kind::Corrupt, format!("cannot open '{shown}': {reason}"))
+            .about(shown.to_string())
+    };
+    let files = Arc::new(Files::new(path, options.external));
+    files.look(path);
+    let access = links::access(&files).map_err(cannot)?;
     let inventory = Inventory {
         root: Group::default(),
         datasets: Vec::new(),
@@ -106,36 +112,33 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         skips: Vec::new(),
         missing_filters: BTreeSet::new(),
         damaged: Vec::new(),
+        filled: Vec::new(),
         sources: Vec::new(),
-        files: Vec::new(),
+        outside: Vec::new(),
+        files,
     };
     let mut walk = Walk {
         options,
         inventory,
-        files: HashMap::new(),
-        names: Vec::new(),
+        access,
         headers: None,
         known: HashMap::new(),
         groups: Vec::new(),
         datasets: Vec::new(),
         troubles: Vec::new(),
-        sources: HashSet::new(),
         types: Types::default(),
         budget: Budget::default(),
     };
-    walk.add_source(path.to_owned());
     (walk.options.seen)("/");
-    let root = links::root(&file).and_then(|root| Ok((links::object(&root)?, root)));
-    let (object, root) = root.map_err(|trouble| {
-        let (shown, reason) = (path.display(), trouble.into_reason());
-        Error::new(Kind::Corrupt, format!("cannot open '{shown}': {reason}"))
-            .about(shown.to_string())
-    })?;
+    let root = links::root(&file).and_then(|root| Ok((walk.object(&root)?, root)));
+    let (object, root) = root.map_err(cannot)?;
     drop(file);
     walk.graph(root, object)?;
     walk.count_paths()?;
     walk.inventory.root = walk.expand()?;
     walk.resolve_references();
+    walk.inventory.sources = walk.inventory.files.looked();
+    walk.inventory.outside = walk.inventory.files.outside();
     Ok(walk.inventory)
 }
 
@@ -158,12 +161,11 @@ impl Walk<'_> {
     /// Reads a group's attributes and links; one that cannot be listed has none.
     fn enter(&mut self, id: Id, object: Object, path: String, depth: usize) -> Result<Here> {
         let attrs = attributes::read(&id);
-        let listed = self.file(&id, object).and_then(|file| Ok((file, links::list(&id)?)));
-        let (file, links) = match listed {
-            Ok(listed) => listed,
+        let links = match links::list(&id) {
+            Ok(links) => links,
             Err(trouble) => {
                 self.note(&path, trouble)?;
-                (0, Vec::new())
+                Vec::new()
             }
         };
         let index = self.groups.len();
@@ -171,7 +173,7 @@ impl Walk<'_> {
         self.inventory.group_attrs.push(attrs);
         self.groups.push(Node { key: object.key, path, links: Vec::new() });
         let (links, names) = (links.into_iter(), HashSet::new());
-        Ok(Here { id, object, file, index, depth, links, names })
+        Ok(Here { id, object, index, depth, links, names })
     }
 
     /// Follows one link, and returns the group that it leads to for the first time.
@@ -208,7 +210,7 @@ impl Walk<'_> {
                 return Ok(again(target, here, name));
             }
         }
-        let (id, object) = match open(here, link) {
+        let (id, object) = match self.open(here, link) {
             Ok(opened) => opened,
             Err(trouble) => return Ok(Err(trouble)),
         };
@@ -241,15 +243,16 @@ impl Walk<'_> {
         if name == RESERVED {
             return None;
         }
-        let plain = headers(&mut self.headers, &self.inventory.files, here.file)?.plain(token)?;
+        let file = here.object.file();
+        let plain = headers(&mut self.headers, &self.inventory.files, file)?.plain(token)?;
         let kind = self.types.of_message(plain.kind)?;
         let key = (here.object.key.0, links::bytes(token));
         if !(self.options.select)(path) {
-            let link = (here.object.token, here.file, link.name.clone());
-            let unwanted = Unwanted { file: here.file, token, link };
+            let link = (here.object.token, file, link.name.clone());
+            let unwanted = Unwanted { file, token, link };
             return Some(self.remember(key, Known::Unwanted(unwanted)));
         }
-        let dataset = plan::plan_plain(&plain, (path, here.file, token), kind, self.options.rows)?;
+        let dataset = plan::plan_plain(&plain, (path, file, token), kind, self.options.rows)?;
         self.inventory.datasets.push(dataset);
         Some(self.remember(key, Known::Planned(self.inventory.datasets.len() - 1)))
     }
@@ -278,17 +281,11 @@ impl Walk<'_> {
         link: &Link,
     ) -> Result<Target> {
         let misleading = link.name.to_str().is_ok_and(|name| is_misleading(name, here.index));
-        let known = match self.file(&id, object) {
-            Ok(file) => {
-                let link = (here.object.token, here.file, link.name.clone());
-                let place = Unwanted { file, token: object.token, link };
-                if !misleading && (self.options.select)(path) {
-                    self.plan(id, place, path)?
-                } else {
-                    Known::Unwanted(place)
-                }
-            }
-            Err(trouble) => Known::Failed(self.fail(trouble, path)?),
+        let link = (here.object.token, here.object.file(), link.name.clone());
+        let place = Unwanted { file: object.file(), token: object.token, link };
+        let known = match !misleading && (self.options.select)(path) {
+            true => self.plan(id, place, path)?,
+            false => Known::Unwanted(place),
         };
         Ok(self.remember(object.key, known))
     }
@@ -296,17 +293,15 @@ impl Walk<'_> {
     /// Plans a dataset that is selected.
     fn plan(&mut self, id: Id, place: Unwanted, path: &str) -> Result<Known> {
         let Unwanted { file, token, link } = place;
-        let name = self.names.get(file).cloned().unwrap_or_default();
-        let found = plan::Found { id, path, file: (file, name), token, link };
-        let open = (&self.inventory.files[..], &mut self.types);
+        let found = plan::Found { id, path, file, token, link, is_source: false };
+        let open = (&self.inventory.files, &mut self.types);
         match plan::plan(found, open, self.options.rows, self.options.seen) {
-            Ok((dataset, sources)) => {
+            Ok((dataset, filled)) => {
                 let (arrays, bytes) = dataset.form.extent();
                 self.budget.add(arrays, bytes)?;
                 self.learn(token, &dataset);
-                for source in sources {
-                    self.add_source(source);
-                }
+                let note = |reason| Skip { path: path.to_owned(), reason };
+                self.inventory.filled.extend(filled.into_iter().map(note));
                 self.inventory.datasets.push(dataset);
                 Ok(Known::Planned(self.inventory.datasets.len() - 1))
             }
@@ -324,33 +319,65 @@ impl Walk<'_> {
 
     /// Keeps the reason why an object is not loaded; damage ends the walk unless it shall go on.
     fn fail(&mut self, trouble: Trouble, path: &str) -> Result<usize> {
-        if let (Trouble::Damaged(reason), false) = (&trouble, self.options.keep_going) {
-            return Err(unreadable(path, reason));
+        match &trouble {
+            Trouble::Damaged(reason) if !self.options.keep_going => {
+                return Err(unreadable(path, reason));
+            }
+            Trouble::Refused(reason) => return Err(refused(path, reason)),
+            _ => {}
         }
         self.troubles.push(trouble);
         Ok(self.troubles.len() - 1)
     }
 
-    /// The index of an object's file, which stays open from now on.
-    fn file(&mut self, id: &Id, object: Object) -> std::result::Result<usize, Trouble> {
-        if let Some(known) = self.files.get(&object.key.0) {
-            return Ok(*known);
-        }
-        let file = links::file_of(id)?;
-        let name = file::name(id)?;
-        self.add_source(name.clone());
-        let index = self.inventory.files.len();
-        self.names.push(name);
-        self.inventory.files.push(file);
-        self.files.insert(object.key.0, index);
-        Ok(index)
+    /// What an open object is, with a key that stays the same when its file is closed and opened again.
+    fn object(&self, id: &Id) -> std::result::Result<Object, Trouble> {
+        let mut object = links::object(id)?;
+        object.key.0 = self.inventory.files.index_of(id, object.key.0)? as u64;
+        Ok(object)
     }
 
-    fn add_source(&mut self, path: PathBuf) {
-        let path = path.canonicalize().unwrap_or(path);
-        if self.sources.insert(path.clone()) {
-            self.inventory.sources.push(path);
-        }
+    /// Opens what a link leads to. A soft or external one that leads nowhere is only skipped; a file
+    /// that exists and cannot be read is not.
+    fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
+        let sort = match link.kind {
+            LinkKind::User(number) => {
+                let text = format!("user-defined link of type {number}");
+                return Err(Trouble::Unsupported(text));
+            }
+            LinkKind::Hard(_) => "",
+            LinkKind::Soft => "soft",
+            LinkKind::External => "external",
+        };
+        let files = &self.inventory.files;
+        files.take_missed();
+        let id = match link.open(&here.id, &self.access) {
+            Err(trouble) if !sort.is_empty() => {
+                let target = link.target(&here.id);
+                let cannot = |reason: String| format!("{sort} link to '{target}': {reason}");
+                // That says nothing about the link: its target must not be skipped silently.
+                if let Some(lack) = lack_of_descriptors() {
+                    return Err(Trouble::Damaged(cannot(lack.to_string())));
+                }
+                let reason = trouble.into_reason();
+                return Err(match files.take_missed() {
+                    Some(Missed::Absent) => dangling(sort, &target),
+                    Some(Missed::Trouble(trouble)) => {
+                        trouble.within(&format!("{sort} link to '{target}'"))
+                    }
+                    None if links::leads_nowhere(&reason) => dangling(sort, &target),
+                    None if sort == "external" && !reason.contains("too many") => {
+                        Trouble::Damaged(cannot(reason))
+                    }
+                    None => Trouble::Unsupported(format!(
+                        "{sort} link to '{target}' cannot be followed: {reason}"
+                    )),
+                });
+            }
+            opened => opened?,
+        };
+        let object = self.object(&id)?;
+        Ok((id, object))
     }
 
     /// Gives the attributes that refer to objects the paths of these: the first path of each.
@@ -360,11 +387,7 @@ impl Walk<'_> {
         if !group_attrs.iter().any(has) && !datasets.iter().any(|dataset| has(&dataset.attrs)) {
             return;
         }
-        let numbers: HashMap<usize, u64> =
-            self.files.iter().map(|(key, index)| (*index, *key)).collect();
-        let key = |dataset: &Dataset| {
-            (numbers.get(&dataset.file()).copied(), links::bytes(dataset.token()))
-        };
+        let key = |dataset: &Dataset| (Some(dataset.file() as u64), links::bytes(dataset.token()));
         let groups = self.groups.iter().map(|group| {
             let path = if group.path.is_empty() { "/" } else { &group.path };
             ((Some(group.key.0), group.key.1), path.to_owned())
@@ -385,7 +408,7 @@ impl Walk<'_> {
             exact::resolve(attrs, &mut left, path_in(Some(group.key.0)));
         }
         for dataset in datasets {
-            let file = numbers.get(&dataset.file()).copied();
+            let file = Some(dataset.file() as u64);
             exact::resolve(&mut dataset.attrs, &mut left, path_in(file));
         }
     }
@@ -409,6 +432,7 @@ impl Walk<'_> {
                     .about(path)
                     .with_hint(super::NO_MEMORY_HINT));
             }
+            Trouble::Refused(reason) => return Err(refused(&path, &reason)),
         }
         Ok(())
     }
@@ -418,6 +442,12 @@ fn unreadable(path: &str, reason: &str) -> Error {
     Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}"))
         .about(path)
         .with_hint(super::KEEP_GOING_HINT)
+}
+
+fn refused(path: &str, reason: &str) -> Error {
+    Error::new(Kind::Permission, format!("cannot load '{path}': {reason}")).about(path).with_hint(
+        "--external allows it; --as-user USER reads it as that user; --exclude leaves it out",
+    )
 }
 
 /// A further link to an object.
@@ -445,40 +475,14 @@ pub(super) fn too_deep() -> Trouble {
 /// The headers of file number `number`; the file that was looked into before is closed.
 fn headers<'w>(
     of: &'w mut Option<(usize, Option<Headers>)>,
-    files: &[Id],
+    files: &Files,
     number: usize,
 ) -> Option<&'w mut Headers> {
     if of.as_ref().is_none_or(|(open, _)| *open != number) {
-        let opened = files.get(number).and_then(Headers::of);
+        let opened = files.get(number).ok().and_then(|file| Headers::of(&file));
         *of = Some((number, opened));
     }
     of.as_mut()?.1.as_mut()
-}
-
-/// Opens what a link leads to; a soft or external one that leads nowhere is only skipped.
-fn open(here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
-    let sort = match link.kind {
-        LinkKind::User(number) => {
-            let text = format!("user-defined link of type {number}");
-            return Err(Trouble::Unsupported(text));
-        }
-        LinkKind::Hard(_) => "",
-        LinkKind::Soft => "soft",
-        LinkKind::External => "external",
-    };
-    let id = match link.open(&here.id) {
-        Err(trouble) if !sort.is_empty() => {
-            let (reason, target) = (trouble.into_reason(), link.target(&here.id));
-            // That says nothing about the link: what it leads to may not be missed without a word.
-            if let Some(lack) = lack_of_descriptors() {
-                return Err(Trouble::Damaged(format!("cannot open '{target}': {lack}")));
-            }
-            return Err(Trouble::Unsupported(describe(sort, &target, &reason)));
-        }
-        opened => opened?,
-    };
-    let object = links::object(&id)?;
-    Ok((id, object))
 }
 
 /// Whether nothing can be opened any more: the library does not tell.
@@ -487,10 +491,6 @@ fn lack_of_descriptors() -> Option<std::io::Error> {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
 }
 
-/// Why a soft or external link leads nowhere.
-fn describe(sort: &str, target: &str, reason: &str) -> String {
-    if reason.contains("doesn't exist") || reason.contains("not found") {
-        return format!("dangling {sort} link to '{target}'");
-    }
-    format!("{sort} link to '{target}' cannot be followed: {reason}")
+fn dangling(sort: &str, target: &str) -> Trouble {
+    Trouble::Unsupported(format!("dangling {sort} link to '{target}'"))
 }

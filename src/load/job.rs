@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::assembly::Assembly;
 use super::chunked::Chunked;
 use super::plan::{Piece, Task};
 use super::reader::Trouble;
@@ -30,6 +31,8 @@ pub struct Job<'a> {
     /// The file.
     pub file: Arc<File>,
     next: AtomicUsize,
+    /// For a virtual dataset, which has no items of its own.
+    pub assembly: Option<Assembly<'a>>,
     given_up: AtomicBool,
     trouble: Mutex<Option<Trouble>>,
 }
@@ -126,8 +129,32 @@ impl<'a> Job<'a> {
         (file, source): (Arc<File>, Source),
     ) -> Self {
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let trouble = Mutex::new(None);
-        Self { number, task, dataset, pieces, targets, source, file, next, given_up, trouble }
+        let (trouble, assembly) = (Mutex::new(None), None);
+        Self {
+            number,
+            task,
+            dataset,
+            pieces,
+            targets,
+            source,
+            file,
+            next,
+            assembly,
+            given_up,
+            trouble,
+        }
+    }
+
+    /// A job for a virtual dataset, which has no items of its own.
+    pub fn virtual_dataset(
+        task: (usize, &'a Task),
+        dataset: (&'a Dataset, &'a [Piece]),
+        targets: Vec<Target<'a>>,
+        (file, assembly): (Arc<File>, Assembly<'a>),
+    ) -> Self {
+        let source = Source::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
+        let assembly = Some(assembly);
+        Self { assembly, ..Self::new(task, dataset, targets, (file, source)) }
     }
 
     /// The next item that nobody does yet.
@@ -141,6 +168,9 @@ impl<'a> Job<'a> {
 
     /// Whether there may be items left.
     pub fn has_more(&self) -> bool {
+        if let Some(assembly) = &self.assembly {
+            return assembly.has_more();
+        }
         !self.is_given_up() && self.next.load(Ordering::Relaxed) < self.source.len()
     }
 

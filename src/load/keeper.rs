@@ -113,8 +113,9 @@ pub(super) fn judge_plan(
     planned: &Planned,
     observer: &mut dyn Observer,
 ) -> Result<()> {
-    if let (true, Some(first)) = (request.strict, planned.skips.first()) {
-        let count = planned.skips.len();
+    let mut lacking = planned.skips.iter().chain(&planned.filled);
+    if let (true, Some(first)) = (request.strict, lacking.next()) {
+        let count = 1 + lacking.count();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
         return Err(Error::new(
             Kind::Unsupported,
@@ -131,6 +132,9 @@ pub(super) fn judge_plan(
     }
     for note in planned.skips.iter().chain(&planned.damaged) {
         observer.warn(note);
+    }
+    for note in &planned.filled {
+        observer.filled(note);
     }
     Ok(())
 }

@@ -55,7 +55,8 @@ pub(super) fn load(
         };
         {
             let (inputs, rows) = (&request.inputs, request.selection.rows);
-            Plan::make(inputs, rows, &filter, &conversions, request.keep_going, &mut look)?
+            let how = (request.keep_going, request.external);
+            Plan::make(inputs, rows, &filter, &conversions, how, &mut look)?
         }
     };
     line.sender.send(&Message::Planned(plan.told(workers(request, &plan))))?;

@@ -201,10 +201,11 @@ fn announce(place: &Place, request: &Request, change: &mut Change<'_>) -> Result
 /// What the ledger is told of a load that has come to its end.
 fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.sources.clone_from(&planned.sources);
-    record.complete = planned.damaged.is_empty() && loaded.failed.is_empty();
-    record.skip_count = planned.skips.len() as u64;
-    record.left_out =
-        planned.skips.iter().chain(&planned.left_out).chain(&loaded.failed).cloned().collect();
+    let skipped = planned.skips.iter().chain(&planned.filled);
+    let unreadable = planned.damaged.iter().chain(&loaded.failed);
+    record.complete = unreadable.clone().next().is_none();
+    record.skip_count = skipped.clone().count() as u64;
+    record.left_out = skipped.chain(&planned.left_out).chain(unreadable).cloned().collect();
     record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
     record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
 }

@@ -62,9 +62,15 @@ pub struct Planned {
     pub skips: Vec<Note>,
     /// What is damaged (with `--keep-going`).
     pub damaged: Vec<Note>,
+    /// Virtual datasets in which elements have the fill value because their source is absent.
+    #[serde(default)]
+    pub filled: Vec<Note>,
+    /// Files that are read although they are not in the directory of the file that was given.
+    #[serde(default)]
+    pub outside: Vec<String>,
     /// Attributes that TOML does not hold.
     pub left_out: Vec<Note>,
-    /// The files read.
+    /// The files read or looked for.
     pub sources: Vec<Source>,
     /// Paths of datasets that libhdf5 cannot read, only the codecs here: nothing can verify them.
     #[serde(default)]

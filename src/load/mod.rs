@@ -1,6 +1,7 @@
 //! From files to shared memory: a keeper that answers for the project, and a loader process in which
 //! HDF5 is parsed and read.
 
+mod assembly;
 mod background;
 mod cast;
 mod chunked;
@@ -49,9 +50,11 @@ pub use making::Outcome;
 pub(crate) use message::Loaded;
 pub use message::{Planned, PlannedArray};
 pub use numa::Numa;
+pub(crate) use plan::not_regular;
 pub use signals::{Caught, Signals, ignore_file_size_signal};
 pub use user::{become_user, with_effective_user};
 
+use crate::h5::External;
 use crate::shm::directory::Access;
 use crate::shm::ledger::{Job, Lifetime, Note, Selection};
 use crate::shm::name::ProjectName;
@@ -109,6 +112,17 @@ pub struct Request {
     pub numa: Option<Numa>,
     /// Compare everything with HDF5's own read afterwards.
     pub verify: bool,
+    /// Which files other than the inputs may be read.
+    pub external: External,
+}
+
+/// Every file; for root only those in the directory of the input: a file that some user wrote must not
+/// make root publish another one.
+pub fn usual_external() -> External {
+    match nix::unistd::Uid::effective().is_root() {
+        true => External::Inside,
+        false => External::Allow,
+    }
 }
 
 impl Request {
@@ -168,6 +182,10 @@ pub trait Observer {
     /// Something is left out that a user should know of.
     fn warn(&mut self, note: &Note) {
         let _ = note;
+    }
+    /// A virtual dataset has the fill value in place of a source that is absent.
+    fn filled(&mut self, note: &Note) {
+        self.warn(note);
     }
     /// A step was taken: for debug logs.
     fn step(&mut self, step: &str) {

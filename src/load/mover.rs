@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::Request;
+use super::assembly::Assembly;
 use super::chunked::{Chunked, Limits};
 use super::gate::Gate;
 use super::job::{Job, Source};
@@ -18,7 +19,7 @@ use super::reader::{Reader, Trouble};
 use super::sink::Sink;
 use super::target::{Target, unlocked};
 use super::voice::Voice;
-use crate::h5::{Dataset, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT};
+use crate::h5::{Dataset, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, lookup};
 use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::segment::NewSegment;
@@ -26,6 +27,9 @@ use crate::{Error, Kind, Result};
 
 /// Datasets up to so many bytes are read by one worker and written at once.
 const SMALL: u64 = 512 << 10;
+
+/// Files that are kept open for further datasets.
+const MOST_FILES: usize = 32;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ impl<'a> Mover<'a> {
             paths[task.input].get(dataset.file()).is_some_and(Option::is_some)
                 && !dataset.shape.contains(&0)
                 && (dataset.is_unwritten()
+                    || dataset.sources.is_some()
                     || (dataset.raw
                         && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")))
         });
@@ -169,6 +174,9 @@ impl<'a> Mover<'a> {
         reader: &mut Reader,
     ) -> std::result::Result<Option<Job<'a>>, Trouble> {
         let (dataset, pieces) = (self.dataset(task), self.pieces(task));
+        if let Some(assembly) = Assembly::new(&self.plan.inventories[task.input], task) {
+            return self.assembly(number, task, assembly, reader);
+        }
         let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
         let source = match dataset.raw_offset() {
             Some(offset) => Some(Source::contiguous(dataset, offset)),
@@ -191,6 +199,43 @@ impl<'a> Mover<'a> {
         Ok(Some(Job::new((number, task), (dataset, pieces), targets, (file, source))))
     }
 
+    /// A virtual dataset: small ones are filled at once.
+    fn assembly(
+        &self,
+        number: usize,
+        task: &'a Task,
+        assembly: Assembly<'a>,
+        reader: &mut Reader,
+    ) -> std::result::Result<Option<Job<'a>>, Trouble> {
+        let (dataset, pieces) = (self.dataset(task), self.pieces(task));
+        self.voice.mention(|| Message::Reading(task.path.clone()))?;
+        if self.is_small(task) {
+            let mut sink = Sink::Memory(buffers(pieces)?);
+            assembly.fill(pieces, &mut sink, &mut reader.bench)?;
+            while let Some(turn) = assembly.turn() {
+                assembly.work(turn, (number, pieces), &mut sink, reader, &self.voice)?;
+            }
+            self.keep_small(task, sink, reader)?;
+            return Ok(None);
+        }
+        let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
+        let targets = self.targets(task)?;
+        assembly.fill(pieces, &mut self.sink(&assembly, dataset, &targets), &mut reader.bench)?;
+        Ok(Some(Job::virtual_dataset((number, task), (dataset, pieces), targets, (file, assembly))))
+    }
+
+    fn sink<'s>(
+        &self,
+        assembly: &Assembly<'a>,
+        dataset: &Dataset,
+        targets: &'s [Target<'a>],
+    ) -> Sink<'s, 'a> {
+        match assembly.is_scattered(dataset.element_size) {
+            true => Sink::Scattered(targets),
+            false => Sink::Targets(targets),
+        }
+    }
+
     fn file(&self, task: &Task, dataset: &Dataset) -> Option<Arc<File>> {
         let key = (task.input, dataset.file());
         let mut files = unlocked(&self.files);
@@ -198,12 +243,38 @@ impl<'a> Mover<'a> {
             return Some(Arc::clone(file));
         }
         let path = self.paths.get(task.input)?.get(dataset.file())?.as_ref()?;
-        let file = Arc::new(File::open(path).ok()?);
+        let file = Arc::new(lookup::open_regular(path).ok()?.0);
+        if files.len() >= MOST_FILES {
+            // Jobs under way keep theirs.
+            files.clear();
+        }
         files.insert(key, Arc::clone(&file));
         Some(file)
     }
 
+    /// Works on a virtual dataset as long as there is something to do.
+    fn assemble(&self, job: &Job<'a>, assembly: &Assembly<'a>, reader: &mut Reader) {
+        let mut sink = self.sink(assembly, job.dataset, &job.targets);
+        while let Some(turn) = assembly.turn() {
+            if self.pool.is_over() {
+                break;
+            }
+            match assembly.work(turn, (job.number, job.pieces), &mut sink, reader, &self.voice) {
+                Ok(true) => self.pool.announce(),
+                Ok(false) => {}
+                Err(error) => {
+                    assembly.stop();
+                    job.give_up(Trouble::Failed(error));
+                    break;
+                }
+            }
+        }
+    }
+
     fn help(&self, job: Arc<Job<'a>>, reader: &mut Reader) {
+        if let Some(assembly) = &job.assembly {
+            self.assemble(&job, assembly, reader);
+        }
         while let Some(item) = job.claim() {
             if self.pool.is_over() {
                 break;

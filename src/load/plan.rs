@@ -14,10 +14,13 @@ use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
 use super::gate;
 use super::message::{Planned, PlannedArray};
-use crate::h5::{self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Part};
+use crate::h5::{
+    self, Attributes, Child, Content, Dataset, External, Form, Group, Inventory, Leaf, Looked,
+    Part, Presence,
+};
 use crate::shm::dtype::Dtype;
 use crate::shm::extras::Extras;
-use crate::shm::ledger::{Note, Source};
+use crate::shm::ledger::{Note, Source, SourceState};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::rows::Rows;
@@ -92,13 +95,15 @@ pub struct Plan {
     pub pieces: Vec<Piece>,
     /// Every dataset.
     pub tasks: Vec<Task>,
-    /// The files read, as they were before.
+    /// The files read or looked for, as they were before.
     pub sources: Vec<Source>,
     root: Tree,
     attributes: Table,
     extras: Extras,
     skips: Vec<Note>,
     damaged: Vec<Note>,
+    filled: Vec<Note>,
+    outside: Vec<String>,
     left_out: Vec<Note>,
     unmatched: Vec<String>,
     missing_filters: BTreeSet<String>,
@@ -123,7 +128,7 @@ impl Plan {
         rows: Option<Rows>,
         filter: &PathFilter,
         conversions: &Conversions,
-        keep_going: bool,
+        (keep_going, external): (bool, External),
         looking: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let mut plan = Self::default();
@@ -135,7 +140,8 @@ impl Plan {
                 filter.meet(&path, &mut met.borrow_mut());
                 filter.takes(&path)
             };
-            let options = h5::Options { select: &select, seen: &mut *looking, rows, keep_going };
+            let seen = &mut *looking;
+            let options = h5::Options { select: &select, seen, rows, keep_going, external };
             let inventory = h5::inventory(&input.path, options)?;
             plan.add(inventory, input, conversions)?;
         }
@@ -156,17 +162,21 @@ impl Plan {
     ) -> Result<()> {
         let group = input.group.as_deref();
         let main = self.sources.len() - 1;
-        for path in &inventory.sources {
-            let source = source(path, group, true)?;
-            if self.sources[main].file != source.file {
+        let mut seen = HashSet::new();
+        for looked in &inventory.sources {
+            let source = source_of(looked, group);
+            if self.sources[main].path != source.path && seen.insert(source.path.clone()) {
                 self.sources.push(source);
             }
         }
+        let outside = inventory.outside.iter().map(|path| path.to_string_lossy().into_owned());
+        self.outside.extend(outside);
         let note =
             |skip: &h5::Skip| Note { path: within(group, &skip.path), reason: skip.reason.clone() };
         self.skips.extend(inventory.skips.iter().map(note));
         self.missing_filters.extend(inventory.missing_filters.iter().cloned());
         self.damaged.extend(inventory.damaged.iter().map(note));
+        self.filled.extend(inventory.filled.iter().map(note));
         let number = self.inventories.len();
         let mut pieces = BTreeMap::new();
         let prefix = within(group, "");
@@ -201,6 +211,8 @@ impl Plan {
             paths: count(&self.root),
             skips: self.skips.clone(),
             damaged: self.damaged.clone(),
+            filled: self.filled.clone(),
+            outside: self.outside.clone(),
             left_out: self.left_out.clone(),
             sources: self.sources.clone(),
             unverifiable: self.unverifiable(),
@@ -406,29 +418,70 @@ fn within(group: Option<&str>, path: &str) -> String {
     group.map_or_else(|| path.to_owned(), |group| format!("/{group}{path}"))
 }
 
-/// A source file as it is now.
+/// A file that the user gave, as it is now.
 ///
 /// # Errors
-/// As the system says.
+/// [`Kind::NotFound`] or [`Kind::Permission`] if it cannot be opened, [`Kind::Corrupt`] if it is not a
+/// regular file.
 pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<Source> {
     let cannot =
         |e| Error::io(format!("cannot open '{}'", path.display()), e).about(path.to_string_lossy());
-    let stat = std::fs::metadata(path).map_err(cannot)?;
-    let absolute: PathBuf = std::fs::canonicalize(path).map_err(cannot)?;
-    Ok(Source {
-        path: absolute.to_string_lossy().into_owned(),
-        group: group.map(str::to_owned),
-        linked,
-        size_bytes: stat.size(),
-        mtime_ns: stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec()),
-        file: format!("{}:{}", stat.dev(), stat.ino()),
-    })
+    let metadata = std::fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() {
+        h5::lookup::open_regular(path).map_err(|e| not_regular(path, &e))?;
+    }
+    std::fs::canonicalize(path).map_err(cannot)?;
+    Ok(present(path, group, linked, &metadata))
 }
 
-/// Whether a source is still what it was.
+/// The refusal of a pipe, a socket, a device or a directory.
+pub(crate) fn not_regular(path: &Path, why: &std::io::Error) -> Error {
+    let shown = path.display();
+    Error::new(Kind::Corrupt, format!("cannot open '{shown}': {why}"))
+        .about(path.to_string_lossy())
+        .with_hint("HDF5 needs a file that can be read in any order; write the data to one first: zcat x.h5.gz > x.h5")
+}
+
+/// A file that another one names, as it was when it was looked for.
+fn source_of(looked: &Looked, group: Option<&str>) -> Source {
+    match &looked.presence {
+        Presence::Regular(metadata) | Presence::Unusable(_, Some(metadata)) => {
+            present(&looked.path, group, true, metadata)
+        }
+        Presence::Absent => missing(&looked.path, group, SourceState::Absent),
+        Presence::Unusable(_, None) => missing(&looked.path, group, SourceState::Unreadable),
+    }
+}
+
+fn present(path: &Path, group: Option<&str>, linked: bool, stat: &std::fs::Metadata) -> Source {
+    let mtime = stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec());
+    Source {
+        path: absolute(path),
+        group: group.map(str::to_owned),
+        linked,
+        state: SourceState::Present,
+        size_bytes: Some(stat.size()),
+        mtime_ns: Some(mtime),
+        file: Some(format!("{}:{}", stat.dev(), stat.ino())),
+    }
+}
+
+fn missing(path: &Path, group: Option<&str>, state: SourceState) -> Source {
+    let (path, group) = (absolute(path), group.map(str::to_owned));
+    Source { path, group, linked: true, state, size_bytes: None, mtime_ns: None, file: None }
+}
+
+fn absolute(path: &Path) -> String {
+    let resolved = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+    resolved.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+/// Whether a source is still as it was: also whether an absent one is still absent.
 pub fn is_unchanged(before: &Source) -> bool {
-    let now = source(Path::new(&before.path), before.group.as_deref(), before.linked);
-    now.is_ok_and(|now| now == *before)
+    let path = PathBuf::from(&before.path);
+    let presence = h5::lookup::presence(&path);
+    source_of(&Looked { path, presence }, before.group.as_deref())
+        == Source { linked: true, ..before.clone() }
 }
 
 /// Refuses a load whose sources changed while they were read.

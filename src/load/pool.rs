@@ -159,6 +159,12 @@ impl<'a> Pool<'a> {
         self.prepared();
     }
 
+    /// There is more to do for a job that is under way.
+    pub fn announce(&self) {
+        drop(unlocked(&self.state));
+        self.changed.notify_all();
+    }
+
     /// Leaves a task to libhdf5.
     pub fn to_library(&self, number: usize) {
         unlocked(&self.state).library.push_back(number);

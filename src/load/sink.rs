@@ -10,7 +10,6 @@ use crate::{Error, Kind, Result};
 const CACHED: usize = 256 << 10;
 
 /// Where the values of each piece go.
-#[derive(Debug)]
 pub enum Sink<'s, 'a> {
     /// Written to the segments.
     Targets(&'s [Target<'a>]),
@@ -18,6 +17,10 @@ pub enum Sink<'s, 'a> {
     Windows(Vec<Window<'s>>),
     /// Kept, to be written at once.
     Memory(Vec<Vec<u8>>),
+    /// Written to the segments through mappings: for many short runs.
+    Scattered(&'s [Target<'a>]),
+    /// Handed on as they are, by the number of the first one.
+    Routed(&'s mut dyn FnMut(u64, &[u8]) -> Result<()>),
     /// Compared with the segments.
     Compare(&'s [Target<'a>]),
 }
@@ -42,6 +45,9 @@ impl Sink<'_, '_> {
         first: u64,
         elements: &[u8],
     ) -> Result<()> {
+        if let Self::Routed(route) = self {
+            return route(first, elements);
+        }
         let at_once = (CACHED / size.max(1)).max(1) * size;
         for (number, piece) in pieces.iter().enumerate() {
             let width = piece.width();
@@ -78,6 +84,10 @@ impl Sink<'_, '_> {
         let beyond = || Error::new(Kind::Io, "values beyond the end of an array");
         match self {
             Self::Targets(targets) => targets.get(number).ok_or_else(beyond)?.write(offset, bytes),
+            Self::Scattered(targets) => {
+                targets.get(number).ok_or_else(beyond)?.write_mapped(offset, bytes)
+            }
+            Self::Routed(_) => Err(beyond()),
             Self::Windows(windows) => {
                 windows.get_mut(number).ok_or_else(beyond)?.write(offset, bytes)
             }

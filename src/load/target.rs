@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::pages::Pages;
 use crate::shm::copier::Copier;
-use crate::shm::map::{Filling, is_unknown};
+use crate::shm::map::{Filling, Stretch, is_unknown};
 use crate::shm::segment::NewSegment;
 use crate::{Error, Kind, Result};
 
@@ -17,6 +17,8 @@ const HUGE: u64 = 2 << 20;
 
 /// Bytes that are written in one turn: they stay in the cache between reading and writing.
 pub const PART: usize = 256 << 10;
+/// Mappings of a segment, at most: processes may have 65,530 of them.
+const MAPS: u64 = 1024;
 /// Shorter writes wait for their turn: what a mapping for each costs is more.
 const MAPPED: usize = 64 << 10;
 
@@ -32,6 +34,8 @@ pub struct Target<'a> {
     turn: Mutex<()>,
     /// For those who would wait for it; made when somebody does.
     copier: OnceLock<Option<Copier>>,
+    /// The mapping of each stretch of so many bytes, for [`Self::write_mapped`].
+    maps: (u64, OnceLock<Vec<Mutex<Option<Stretch>>>>),
 }
 
 impl<'a> Target<'a> {
@@ -55,6 +59,7 @@ impl<'a> Target<'a> {
             pieces: Vec::new(),
             turn: Mutex::default(),
             copier: OnceLock::new(),
+            maps: (len.div_ceil(MAPS).max(1).next_multiple_of(PIECE), OnceLock::new()),
         }
     }
 
@@ -94,6 +99,37 @@ impl<'a> Target<'a> {
                 _turn => self.segment.write_at(at, part),
             }?;
             (at, rest) = (at + part.len() as u64, behind);
+        }
+        Ok(())
+    }
+
+    /// Writes `bytes` at `offset` through a mapping that stays: for many short writes. Not to be mixed with
+    /// [`Self::window`].
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_mapped(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.end(offset, bytes.len())?;
+        let (stretch, maps) = (self.maps.0, &self.maps.1);
+        let count = self.len.div_ceil(stretch);
+        let maps = maps.get_or_init(|| (0..count).map(|_| Mutex::default()).collect());
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let (number, within) = (at / stretch, at % stretch);
+            let most = usize::try_from(stretch - within).unwrap_or(usize::MAX).min(rest.len());
+            let (part, behind) = rest.split_at(most);
+            let beyond = || Error::new(Kind::Io, "a write beyond the end of a segment");
+            let map = usize::try_from(number).ok().and_then(|number| maps.get(number));
+            let mut map = unlocked(map.ok_or_else(beyond)?);
+            if map.is_none() {
+                let (start, end) = (number * stretch, self.len.min((number + 1) * stretch));
+                self.reserve(start, end)?;
+                *map = Some(self.segment.map_for_good(start, end - start)?);
+            }
+            let start = usize::try_from(within).unwrap_or(usize::MAX);
+            let place = map.as_mut().and_then(|map| map.bytes().get_mut(start..)?.get_mut(..most));
+            place.ok_or_else(beyond)?.copy_from_slice(part);
+            (at, rest) = (at + most as u64, behind);
         }
         Ok(())
     }

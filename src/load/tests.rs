@@ -34,6 +34,7 @@ use super::reader::{Reader, Trouble};
 use super::target::Target;
 use super::voice::Voice;
 use super::{Input, library, sink};
+use crate::h5::External;
 use crate::shm::directory::Directory;
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::rows::Rows;
@@ -246,8 +247,15 @@ fn compare(
 ) -> bool {
     let input = Input { path: path.to_owned(), group: None };
     let filter = PathFilter::new(&[], &[]).unwrap();
-    let plan =
-        Plan::make(&[input], rows, &filter, &Conversions::default(), false, &mut |_| {}).unwrap();
+    let plan = Plan::make(
+        &[input],
+        rows,
+        &filter,
+        &Conversions::default(),
+        (false, External::Allow),
+        &mut |_| {},
+    )
+    .unwrap();
     let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
     let dataset = &inventory.datasets[task.dataset];
     let source = match dataset.raw_offset() {

@@ -35,7 +35,8 @@ pub struct Envelope<'a, B> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Warning {
-    /// `skipped`, `damaged`, `root`, `mode`, `descriptors`, `state`, `unverified`, `notify`, `ready_fd`, `release`, `filters`.
+    /// `skipped`, `filled`, `outside`, `damaged`, `root`, `mode`, `descriptors`, `state`, `unverified`, `notify`,
+    /// `ready_fd`, `release`, `filters`.
     pub code: &'static str,
     /// A sentence.
     pub message: String,
@@ -52,6 +53,13 @@ impl Warning {
     /// What a load left out.
     pub fn skipped(note: &Note) -> Self {
         Self { code: "skipped", message: note.reason.clone(), concerns: Some(note.path.clone()) }
+    }
+}
+
+impl Warning {
+    /// A virtual dataset without all of its sources.
+    pub fn filled(note: &Note) -> Self {
+        Self { code: "filled", message: note.reason.clone(), concerns: Some(note.path.clone()) }
     }
 }
 

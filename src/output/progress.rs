@@ -101,11 +101,11 @@ impl Observer for Progress {
     }
 
     fn warn(&mut self, note: &Note) {
-        let warning = Warning::skipped(note);
-        if !self.context.quiet {
-            self.say(labeled("warning:", YELLOW, &warning.to_string()));
-        }
-        self.warnings.push(warning);
+        self.report(Warning::skipped(note));
+    }
+
+    fn filled(&mut self, note: &Note) {
+        self.report(Warning::filled(note));
     }
 
     fn step(&mut self, step: &str) {
@@ -113,6 +113,15 @@ impl Observer for Progress {
             let seconds = self.begun.elapsed().as_secs_f64();
             self.say(format!("[{seconds:9.6}] {step}"));
         }
+    }
+}
+
+impl Progress {
+    fn report(&mut self, warning: Warning) {
+        if !self.context.quiet {
+            self.say(labeled("warning:", YELLOW, &warning.to_string()));
+        }
+        self.warnings.push(warning);
     }
 }
 

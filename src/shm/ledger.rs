@@ -172,7 +172,21 @@ pub struct Job {
     pub since: String,
 }
 
-/// A file that was read, as it was then.
+/// The state of a file when a load looked for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// It was there.
+    #[default]
+    Present,
+    /// There was no such file.
+    Absent,
+    /// The system did not let it be examined.
+    Unreadable,
+}
+
+/// A file that was read or looked for, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -185,12 +199,18 @@ pub struct Source {
     /// Not given by the user, but reached through a link or a layout of one that was.
     #[serde(default)]
     pub linked: bool,
-    /// Bytes.
-    pub size_bytes: u64,
-    /// Last change, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// `st_dev:st_ino`.
-    pub file: String,
+    /// Whether it was there.
+    #[serde(default)]
+    pub state: SourceState,
+    /// Bytes; null unless it was present.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
+    /// Last change, in nanoseconds since 1970; null unless it was present.
+    #[serde(default)]
+    pub mtime_ns: Option<i64>,
+    /// `st_dev:st_ino`; null unless it was present.
+    #[serde(default)]
+    pub file: Option<String>,
 }
 
 /// A file as the user named it.

@@ -93,6 +93,31 @@ impl Drop for Filling<'_> {
     }
 }
 
+/// A part of a new segment that stays mapped for writing. As long as the segment is new, nothing else maps the
+/// part, not even after this was dropped.
+#[derive(Debug)]
+pub(crate) struct Stretch(MmapMut);
+
+impl Stretch {
+    /// Maps `len` bytes from `start` on of the new segment that `parts` belongs to. Their memory must be
+    /// reserved.
+    ///
+    /// # Errors
+    /// As [`Filling::map`].
+    pub(super) fn map(parts: &Parts, file: &File, start: u64, len: u64) -> Result<Self> {
+        let mut part = Filling::map(parts, file, start, len)?;
+        // The part stays noted, so that the mapping needs no way back to `parts`.
+        part.parts = None;
+        let map = part.map.take();
+        map.map(Self).ok_or_else(|| Error::new(Kind::Io, "a mapping of no bytes"))
+    }
+
+    /// The bytes to fill.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
 /// Takes huge pages for a part of a new segment, where the file system gives them to mappings that ask for
 /// them; small ones otherwise. Full memory is `EFAULT`, not a signal.
 ///

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::directory::{Access, Directory};
-use super::map::{self, Filling, Parts};
+use super::map::{self, Filling, Parts, Stretch};
 use super::name::SegmentName;
 use crate::{Error, Kind, Result, limits};
 
@@ -77,6 +77,14 @@ impl<'a> NewSegment<'a> {
     /// If one does, or if the part ends beyond the segment; and as the system says.
     pub(crate) fn map_part(&self, start: u64, bytes: u64) -> Result<Filling<'_>> {
         Filling::map(&self.parts, &self.file, start, bytes)
+    }
+
+    /// Maps a part that stays mapped; its memory must be reserved. Nothing else may map it from now on.
+    ///
+    /// # Errors
+    /// As [`Self::map_part`].
+    pub(crate) fn map_for_good(&self, start: u64, bytes: u64) -> Result<Stretch> {
+        Stretch::map(&self.parts, &self.file, start, bytes)
     }
 
     /// Writes `bytes` at `offset`. Where memory was not reserved before, it is taken now: a write into

@@ -89,6 +89,12 @@ pub struct Args {
     /// As root: become this user before anything is opened; the project is the user's
     #[arg(long, value_name = "USER", help_heading = ACCESS)]
     pub as_user: Option<String>,
+    /// Read other files wherever they are: external links, raw files and virtual sources (default except for root)
+    #[arg(long, help_heading = ACCESS)]
+    pub external: bool,
+    /// Refuse data in any other file: external links, raw files and virtual sources
+    #[arg(long, conflicts_with = "external", help_heading = ACCESS)]
+    pub no_external: bool,
     /// What has no form in shared memory fails the load instead of being left out
     #[arg(long, help_heading = TROUBLE)]
     pub strict: bool,

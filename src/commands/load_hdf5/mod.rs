@@ -60,7 +60,7 @@ pub struct Body {
     pub elapsed_seconds: Option<f64>,
     /// Bytes a second.
     pub rate_bytes: Option<u64>,
-    /// The files read.
+    /// The files read or looked for.
     pub sources: Vec<Source>,
     /// The arrays (with `--dry-run` or a selection of rows; none when it was loaded already).
     pub arrays: Vec<PlannedArray>,
@@ -138,7 +138,7 @@ fn load(
         let place = Place::rehearse(&output.context.paths)?;
         warn_of_root(&place, output);
         let planned = load::dry_run(&place, request, &mut signals, &mut progress)?;
-        tell_plan(&place, &planned, progress, output);
+        tell_plan(&place, request, &planned, progress, output);
         return Ok(());
     }
     let place = Place::create(&output.context.paths)?;
@@ -148,7 +148,8 @@ fn load(
     let held = outcome.held.take();
     tell_outcome(&place, request, &outcome, progress, output);
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
-    let total = outcome.planned.paths.max(failed as u64);
+    // Damaged objects have no place in the plan.
+    let total = outcome.planned.paths + outcome.planned.damaged.len() as u64;
     let partial = (failed > 0)
         .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
     if let Some(partial) = &partial {

@@ -11,6 +11,7 @@ use crate::shm::place::Place;
 
 pub(super) fn tell_plan(
     place: &Place,
+    request: &Request,
     planned: &Planned,
     progress: Progress,
     output: &mut Output<'_, Body>,
@@ -41,6 +42,7 @@ pub(super) fn tell_plan(
     let (needed, free) = (text::size(need.bytes), text::size(free));
     output.line(format!("{arrays}: {needed} needed{decoding}, {free} free ({what}): it {fits}"));
     fill(planned, progress, output);
+    warn_of_outside(request, planned, output);
     output.body.bounds = bounds;
     output.body.arrays.clone_from(&planned.arrays);
 }
@@ -119,9 +121,33 @@ fn warn_of_unverified(request: &Request, outcome: &Outcome, output: &mut Output<
     }
 }
 
+/// Files elsewhere whose bytes other users can read now, although perhaps not in the files themselves.
+fn warn_of_outside(request: &Request, planned: &Planned, output: &mut Output<'_, Body>) {
+    const NAMED: usize = 3;
+    let mode = request.selection.mode;
+    if mode & 0o077 == 0 || planned.outside.is_empty() {
+        return;
+    }
+    let named: Vec<_> =
+        planned.outside.iter().take(NAMED).map(|path| format!("'{path}'")).collect();
+    let more = match planned.outside.len() - named.len() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    output.warn(Warning::new(
+        "outside",
+        format!(
+            "with --mode {mode:o} other users can read data from files outside the directory of the \
+             HDF5 file: {}{more}; --no-external refuses them",
+            named.join(", ")
+        ),
+    ));
+}
+
 fn warn_of_use(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
     const USUAL_LIMIT: u64 = 1024;
     warn_of_unverified(request, outcome, output);
+    warn_of_outside(request, &outcome.planned, output);
     if outcome.arrays > USUAL_LIMIT / 2 {
         output.warn(Warning::new(
             "descriptors",

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Args, Body, Share};
-use crate::load::{Existing, Input, Request};
+use crate::h5::External;
+use crate::h5::lookup::open_regular;
+use crate::load::{Existing, Input, Request, not_regular, usual_external};
 use crate::output::Output;
 use crate::shm::ledger::{Lifetime, Selection};
 use crate::shm::lock::PATIENCE;
@@ -39,7 +41,17 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
         jobs: args.jobs,
         numa: args.numa.clone(),
         verify: args.verify,
+        external: external(args),
     })
+}
+
+/// Root reads other files only if told so, or as another user.
+fn external(args: &Args) -> External {
+    match (args.no_external, args.external || args.as_user.is_some()) {
+        (true, _) => External::Refuse,
+        (false, true) => External::Allow,
+        (false, false) => usual_external(),
+    }
 }
 
 /// The selection of rows; `auto` is resolved here, so that the ledger tells which share it is.
@@ -104,5 +116,6 @@ pub(crate) fn check_readable(path: &Path) -> Result<()> {
         )
         .about(path.to_string_lossy()));
     }
-    std::fs::File::open(path).map_err(cannot).map(drop)
+    let opened = open_regular(path);
+    opened.map(drop).map_err(|e| if stat.is_file() { cannot(e) } else { not_regular(path, &e) })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::commands::list::{lifetime_text, state_text};
 use crate::export::is_below;
 use crate::output::{BOLD, CYAN, DIM, RED, Text, json, text};
-use crate::shm::ledger::Note;
+use crate::shm::ledger::{Note, SourceState};
 use crate::shm::metadata::{Group, Node};
 use crate::shm::state::{Project, State};
 
@@ -77,10 +77,12 @@ impl Printer<'_> {
             );
         }
         for source in &project.sources {
-            line(
-                "from",
-                &format!("{} ({})", self.name(&source.path), text::size(source.size_bytes)),
-            );
+            let state = match (source.state, source.size_bytes) {
+                (SourceState::Absent, _) => "absent".to_owned(),
+                (_, Some(size)) => text::size(size),
+                (_, None) => "unreadable".to_owned(),
+            };
+            line("from", &format!("{} ({state})", self.name(&source.path)));
         }
         for job in &project.jobs {
             line("job", &format!("{} {}", job.scheduler, job.id));
