@@ -77,9 +77,9 @@ pub(super) fn reap(pid: Option<Pid>) -> Option<u8> {
         let is_ours = pid.is_some_and(|pid| pid.as_raw() == child);
         match child {
             0 => return None,
-            -1 if Errno::last() == Errno::EINTR => {}
             // There is no child: something else took the status of the command.
-            -1 => return pid.map(|_| u8::MAX),
+            -1 if Errno::last() == Errno::ECHILD => return pid.map(|_| u8::MAX),
+            -1 => return None,
             _ if is_ours && libc::WIFEXITED(status) => {
                 return Some(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX));
             }

@@ -101,7 +101,11 @@ fn make(
     making.check_budget(planned.need())?;
     // Only now: the loader must not inherit the life lock.
     making.hold()?;
-    child.go()?;
+    match child.go() {
+        // The loader has ended: its last message or its status has the reason.
+        Err(error) if error.errno() == Some(libc::EPIPE) => {}
+        told => told?,
+    }
     let loaded = watch.until_loaded(&mut child, signals)?;
     child.wait();
     Ok((planned, loaded))

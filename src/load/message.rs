@@ -154,7 +154,7 @@ impl Sender {
         let mut line = serde_json::to_vec(message)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write a message: {e}")))?;
         line.push(b'\n');
-        pipe.write_all(&line).map_err(|e| Error::io("the keeper is gone", e))
+        pipe.write_all(&line).map_err(|e| Error::io("cannot write to the keeper", e))
     }
 }
 

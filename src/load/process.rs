@@ -101,9 +101,9 @@ impl Loader {
     /// Tells it to go on after its plan.
     ///
     /// # Errors
-    /// When it is gone.
+    /// Returns the error of write(2): EPIPE if the loader has ended.
     pub fn go(&mut self) -> Result<()> {
-        self.go.write_all(b"g").map_err(|e| Error::io("the loader is gone", e))
+        self.go.write_all(b"g").map_err(|e| Error::io("cannot write to the loader", e))
     }
 
     /// Its process id.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
-use nix::unistd::{AccessFlags, LinkatFlags, UnlinkatFlags, faccessat, linkat, unlinkat};
+use nix::unistd::{AccessFlags, LinkatFlags, UnlinkatFlags, access, faccessat, linkat, unlinkat};
 
 use super::presence::Lookup;
 use super::temporary::{self, Purpose};
@@ -282,10 +282,9 @@ impl Directory {
             // Not a file with a name: a kill would leave it behind.
             Err(error) if is_unavailable(&error) => {
                 let rights = AccessFlags::W_OK | AccessFlags::X_OK;
-                let is_allowed = |flags| faccessat(&self.fd, ".", rights, flags);
-                is_allowed(AtFlags::AT_EACCESS)
-                    // Filters of containers forbid faccessat2(2), which the effective ids need.
-                    .or_else(|_| is_allowed(AtFlags::empty()))
+                faccessat(&self.fd, ".", rights, AtFlags::AT_EACCESS)
+                    // Filters of containers forbid faccessat2(2), which the C library uses for it.
+                    .or_else(|_| access(&self.path, rights))
                     .map_err(|errno| self.failed("create a file in", OsStr::new("."), errno))
             }
             created => created.map(drop),

@@ -1,152 +1,352 @@
-//! One failed system call at every point of load, overwrite, ensure, unlink and gc, from every interrupted state.
+//! Errors at system calls of load, overwrite, ensure, unlink, gc, export and hold, and of the recovery from
+//! every state that a kill leaves: once, or at every call from there on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
-use cute_shm::shm::directory::Directory;
-use cute_shm::shm::ledger::{Key, Ledger};
-use cute_shm::shm::name::ProjectName;
 use nix::errno::Errno;
 
 use super::sandbox::{Sandbox, load_args};
 use super::steps::Snapshot;
-use super::support::{Rng, figure, is_full, sized};
-use super::tracer::{CAN_FAIL, Calls, fail_at};
+use super::support::{Rng, figure, is_full, rounds, skip};
+use super::tracer::{CAN_FAIL, Calls, Failed, Failure, fail_at, kill_at};
 
-const ERRORS: [Errno; 6] =
-    [Errno::EIO, Errno::EMFILE, Errno::EACCES, Errno::ENOSPC, Errno::EAGAIN, Errno::ENOMEM];
+const ERRORS: [Errno; 8] = [
+    Errno::EIO,
+    Errno::EMFILE,
+    Errno::ENFILE,
+    Errno::EACCES,
+    Errno::ENOSPC,
+    Errno::EAGAIN,
+    Errno::ENOMEM,
+    Errno::EINTR,
+];
 
-/// The state in which a command begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Begin {
-    Nothing,
-    Live,
-    /// The metadata was published; its ledger still announces the load.
-    PublishedOnly,
-    /// An overwrite was killed before it published: segments of both loads.
-    OverwriteKilled,
-    /// A removal was killed after it wrote its ledger.
-    RemovalKilled,
+/// One command, from one state of both directories.
+struct Case<'a> {
+    what: &'a str,
+    sandbox: &'a Sandbox,
+    begin: &'a Snapshot,
+    args: Vec<String>,
+    /// What the project may hold afterwards.
+    allowed: Vec<Option<i64>>,
+    /// What it must hold after exit 0.
+    success: Option<Option<i64>>,
+    /// A command that waits for a lock without a limit would wait for one that can never be taken.
+    waits: bool,
 }
 
-fn amend_ledger(sandbox: &Sandbox, amend: impl FnOnce(&mut Ledger)) {
-    let [root, shm] = [&sandbox.root, &sandbox.shm].map(|path| Directory::open(path).unwrap());
-    let project = ProjectName::new("p".as_ref()).unwrap();
-    let key = Key::new(&project, root.id(), nix::unistd::Uid::effective().as_raw());
-    let mut ledger = Ledger::read(&shm, &key, Some(&root)).known().unwrap().expect("a ledger");
-    amend(&mut ledger);
-    ledger.write(&shm, &key).unwrap();
+/// What the runs of a case came to.
+#[derive(Default)]
+struct Tally {
+    runs: usize,
+    calls: BTreeSet<i64>,
+    codes: BTreeMap<i32, usize>,
 }
 
-fn prepare(sandbox: &Sandbox, begin: Begin) {
-    fs::create_dir_all(&sandbox.root).unwrap();
-    if begin == Begin::Nothing {
-        return;
-    }
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let segments = sandbox.segments("p").expect("a project");
-    amend_ledger(sandbox, |ledger| match begin {
-        Begin::Nothing | Begin::Live => {}
-        Begin::PublishedOnly => ledger.next = ledger.current.take(),
-        Begin::OverwriteKilled => {
-            let mut next = ledger.current.clone().expect("a load");
-            next.token = "aaaaa".to_owned().try_into().expect("a token");
-            fs::write(sandbox.shm.join("cute-shm.p.aaaaa00000"), "half").unwrap();
-            ledger.next = Some(next);
-        }
-        Begin::RemovalKilled => ledger.removing = Some(segments.into_iter().collect()),
-    });
-}
-
-/// Makes each call on files of `args` fail, each time from the same state. Then the project is one of `allowed`, and
-/// after one `gc` without faults nothing else is left.
-fn at_every_call(begin: Begin, args: impl Fn(&Sandbox) -> Vec<String>, allowed: &[Option<i64>]) {
-    if !CAN_FAIL {
-        println!("NOT RUN: system calls are failed on x86_64 only");
-        return;
-    }
-    let sandbox = Sandbox::new();
-    prepare(&sandbox, begin);
-    let args = args(&sandbox);
-    let what = &args[0];
-    let start = Snapshot::take(&sandbox);
-    let (mut points, mut kinds) = (0, BTreeSet::new());
-    // The small size takes a part of the points, each time others.
-    let stride = sized(11, 1);
-    let first = 1 + Rng::new("errors").below(stride);
-    'points: for point in (first..).step_by(stride) {
-        let errors = match is_full() {
-            true => &ERRORS[..],
-            // Each point has one of the errors, and neighbors have different ones.
-            false => &ERRORS[point % ERRORS.len()..][..1],
+impl Case<'_> {
+    /// Every failure in a full run, else `count` of them.
+    fn run(&self, rng: &mut Rng, count: usize, tally: &mut Tally) {
+        let none = Failure { point: usize::MAX, errno: Errno::EIO, lasting: false };
+        self.begin.restore(self.sandbox);
+        let total = fail_at(&mut self.sandbox.command(&self.args), none).calls;
+        assert!(total > 10, "{}: only {total} calls", self.what);
+        let failures: Vec<Failure> = if is_full() {
+            let lasting = [false, true];
+            let each = |point| {
+                let errors = ERRORS.into_iter().flat_map(move |errno| lasting.map(|l| (errno, l)));
+                errors.map(move |(errno, lasting)| Failure { point, errno, lasting })
+            };
+            (1..=total).flat_map(each).collect()
+        } else {
+            let mut one = || Failure {
+                point: 1 + rng.below(total),
+                errno: *rng.pick(&ERRORS),
+                lasting: rng.below(2) == 1,
+            };
+            (0..count).map(|_| one()).collect()
         };
-        for error in errors {
-            start.restore(&sandbox);
-            let failed = fail_at(&mut sandbox.command(&args), Calls::Files, point, *error);
-            let Some(number) = failed else { break 'points };
-            points += 1;
-            kinds.insert(number);
-            println!("{what} from {begin:?}: {error} at point {point}, system call {number}");
-            let seen = sandbox.whole("p");
-            assert!(allowed.contains(&seen), "{seen:?}");
-            sandbox.run(["gc"]).expect(0);
-            let after = sandbox.whole("p");
-            assert!(allowed.contains(&after), "after gc: {after:?}");
-            assert!(seen == after || begin == Begin::RemovalKilled || seen.is_none(), "{after:?}");
-            sandbox.assert_only("p");
+        for failure in failures {
+            // A call that is interrupted for ever, and a lock that is never free, are not errors.
+            let endless = failure.errno == Errno::EINTR
+                || (self.waits && [Errno::EAGAIN, Errno::EACCES].contains(&failure.errno));
+            if !(failure.lasting && endless) {
+                self.fail(failure, tally);
+            }
         }
     }
-    assert!(points > 5, "only {points} points");
+
+    fn fail(&self, failure: Failure, tally: &mut Tally) {
+        let sandbox = self.sandbox;
+        self.begin.restore(sandbox);
+        println!("{}: {failure:?}", self.what);
+        let done = fail_at(&mut sandbox.command(&self.args), failure);
+        println!("  {done:?}");
+        Self::assert_clear(&done);
+        let seen = sandbox.whole("p");
+        assert!(self.allowed.contains(&seen), "{seen:?}");
+        if let (0, Some(expected)) = (done.code, self.success) {
+            assert_eq!(seen, expected, "exit 0 with another result");
+        }
+        sandbox.run(["gc"]).expect(0);
+        let after = sandbox.whole("p");
+        assert!(self.allowed.contains(&after), "after gc: {after:?}");
+        assert!(after == seen || after.is_none() || seen.is_none(), "{seen:?} became {after:?}");
+        sandbox.assert_only("p");
+        tally.runs += 1;
+        tally.calls.extend(done.call);
+        *tally.codes.entry(done.code).or_default() += 1;
+    }
+
+    /// A clear error, or none: no panic, no hang, no signal.
+    fn assert_clear(done: &Failed) {
+        assert!(!done.hung, "it hangs");
+        assert!(!done.err.contains("panicked"), "a panic");
+        assert!((0..=128).contains(&done.code) && done.code != 101, "exit {}", done.code);
+        assert!(!done.err.contains("internal error"), "a panic of the loader");
+        // 127: the command of `-- CMD` could not load its libraries, and reports that itself.
+        if ![0, 10, 127].contains(&done.code) {
+            assert!(done.err.contains("error: "), "exit {} without an error", done.code);
+        }
+    }
+}
+
+fn report(what: &str, tally: &Tally) {
+    let codes: Vec<_> = tally.codes.iter().map(|(code, n)| format!("{n} exit {code}")).collect();
     figure(
-        &format!(
-            "one failed system call at every call on files of `{what}` from {begin:?}; then one `gc`"
-        ),
-        format!("{points} failures, {} different calls", kinds.len()),
-        "old or new whole, nothing lost, nothing else left",
+        &format!("an error at a system call of {what}, once or from then on; then one `gc`"),
+        format!("{} runs, {} different calls: {}", tally.runs, tally.calls.len(), codes.join(", ")),
+        "old or new whole, a clear error, nothing else left",
     );
 }
 
-fn command(args: &[&str]) -> impl Fn(&Sandbox) -> Vec<String> {
-    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-    move |_| args.clone()
-}
-
-fn load(value: i64, option: &'static str) -> impl Fn(&Sandbox) -> Vec<String> {
-    move |sandbox| load_args("p", &sandbox.file(value), &["--persistent", option])
+/// Runs one command from what is in the sandbox now.
+fn errors_in(
+    what: &str,
+    sandbox: &Sandbox,
+    args: Vec<String>,
+    allowed: &[Option<i64>],
+    success: Option<Option<i64>>,
+) {
+    if !CAN_FAIL {
+        return skip(what, "system calls can be made to fail on x86_64 only");
+    }
+    let begin = Snapshot::take(sandbox);
+    let mut rng = Rng::new(what);
+    let waits = args.iter().any(|arg| arg == "--ensure");
+    let (allowed, mut tally) = (allowed.to_vec(), Tally::default());
+    let case = Case { what, sandbox, begin: &begin, args, allowed, success, waits };
+    case.run(&mut rng, rounds("ERRORS", 30, 0), &mut tally);
+    report(what, &tally);
 }
 
 #[test]
-fn failed_call_in_gc_never_removes_a_published_project() {
-    for begin in [Begin::Live, Begin::PublishedOnly, Begin::OverwriteKilled] {
-        at_every_call(begin, command(&["gc", "--broken"]), &[Some(1)]);
+fn errors_in_a_load() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(&sandbox.root).unwrap();
+    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    errors_in("a load", &sandbox, args, &[None, Some(1)], Some(Some(1)));
+}
+
+#[test]
+fn errors_in_a_load_for_a_command() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(&sandbox.root).unwrap();
+    let args = load_args("p", &sandbox.file(1), &["--", "/bin/true"]);
+    // What could not be removed is abandoned, and a warning.
+    errors_in("`load-hdf5 -- CMD`", &sandbox, args, &[None, Some(1)], None);
+}
+
+#[test]
+fn errors_in_an_overwrite() {
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.file(2), &["--persistent", "--overwrite"]);
+    errors_in("`--overwrite`", &sandbox, args, &[Some(1), Some(2)], Some(Some(2)));
+}
+
+#[test]
+fn errors_in_an_ensure_of_what_is_there() {
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.file(1), &["--persistent", "--ensure"]);
+    errors_in("`--ensure` of what is there", &sandbox, args, &[Some(1)], Some(Some(1)));
+}
+
+#[test]
+fn errors_in_an_unlink() {
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let args = ["unlink", "p"].map(str::to_owned).to_vec();
+    errors_in("`unlink`", &sandbox, args, &[Some(1), None], Some(None));
+}
+
+#[test]
+fn errors_in_a_gc() {
+    let sandbox = Sandbox::new();
+    let mut keeper = sandbox.hold("p", &sandbox.file(1), &[]);
+    keeper.kill_group();
+    let args = vec!["gc".to_owned()];
+    errors_in("`gc` of an abandoned project", &sandbox, args, &[Some(1), None], None);
+}
+
+#[test]
+fn errors_in_an_export() {
+    if !CAN_FAIL {
+        return skip("errors_in_an_export", "system calls can be made to fail on x86_64 only");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let begin = Snapshot::take(&sandbox);
+    let mut tally = Tally::default();
+    let folder = sandbox.path("exports");
+    for name in ["out.h5", "out.npz"] {
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join(name);
+        let args = ["export", "p", "-o", path.to_str().unwrap()].map(str::to_owned);
+        let mut rng = Rng::new(name);
+        let none = Failure { point: usize::MAX, errno: Errno::EIO, lasting: false };
+        let total = fail_at(&mut sandbox.command(&args), none).calls;
+        let expected = fs::read(&path).unwrap();
+        let count = rounds("ERRORS", 24, 400);
+        for _ in 0..count {
+            let failure = Failure {
+                point: 1 + rng.below(total),
+                errno: *rng.pick(&ERRORS[..7]),
+                lasting: rng.below(2) == 1,
+            };
+            fs::remove_dir_all(&folder).unwrap();
+            fs::create_dir(&folder).unwrap();
+            println!("{name}: {failure:?}");
+            let done = fail_at(&mut sandbox.command(&args), failure);
+            println!("  {done:?}");
+            Case::assert_clear(&done);
+            assert_eq!(sandbox.whole("p"), Some(1));
+            check_export(&sandbox, &path, done.code, &expected);
+            // The file's temporary name can stay only if its removal fails as well.
+            if !failure.lasting {
+                assert!(fs::read_dir(&folder).unwrap().count() <= 1);
+            }
+            tally.runs += 1;
+            tally.calls.extend(done.call);
+            *tally.codes.entry(done.code).or_default() += 1;
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    begin.restore(&sandbox);
+    report("`export`", &tally);
+}
+
+/// After exit 0 the file is complete; after a failure it is complete or not there.
+fn check_export(sandbox: &Sandbox, path: &Path, code: i32, expected: &[u8]) {
+    let Ok(bytes) = fs::read(path) else {
+        assert_ne!(code, 0, "exit 0 without a file");
+        return;
+    };
+    if path.extension().is_some_and(|suffix| suffix == "h5") {
+        sandbox.load("again", path, &[]).expect(0);
+        assert_eq!(sandbox.whole("again"), Some(1));
+        sandbox.run(["unlink", "again"]).expect(0);
+    } else {
+        assert!(bytes == expected, "another file");
     }
 }
 
-#[test]
-fn failed_call_in_gc_of_an_interrupted_removal_leaves_all_or_nothing() {
-    at_every_call(Begin::RemovalKilled, command(&["gc"]), &[Some(1), None]);
-}
-
-#[test]
-fn failed_call_in_unlink_leaves_all_or_nothing() {
-    for begin in [Begin::Live, Begin::PublishedOnly] {
-        at_every_call(begin, command(&["unlink", "p"]), &[Some(1), None]);
+/// States that SIGKILL leaves of `args`, each kind once.
+fn interrupted(sandbox: &Sandbox, args: &[String]) -> Vec<(Snapshot, Option<i64>)> {
+    let begin = Snapshot::take(sandbox);
+    let mut kinds = BTreeSet::new();
+    let mut states = Vec::new();
+    for point in 1.. {
+        begin.restore(sandbox);
+        if kill_at(&mut sandbox.command(args), Calls::Changing, point).is_none() {
+            break;
+        }
+        if kinds.insert(kind(sandbox)) {
+            states.push((Snapshot::take(sandbox), sandbox.whole("p")));
+        }
     }
+    begin.restore(sandbox);
+    states
 }
 
-#[test]
-fn failed_call_in_a_load_leaves_a_whole_project_or_nothing() {
-    at_every_call(Begin::Nothing, load(2, "--quiet"), &[Some(2), None]);
-}
-
-#[test]
-fn failed_call_in_an_overwrite_leaves_the_old_or_the_new_project() {
-    for begin in [Begin::Live, Begin::PublishedOnly, Begin::OverwriteKilled] {
-        at_every_call(begin, load(2, "--overwrite"), &[Some(1), Some(2)]);
+/// What distinguishes one interrupted state from another: the project, how many files of which kind, and what the
+/// ledger records.
+fn kind(sandbox: &Sandbox) -> (Option<i64>, BTreeMap<String, usize>, Vec<String>) {
+    let mut files = BTreeMap::new();
+    let mut tables = Vec::new();
+    for name in sandbox.files() {
+        let suffix = name.rsplit('.').next().unwrap_or_default();
+        let known = ["toml", "ledger", "lock", "new", "aside"].contains(&suffix);
+        *files.entry(if known { suffix } else { "segment" }.to_owned()).or_default() += 1;
+        if suffix == "ledger" {
+            let text = fs::read_to_string(sandbox.shm.join(&name)).unwrap_or_default();
+            let words = ["[next]", "[current]", "retiring = [\"", "removing"];
+            tables.extend(words.into_iter().filter(|word| text.contains(word)).map(str::to_owned));
+        }
     }
+    (sandbox.whole("p"), files, tables)
+}
+
+/// Runs commands from every state that a kill leaves of `args`. A removal that has begun is finished, whatever the
+/// next command is: then the project may be gone.
+fn errors_after(what: &str, sandbox: &Sandbox, args: &[String]) {
+    if !CAN_FAIL {
+        return skip(what, "system calls can be made to fail on x86_64 only");
+    }
+    let states = interrupted(sandbox, args);
+    assert!(states.len() > 4, "only {} states", states.len());
+    let published = sandbox.file(3);
+    let mut rng = Rng::new(what);
+    let mut tally = Tally::default();
+    for (begin, before) in &states {
+        let text = |args: &[&str]| args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>();
+        let commands = [
+            (load_args("p", &published, &["-p", "--overwrite"]), vec![Some(3)], Some(Some(3))),
+            (
+                load_args("p", &published, &["-p", "--ensure", "--overwrite"]),
+                vec![Some(3)],
+                Some(Some(3)),
+            ),
+            (text(&["unlink", "--force", "p"]), vec![None], Some(None)),
+            (text(&["gc", "--broken"]), vec![None], None),
+        ];
+        for (command, mut allowed, success) in commands {
+            allowed.push(*before);
+            // A load that was not published is rolled back.
+            allowed.push(None);
+            if before.is_some() && command[0] != "unlink" && args[0] != "unlink" {
+                allowed.retain(Option::is_some);
+            }
+            let waits = command.iter().any(|arg| arg == "--ensure");
+            let case = Case { what, sandbox, begin, args: command, allowed, success, waits };
+            case.run(&mut rng, rounds("ERRORS", 24, 0) / 12, &mut tally);
+        }
+    }
+    report(&format!("recovery from {} states of {what}", states.len()), &tally);
 }
 
 #[test]
-fn failed_call_in_an_ensure_leaves_the_project() {
-    at_every_call(Begin::Live, load(1, "--ensure"), &[Some(1)]);
+fn errors_in_the_recovery_from_an_interrupted_load() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(&sandbox.root).unwrap();
+    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    errors_after("an interrupted load", &sandbox, &args);
+}
+
+#[test]
+fn errors_in_the_recovery_from_an_interrupted_overwrite() {
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.file(2), &["--persistent", "--overwrite"]);
+    errors_after("an interrupted `--overwrite`", &sandbox, &args);
+}
+
+#[test]
+fn errors_in_the_recovery_from_an_interrupted_unlink() {
+    let sandbox = Sandbox::new();
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let args = ["unlink", "p"].map(str::to_owned);
+    errors_after("an interrupted `unlink`", &sandbox, &args);
 }

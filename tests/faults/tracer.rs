@@ -1,9 +1,13 @@
-//! Runs a command under ptrace and kills all of it at its n-th system call, or makes that call fail.
+//! Runs a command under ptrace and kills all of it at its n-th system call, or lets that call fail.
 #![allow(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
@@ -18,53 +22,9 @@ pub enum Calls {
     All,
     /// Those that change something another process can see; what a creating `openat` did shows at the next one.
     Changing,
-    /// Those on files and directories.
-    Files,
+    /// Those that a full or faulty system lets fail, once the program has begun.
+    Fallible,
 }
-
-impl Calls {
-    fn count(self, number: i64) -> bool {
-        match self {
-            Self::All => true,
-            Self::Changing => CHANGING.contains(&number),
-            Self::Files => FILES.contains(&number),
-        }
-    }
-}
-
-/// What happens at the counted call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// Every process of the command is killed.
-    Kill,
-    /// The call is not made, and fails with this error. All that follow are made.
-    Fail(Errno),
-}
-
-const FILES: &[i64] = &[
-    libc::SYS_openat,
-    libc::SYS_newfstatat,
-    libc::SYS_fstat,
-    libc::SYS_statx,
-    libc::SYS_read,
-    libc::SYS_pread64,
-    libc::SYS_getdents64,
-    libc::SYS_write,
-    libc::SYS_pwrite64,
-    libc::SYS_fallocate,
-    libc::SYS_ftruncate,
-    libc::SYS_fchmod,
-    libc::SYS_fcntl,
-    libc::SYS_fdatasync,
-    libc::SYS_linkat,
-    libc::SYS_unlinkat,
-    libc::SYS_renameat2,
-    libc::SYS_mmap,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_renameat,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_readlink,
-];
 
 const CHANGING: &[i64] = &[
     libc::SYS_write,
@@ -87,24 +47,141 @@ const CHANGING: &[i64] = &[
     libc::SYS_mkdir,
 ];
 
+const FALLIBLE: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_openat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_fstatfs,
+    libc::SYS_getdents64,
+    libc::SYS_readlinkat,
+    libc::SYS_fcntl,
+    libc::SYS_flock,
+    libc::SYS_lseek,
+    libc::SYS_ftruncate,
+    libc::SYS_fallocate,
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_linkat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_mkdirat,
+    libc::SYS_mmap,
+    libc::SYS_madvise,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_pipe2,
+    libc::SYS_ppoll,
+    libc::SYS_signalfd4,
+    libc::SYS_eventfd2,
+    libc::SYS_userfaultfd,
+    libc::SYS_ioctl,
+    libc::SYS_prlimit64,
+    libc::SYS_prctl,
+    libc::SYS_wait4,
+    libc::SYS_copy_file_range,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_stat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rename,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlink,
+];
+
+/// Longer than any traced command takes.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// An error at a system call.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// Which of the [`Calls::Fallible`] calls, from 1.
+    pub point: usize,
+    pub errno: Errno,
+    /// Every such call from there on.
+    pub lasting: bool,
+}
+
+/// How a command with a failing system call ended.
+#[derive(Debug)]
+pub struct Failed {
+    /// The first call that failed; `None` if the command made fewer calls.
+    pub call: Option<i64>,
+    /// The exit code; 1000 + the signal's number if one ended it.
+    pub code: i32,
+    pub err: String,
+    /// It was killed because it did not end.
+    pub hung: bool,
+    /// How many calls could have failed.
+    pub calls: usize,
+}
+
+/// Runs `command` to its end and lets system calls of it fail.
+pub fn fail_at(command: &mut Command, failure: Failure) -> Failed {
+    let mut err = tempfile::tempfile().expect("a temporary file");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(err.try_clone().expect("stderr"));
+    let leader = start(command);
+    let watchdog = Watchdog::start(leader);
+    let mut trace = Trace::new(Calls::Fallible, failure.point, leader);
+    trace.failure = Some(failure);
+    let ended = trace.follow(leader);
+    let hung = watchdog.stop();
+    let (call, code, calls) = (ended.hit, ended.code, ended.seen);
+    Failed { call, code, err: text(&mut err), hung, calls }
+}
+
+fn text(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).expect("output");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Kills the process group of a command that does not end.
+struct Watchdog(Sender<()>, std::thread::JoinHandle<bool>);
+
+impl Watchdog {
+    fn start(leader: Pid) -> Self {
+        let (ended, waiting) = channel();
+        let thread = std::thread::spawn(move || {
+            let hung = waiting.recv_timeout(LIMIT).is_err();
+            if hung {
+                let _ = nix::sys::signal::killpg(leader, Signal::SIGKILL);
+            }
+            hung
+        });
+        Self(ended, thread)
+    }
+
+    fn stop(self) -> bool {
+        let _ = self.0.send(());
+        self.1.join().expect("the watchdog")
+    }
+}
+
 /// Runs `command` until its `point`-th system call (from 1) begins, in whatever process of it, and ends
 /// them all there by SIGKILL. Gives that call's number, or `None` when it ended before.
 pub fn kill_at(command: &mut Command, calls: Calls, point: usize) -> Option<i64> {
-    trace(command, calls, point, Fault::Kill)
-}
-
-/// Runs `command`, and makes its `point`-th system call (from 1) fail with `error`, in whatever process of it. Returns
-/// that call's number, or `None` when it ended before.
-pub fn fail_at(command: &mut Command, calls: Calls, point: usize, error: Errno) -> Option<i64> {
-    trace(command, calls, point, Fault::Fail(error))
-}
-
-/// Whether [`fail_at`] can change the result of a system call on this machine.
-pub const CAN_FAIL: bool = cfg!(target_arch = "x86_64");
-
-#[expect(clippy::zombie_processes, reason = "waitpid takes them, with the processes they started")]
-fn trace(command: &mut Command, calls: Calls, point: usize, fault: Fault) -> Option<i64> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let leader = start(command);
+    Trace::new(calls, point, leader).follow(leader).hit
+}
+
+/// Starts `command` as the leader of a process group that this thread traces.
+#[expect(clippy::zombie_processes, reason = "waitpid takes them, with the processes they started")]
+fn start(command: &mut Command) -> Pid {
     // SAFETY: two system calls, both safe between fork and exec.
     unsafe {
         command.pre_exec(|| {
@@ -119,27 +196,43 @@ fn trace(command: &mut Command, calls: Calls, point: usize, fault: Fault) -> Opt
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK
         | Options::PTRACE_O_TRACECLONE
+        // Otherwise a program that the command executes gets a SIGTRAP.
+        | Options::PTRACE_O_TRACEEXEC
         | Options::PTRACE_O_EXITKILL;
     ptrace::setoptions(leader, options).expect("to trace a child");
-    let started = BTreeSet::from([leader]);
-    Trace { calls, point, fault, seen: 0, started, met: None, failing: None }.follow(leader)
+    leader
 }
 
 struct Trace {
     calls: Calls,
     point: usize,
-    fault: Fault,
     seen: usize,
     started: BTreeSet<Pid>,
-    /// The call at which the fault happened.
-    met: Option<i64>,
-    /// The process whose call is to fail when it returns.
-    failing: Option<Pid>,
+    hit: Option<i64>,
+    failure: Option<Failure>,
+    /// Threads in a call that fails, and how.
+    failing: BTreeMap<Pid, Errno>,
+    /// Whether the program's own code runs: its runtime has polled the standard descriptors.
+    begun: bool,
+}
+
+/// The call that was reached, and the leader's exit code.
+struct Ended {
+    seen: usize,
+    hit: Option<i64>,
+    code: i32,
 }
 
 impl Trace {
+    fn new(calls: Calls, point: usize, leader: Pid) -> Self {
+        let started = BTreeSet::from([leader]);
+        let failing = BTreeMap::new();
+        Self { calls, point, seen: 0, started, hit: None, failure: None, failing, begun: false }
+    }
+
     /// Follows every process of the command until none is left.
-    fn follow(mut self, leader: Pid) -> Option<i64> {
+    fn follow(mut self, leader: Pid) -> Ended {
+        let mut code = -1;
         let _ = ptrace::syscall(leader, None);
         // Only this thread's children: other tests run beside this one.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
@@ -152,10 +245,14 @@ impl Trace {
                     let _ = ptrace::syscall(pid, (!fresh).then_some(signal));
                 }
                 Ok(WaitStatus::PtraceEvent(pid, ..)) => drop(ptrace::syscall(pid, None)),
+                Ok(WaitStatus::Exited(pid, status)) if pid == leader => code = status,
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == leader => {
+                    code = 1000 + signal as i32;
+                }
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => return self.met,
+                Err(_) => return Ended { seen: self.seen, hit: self.hit, code },
             }
-            if self.met.is_some() && self.fault == Fault::Kill {
+            if self.hit.is_some() && self.failure.is_none() {
                 for pid in &self.started {
                     let _ = kill(*pid, Signal::SIGKILL);
                 }
@@ -164,57 +261,87 @@ impl Trace {
     }
 
     fn at_call(&mut self, pid: Pid) {
-        if self.failing == Some(pid) {
-            self.failing = None;
-            if let Fault::Fail(error) = self.fault {
-                set_result(pid, error);
-            }
-        } else if let Some(number) = entered(pid)
-            && self.calls.count(number)
+        if let Some(errno) = self.failing.remove(&pid) {
+            set_result(pid, errno);
+        } else if let Some((number, args)) = entered(pid)
+            && self.counts(number, args)
         {
             self.seen += 1;
             if self.seen == self.point {
-                self.met = Some(number);
-                if self.fault == Fault::Kill {
-                    return;
-                }
-                skip_call(pid);
-                self.failing = Some(pid);
+                self.hit = Some(number);
+            }
+            match self.failure {
+                None if self.seen == self.point => return,
+                None => {}
+                Some(failure) => self.let_fail(pid, number, failure),
             }
         }
         let _ = ptrace::syscall(pid, None);
     }
+
+    fn let_fail(&mut self, pid: Pid, number: i64, failure: Failure) {
+        let reached = self.seen == self.point || (failure.lasting && self.seen > self.point);
+        // Polling and waiting fail for a moment only.
+        let lasts = ![libc::SYS_ppoll, libc::SYS_wait4, POLL].contains(&number);
+        if reached && (self.seen == self.point || lasts) {
+            skip_call(pid);
+            self.failing.insert(pid, failure.errno);
+        }
+    }
+
+    fn counts(&mut self, number: i64, args: [u64; 6]) -> bool {
+        match self.calls {
+            Calls::All => true,
+            Calls::Changing => CHANGING.contains(&number),
+            Calls::Fallible => {
+                let begun = self.begun;
+                self.begun |= number == POLL;
+                let is_own_output = number == libc::SYS_write && args[0] <= 2;
+                // Memory without a file is the allocator's, which cannot go on without it.
+                let is_anonymous = number == libc::SYS_mmap && args[4] > i32::MAX as u64;
+                begun && FALLIBLE.contains(&number) && !is_own_output && !is_anonymous
+            }
+        }
+    }
 }
 
-/// Makes the kernel skip the call that `pid` is about to make (ptrace(2), PTRACE_SYSCALL).
 #[cfg(target_arch = "x86_64")]
-fn skip_call(pid: Pid) {
-    let mut registers = ptrace::getregs(pid).expect("registers");
-    registers.orig_rax = u64::MAX;
-    ptrace::setregs(pid, registers).expect("to set registers");
-}
-
-#[cfg(target_arch = "x86_64")]
-fn set_result(pid: Pid, error: Errno) {
-    let mut registers = ptrace::getregs(pid).expect("registers");
-    registers.rax = i64::from(-(error as i32)).cast_unsigned();
-    ptrace::setregs(pid, registers).expect("to set registers");
-}
-
+const POLL: i64 = libc::SYS_poll;
 #[cfg(not(target_arch = "x86_64"))]
-fn skip_call(_: Pid) {
-    unreachable!("CAN_FAIL is false");
-}
+const POLL: i64 = libc::SYS_ppoll;
 
-#[cfg(not(target_arch = "x86_64"))]
-fn set_result(_: Pid, _: Errno) {
-    unreachable!("CAN_FAIL is false");
-}
-
-/// The number of the system call that `pid` is about to make; `None` when it is just leaving one.
-fn entered(pid: Pid) -> Option<i64> {
+/// The number and the arguments of the system call that `pid` is about to make; `None` when it is just leaving one.
+fn entered(pid: Pid) -> Option<(i64, [u64; 6])> {
     let info = ptrace::syscall_info(pid).ok()?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return None;
+    }
     // SAFETY: the kernel says which member of the union it has filled.
-    (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY)
-        .then(|| i64::try_from(unsafe { info.u.entry.nr }).unwrap_or(-1))
+    let entry = unsafe { info.u.entry };
+    Some((i64::try_from(entry.nr).unwrap_or(-1), entry.args))
+}
+
+/// Whether system calls can be made to fail on this processor.
+pub const CAN_FAIL: bool = cfg!(target_arch = "x86_64");
+
+/// Replaces the call that `pid` is about to make by one that does not exist.
+fn skip_call(pid: Pid) {
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(mut registers) = ptrace::getregs(pid) {
+        registers.orig_rax = u64::MAX;
+        let _ = ptrace::setregs(pid, registers);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = pid;
+}
+
+/// Sets the result of the call that `pid` is leaving.
+fn set_result(pid: Pid, errno: Errno) {
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(mut registers) = ptrace::getregs(pid) {
+        registers.rax = (-i64::from(errno as i32)).cast_unsigned();
+        let _ = ptrace::setregs(pid, registers);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (pid, errno);
 }
