@@ -263,8 +263,8 @@ fn report(outcome: &Outcome, attached: &Attached, dry: bool, output: &mut Output
             output.detail(format!("kept {subject}: {reason}"));
         }
         "skipped" => output.status(format!("skipped {subject}: {reason}")),
-        // An error and the total are printed instead.
-        "failed" => {}
+        // The error itself is printed before.
+        "failed" => output.status(&format!("failed to remove {subject}: {reason}")),
         "not_reached" => output.detail(format!("did not reach {subject}: {reason}")),
         _ => {
             let freed = match action {

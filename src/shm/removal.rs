@@ -127,25 +127,26 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
     let me = Uid::effective();
     if project.uid != me.as_raw() && !(me.is_root() && all_users) {
         let why = format!("belongs to user {}", project.uid);
-        return refused(why, "its owner can remove it; root can with --all-users");
+        return refused(why, "remove it as its owner, or as root with --all-users");
     }
-    let because = project.why.as_deref().unwrap_or("it is not ours");
+    let because = project.why.as_deref().unwrap_or("its state is unknown");
     match project.state {
         State::Orphan => {
-            let why = "is but segments that nothing claims".to_owned();
-            refused(why, "'cute-shm gc --orphans' reaps what nobody has")
+            let why = "consists of orphaned segments only".to_owned();
+            refused(why, "'cute-shm gc --orphans' removes segments that no process uses")
         }
         State::Foreign => refused(
             format!("cannot be judged: {because}"),
-            "its owner, on its own node, can remove it",
+            "remove it as its owner, outside of containers",
         ),
         State::Elsewhere => {
-            refused(format!("is not of this node: {because}"), "remove it where it was loaded")
+            let why = format!("does not belong to this node: {because}");
+            refused(why, "run 'cute-shm unlink' where the project was loaded")
         }
-        // A link, a FIFO or a file with two names was not read: nobody knows what it is.
+        // A link, a FIFO or a file with two names was not read. Only its name may be removed.
         State::Corrupt if project.file.as_ref().is_some_and(|file| !file.trusted) => refused(
-            format!("has metadata that cannot be trusted: {because}"),
-            "look at that file by hand",
+            format!("has metadata that is not a regular file: {because}"),
+            "run 'cute-shm unlink' again, or inspect the file",
         ),
         _ => Ok(()),
     }

@@ -18,7 +18,15 @@ use crate::{Kind, Result};
 /// # Errors
 /// As [`unlink`].
 pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let project = state::find_own(place, name)?;
+    let project = match state::find_own(place, name) {
+        Err(error) if error.kind() == Kind::NotFound => {
+            return match clear_name(place, name, all_users, true)? {
+                0 => Err(error),
+                _ => Ok(Vec::new()),
+            };
+        }
+        found => found?,
+    };
     if !is_unreadable_file(&project, all_users) {
         removal::allowed(&project, all_users)?;
     }
@@ -32,10 +40,7 @@ pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Resul
 /// Returns [`Kind::NotFound`] if there is no such project, [`Kind::Permission`] for a project of another user, and
 /// [`Kind::Busy`] if another process changes it for longer than [`lock::PATIENCE`].
 pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let mut cleared = 0;
-    if all_users && Uid::effective().is_root() {
-        cleared += squatters::clear_name(place, name)?;
-    }
+    let mut cleared = clear_name(place, name, all_users, false)?;
     let mut judged = state::find_own(place, name);
     if let Ok(project) = &judged
         && is_unreadable_file(project, all_users)
@@ -50,6 +55,14 @@ pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<
     };
     removal::allowed(&judged, all_users)?;
     act_as(judged.uid, || remove(place, &judged))
+}
+
+/// Removes the files that block the name, for root with `all_users`. Returns their number.
+fn clear_name(place: &Place, name: &ProjectName, all_users: bool, dry_run: bool) -> Result<usize> {
+    if all_users && Uid::effective().is_root() {
+        return squatters::clear_name(place, name, dry_run);
+    }
+    Ok(0)
 }
 
 /// Whether the metadata is not a regular file with one name, and may be removed. It has no content to compare, and

@@ -251,8 +251,8 @@ fn a_project_of_another_host_is_elsewhere() {
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0, "elsewhere is no finding");
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stderr
-error: project 'p' is not of this node: loaded on host 'other'
-hint: remove it where it was loaded
+error: project 'p' does not belong to this node: loaded on host 'other'
+hint: run 'cute-shm unlink' where the project was loaded
 --- exit 6
 
 "#]]);
@@ -551,7 +551,7 @@ nothing to remove
     sandbox.command(&["unlink", "p"]).unprivileged().run().is(str![[r#"
 --- stderr
 error: project 'p' belongs to user UID
-hint: its owner can remove it; root can with --all-users
+hint: remove it as its owner, or as root with --all-users
 --- exit 6
 
 "#]]);

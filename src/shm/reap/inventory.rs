@@ -130,18 +130,18 @@ impl Inventory {
 }
 
 /// The files of this program in a directory. A file that vanishes during the listing is absent.
-fn files(directory: &Directory) -> Result<Vec<(OsString, FileStat)>> {
-    let mut files = Vec::new();
-    for name in directory.names()? {
-        let name_bytes = name.as_encoded_bytes();
-        // Temporary files in the root begin with a dot.
-        if name_bytes.strip_prefix(b".").unwrap_or(name_bytes).starts_with(PREFIX.as_bytes())
-            && let Lookup::Present(stat) = directory.stat_of(&name)
-        {
-            files.push((name, stat));
+fn files(directory: &Directory) -> Result<impl Iterator<Item = (OsString, FileStat)>> {
+    // Temporary files in the root begin with a dot.
+    let is_ours = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.strip_prefix(b".").unwrap_or(name).starts_with(PREFIX.as_bytes())
+    };
+    Ok(directory.names()?.into_iter().filter(is_ours).filter_map(|name| {
+        match directory.stat_of(&name) {
+            Lookup::Present(stat) => Some((name, stat)),
+            Lookup::Absent | Lookup::Unreadable(_) => None,
         }
-    }
-    Ok(files)
+    }))
 }
 
 fn allocated(stat: &FileStat) -> u64 {

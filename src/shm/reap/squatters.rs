@@ -11,13 +11,14 @@ use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use super::decide::is_allowed;
 use super::inventory::Inventory;
 use super::{Action, Options, Outcome};
-use crate::shm::directory::Directory;
+use crate::shm::change::Change;
+use crate::shm::directory::{Directory, FileId};
 use crate::shm::ledger::Key;
 use crate::shm::name::{ProjectName, Token};
 use crate::shm::owner::act_as;
 use crate::shm::place::Place;
 use crate::shm::state::Project;
-use crate::{Error, Result};
+use crate::{Error, Kind, Result};
 
 /// A ledger or lock file whose name is that of another user's file.
 #[derive(Debug)]
@@ -68,24 +69,36 @@ pub(super) fn clear(
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed or a file cannot be removed.
-pub fn clear_name(place: &Place, name: &ProjectName) -> Result<usize> {
+pub fn clear_name(place: &Place, name: &ProjectName, dry_run: bool) -> Result<usize> {
     let mut inventory = Inventory::read(place)?;
     inventory.groups.retain(|(project, _), _| project == name);
     let found = find(place, &inventory, None);
-    for squatter in &found {
+    for squatter in found.iter().filter(|_| !dry_run) {
         act_as(squatter.owner, || remove(&place.shm, &squatter.file))?;
     }
     Ok(found.len())
 }
 
 /// Removes a metadata file that is not a regular file with one name. Nothing is known of what it points to: only
-/// the name is removed.
+/// the name is removed, under the change lock of the project, and only if it still is the judged file.
 ///
 /// # Errors
-/// Returns an I/O error if it cannot be removed.
+/// Returns [`Kind::Busy`] if another process changes the project or has replaced the file, and an I/O error if the
+/// file cannot be removed.
 pub fn clear_metadata(place: &Place, project: &Project) -> Result<()> {
-    let Some(root) = &place.root else { return Ok(()) };
-    act_as(project.uid, || remove(root, &project.name().metadata_file()))
+    let (Some(root), Some(judged)) = (&place.root, &project.file) else { return Ok(()) };
+    let name = project.name().metadata_file();
+    act_as(project.uid, || {
+        let change = Change::begin_for(place, &project.key, &mut || Ok(false))?;
+        let stat = root.stat_of(&name).known()?;
+        if stat.is_some_and(|stat| FileId::of(&stat) != judged.id) {
+            let name = project.name().to_text();
+            let message = format!("the metadata of '{name}' was replaced by another process");
+            return Err(Error::new(Kind::Busy, message).about(name));
+        }
+        remove(root, &name)?;
+        change.finish()
+    })
 }
 
 fn find(place: &Place, inventory: &Inventory, asked: Option<u32>) -> Vec<Squatter> {
