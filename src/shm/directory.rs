@@ -14,7 +14,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{AccessFlags, LinkatFlags, UnlinkatFlags, access, faccessat, linkat, unlinkat};
 
 use super::presence::Lookup;
-use super::temporary::{self, Purpose};
+use super::temporary;
 use crate::{Error, Kind, Result};
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
@@ -161,22 +161,27 @@ impl Directory {
         if !is_regular(&stat) {
             return refused("it is not a regular file");
         }
-        if stat.st_nlink > 1 && !self.is_being_published(name, &stat) {
+        if stat.st_nlink > 1 && !self.is_being_renamed(name, &stat) {
             return refused("it has more than one name (a hard link)");
         }
         Ok((File::from(fd), stat))
     }
 
-    /// Whether the second name of this metadata file is the temporary one of its publication, which was interrupted
-    /// where [`Self::rename_new`] has to link.
-    fn is_being_published(&self, name: &OsStr, stat: &FileStat) -> bool {
-        stat.st_nlink == 2
-            && self.names().unwrap_or_default().iter().any(|other| {
-                temporary::parse_root_name(other).is_some_and(|(key, purpose)| {
-                    purpose == Purpose::Publication && key.project.metadata_file() == name
-                }) && matches!(self.stat_of(other), Lookup::Present(found)
-                    if FileId::of(&found) == FileId::of(stat))
-            })
+    /// Whether this is a metadata file, or a temporary one, whose second name is the other of the two: where
+    /// [`Self::rename_new`] has to link, a kill leaves both names.
+    fn is_being_renamed(&self, name: &OsStr, stat: &FileStat) -> bool {
+        let is_same = |other: &OsStr| matches!(self.stat_of(other), Lookup::Present(found) if FileId::of(&found) == FileId::of(stat));
+        if stat.st_nlink != 2 {
+            return false;
+        }
+        if let Some((key, _)) = temporary::parse_root_name(name) {
+            return is_same(&key.project.metadata_file());
+        }
+        self.names().unwrap_or_default().iter().any(|other| {
+            temporary::parse_root_name(other)
+                .is_some_and(|(key, _)| key.project.metadata_file() == name)
+                && is_same(other)
+        })
     }
 
     /// As [`Self::open_file`]. A file that does not belong to user `uid` is unreadable: authority comes

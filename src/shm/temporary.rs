@@ -148,25 +148,22 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Renames `name` to a random name for removal, and returns that name.
+/// Renames `name` to a random name for removal, and returns that name. The rename is one step on every file
+/// system, unlike one that must not replace: a kill never leaves both names.
 ///
 /// # Errors
 /// Returns `Kind::NotFound` if `name` does not exist, and the error of a failed rename.
 pub fn move_aside(root: &Directory, key: &Key, name: &OsStr) -> Result<OsString> {
-    let mut attempts = 0;
-    loop {
+    for _ in 0..MAX_ATTEMPTS {
         let aside = root_name(key, Purpose::Removal)?;
-        attempts += 1;
-        if root.rename_new(name, &aside)? {
+        if root.stat_of(&aside).known()?.is_none() {
+            root.rename(name, &aside)?;
             return Ok(aside);
         }
-        if attempts == MAX_ATTEMPTS {
-            let shown = root.join(name);
-            let message =
-                format!("cannot rename '{}': every temporary name exists", shown.display());
-            return Err(Error::new(Kind::Exists, message));
-        }
     }
+    let message =
+        format!("cannot rename '{}': every temporary name exists", root.join(name).display());
+    Err(Error::new(Kind::Exists, message))
 }
 
 /// Returns the temporary files of `key` in the root that its owner created, from the listing if there is one of
@@ -262,5 +259,27 @@ mod tests {
         assert!(!write().publish_new(OsStr::new("a")).unwrap());
         write().replace(OsStr::new("a")).unwrap();
         assert_eq!(directory.names().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn interrupted_rename_by_linking_is_readable_under_both_names() {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temp.path()).unwrap();
+        let key = key(&directory);
+        let metadata = key.project.metadata_file();
+        for purpose in [Purpose::Publication, Purpose::Removal] {
+            let name = root_name(&key, purpose).unwrap();
+            std::fs::write(directory.join(&name), "text").unwrap();
+            std::fs::hard_link(directory.join(&name), directory.join(&metadata)).unwrap();
+            for name in [&name, &metadata] {
+                assert_eq!(directory.read_text(name, 10).known().unwrap().unwrap().0, "text");
+            }
+            // A link under any other name is refused.
+            let other = directory.join(OsStr::new("other"));
+            std::fs::rename(directory.join(&name), &other).unwrap();
+            assert!(directory.read_text(&metadata, 10).known().is_err());
+            std::fs::remove_file(other).unwrap();
+            std::fs::remove_file(directory.join(&metadata)).unwrap();
+        }
     }
 }
