@@ -117,6 +117,10 @@ pub(super) fn judge_plan(
     planned: &Planned,
     observer: &mut dyn Observer,
 ) -> Result<()> {
+    if let Some(option) = planned.unmatched.iter().find(|option| option.starts_with("--include ")) {
+        return Err(Error::new(Kind::NotFound, format!("{option} matches nothing"))
+            .with_hint("list the paths of the file with --dry-run, without --include"));
+    }
     let mut lacking = planned.skips.iter().chain(&planned.filled);
     if let (true, Some(first)) = (request.strict, lacking.next()) {
         let count = 1 + lacking.count();

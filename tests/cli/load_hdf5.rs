@@ -363,21 +363,40 @@ first  (1000,) int64  7.81 KiB  chunks (1000,), deflate
 #[test]
 fn a_glob_that_matches_nothing_is_told() {
     let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
-    let odd = ["--include", "/typo/*", "--include", "label", "--dtype", "/test/*=float32"];
+    let odd = ["--include", "label", "--dtype", "/test/*=float32"];
     let run = sandbox.loads("p", &[&["load-hdf5", "-p", "p", "f.h5"][..], &odd].concat());
     run.is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml
 loaded: 1 array, 8 B in SECONDS s (RATE/s)
 --- stderr
-warning: --include '/typo/*' matches nothing; --dry-run without it lists what there is
 warning: --dtype '/test/*=float32' matches nothing; --dry-run without it lists what there is
 --- exit 0
 
 "#]]);
-    let run = sandbox.run(&["load-hdf5", "q", "f.h5", "--dry-run", "--json", "--include", "typo"]);
+    let rule = ["--dtype", "typo=float32"];
+    let run =
+        sandbox.run(&[&["load-hdf5", "q", "f.h5", "--dry-run", "--json"][..], &rule].concat());
     let plan: serde_json::Value = run.json();
     assert_eq!(plan["warnings"][0]["code"], "unmatched", "{}", run.text());
+}
+
+#[test]
+fn an_include_that_matches_nothing_is_not_found() {
+    let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
+    let odd = ["load-hdf5", "-p", "p", "f.h5", "--include", "label", "--include", "/typo/*"];
+    for more in [&[][..], &["--dry-run"], &["--ensure"]] {
+        sandbox.run(&[&odd[..], more].concat()).is(str![[r#"
+--- stderr
+error: --include '/typo/*' matches nothing
+hint: list the paths of the file with --dry-run, without --include
+--- exit 3
+
+"#]]);
+    }
+    sandbox.load("p", &["f.h5", "--include", "label"]);
+    assert_eq!(sandbox.run(&[&odd[..], &["--overwrite"]].concat()).code(), 3);
+    assert_eq!(sandbox.segments("p").len(), 1, "the existing project is still there");
 }
 
 #[test]
