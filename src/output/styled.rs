@@ -136,17 +136,10 @@ fn escape_drawing(text: &str) -> String {
             let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
             rest[end..].starts_with('m').then_some(end + 2)
         });
-        match sequence {
-            Some(length) => {
-                out.push('\u{1b}');
-                out.push_str(&part[..length]);
-                out.push_str(&escape_block(&part[length..]));
-            }
-            None => {
-                out.push_str("\\u{1b}");
-                out.push_str(&escape_block(part));
-            }
-        }
+        out.push_str(if sequence.is_some() { "\u{1b}" } else { "\\u{1b}" });
+        let (kept, rest) = part.split_at(sequence.unwrap_or(0));
+        out.push_str(kept);
+        out.push_str(&escape_block(rest));
     }
     out
 }

@@ -32,7 +32,7 @@ fn fnv1a_before(to: u32, text: &str) -> u32 {
 }
 
 /// A root id that together with `uid` has the hash of `key`: an attacker finds it in a second.
-fn collide(key: &Key, uid: u32) -> String {
+pub fn collide(key: &Key, uid: u32) -> String {
     let target = u32::from_str_radix(&key.hash, 16).expect("a hash");
     let middle = fnv1a_before(target, &format!(":{uid}"));
     let starts: HashMap<u32, u32> =
@@ -53,7 +53,7 @@ fn key(node: &Node, project: &str, user: &Guest) -> Key {
 }
 
 /// A project as the Python package writes it: no mark, no ledger, no lock.
-fn make_python_project(node: &Node, user: &Guest, project: &str) {
+pub fn make_python_project(node: &Node, user: &Guest, project: &str) {
     let name = format!("cute-shm.{project}.pYtho00000");
     let text = format!(
         "[a]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1]\ndtype = \"int8\"\n"

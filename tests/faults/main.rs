@@ -2,6 +2,7 @@
 //! the Python package in between. `CUTE_SHM_TEST_SIZE=full` makes it a release's size (docs/reliability.md);
 //! `CUTE_SHM_TEST_SEED` repeats a run, `CUTE_SHM_TEST_FIGURES` names a file for the figures.
 
+mod adversary;
 mod authority;
 mod corrupt;
 mod elsewhere;

@@ -179,6 +179,36 @@ pub fn kill_at(command: &mut Command, calls: Calls, point: usize) -> Option<i64>
     Trace::new(calls, point, leader).follow(leader).hit
 }
 
+/// What becomes of a command at a system call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    GoOn,
+    /// Every process of the command is killed, before the call.
+    Kill,
+}
+
+/// How an observed command ended.
+#[derive(Debug)]
+pub struct Observed {
+    /// The exit code; 1000 + the signal's number if one ended it.
+    pub code: i32,
+    pub err: String,
+    /// The observer had it killed.
+    pub is_killed: bool,
+}
+
+/// Runs `command` to its end, and asks `observe` before each counted system call, of whatever process of it. That
+/// process waits meanwhile. The calling thread must have no other children.
+pub fn observe(command: &mut Command, calls: Calls, observe: &mut dyn FnMut() -> Then) -> Observed {
+    let mut err = tempfile::tempfile().expect("a temporary file");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let leader = start(command.stderr(err.try_clone().expect("stderr")));
+    let mut trace = Trace::new(calls, 0, leader);
+    trace.observer = Some(observe);
+    let ended = trace.follow(leader);
+    Observed { code: ended.code, err: text(&mut err), is_killed: ended.hit.is_some() }
+}
+
 /// Starts `command` as the leader of a process group that this thread traces.
 #[expect(clippy::zombie_processes, reason = "waitpid takes them, with the processes they started")]
 fn start(command: &mut Command) -> Pid {
@@ -203,13 +233,14 @@ fn start(command: &mut Command) -> Pid {
     leader
 }
 
-struct Trace {
+struct Trace<'a> {
     calls: Calls,
     point: usize,
     seen: usize,
     started: BTreeSet<Pid>,
     hit: Option<i64>,
     failure: Option<Failure>,
+    observer: Option<&'a mut dyn FnMut() -> Then>,
     /// Threads in a call that fails, and how.
     failing: BTreeMap<Pid, Errno>,
     /// Whether the program's own code runs: its runtime has polled the standard descriptors.
@@ -223,11 +254,21 @@ struct Ended {
     code: i32,
 }
 
-impl Trace {
+impl Trace<'_> {
     fn new(calls: Calls, point: usize, leader: Pid) -> Self {
         let started = BTreeSet::from([leader]);
         let failing = BTreeMap::new();
-        Self { calls, point, seen: 0, started, hit: None, failure: None, failing, begun: false }
+        Self {
+            calls,
+            point,
+            seen: 0,
+            started,
+            hit: None,
+            failure: None,
+            observer: None,
+            failing,
+            begun: false,
+        }
     }
 
     /// Follows every process of the command until none is left.
@@ -267,11 +308,15 @@ impl Trace {
             && self.counts(number, args)
         {
             self.seen += 1;
-            if self.seen == self.point {
+            let is_hit = match &mut self.observer {
+                Some(observe) => observe() == Then::Kill,
+                None => self.seen == self.point,
+            };
+            if is_hit {
                 self.hit = Some(number);
             }
             match self.failure {
-                None if self.seen == self.point => return,
+                None if is_hit => return,
                 None => {}
                 Some(failure) => self.let_fail(pid, number, failure),
             }

@@ -64,7 +64,11 @@ pub struct Node {
 
 impl Node {
     pub fn new() -> Self {
-        let sandbox = Sandbox::new();
+        Self::on(Sandbox::new())
+    }
+
+    /// As [`Self::new`], in these directories.
+    pub fn on(sandbox: Sandbox) -> Self {
         let bin = sandbox.path("cute-shm");
         fs::copy(BIN, &bin).expect("a copy of the command");
         fs::create_dir(&sandbox.root).expect("the root");
