@@ -104,13 +104,15 @@ pub struct Error {
     message: String,
     concerns: Option<String>,
     hint: Option<String>,
+    detail: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error of `kind`; `message` is a sentence without a capital and a full stop.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), concerns: None, hint: None, source: None }
+        let (concerns, hint, detail, source) = (None, None, None, None);
+        Self { kind, message: message.into(), concerns, hint, detail, source }
     }
 
     /// An I/O failure while doing `what`; its kind follows from the system's error number.
@@ -153,6 +155,28 @@ impl Error {
         self
     }
 
+    /// Adds the words of the library behind this error, for users who ask for details.
+    #[must_use]
+    pub(crate) fn with_detail(mut self, detail: Option<impl Into<String>>) -> Self {
+        self.detail = detail.map(Into::into);
+        self
+    }
+
+    /// Adds a sentence to the message.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.message = format!("{self}; {more}");
+        self.source = None;
+        self
+    }
+
+    /// Puts what was tried before the message.
+    #[must_use]
+    pub(crate) fn within(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// What sort of failure this is.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -161,6 +185,11 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The words of the library behind this error, where it reported it: the HDF5 library.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The project, file or array that it concerns.
@@ -208,6 +237,8 @@ pub struct Told {
     message: String,
     concerns: Option<String>,
     hint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 impl From<&Error> for Told {
@@ -217,6 +248,7 @@ impl From<&Error> for Told {
             message: error.to_string(),
             concerns: error.concerns.clone(),
             hint: error.hint.clone(),
+            detail: error.detail.clone(),
         }
     }
 }
@@ -228,6 +260,7 @@ impl From<Told> for Error {
             message: told.message,
             concerns: told.concerns,
             hint: told.hint,
+            detail: told.detail,
             source: None,
         }
     }

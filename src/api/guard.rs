@@ -35,7 +35,7 @@ impl Report {
     pub(super) fn new(place: &Place, project: &ProjectName, outcome: Outcome) -> Result<Self> {
         let planned = outcome.planned;
         let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
-        let skipped = |Note { path, reason }| Skipped { path, reason };
+        let skipped = |Note { path, reason, .. }| Skipped { path, reason };
         Ok(Self {
             metadata: place.root()?.join(&project.metadata_file()),
             token: outcome.token.to_string(),

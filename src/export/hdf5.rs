@@ -336,7 +336,7 @@ fn source(content: &Content, path: &str, arrays: &[Array], layout: &Layout) -> R
 }
 
 fn note(path: &str, name: &str, error: &Error) -> Note {
-    Note { path: format!("{path}@{name}"), reason: error.to_string() }
+    Note::new(format!("{path}@{name}"), error.to_string())
 }
 
 /// The array of a field.

@@ -4,6 +4,8 @@
 
 use std::ffi::{CStr, c_uint, c_void};
 
+use super::messages;
+use crate::error::{Error, Kind};
 use hdf5_sys::h5::herr_t;
 use hdf5_sys::h5e::{
     H5E_CANTALLOC, H5E_DEFAULT, H5E_NOSPACE, H5E_RESOURCE, H5E_direction_t, H5E_error2_t, H5Ewalk2,
@@ -22,6 +24,17 @@ pub(super) enum Trouble {
     Refused(String),
     /// The file fails: I/O, checksum, a structure that contradicts itself.
     Damaged(String),
+    /// The HDF5 library fails, which counts as damage of the file.
+    Library(Failure),
+}
+
+/// A failure of the HDF5 library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The reason in plain English.
+    pub(super) reason: String,
+    /// The library's own words.
+    pub(super) original: String,
 }
 
 /// The result of everything here that concerns one object of the file.
@@ -30,7 +43,20 @@ pub(super) type Outcome<T> = Result<T, Trouble>;
 impl Trouble {
     /// The failure that the last HDF5 call reported.
     pub(super) fn last() -> Self {
-        Self::Damaged(reason())
+        Self::Library(failure())
+    }
+
+    /// Whether the file fails, as opposed to what it holds.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Library(_))
+    }
+
+    /// The HDF5 library's own words, where it reported the failure.
+    pub(super) fn original(&self) -> Option<&str> {
+        match self {
+            Self::Library(failure) => Some(&failure.original),
+            _ => None,
+        }
     }
 
     /// The same for a call that reads data: the library may lack memory for that.
@@ -40,7 +66,7 @@ impl Trouble {
         let upward = H5E_direction_t::H5E_WALK_UPWARD;
         // SAFETY: `look` matches the callback's signature and gets the flag it expects.
         unsafe { H5Ewalk2(H5E_DEFAULT, upward, Some(look), data) };
-        if lacks_memory { Self::NoMemory(reason()) } else { Self::last() }
+        if lacks_memory { Self::NoMemory(failure().reason) } else { Self::last() }
     }
 
     /// The failure of a part as that of the whole: whatever the reason is, it cannot be read.
@@ -48,17 +74,21 @@ impl Trouble {
         match self {
             Self::Refused(reason) => Self::Refused(format!("{part}: {reason}")),
             Self::NoMemory(reason) => Self::NoMemory(format!("{part}: {reason}")),
+            Self::Library(Failure { reason, original }) => {
+                Self::Library(Failure { reason: format!("{part}: {reason}"), original })
+            }
             other => Self::Damaged(format!("{part}: {}", other.into_reason())),
         }
     }
 
-    /// The sentence without its sort; empty for a filter.
+    /// The sentence without its sort, in the library's own words where it reported it; empty for a filter.
     pub(super) fn reason(&self) -> &str {
         match self {
             Self::Unsupported(reason)
             | Self::Damaged(reason)
             | Self::NoMemory(reason)
             | Self::Refused(reason) => reason,
+            Self::Library(failure) => &failure.original,
             Self::MissingFilter(_) => "",
         }
     }
@@ -70,12 +100,24 @@ impl Trouble {
             | Self::Damaged(reason)
             | Self::NoMemory(reason)
             | Self::Refused(reason) => reason,
+            Self::Library(failure) => failure.reason,
             Self::MissingFilter(filter) => {
                 let refused = super::plugins::refused();
                 format!("compressed with {filter}, which is not built in{refused}")
             }
         }
     }
+}
+
+/// The error of an object that cannot be read.
+pub(super) fn unreadable(path: &str, trouble: Trouble) -> Error {
+    let original = trouble.original().map(str::to_owned);
+    let (kind, hint) = match trouble {
+        Trouble::NoMemory(_) => (Kind::NoMemory, super::NO_MEMORY_HINT),
+        _ => (Kind::Corrupt, super::KEEP_GOING_HINT),
+    };
+    let text = format!("cannot read '{path}': {}", trouble.into_reason());
+    Error::new(kind, text).about(path).with_hint(hint).with_detail(original)
 }
 
 /// Shorthand for what has no form in shared memory.
@@ -94,13 +136,14 @@ pub(super) fn check<T: Copy + PartialOrd + Default>(status: T) -> Outcome<T> {
 }
 
 /// The innermost description on HDF5's error stack: the cause, not what it led to.
-fn reason() -> String {
+fn failure() -> Failure {
     let mut words: Vec<String> = Vec::new();
     let data = (&raw mut words).cast::<c_void>();
     // SAFETY: `collect` matches the callback's signature and gets the vector it expects.
     unsafe { H5Ewalk2(H5E_DEFAULT, H5E_direction_t::H5E_WALK_DOWNWARD, Some(collect), data) };
     let cause = words.into_iter().rev().find(|text| !text.trim().is_empty());
-    cause.unwrap_or_else(|| "HDF5 gives no reason".to_owned())
+    let original = cause.unwrap_or_else(|| "no reason given".to_owned());
+    Failure { reason: messages::translate(&original), original }
 }
 
 /// Called for every entry of the error stack, until it tells that memory could not be allocated.

@@ -11,6 +11,7 @@ use hdf5_sys::h5p::{H5P_CLS_FILE_ACCESS, H5Pcreate, H5Pset_cache, H5Pset_file_lo
 use super::error::{Outcome, check};
 use super::ids::Id;
 use super::lookup;
+use super::{foreign, messages};
 use crate::error::{Error, Kind, Result};
 
 /// Opens the file at `path` for reading.
@@ -23,9 +24,17 @@ pub(super) fn open(path: &Path) -> Result<Id> {
         Some(_) => cannot(error),
         None => corrupt(format!("cannot open '{shown}': {error}")),
     })?;
-    open_hdf5(path).map_err(|trouble| match trouble.into_reason() {
-        reason if is_not_hdf5(&reason) => corrupt(format!("'{shown}' is not an HDF5 file")),
-        reason => corrupt(format!("cannot open '{shown}': {reason}")),
+    open_hdf5(path).map_err(|trouble| {
+        if is_not_hdf5(trouble.reason()) {
+            return foreign::not_hdf5(path);
+        }
+        let original = trouble.original().unwrap_or_default().to_owned();
+        let error = corrupt(format!("cannot open '{shown}': {}", trouble.into_reason()));
+        let error = error.with_detail(Some(&original).filter(|text| !text.is_empty()));
+        match messages::hint(&original, &path.to_string_lossy()) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     })
 }
 

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use super::error::{Outcome, Trouble, damaged};
 use super::ids::Id;
 use super::lookup::{self, Looked, Presence, Purpose};
-use super::{chunks, file, links};
+use super::{chunks, file, foreign, links};
 
 /// Files that libhdf5 keeps open for us at the same time, besides those of open objects.
 const MAX_OPEN: usize = 32;
@@ -230,11 +230,11 @@ impl Files {
             self.get(index)?;
             return Ok(index);
         }
-        let id = file::open_hdf5(path).map_err(|trouble| match trouble.into_reason() {
-            reason if file::is_not_hdf5(&reason) => {
-                Trouble::Damaged("it is not an HDF5 file".to_owned())
+        let id = file::open_hdf5(path).map_err(|trouble| {
+            if file::is_not_hdf5(trouble.reason()) {
+                return Trouble::Damaged(format!("it is {}", foreign::format_of(path)));
             }
-            reason => Trouble::Damaged(reason),
+            trouble
         })?;
         self.add(id)
     }

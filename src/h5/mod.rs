@@ -17,6 +17,7 @@ mod expand;
 mod file;
 mod files;
 mod filters;
+mod foreign;
 mod form;
 mod headers;
 mod ids;
@@ -26,6 +27,7 @@ mod layout;
 mod links;
 pub(crate) mod lookup;
 mod mappings;
+mod messages;
 mod native;
 mod numbers;
 mod packed;
@@ -103,6 +105,14 @@ pub struct Skip {
     pub path: String,
     /// A sentence without capital and full stop.
     pub reason: String,
+    /// The HDF5 library's own words, where it reported the reason.
+    pub detail: Option<String>,
+}
+
+impl Skip {
+    fn new(path: String, reason: String) -> Self {
+        Self { path, reason, detail: None }
+    }
 }
 
 /// Everything that a file holds, and the open files it was found in.
@@ -391,13 +401,7 @@ pub(crate) const NO_MEMORY_HINT: &str =
     "load less with --include or --rows, or raise the limit (--mem, ulimit -v)";
 
 fn cannot_read(dataset: &Dataset, trouble: error::Trouble) -> Error {
-    let path = &dataset.path;
-    let (kind, hint) = match trouble {
-        error::Trouble::NoMemory(_) => (Kind::NoMemory, NO_MEMORY_HINT),
-        _ => (Kind::Corrupt, KEEP_GOING_HINT),
-    };
-    let reason = trouble.into_reason();
-    Error::new(kind, format!("cannot read '{path}': {reason}")).about(path).with_hint(hint)
+    error::unreadable(&dataset.path, trouble)
 }
 
 /// The version of the HDF5 library that reads: `2.0.0`.

@@ -56,8 +56,10 @@ impl Datatype {
             && !self.has(H5T_class_t::H5T_REFERENCE)?)
     }
 
+    /// Whether a type of the class of references is one to an object. By its size: a reference within a type
+    /// that was decoded is not equal to the predefined type, because it does not count as one in memory.
     fn is_object_reference(&self) -> Outcome<bool> {
-        self.equals(&Self::predefined(*H5T_STD_REF_OBJ)?)
+        Ok(self.size()? == Self::predefined(*H5T_STD_REF_OBJ)?.size()?)
     }
 }
 

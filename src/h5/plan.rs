@@ -225,7 +225,7 @@ pub(super) fn plan(
     }
     let skipped = reader.skipped.into_iter();
     dataset.skipped_fields =
-        skipped.map(|(field, reason)| Skip { path: format!("{path}{field}"), reason }).collect();
+        skipped.map(|(field, reason)| Skip::new(format!("{path}{field}"), reason)).collect();
     Ok((dataset, filled))
 }
 

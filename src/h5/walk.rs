@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 
-use super::error::Trouble;
+use super::error::{Trouble, unreadable};
 use super::expand::Budget;
 use super::files::{Files, Missed};
 use super::headers::Headers;
@@ -300,7 +300,7 @@ impl Walk<'_> {
                 let (arrays, bytes) = dataset.form.extent();
                 self.budget.add(arrays, bytes)?;
                 self.learn(token, &dataset);
-                let note = |reason| Skip { path: path.to_owned(), reason };
+                let note = |reason| Skip::new(path.to_owned(), reason);
                 self.inventory.filled.extend(filled.into_iter().map(note));
                 self.inventory.datasets.push(dataset);
                 Ok(Known::Planned(self.inventory.datasets.len() - 1))
@@ -319,12 +319,11 @@ impl Walk<'_> {
 
     /// Keeps the reason why an object is not loaded; damage ends the walk unless it shall go on.
     fn fail(&mut self, trouble: Trouble, path: &str) -> Result<usize> {
-        match &trouble {
-            Trouble::Damaged(reason) if !self.options.keep_going => {
-                return Err(unreadable(path, reason));
-            }
-            Trouble::Refused(reason) => return Err(refused(path, reason)),
-            _ => {}
+        if trouble.is_damage() && !self.options.keep_going {
+            return Err(unreadable(path, trouble));
+        }
+        if let Trouble::Refused(reason) = &trouble {
+            return Err(refused(path, reason));
         }
         self.troubles.push(trouble);
         Ok(self.troubles.len() - 1)
@@ -359,16 +358,16 @@ impl Walk<'_> {
                 if let Some(lack) = lack_of_descriptors() {
                     return Err(Trouble::Damaged(cannot(lack.to_string())));
                 }
+                let leads_nowhere = links::leads_nowhere(trouble.reason());
+                let is_loop = trouble.reason().contains("too many");
                 let reason = trouble.into_reason();
                 return Err(match files.take_missed() {
                     Some(Missed::Absent) => dangling(sort, &target),
                     Some(Missed::Trouble(trouble)) => {
                         trouble.within(&format!("{sort} link to '{target}'"))
                     }
-                    None if links::leads_nowhere(&reason) => dangling(sort, &target),
-                    None if sort == "external" && !reason.contains("too many") => {
-                        Trouble::Damaged(cannot(reason))
-                    }
+                    None if leads_nowhere => dangling(sort, &target),
+                    None if sort == "external" && !is_loop => Trouble::Damaged(cannot(reason)),
                     None => Trouble::Unsupported(format!(
                         "{sort} link to '{target}' cannot be followed: {reason}"
                     )),
@@ -417,31 +416,22 @@ impl Walk<'_> {
     pub(super) fn note(&mut self, path: &str, trouble: Trouble) -> Result<()> {
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         match trouble {
-            Trouble::Unsupported(reason) => self.inventory.skips.push(Skip { path, reason }),
+            Trouble::Unsupported(reason) => self.inventory.skips.push(Skip::new(path, reason)),
             Trouble::MissingFilter(filter) => {
                 self.inventory.missing_filters.insert(filter.clone());
                 let reason = Trouble::MissingFilter(filter).into_reason();
-                self.inventory.skips.push(Skip { path, reason });
-            }
-            Trouble::Damaged(reason) if self.options.keep_going => {
-                self.inventory.damaged.push(Skip { path, reason });
-            }
-            Trouble::Damaged(reason) => return Err(unreadable(&path, &reason)),
-            Trouble::NoMemory(reason) => {
-                return Err(Error::new(Kind::NoMemory, format!("cannot read '{path}': {reason}"))
-                    .about(path)
-                    .with_hint(super::NO_MEMORY_HINT));
+                self.inventory.skips.push(Skip::new(path, reason));
             }
             Trouble::Refused(reason) => return Err(refused(&path, &reason)),
+            trouble if trouble.is_damage() && self.options.keep_going => {
+                let detail = trouble.original().map(str::to_owned);
+                let skip = Skip { detail, ..Skip::new(path, trouble.into_reason()) };
+                self.inventory.damaged.push(skip);
+            }
+            trouble => return Err(unreadable(&path, trouble)),
         }
         Ok(())
     }
-}
-
-fn unreadable(path: &str, reason: &str) -> Error {
-    Error::new(Kind::Corrupt, format!("cannot read '{path}': {reason}"))
-        .about(path)
-        .with_hint(super::KEEP_GOING_HINT)
 }
 
 fn refused(path: &str, reason: &str) -> Error {

@@ -367,7 +367,7 @@ fn failed(what: &str, trouble: Trouble) -> Error {
     let kind = match trouble {
         Trouble::Unsupported(_) | Trouble::MissingFilter(_) => Kind::Unsupported,
         Trouble::NoMemory(_) => Kind::NoMemory,
-        Trouble::Damaged(_) | Trouble::Refused(_) => Kind::Io,
+        Trouble::Damaged(_) | Trouble::Library(_) | Trouble::Refused(_) => Kind::Io,
     };
     Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).about(what)
 }

@@ -37,7 +37,7 @@ pub fn run_here(
                 keeper::judge_plan(request, plan, observer)?;
                 observer.planned(plan);
                 planned.clone_from(plan);
-                making.check_budget(plan.need())?;
+                making.check_budget(plan.need()).map_err(|error| plan.with_largest(error))?;
             }
             Message::Looking(path) | Message::Reading(path) => observer.at(path),
             Message::Advanced(bytes) => observer.advanced(*bytes),

@@ -98,7 +98,7 @@ fn make(
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
     let planned = watch.until_planned(&mut child, signals)?;
-    making.check_budget(planned.need())?;
+    making.check_budget(planned.need()).map_err(|error| planned.with_largest(error))?;
     // Only now: the loader must not inherit the life lock.
     making.hold()?;
     match child.go() {
@@ -137,6 +137,18 @@ pub(super) fn judge_plan(
                  many), or leave it out with --exclude"
             }
         }));
+    }
+    let mut attributes = planned.missing_attributes();
+    if let (true, Some(first)) = (request.strict, attributes.next()) {
+        let more = match attributes.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more attributes)"),
+        };
+        let (path, reason) = (&first.path, &first.reason);
+        let text = format!("attribute '{path}' cannot be represented: {reason}{more}");
+        return Err(Error::new(Kind::Unsupported, text)
+            .about(path)
+            .with_hint("load without --strict: export to HDF5 restores most of such attributes"));
     }
     for note in planned.skips.iter().chain(&planned.damaged) {
         observer.warn(note);

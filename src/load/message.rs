@@ -6,9 +6,21 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Told;
-use crate::shm::budget::Need;
+use crate::shm::budget::{Need, PAGE};
 use crate::shm::ledger::{Note, Source};
 use crate::{Error, Kind, Result};
+
+/// The attributes that h5netcdf hides from its users.
+const DIMENSION_ATTRIBUTES: [&str; 8] = [
+    "CLASS",
+    "DIMENSION_LIST",
+    "NAME",
+    "REFERENCE_LIST",
+    "_NCProperties",
+    "_Netcdf4Coordinates",
+    "_Netcdf4Dimid",
+    "_nc3_strict",
+];
 
 /// From the loader to its keeper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,9 +96,32 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Attributes that are missing from the metadata, but for those by which netCDF-4 and HDF5 keep their
+    /// dimension scales: these say nothing about the data.
+    pub(crate) fn missing_attributes(&self) -> impl Iterator<Item = &Note> {
+        self.left_out.iter().filter(|note| {
+            let name = note.path.rsplit_once('@').map_or("", |(_, name)| name);
+            !DIMENSION_ATTRIBUTES.contains(&name)
+        })
+    }
+
     /// Bytes of all arrays.
     pub fn bytes(&self) -> u64 {
         self.arrays.iter().fold(0, |sum, array| sum.saturating_add(array.bytes))
+    }
+
+    /// Adds to an error for lack of memory which array needs the most.
+    pub(crate) fn with_largest(&self, error: Error) -> Error {
+        let largest = self.arrays.iter().max_by_key(|array| array.bytes);
+        // Many small arrays, for which inodes are short, need no name.
+        let is_large = |array: &&PlannedArray| array.bytes > PAGE;
+        match largest.filter(is_large).filter(|_| error.kind() == Kind::NoMemory) {
+            Some(array) => {
+                let size = humansize::format_size(array.bytes, humansize::BINARY);
+                error.and(&format!("'{}' alone takes {size}", array.path)).about(&array.path)
+            }
+            None => error,
+        }
     }
 
     /// What it needs of shared memory.

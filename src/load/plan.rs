@@ -171,8 +171,10 @@ impl Plan {
         }
         let outside = inventory.outside.iter().map(|path| path.to_string_lossy().into_owned());
         self.outside.extend(outside);
-        let note =
-            |skip: &h5::Skip| Note { path: within(group, &skip.path), reason: skip.reason.clone() };
+        let note = |skip: &h5::Skip| Note {
+            detail: skip.detail.clone(),
+            ..Note::new(within(group, &skip.path), &skip.reason)
+        };
         self.skips.extend(inventory.skips.iter().map(note));
         self.missing_filters.extend(inventory.missing_filters.iter().cloned());
         self.damaged.extend(inventory.damaged.iter().map(note));
@@ -312,7 +314,7 @@ impl Builder<'_> {
             // The reader takes any table with this key for an array; only the top level is safe.
             if name == ARRAY_KEY && !top {
                 let reason = format!("a name '{ARRAY_KEY}' misleads every reader of the metadata");
-                self.plan.skips.push(Note { path, reason });
+                self.plan.skips.push(Note::new(path, reason));
                 continue;
             }
             let entry = match child {
@@ -384,7 +386,7 @@ impl Builder<'_> {
     fn note_left_out(&mut self, attributes: &Attributes, path: &str) {
         for (name, reason) in &attributes.left_out {
             let path = format!("{path}@{name}");
-            self.plan.left_out.push(Note { path, reason: reason.clone() });
+            self.plan.left_out.push(Note::new(path, reason));
         }
     }
 }

@@ -185,8 +185,16 @@ impl<'a> Pool<'a> {
             let text = error.to_string();
             let reason = text.strip_prefix(&format!("cannot read '{path}'")).unwrap_or(&text);
             let reason = reason.trim_start_matches([':', ' ']).to_owned();
-            state.failed.push((number, Note { path, reason }));
+            let detail = error.detail().map(str::to_owned);
+            state.failed.push((number, Note { detail, ..Note::new(path, reason) }));
         } else {
+            let path = &self.plan.tasks[number].path;
+            let error = match error.kind() {
+                Kind::NoMemory if error.concerns().is_none_or(|concerns| concerns != path) => {
+                    error.within(&format!("cannot load '{path}'")).about(path)
+                }
+                _ => error,
+            };
             state.error.get_or_insert(error);
         }
         drop(state);

@@ -143,6 +143,9 @@ impl<'a, B: Serialize> Output<'a, B> {
     /// Notes a failure and goes on.
     pub fn fail(&mut self, error: &Error) {
         say(labeled("error:", RED, &error.to_string()), self.context);
+        if let Some(detail) = error.detail() {
+            self.detail(format!("detail: {detail}"));
+        }
         if let Some(hint) = error.hint() {
             say(labeled("hint:", CYAN, hint), self.context);
         }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::json::Warning;
@@ -15,6 +16,9 @@ use crate::shm::ledger::Note;
 /// How long a load runs before a bar appears.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// How many objects are named that are skipped for the same reason. The others are counted.
+const SHOWN: usize = 3;
+
 /// Watches a load for the user.
 #[derive(Debug)]
 pub struct Progress {
@@ -24,6 +28,8 @@ pub struct Progress {
     total: u64,
     done: u64,
     bar: Option<ProgressBar>,
+    /// How often each reason was given, without the names in it.
+    repeats: IndexMap<(&'static str, String), usize>,
     /// What was warned of.
     pub warnings: Vec<Warning>,
 }
@@ -38,7 +44,22 @@ impl Progress {
             total: 0,
             done: 0,
             bar: None,
+            repeats: IndexMap::new(),
             warnings: Vec::new(),
+        }
+    }
+
+    /// Tells how many objects were skipped without being named.
+    fn sum_up(&mut self) {
+        for ((code, reason), count) in std::mem::take(&mut self.repeats) {
+            if count > SHOWN && !self.context.quiet && self.context.verbose == 0 {
+                let more = text::count((count - SHOWN) as u64, "more object");
+                let verb = if count - SHOWN == 1 { "is" } else { "are" };
+                // A virtual dataset without its source is filled, not skipped.
+                let done = if code == "filled" { "incomplete" } else { "skipped" };
+                let message = format!("{more} {verb} {done}: {reason} (-v names each)");
+                self.say(labeled("warning:", YELLOW, &message));
+            }
         }
     }
 
@@ -66,6 +87,12 @@ impl Progress {
     }
 }
 
+/// A reason with the names in it replaced, so that reasons that differ only in names are equal.
+fn general(reason: &str) -> String {
+    let parts = reason.split('\'').enumerate();
+    parts.map(|(at, part)| if at % 2 == 0 { part } else { "'...'" }).collect()
+}
+
 /// Bytes a second, on average.
 fn rate(bytes: u64, elapsed: Duration) -> u64 {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -80,6 +107,7 @@ impl Observer for Progress {
     }
 
     fn planned(&mut self, plan: &Planned) {
+        self.sum_up();
         self.total = plan.bytes();
         if self.context.verbose > 0 && !self.context.quiet {
             let arrays = text::count(plan.arrays.len() as u64, "array");
@@ -101,11 +129,11 @@ impl Observer for Progress {
     }
 
     fn warn(&mut self, note: &Note) {
-        self.report(Warning::skipped(note));
+        self.report(Warning::skipped(note), note);
     }
 
     fn filled(&mut self, note: &Note) {
-        self.report(Warning::filled(note));
+        self.report(Warning::filled(note), note);
     }
 
     fn step(&mut self, step: &str) {
@@ -117,9 +145,14 @@ impl Observer for Progress {
 }
 
 impl Progress {
-    fn report(&mut self, warning: Warning) {
-        if !self.context.quiet {
+    fn report(&mut self, warning: Warning, note: &Note) {
+        let count = self.repeats.entry((warning.code, general(&note.reason))).or_default();
+        *count += 1;
+        if !self.context.quiet && (*count <= SHOWN || self.context.verbose > 0) {
             self.say(labeled("warning:", YELLOW, &warning.to_string()));
+            if let (Some(detail), true) = (&note.detail, self.context.verbose > 0) {
+                self.say(format!("detail: {detail}"));
+            }
         }
         self.warnings.push(warning);
     }
@@ -127,8 +160,21 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
+        self.sum_up();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_differ_in_names_are_equal() {
+        assert_eq!(general("dangling soft link to '/x'"), "dangling soft link to '...'");
+        assert_eq!(general("it's"), "it'...'");
+        assert_eq!(general("plain"), "plain");
     }
 }

@@ -257,6 +257,17 @@ pub struct Note {
     pub path: String,
     /// Why.
     pub reason: String,
+    /// The words of the HDF5 library, where it reported the reason. Not kept in a ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(skip))]
+    pub detail: Option<String>,
+}
+
+impl Note {
+    /// A note without detail.
+    pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into(), detail: None }
+    }
 }
 
 /// One load: the project as it is, or as it will be.

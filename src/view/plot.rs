@@ -44,6 +44,8 @@ pub fn plot(view: &View, canvas: Canvas) -> Result<String> {
     match shape[..] {
         [n] => line(view, n, canvas),
         [rows, columns] => heat_map(view, rows, columns, canvas),
+        [] => Err(Error::new(Kind::Usage, "a scalar cannot be drawn")
+            .with_hint("print the value with 'cute-shm show PROJECT KEY'")),
         _ => Err(usage(format!("an array of {} dimensions cannot be drawn", shape.len()))),
     }
 }

@@ -43,6 +43,7 @@ fn a_file_that_is_not_hdf5() {
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: 'f.h5' is not an HDF5 file
+hint: name its format with 'file f.h5'
 --- exit 8
 
 "#]]);
@@ -53,7 +54,8 @@ fn an_empty_file() {
     let sandbox = Sandbox::with("f.h5", |path| fs::write(path, "").unwrap());
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
-error: 'f.h5' is not an HDF5 file
+error: 'f.h5' is empty
+hint: write or download it again
 --- exit 8
 
 "#]]);
@@ -64,13 +66,15 @@ fn a_truncated_file() {
     let sandbox = Sandbox::with("f.h5", fixtures::truncated);
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
-error: cannot open 'f.h5': truncated file: eof = 33792, sblock->base_addr = 0, stored_eof = 67584
+error: cannot open 'f.h5': the file is truncated: it has 33792 of 67584 bytes
+hint: copy or download the file again
 --- exit 8
 
 "#]]);
     sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--keep-going"]).is(str![[r#"
 --- stderr
-error: cannot open 'f.h5': truncated file: eof = 33792, sblock->base_addr = 0, stored_eof = 67584
+error: cannot open 'f.h5': the file is truncated: it has 33792 of 67584 bytes
+hint: copy or download the file again
 --- exit 8
 
 "#]]);
@@ -86,7 +90,8 @@ fn a_file_that_is_a_pipe() {
     let keep = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
-error: 'f.h5' is not a regular file
+error: cannot open 'f.h5': it is a pipe, not a regular file
+hint: HDF5 needs a file that can be read in any order; write the data to one first: zcat x.h5.gz > x.h5
 --- exit 8
 
 "#]]);
@@ -123,7 +128,8 @@ fn one_of_several_files_is_broken() {
     sandbox.write("f.h5", fixtures::truncated);
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "f.h5"]).is(str![[r#"
 --- stderr
-error: cannot open 'f.h5': truncated file: eof = 33792, sblock->base_addr = 0, stored_eof = 67584
+error: cannot open 'f.h5': the file is truncated: it has 33792 of 67584 bytes
+hint: copy or download the file again
 --- exit 8
 
 "#]]);
@@ -282,7 +288,7 @@ fn shared_memory_that_is_too_small_for_the_plan() {
     let Some(run) = in_small_shm(&sandbox, "size=64k", &LOAD) else { return };
     run.is(str![[r#"
 --- stderr
-error: not enough memory: 1 MiB needed, FREE free (LIMIT)
+error: not enough memory: 1 MiB needed, FREE free (LIMIT); '/x' alone takes 1 MiB
 hint: free some with 'cute-shm unlink PROJECT' or 'cute-shm gc', load less with --include, or raise the limit (mount -o remount,size=..., --shm-size, --mem)
 --- exit 5
 

@@ -32,6 +32,7 @@ loaded: 1 array, 4 B in SECONDS s (RATE/s)
 [SECONDS] planned 1 array, 4 B
 [SECONDS] attribute /group/data@too_large is left out: an integer of more than 64 bits with sign
 [SECONDS] published
+warning: attribute '/group/data@too_large' is not in the metadata: an integer of more than 64 bits with sign
 --- exit 0
 
 "#]]);

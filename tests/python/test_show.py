@@ -93,6 +93,14 @@ def test_nan_and_infinity_are_counted(cli, loaded):
     assert (stats["nan_count"], stats["inf_count"], stats["min"], stats["max"]) == (1, 1, "-inf", 1.0)
 
 
+def test_a_plot_of_a_scalar_does_not_advise_a_slice(cli, project, tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as f:
+        f["s"] = 1.5
+    cli.load(project, tmp_path / "f.h5")
+    done = cli.run("show", project, "s", "--plot")
+    assert done.code == 2 and "scalar" in done.err and "--slice" not in done.err
+
+
 def test_what_has_no_order_has_no_statistics(cli, loaded):
     assert cli.run("show", loaded, "text", "--stats").code == 9
 

@@ -59,6 +59,7 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
         let message = format!("{option} matches nothing; --dry-run without it lists what there is");
         output.warn(Warning::new("unmatched", message));
     }
+    warn_of_attributes(planned, output);
     output.body.array_count = planned.arrays.len() as u64;
     output.body.size_bytes = planned.bytes();
     output.body.needed_bytes = planned.need().bytes;
@@ -99,6 +100,23 @@ pub(super) fn tell_outcome(
             false => output.line(format!("loaded: {arrays}, {size} in {seconds:.3} s ({rate}/s)")),
         }
     }
+}
+
+/// One warning for all attributes that are missing from the metadata; `-v` has named each.
+fn warn_of_attributes(planned: &Planned, output: &mut Output<'_, Body>) {
+    let mut missing = planned.missing_attributes();
+    let Some(first) = missing.next() else { return };
+    let (path, reason) = (&first.path, &first.reason);
+    let message = match missing.count() {
+        0 => format!("attribute '{path}' is not in the metadata: {reason}"),
+        more => {
+            let count = more + 1;
+            format!(
+                "{count} attributes are not in the metadata, such as '{path}': {reason} (-v names each)"
+            )
+        }
+    };
+    output.warn(Warning::new("attributes", message));
 }
 
 /// Bytes a second.
