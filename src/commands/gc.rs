@@ -264,7 +264,7 @@ fn report(outcome: &Outcome, attached: &Attached, dry: bool, output: &mut Output
         }
         "skipped" => output.status(format!("skipped {subject}: {reason}")),
         // The error itself is printed before.
-        "failed" => output.status(&format!("failed to remove {subject}: {reason}")),
+        "failed" => output.status(format!("failed to remove {subject}: {reason}")),
         "not_reached" => output.detail(format!("did not reach {subject}: {reason}")),
         _ => {
             let freed = match action {
