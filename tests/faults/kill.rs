@@ -36,7 +36,7 @@ impl Loop {
             (None, 1) => &[],
             (Some(_), 0) => &["--overwrite", "--persistent"],
             (Some(_), 1) => &["--overwrite"],
-            (_, _) => &["--ensure", "--persistent"],
+            (_, _) => &["--ensure", "--overwrite", "--persistent"],
         };
         let held = !more.contains(&"--persistent");
         let args = load_args("p", &self.sandbox.file(value), more);
