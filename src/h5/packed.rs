@@ -126,9 +126,9 @@ pub(super) struct Packed {
 /// HDF5 must have filled `bytes` with elements of `kind`, not reclaimed yet.
 pub(super) unsafe fn pack(kind: &Datatype, bytes: &[u8]) -> Outcome<Packed> {
     let mut packed = Packed::default();
-    let (packer, size) = (Packer::new(kind, 0)?, kind.size()?);
+    let (plan, size) = (Packer::new(kind, 0)?, kind.size()?);
     // SAFETY: the caller's promise.
-    unsafe { packed.all(&packer, size, bytes)? };
+    unsafe { packed.all(&plan, size, bytes)? };
     Ok(packed)
 }
 
