@@ -45,6 +45,9 @@ pub mod context;
 pub mod doctor;
 pub mod error;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod h5;
 mod limits;
 pub mod load;

@@ -430,3 +430,32 @@ fn fill(dcpl: &Id, dataset: &Dataset) -> Outcome<Vec<u8>> {
     }
     Ok(fill)
 }
+
+/// Takes chunks at arbitrary places into an index of arbitrary extents, for a fuzz target.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(mut bytes: crate::fuzzing::Bytes<'_>) {
+    let rank = bytes.below(4) + 1;
+    let mut extents = || (0..rank).map(|_| u64::from(bytes.byte()) + 1).collect::<Vec<_>>();
+    let (shape, chunk) = (extents(), extents());
+    let grid: Vec<u64> = shape.iter().zip(&chunk).map(|(&n, &c)| n.div_ceil(c)).collect();
+    let first = u64::from(bytes.byte()) / chunk[0] * chunk[0];
+    let (stored, furthest) = (Vec::new(), Vec::new());
+    let mut all = Collection { first, chunk: &chunk, grid: &grid, stored, furthest, odd: false };
+    while !bytes.rest().is_empty() {
+        let offset: Vec<u64> = (0..rank)
+            .map(|axis| match bytes.byte() {
+                byte @ ..=0xf0 => u64::from(byte) * chunk[axis],
+                _ => bytes.u64(),
+            })
+            .collect();
+        let data = (&raw mut all).cast::<c_void>();
+        // SAFETY: `take` gets the collection and as many offsets as it expects.
+        unsafe { take(offset.as_ptr(), 0, bytes.u64(), u64::from(bytes.byte()), data) };
+    }
+    let count = grid.iter().product();
+    assert!(all.stored.iter().all(|chunk| chunk.number < count));
+    if let Some(absent) = absent(&mut all.stored, count) {
+        let numbers = numbers_of_absent(&all.stored, count).unwrap_or_default();
+        assert_eq!(numbers.len() as u64, absent);
+    }
+}

@@ -19,6 +19,8 @@ mod files;
 mod filters;
 mod foreign;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod headers;
 mod ids;
 #[doc(hidden)]

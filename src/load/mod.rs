@@ -9,6 +9,8 @@ mod command;
 mod convert;
 mod ensure;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 mod geometry;
 mod here;

@@ -390,6 +390,12 @@ impl Ledger {
         }
     }
 
+    /// Reads a ledger's text, for a fuzz target.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
     fn check(
         &self,
         key: &Key,

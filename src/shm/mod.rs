@@ -10,6 +10,8 @@ pub mod directory;
 pub mod dtype;
 pub mod extras;
 pub mod flock;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod host;
 pub mod jobs;
 pub mod lease;

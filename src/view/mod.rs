@@ -2,6 +2,8 @@
 //! Everything is read like a file, so that whatever another process writes meanwhile is only shown.
 
 mod floats;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod kernels;
 mod plot;
 mod preview;

@@ -13,15 +13,21 @@ struct Axis {
     stride: i64,
 }
 
+/// The elements of a view, as places in an array.
+#[derive(Debug)]
+struct Selection {
+    /// The first element's place.
+    first: u64,
+    axes: Vec<Axis>,
+}
+
 /// A part of an array, without a copy of it.
 #[derive(Debug)]
 pub struct View {
     source: Published,
     dtype: Dtype,
     item: usize,
-    /// The first element's place.
-    first: u64,
-    axes: Vec<Axis>,
+    selection: Selection,
 }
 
 impl View {
@@ -36,21 +42,95 @@ impl View {
             let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
             return Err(Error::new(Kind::Unsupported, what));
         };
-        let mut axes = Vec::with_capacity(array.shape.len());
-        let mut stride = 1_i64;
-        for &count in array.shape.iter().rev() {
-            axes.push(Axis { count, stride });
-            stride = stride.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        axes.reverse();
-        Ok(Self { source, dtype, item, first: 0, axes })
+        Ok(Self { source, dtype, item, selection: Selection::all(&array.shape) })
     }
 
     /// The part that `text` selects: integers, slices with steps, and one `...`.
     ///
     /// # Errors
     /// [`Kind::Usage`] for what numpy would refuse.
-    pub fn slice(mut self, text: &str) -> Result<Self> {
+    pub fn slice(self, text: &str) -> Result<Self> {
+        Ok(Self { selection: self.selection.slice(text)?, ..self })
+    }
+
+    /// Elements along each axis.
+    pub fn shape(&self) -> Vec<u64> {
+        self.selection.axes.iter().map(|axis| axis.count).collect()
+    }
+
+    /// The elements' type.
+    pub fn dtype(&self) -> &Dtype {
+        &self.dtype
+    }
+
+    /// Bytes of an element.
+    pub fn item(&self) -> usize {
+        self.item
+    }
+
+    /// How many elements it has.
+    pub fn size(&self) -> u64 {
+        self.selection.size()
+    }
+
+    /// Reads elements in C order from number `start` on; `into` must be a multiple of an element.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn read(&self, start: u64, into: &mut [u8]) -> Result<()> {
+        if self.item == 0 || into.is_empty() {
+            return Ok(());
+        }
+        let Selection { first, axes } = &self.selection;
+        if self.selection.is_contiguous() {
+            return self.source.read_at((first + start) * self.item as u64, into);
+        }
+        let last = axes.last().copied().unwrap_or(Axis { count: 1, stride: 1 });
+        let mut number = start;
+        let mut rest = into;
+        while !rest.is_empty() {
+            let within = number % last.count;
+            let run = (last.count - within).min((rest.len() / self.item) as u64);
+            let (now, after) = rest.split_at_mut(usize::try_from(run).unwrap_or(1) * self.item);
+            self.run(self.selection.place(number), last.stride, now)?;
+            (number, rest) = (number + run, after);
+        }
+        Ok(())
+    }
+
+    /// Reads the elements of one row.
+    fn run(&self, first: u64, stride: i64, into: &mut [u8]) -> Result<()> {
+        let item = self.item as u64;
+        if stride == 1 {
+            return self.source.read_at(first * item, into);
+        }
+        for (number, element) in into.chunks_exact_mut(self.item).enumerate() {
+            let step = stride.saturating_mul(i64::try_from(number).unwrap_or(0));
+            self.source.read_at(first.saturating_add_signed(step) * item, element)?;
+        }
+        Ok(())
+    }
+
+    /// The number of the element at `index`, in C order.
+    pub fn number(&self, index: &[u64]) -> u64 {
+        self.selection.axes.iter().zip(index).fold(0, |all, (axis, at)| all * axis.count + at)
+    }
+}
+
+impl Selection {
+    /// Every element of an array.
+    fn all(shape: &[u64]) -> Self {
+        let mut axes = Vec::with_capacity(shape.len());
+        let mut stride = 1_i64;
+        for &count in shape.iter().rev() {
+            axes.push(Axis { count, stride });
+            stride = stride.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        axes.reverse();
+        Self { first: 0, axes }
+    }
+
+    fn slice(mut self, text: &str) -> Result<Self> {
         let usage = |why: String| {
             Error::new(Kind::Usage, format!("bad slice '{text}': {why}"))
                 .with_hint("as in numpy: --slice '0:10,:,3' or '...,::-1'")
@@ -76,31 +156,19 @@ impl View {
         for (number, (part, axis)) in parts.iter().zip(&self.axes).enumerate() {
             let (start, kept) =
                 one(part, *axis).map_err(|why| usage(format!("axis {number}: {why}")))?;
-            first += start * axis.stride;
+            first = first.saturating_add(start.saturating_mul(axis.stride));
             axes.extend(kept);
         }
         (self.first, self.axes) = (u64::try_from(first).unwrap_or(0), axes);
         Ok(self)
     }
 
-    /// Elements along each axis.
-    pub fn shape(&self) -> Vec<u64> {
-        self.axes.iter().map(|axis| axis.count).collect()
-    }
-
-    /// The elements' type.
-    pub fn dtype(&self) -> &Dtype {
-        &self.dtype
-    }
-
-    /// Bytes of an element.
-    pub fn item(&self) -> usize {
-        self.item
-    }
-
-    /// How many elements it has.
-    pub fn size(&self) -> u64 {
-        self.axes.iter().map(|axis| axis.count).product()
+    /// An array without elements may have other extents of any size.
+    fn size(&self) -> u64 {
+        match self.axes.iter().any(|axis| axis.count == 0) {
+            true => 0,
+            false => self.axes.iter().fold(1, |size, axis| size.saturating_mul(axis.count)),
+        }
     }
 
     /// Whether its elements lie one after the other.
@@ -113,57 +181,15 @@ impl View {
         })
     }
 
-    /// Reads elements in C order from number `start` on; `into` must be a multiple of an element.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn read(&self, start: u64, into: &mut [u8]) -> Result<()> {
-        if self.item == 0 || into.is_empty() {
-            return Ok(());
-        }
-        if self.is_contiguous() {
-            return self.source.read_at((self.first + start) * self.item as u64, into);
-        }
-        let last = self.axes.last().copied().unwrap_or(Axis { count: 1, stride: 1 });
-        let mut number = start;
-        let mut rest = into;
-        while !rest.is_empty() {
-            let within = number % last.count;
-            let run = (last.count - within).min((rest.len() / self.item) as u64);
-            let (now, after) = rest.split_at_mut(usize::try_from(run).unwrap_or(1) * self.item);
-            self.run(self.place(number), last.stride, now)?;
-            (number, rest) = (number + run, after);
-        }
-        Ok(())
-    }
-
-    /// Reads the elements of one row.
-    fn run(&self, first: u64, stride: i64, into: &mut [u8]) -> Result<()> {
-        let item = self.item as u64;
-        if stride == 1 {
-            return self.source.read_at(first * item, into);
-        }
-        for (number, element) in into.chunks_exact_mut(self.item).enumerate() {
-            let step = stride.saturating_mul(i64::try_from(number).unwrap_or(0));
-            self.source.read_at(first.saturating_add_signed(step) * item, element)?;
-        }
-        Ok(())
-    }
-
     /// Where element `number` of the view stands in the array.
     fn place(&self, number: u64) -> u64 {
         let (mut rest, mut place) = (number, self.first);
         for axis in self.axes.iter().rev() {
             let index = i64::try_from(rest % axis.count.max(1)).unwrap_or(0);
             rest /= axis.count.max(1);
-            place = place.saturating_add_signed(index * axis.stride);
+            place = place.saturating_add_signed(index.saturating_mul(axis.stride));
         }
         place
-    }
-
-    /// The number of the element at `index`, in C order.
-    pub fn number(&self, index: &[u64]) -> u64 {
-        self.axes.iter().zip(index).fold(0, |all, (axis, at)| all * axis.count + at)
     }
 }
 
@@ -207,6 +233,20 @@ fn one(part: &str, axis: Axis) -> std::result::Result<(i64, Option<Axis>), Strin
     let count = u64::try_from(distance).unwrap_or(0).div_ceil(step.unsigned_abs());
     let start = if count == 0 { 0 } else { start };
     Ok((start, Some(Axis { count, stride: axis.stride.saturating_mul(step) })))
+}
+
+/// Selects a part of an array of this shape, for a fuzz target.
+#[cfg(any(test, fuzzing))]
+pub(super) fn select(shape: &[u64], text: &str) {
+    let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
+    let Ok(selection) = Selection::all(shape).slice(text) else { return };
+    let (size, _) = (selection.size(), selection.is_contiguous());
+    if let Some(elements) = elements.filter(|&n| n <= i64::MAX as u64) {
+        assert!(size <= elements);
+        for number in [0, size / 2, size.saturating_sub(1)] {
+            assert!(size == 0 || selection.place(number) < elements, "{shape:?} {text}");
+        }
+    }
 }
 
 #[cfg(test)]
