@@ -135,6 +135,16 @@ removed p: 2 segments, 8 KiB freed
 }
 
 #[test]
+fn python_project_with_a_name_too_long_for_a_temporary_ledger_is_removed() {
+    let sandbox = Sandbox::new();
+    // The lock file of such a name still fits into 255 bytes.
+    let name = "n".repeat(231);
+    crate::states::python_project(&sandbox, &name, &["0123456789"]);
+    assert_eq!(sandbox.run(&["unlink", &name]).code(), 0);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
 fn a_project_that_is_being_changed_is_busy() {
     let sandbox = Sandbox::with_project();
     let lock = crate::states::ChangeLock::take(&sandbox);

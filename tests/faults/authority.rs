@@ -325,8 +325,8 @@ fn old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing()
     give(&node.sandbox.metadata("p"), &victim);
     let listed = node.run(&victim, &["list", "-s", "--json"]).expect(0).json();
     assert_eq!(listed["projects"][0]["state"], "corrupt", "{listed}");
-    node.run(&victim, &["gc"]).expect(0);
-    node.sandbox.run(["gc", "--all-users"]).expect(0);
+    node.run(&victim, &["gc", "--broken"]).expect(0);
+    node.sandbox.run(["gc", "--all-users", "--broken"]).expect(0);
     node.load(&victim, &[], "p", &["--persistent"]).expect(4);
     let exist = |segments: &std::collections::BTreeSet<String>| {
         segments.iter().all(|segment| node.sandbox.shm.join(segment).exists())

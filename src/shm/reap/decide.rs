@@ -38,6 +38,9 @@ pub(super) fn decide(place: &Place, project: &Project, options: &Options) -> (Ac
         State::Corrupt if options.broken && project.file.as_ref().is_some_and(|f| !f.trusted) => {
             (Action::Clear, why())
         }
+        State::Corrupt if options.broken && is_root_of_another_user(place, project) => {
+            keep(format!("{}; the owner of the root can cause this (unlink removes it)", why()))
+        }
         State::Broken | State::Corrupt if options.broken => (Action::Reap, why()),
         State::Broken | State::Corrupt => keep(format!("{} (--broken removes it)", why())),
         State::Detached if options.repair && place.root.is_none() => {
@@ -58,6 +61,12 @@ pub(super) fn decide(place: &Place, project: &Project, options: &Options) -> (Ac
         State::Foreign | State::Elsewhere => keep(why()),
         State::Loading | State::Removing => keep(BUSY.to_owned()),
     }
+}
+
+/// Whether a user who is neither root nor the owner of the project owns the root, and so can put other metadata
+/// there.
+fn is_root_of_another_user(place: &Place, project: &Project) -> bool {
+    place.root.as_ref().is_some_and(|root| ![0, project.uid].contains(&root.stat().st_uid))
 }
 
 /// The reason for a project whose change lock is held.
