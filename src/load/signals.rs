@@ -175,7 +175,8 @@ impl Signals {
         // Real faults of this process still end it: the kernel does not let a process block these.
         let ignored = FILE_SIZE_SIGNAL_WAS_IGNORED.load(Ordering::Relaxed);
         let all = set_of(|number| {
-            !self.untouched.contains(&number) && !(ignored && number == libc::SIGXFSZ)
+            let is_ignored = ignored && number == libc::SIGXFSZ;
+            !is_ignored && !self.untouched.contains(&number)
         });
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&all), None).map_err(cannot)?;
         self.caught.set_mask(&all).map_err(cannot)

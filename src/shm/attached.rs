@@ -13,6 +13,7 @@ use super::directory::FileId;
 use super::place::Place;
 use super::removal::Removed;
 use super::state::Project;
+use super::threads;
 
 /// The longest time that reading /proc takes. The mappings of a process cannot be read while a page fault of it
 /// waits, for example for a file server.
@@ -47,9 +48,8 @@ impl Attached {
     /// Collects the messages of `read`, which runs in a thread of its own, for at most `limit`.
     fn collect(limit: Duration, read: impl FnOnce(Sender<Found>) + Send + 'static) -> Self {
         let (sender, receiver) = channel();
-        let reading = std::thread::Builder::new().name("proc".to_owned()).spawn(|| read(sender));
-        match reading {
-            Ok(_) => Self::receive(limit, &receiver),
+        match threads::start(|| read(sender)) {
+            Ok(()) => Self::receive(limit, &receiver),
             Err(_) => Self { incomplete: true, ..Self::default() },
         }
     }

@@ -2,7 +2,7 @@
 //! time only: the calling thread does its work.
 
 use std::num::NonZero;
-use std::thread::{Builder, Scope};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// What is done is mostly the kernel's work on one directory or one address space: more threads than these
 /// wait for each other.
@@ -29,7 +29,7 @@ pub(crate) fn each<T: Sync, R: Send>(
         let others: Vec<_> = parts.map(start).collect();
         let mut done = part(first);
         for (items, other) in others {
-            done.extend(match other.map(|other| other.join()) {
+            done.extend(match other.map(ScopedJoinHandle::join) {
                 Some(theirs) => theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 None => part(items),
             });
@@ -61,7 +61,7 @@ pub(crate) fn both<A, B: Send>(mine: impl FnOnce() -> A, other: impl Fn() -> B +
     std::thread::scope(|scope| {
         let theirs = Builder::new().spawn_scoped(scope, &other).ok();
         let mine = mine();
-        let theirs = match theirs.map(|theirs| theirs.join()) {
+        let theirs = match theirs.map(ScopedJoinHandle::join) {
             Some(theirs) => theirs.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             None => other(),
         };

@@ -183,13 +183,14 @@ fn process_that_cannot_be_started_names_the_limit() {
     filtered.run(&["gc"]).expect(0);
 }
 
+/// A user without an account, so that no other process counts.
+const UID: u32 = 4_000_123_456;
+
 #[test]
 fn user_at_the_limit_of_processes_still_loads_lists_and_reaps() {
     if !is_root("user_at_the_limit_of_processes_still_loads_lists_and_reaps") {
         return;
     }
-    // No account has this number, so that no other process counts.
-    const UID: u32 = 4_000_123_456;
     let sandbox = Sandbox::new();
     let file = fixtures::large(&sandbox.path("large.h5"), 1, 4);
     for folder in [&sandbox.shm, &sandbox.root, &file.parent().unwrap().to_owned()] {
