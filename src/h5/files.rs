@@ -92,9 +92,15 @@ impl Files {
     pub(super) fn add(&self, id: Id) -> Outcome<usize> {
         let (path, number) = (file::name(&id)?, links::object(&links::root(&id)?)?.key.0);
         let metadata = std::fs::metadata(&path);
-        let identity = metadata.map(|metadata| (metadata.dev(), metadata.ino()));
-        let Ok(identity) = identity else {
-            return damaged(format!("'{}' was removed while it was read", path.display()));
+        let identity = match metadata.map(|metadata| (metadata.dev(), metadata.ino())) {
+            Ok(identity) => identity,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return damaged(format!("'{}' was removed while it was read", path.display()));
+            }
+            Err(error) => {
+                let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
+                return damaged(format!("{}{}", super::SYSTEM_CALL, errno.desc()));
+            }
         };
         let mut state = self.state();
         let known = state.by_identity.get(&identity).copied();

@@ -98,9 +98,20 @@ const MEANINGS: &[(&str, &str)] = &[
     ("memory allocation failed", "not enough memory for the HDF5 library"),
 ];
 
+/// The beginning of the reason if a system call of the library failed. The system's words follow.
+pub(crate) const SYSTEM_CALL: &str = "a system call failed: ";
+
+/// The error of the system call in a message; `None` for 0, which the library reports where a file is too short.
+fn system_error(original: &str) -> Option<String> {
+    let (_, number) = original.split_once("errno = ")?;
+    let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
+    let errno = digits.parse().ok().filter(|&errno| errno != 0)?;
+    Some(format!("{SYSTEM_CALL}{}", nix::errno::Errno::from_raw(errno).desc()))
+}
+
 /// What a message of the library means; one that is not known is quoted.
 pub(super) fn translate(original: &str) -> String {
-    if let Some(text) = truncated(original) {
+    if let Some(text) = truncated(original).or_else(|| system_error(original)) {
         return text;
     }
     match MEANINGS.iter().find(|(part, _)| original.contains(part)) {

@@ -67,6 +67,7 @@ pub use self::files::External;
 pub use self::form::{Content, Form, Leaf};
 pub use self::layout::Layout;
 pub use self::lookup::{Looked, Presence};
+pub(crate) use self::messages::SYSTEM_CALL;
 pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
 pub use self::virtuals::{Emit, Feed, Virtual, Way};

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::Request;
@@ -15,6 +16,7 @@ use super::plan::{self, Piece, Plan, Task};
 use super::process::{End, KeeperLine, PANICKED};
 use super::voice::{Throttle, Voice};
 use crate::error::Told;
+use crate::h5;
 use crate::shm::ledger::Note;
 use crate::shm::name::Token;
 use crate::shm::place::Place;
@@ -30,7 +32,7 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
             Message::Loaded(loaded)
         }
         Ok(None) => return,
-        Err(error) => Message::Failed(Told::from(&by_limit(error))),
+        Err(error) => Message::Failed(Told::from(&error)),
     };
     // A keeper that is gone needs no answer.
     let _ = line.sender.send(&last);
@@ -38,6 +40,15 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
 
 /// Plans, and moves what was planned once the keeper says so; `None` when it never does.
 pub(super) fn load(
+    request: &Request,
+    place: &Place,
+    token: &Token,
+    line: &mut KeeperLine,
+) -> Result<Option<(Loaded, Plan)>> {
+    plan_and_move(request, place, token, line).map_err(by_cause)
+}
+
+fn plan_and_move(
     request: &Request,
     place: &Place,
     token: &Token,
@@ -157,24 +168,38 @@ fn limited(end: End, place: &str) -> Option<Error> {
         let message = format!("the loader{place} used up its {seconds} s of processor time");
         return Some(Error::new(Kind::Io, message).with_hint("raise the limit: ulimit -t"));
     }
-    // The allocator of a Rust program aborts it when there is no memory.
-    let bytes = limits::address_space().filter(|_| end == End::Killed(Signal::SIGABRT))?;
+    // The allocator of a Rust program aborts it when there is no memory, and libraries panic.
+    let aborted = [End::Killed(Signal::SIGABRT), End::Exited(PANICKED)].contains(&end);
+    let bytes = limits::address_space().filter(|_| aborted)?;
     let message = format!("the loader was aborted{place}, most likely for lack of address space");
     let hint = format!("it is limited to {bytes} bytes; raise the limit: ulimit -v, ulimit -d");
     Some(Error::new(Kind::NoMemory, message).with_hint(hint))
 }
 
-/// The same error, or that of the limit behind it: under one, the HDF5 library and the decoders report memory that
-/// they cannot have as they report sizes of a damaged file.
-fn by_limit(error: Error) -> Error {
-    let text = error.to_string();
-    let is_of_memory = text.contains("no memory") || text.contains("alloc");
-    match limits::hint(libc::ENOMEM) {
-        Some(hint) if error.kind() == Kind::Corrupt && is_of_memory => {
-            error.with_kind(Kind::NoMemory).with_hint(hint)
-        }
-        _ => error,
+/// The same error, with the kind of its cause. The HDF5 library reports a failed system call, and memory that a limit
+/// forbids, as it reports a damaged file.
+fn by_cause(error: Error) -> Error {
+    if error.kind() != Kind::Corrupt {
+        return error;
     }
+    let text = error.to_string();
+    let lacks_memory = || text.contains("no memory") || text.contains("alloc");
+    let cause = errno_in(&text)
+        .or_else(|| limits::address_space().filter(|_| lacks_memory()).map(|_| libc::ENOMEM));
+    let Some(errno) = cause else { return error };
+    let system = Error::io("", std::io::Error::from_raw_os_error(errno));
+    let error = error.with_kind(system.kind());
+    match system.hint() {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// The number of the system's error in a message about the HDF5 library.
+fn errno_in(text: &str) -> Option<i32> {
+    let (_, words) = text.split_once(h5::SYSTEM_CALL)?;
+    let known = (1..=133).filter(|&errno| words.starts_with(Errno::from_raw(errno).desc()));
+    known.max_by_key(|&errno| Errno::from_raw(errno).desc().len())
 }
 
 /// Processor time of all children that have ended.
@@ -183,4 +208,20 @@ fn children_seconds() -> u64 {
     used.map_or(0, |used| {
         u64::try_from(used.user_time().tv_sec() + used.system_time().tv_sec() + 1).unwrap_or(0)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_system_call_in_the_library_is_not_a_damaged_file() {
+        let kind = |text: &str| by_cause(Error::new(Kind::Corrupt, text)).kind();
+        let failed = |errno: Errno| kind(&format!("'/x': {}{}", h5::SYSTEM_CALL, errno.desc()));
+        assert_eq!(failed(Errno::EIO), Kind::Io);
+        assert_eq!(failed(Errno::EMFILE), Kind::Io);
+        assert_eq!(failed(Errno::EACCES), Kind::Permission);
+        assert_eq!(failed(Errno::ENOMEM), Kind::NoMemory);
+        assert_eq!(kind("a bad signature"), Kind::Corrupt);
+    }
 }
