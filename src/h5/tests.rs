@@ -419,6 +419,28 @@ fn groups_are_followed_only_so_deep() {
 }
 
 #[test]
+fn too_many_paths_are_refused_without_a_watchdog() {
+    let mut file = Fixture::new();
+    let mut name = String::new();
+    for _ in 0..40 {
+        let above = name.clone();
+        name.push_str("/a");
+        let group = CString::new(name.as_str()).unwrap();
+        file.group(&group);
+        let alias = CString::new(format!("{above}/b")).unwrap();
+        let _lock = lock();
+        let id = file.id();
+        // SAFETY: the file is open, the names end with NUL.
+        let made = unsafe { H5Lcreate_hard(id, group.as_ptr(), id, alias.as_ptr(), 0, 0) };
+        assert!(made >= 0);
+    }
+    // 2^41 paths.
+    let error = file.look().unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert!(error.to_string().contains("more than 2000000 paths"), "{error}");
+}
+
+#[test]
 fn buffers_of_another_size_are_refused() {
     let mut file = Fixture::new();
     file.dataset(c"x", int32(), &[2], &[1_i32, 2]);
