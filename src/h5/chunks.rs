@@ -81,6 +81,23 @@ pub struct ChunkIndex {
     pub(crate) pipeline: Pipeline,
 }
 
+impl ChunkIndex {
+    /// How many elements the chunk at `start` must have: those up to the last one within the dataset.
+    pub fn least(&self, start: &[u64]) -> u64 {
+        needed(&self.edge, start, &self.chunk)
+    }
+}
+
+/// How many elements of a chunk at `start` there are up to the last one that is within `edge`.
+pub(crate) fn needed(edge: &[u64], start: &[u64], chunk: &[u64]) -> u64 {
+    let axes = edge.iter().zip(start).zip(chunk);
+    let last = axes.fold(0_u64, |last, ((&n, &start), &extent)| {
+        let count = extent.min(n.saturating_sub(start));
+        last.saturating_mul(extent).saturating_add(count.saturating_sub(1))
+    });
+    last.saturating_add(1)
+}
+
 /// Where a contiguous dataset begins; `None` if nothing of it is stored.
 pub(super) fn offset(dataset: &Id) -> Option<u64> {
     // SAFETY: `dataset` is open.
@@ -165,7 +182,15 @@ pub(super) fn decoding(dataset: &Dataset, files: &Files) -> (u64, u64) {
         false => most,
     };
     let each = match pipeline(dataset).filter(|_| dataset.raw) {
-        Some(pipeline) => pipeline.memory(stored(pipeline.most_stored()), 0),
+        Some(pipeline) => {
+            let mut edge = dataset.shape.clone();
+            if let (Some(rows), Some(part)) = (edge.first_mut(), dataset.part) {
+                *rows = part.of;
+            }
+            let first = needed(&edge, &vec![0; edge.len()], chunk);
+            let least = first.saturating_mul(dataset.file_element_size());
+            pipeline.memory((stored(pipeline.most_stored()), least), 0)
+        }
         // The library has a chunk stored, decoded and converted.
         None => bytes.saturating_mul(2).saturating_add(stored(bytes)),
     };
@@ -457,5 +482,18 @@ pub(super) fn fuzz(mut bytes: crate::fuzzing::Bytes<'_>) {
     if let Some(absent) = absent(&mut all.stored, count) {
         let numbers = numbers_of_absent(&all.stored, count).unwrap_or_default();
         assert_eq!(numbers.len() as u64, absent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needed;
+
+    #[test]
+    fn a_chunk_needs_what_is_before_its_last_element_inside() {
+        assert_eq!(needed(&[10], &[8], &[4]), 2);
+        assert_eq!(needed(&[10, 10], &[8, 0], &[4, 10]), 20);
+        assert_eq!(needed(&[10, 9], &[0, 0], &[4, 10]), 39);
+        assert_eq!(needed(&[], &[], &[]), 1);
     }
 }

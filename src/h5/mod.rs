@@ -61,6 +61,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use self::chunks::Zeros;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::chunks::needed;
 pub use self::chunks::{ChunkIndex, Stored};
 pub use self::exact::ExactAttribute;
 pub use self::files::External;

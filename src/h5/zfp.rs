@@ -169,3 +169,114 @@ impl Drop for Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zfp_sys::{
+        zfp_compress, zfp_field_1d, zfp_field_2d, zfp_field_3d, zfp_field_4d,
+        zfp_stream_set_accuracy, zfp_stream_set_precision, zfp_stream_set_rate,
+        zfp_stream_set_reversible, zfp_type, zfp_type_zfp_type_double, zfp_type_zfp_type_float,
+        zfp_type_zfp_type_int32, zfp_type_zfp_type_int64, zfp_write_header,
+    };
+
+    use super::*;
+
+    type SetMode = unsafe fn(*mut zfp_stream, zfp_type, u32);
+
+    /// Parameters, code and decoded bytes of a chunk of zeros and ones.
+    fn coded(kind: zfp_type, shape: &[usize], mode: SetMode) -> (Vec<u32>, Vec<u8>, usize) {
+        let (mut header, mut code) = (vec![0_u64; 16], vec![0_u64; 4096]);
+        let count: usize = shape.iter().product();
+        let mut plain = vec![1_u64; count];
+        // SAFETY: the arrays outlive the streams, and have room for as much as such small chunks take.
+        unsafe {
+            let size = zfp_type_size(kind);
+            let data = plain.as_mut_ptr().cast();
+            let field = match *shape {
+                [x] => zfp_field_1d(data, kind, x),
+                [x, y] => zfp_field_2d(data, kind, x, y),
+                [x, y, z] => zfp_field_3d(data, kind, x, y, z),
+                [x, y, z, w, ..] => zfp_field_4d(data, kind, x, y, z, w),
+                [] => unreachable!(),
+            };
+            let bits = stream_open(header.as_mut_ptr().cast(), size_of_val(&header[..]));
+            let stream = zfp_stream_open(bits);
+            mode(stream, kind, u32::try_from(shape.len()).unwrap());
+            assert!(zfp_write_header(stream, field, ZFP_HEADER_FULL) > 0);
+            zfp_sys::zfp_stream_flush(stream);
+            let output = stream_open(code.as_mut_ptr().cast(), size_of_val(&code[..]));
+            zfp_stream_set_bit_stream(stream, output);
+            let length = zfp_compress(stream, field);
+            assert!(length > 0);
+            zfp_stream_close(stream);
+            zfp_field_free(field);
+            stream_close(output);
+            stream_close(bits);
+            let words =
+                |words: &[u64]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>();
+            let header = words(&header);
+            let params = header[..24].as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b));
+            let params = std::iter::once(0).chain(params).collect();
+            (params, words(&code)[..length].to_vec(), count * size)
+        }
+    }
+
+    #[test]
+    fn damaged_chunks_are_refused_or_read_within_their_bounds() {
+        let modes: [SetMode; 4] = [
+            // SAFETY: the callers pass an open stream, here and below.
+            |stream, _, _| unsafe { zfp_stream_set_reversible(stream) },
+            |stream, kind, dims| {
+                // SAFETY: as above.
+                unsafe { zfp_stream_set_rate(stream, 7.0, kind, dims, 0) };
+            },
+            |stream, _, _| {
+                // SAFETY: as above.
+                unsafe { zfp_stream_set_precision(stream, 19) };
+            },
+            |stream, _, _| {
+                // SAFETY: as above.
+                unsafe { zfp_stream_set_accuracy(stream, 0.01) };
+            },
+        ];
+        let kinds = [
+            zfp_type_zfp_type_int32,
+            zfp_type_zfp_type_int64,
+            zfp_type_zfp_type_float,
+            zfp_type_zfp_type_double,
+        ];
+        let mut random = 7_u64;
+        let mut dice = move || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            u8::try_from(random >> 56).unwrap()
+        };
+        for (kind, mode) in kinds.into_iter().flat_map(|kind| modes.map(|mode| (kind, mode))) {
+            for shape in [&[9][..], &[5, 6], &[4, 3, 5], &[2, 3, 4, 5]] {
+                let (params, code, bytes) = coded(kind, shape, mode);
+                let known = Params::new(&params).unwrap();
+                let mut target = vec![0xee; bytes];
+                assert_eq!(known.bytes(), bytes);
+                assert!(known.chunk(&code, &mut target).is_some());
+                assert!(known.chunk(&code, &mut target[1..]).is_none());
+                known.chunk(&code[..code.len() / 2], &mut target);
+                for _ in 0..20 {
+                    let noise: Vec<u8> = (0..known.most).map(|_| dice()).collect();
+                    known.chunk(&noise, &mut target);
+                    let mut odd = params.clone();
+                    odd[1 + usize::from(dice()) % 6] ^= 1 << (dice() % 32);
+                    if let Some(odd) = Params::new(&odd).filter(|odd| odd.bytes() < 1 << 20) {
+                        odd.chunk(&noise[..odd.most.min(noise.len())], &mut vec![0; odd.bytes()]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_without_a_header_are_unknown() {
+        assert!(Params::new(&[]).is_none());
+        assert!(Params::new(&[1]).is_none());
+        assert!(Params::new(&[1, 2, 3, 4, 5, 6]).is_none());
+        assert!(Params::new(&[0; 40]).is_none());
+    }
+}

@@ -17,7 +17,7 @@ pub fn chunk_items(data: &[u8]) {
     let mut seen = vec![0_u8; usize::try_from(elements).unwrap_or(0)];
     for number in 0..grid.iter().product() {
         let start = geometry::chunk_start(number, &grid, &chunk);
-        assert!(geometry::needed(&shape, &start, &chunk) <= chunk_elements);
+        assert!(crate::h5::needed(&shape, &start, &chunk) <= chunk_elements);
         let (first, count) = geometry::slab(&shape, &start, &chunk);
         assert!(first + count <= elements);
         let part = Part { shape: &shape, start: &start, extent: &chunk };

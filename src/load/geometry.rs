@@ -115,17 +115,6 @@ pub fn wanted((to, from, run): (u64, u64, u64), before: u64) -> Option<(u64, u64
     (cut < run).then(|| (to + cut - before, from + cut, run - cut))
 }
 
-/// How many elements of a chunk at `start` are needed to have all that are within `edge`: those up to the last
-/// one.
-pub fn needed(edge: &[u64], start: &[u64], chunk: &[u64]) -> u64 {
-    let axes = edge.iter().zip(start).zip(chunk);
-    let last = axes.fold(0_u64, |last, ((&n, &start), &extent)| {
-        let count = extent.min(n.saturating_sub(start));
-        last.saturating_mul(extent).saturating_add(count.saturating_sub(1))
-    });
-    last.saturating_add(1)
-}
-
 /// The first index of chunk `number` of a grid.
 pub fn chunk_start(number: u64, grid: &[u64], chunk: &[u64]) -> Vec<u64> {
     let mut start = vec![0; grid.len()];
@@ -196,14 +185,6 @@ mod tests {
         assert_eq!(wanted((0, 5, 10), 4), Some((0, 9, 6)));
         assert_eq!(wanted((0, 5, 4), 4), None);
         assert_eq!(wanted((6, 5, 10), 4), Some((2, 5, 10)));
-    }
-
-    #[test]
-    fn a_chunk_needs_what_is_before_its_last_element_inside() {
-        assert_eq!(needed(&[10], &[8], &[4]), 2);
-        assert_eq!(needed(&[10, 10], &[8, 0], &[4, 10]), 20);
-        assert_eq!(needed(&[10, 9], &[0, 0], &[4, 10]), 39);
-        assert_eq!(needed(&[], &[], &[]), 1);
     }
 
     #[test]

@@ -277,7 +277,9 @@ impl Reader {
         voice: &Voice<'_>,
     ) -> Done {
         let gate = Arc::clone(&self.gate);
-        let _permit = gate.enter(index.pipeline.memory(chunk.size, chunk.mask));
+        let start = geometry::chunk_start(chunk.number, &index.grid, &index.chunk);
+        let least = least(job, index, &start);
+        let _permit = gate.enter(index.pipeline.memory((chunk.size, least), chunk.mask));
         if let Some(streamed) = index.pipeline.streamed(chunk.mask) {
             return self.in_pieces(job, (index, frame), (chunk, streamed), sink, voice);
         }
@@ -286,7 +288,17 @@ impl Reader {
         let done = resize(&mut stored, bytes)
             .map_err(Trouble::from)
             .and_then(|()| read(&job.file, chunk.address, &mut stored))
-            .and_then(|()| self.chunk(job, (index, frame), chunk, &stored, sink, voice));
+            .and_then(|()| {
+                let least = usize::try_from(least).unwrap_or(usize::MAX);
+                let is_short = least < index.pipeline.chunk_bytes();
+                if !is_short || !index.pipeline.begins_alone(chunk.mask) {
+                    return self.chunk(job, (index, frame), chunk, &stored, sink, voice);
+                }
+                let Self { plain, decoder, bench, .. } = self;
+                index.pipeline.begin(decoder, chunk.mask, (&stored, least), plain)?;
+                voice.advance(spread(job, (index, frame), chunk.number, plain, sink, bench)?)?;
+                Ok(())
+            });
         self.plain = Vec::new();
         self.decoder.release();
         done
@@ -388,8 +400,7 @@ impl Reader {
 
 /// Bytes that the chunk at `start` must have: those up to the last one within the dataset.
 fn least(job: &Job<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
-    let elements = geometry::needed(&index.edge, start, &index.chunk);
-    elements.saturating_mul(job.dataset.file_element_size())
+    index.least(start).saturating_mul(job.dataset.file_element_size())
 }
 
 /// Hands on a chunk's elements, as far as they are within the dataset; tells their bytes.

@@ -75,9 +75,8 @@ pub fn stats(view: &View) -> Result<Stats> {
         (Class::Uint, _) => measured(view, Kind::U64),
         (Class::Float, 2) => measured(view, Kind::F16),
         (Class::Float, 4) => measured(view, Kind::F32),
-        (Class::Float, 8) => measured(view, Kind::F64),
+        (Class::Float, 8) | (Class::Complex, 8 | 16) => measured(view, Kind::F64),
         (Class::Float, _) => measured(view, Kind::F128),
-        (Class::Complex, 8 | 16) => measured(view, Kind::F64),
         _ => {
             let message =
                 format!("there are no statistics of {dtype}, only of numbers and booleans");

@@ -372,3 +372,22 @@ def test_a_dataset_that_was_never_written_is_allocated_and_full_of_its_fill_valu
     found = python.read(project)
     assert found[("sevens",)]["bytes"] == np.full(298, 7, "<f4").tobytes()
     assert found[("table", "b")]["bytes"] == np.full(298, 0.5, ">f8").tobytes()
+
+
+@pytest.mark.parametrize("coder", ["blosc", "blosc2"])
+def test_of_a_chunk_far_beyond_its_dataset_only_the_beginning_is_decoded(cli, python, project, tmp_path, coder):
+    """pandas writes tables of 1,000 rows in chunks of 314 MB with complib='blosc2'."""
+    options = {"blosc": hdf5plugin.Blosc, "blosc2": hdf5plugin.Blosc2}[coder]()
+    kind = np.dtype([("a", "<i8"), ("b", "S9"), ("c", "<f8")])
+    data = np.zeros(1000, kind)
+    data["a"], data["b"], data["c"] = np.arange(1000), [b"row %d" % row for row in range(1000)], np.arange(1000) / 7
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        made = file.create_dataset("t", data.shape, kind, maxshape=(None,), chunks=(2_000_000,), **options)
+        made[...] = data
+    plan = cli.ok("load-hdf5", "--dry-run", "--json", project, tmp_path / "f.h5").json()
+    assert plan["decoding_bytes"] < 20 << 20
+    for rows in [slice(None), slice(17, 801)]:
+        options = [] if rows == slice(None) else ["--rows", f"{rows.start}:{rows.stop}"]
+        cli.load(project, tmp_path / "f.h5", "--overwrite", *options)
+        found = python.read(project)
+        assert all(found[("t", name)]["bytes"] == data[name][rows].tobytes() for name in kind.names)

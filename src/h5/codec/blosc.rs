@@ -51,9 +51,33 @@ pub(super) fn size(source: &[u8]) -> Option<usize> {
     Header::parse(source).map(|header| header.bytes)
 }
 
+/// Decodes the first blocks of a chunk of `whole` bytes, which have the first `least` bytes.
+pub(super) fn begin(
+    decoder: &mut Decoder,
+    source: &[u8],
+    (least, whole): (usize, usize),
+    target: &mut Vec<u8>,
+) -> Result<(), Refused> {
+    let block = Header::parse(source).ok_or(DAMAGED)?.block.max(1);
+    let bytes = least.checked_next_multiple_of(block).unwrap_or(whole).min(whole);
+    super::resize(target, bytes)?;
+    decode_blocks(decoder, source, whole, target)
+}
+
 pub(super) fn decode(
     decoder: &mut Decoder,
     source: &[u8],
+    target: &mut [u8],
+) -> Result<(), Refused> {
+    let whole = target.len();
+    decode_blocks(decoder, source, whole, target)
+}
+
+/// Fills `target`, which has the first blocks of a chunk of `whole` bytes, or all of them.
+fn decode_blocks(
+    decoder: &mut Decoder,
+    source: &[u8],
+    whole: usize,
     target: &mut [u8],
 ) -> Result<(), Refused> {
     if source.first().is_some_and(|&version| version > VERSION) {
@@ -62,7 +86,7 @@ pub(super) fn decode(
     let header = Header::parse(source).ok_or(DAMAGED)?;
     // No writer sets both shuffles, and the versions of Blosc undo different ones of the two.
     let shuffles = header.flags & (SHUFFLE | BITSHUFFLE);
-    if header.bytes != target.len() || shuffles == SHUFFLE | BITSHUFFLE {
+    if header.bytes != whole || shuffles == SHUFFLE | BITSHUFFLE {
         return Err(DAMAGED);
     }
     if header.flags & COPY != 0 {

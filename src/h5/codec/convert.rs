@@ -65,9 +65,7 @@ impl Value {
     fn apply(self, source: &[u8], target: &mut [u8]) {
         match self {
             Self::Same(_) => target.copy_from_slice(source),
-            Self::Terminated(size) => strings(size, source, target, |text| {
-                text.iter().position(|&byte| byte == 0).unwrap_or(text.len())
-            }),
+            Self::Terminated(size) => strings(size, source, target, first_nul),
             Self::Spaced(size) => strings(size, source, target, |text| {
                 text.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1)
             }),
@@ -78,6 +76,22 @@ impl Value {
             Self::Resized(resize) => resize.apply(source, target),
         }
     }
+}
+
+/// Where a string ends: at its first NUL, or nowhere before its end.
+fn first_nul(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, rest) = text.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte that is zero, if none before it is.
+        let zeros = word.wrapping_sub(ONES) & !word & ONES << 7;
+        if zeros != 0 {
+            return number * 8 + zeros.trailing_zeros() as usize / 8;
+        }
+    }
+    let nul = rest.iter().position(|&byte| byte == 0);
+    nul.map_or(text.len(), |place| words.len() * 8 + place)
 }
 
 /// Copies strings of `size` bytes up to the `length` of each; what is behind becomes NUL.
@@ -238,6 +252,20 @@ mod tests {
         let mut target = vec![0xee];
         convert.apply(source, &mut target).unwrap();
         target
+    }
+
+    #[test]
+    fn the_first_nul_is_found_wherever_it_is() {
+        for length in 0..40 {
+            for place in 0..=length {
+                let mut text = vec![0x80; length];
+                text[place..].fill(0);
+                for after in [0, 1, 0xff] {
+                    text.iter_mut().skip(place + 1).for_each(|byte| *byte = after);
+                    assert_eq!(first_nul(&text), place);
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A dataset's filters, one after the other: which of them a chunk went through, and how large it was
 //! between them.
 
-use super::{Convert, Decoded, Decoder, Known, Refused, Size, Step, resize, step};
+use super::{Convert, Decoded, Decoder, Known, Refused, Size, Step, blosc, resize, step};
 use crate::h5::Filter;
 
 /// A stored chunk may be larger than a decoded one by no more than this and a half.
@@ -108,9 +108,43 @@ impl Pipeline {
         }
     }
 
-    /// Bytes that decoding a chunk of `stored` bytes takes, besides those that become of it.
-    pub(crate) fn memory(&self, stored: u64, mask: u32) -> u64 {
-        let chunk = self.chunk_bytes as u64;
+    /// Whether the first bytes of a chunk with this mask can be decoded alone.
+    pub(crate) fn begins_alone(&self, mask: u32) -> bool {
+        let steps: Vec<_> = self.applied(mask).collect();
+        matches!(steps[..], [Step::Blosc | Step::Blosc2(_)])
+    }
+
+    /// Decodes the first `least` bytes of a chunk, and some more.
+    pub(crate) fn begin(
+        &self,
+        decoder: &mut Decoder,
+        mask: u32,
+        (stored, least): (&[u8], usize),
+        target: &mut Vec<u8>,
+    ) -> Decoded {
+        let whole = self.chunk_bytes;
+        match self.applied(mask).collect::<Vec<_>>()[..] {
+            [Step::Blosc] => blosc::begin(decoder, stored, (least, whole), target)?,
+            [Step::Blosc2(params)] => params.begin(decoder, stored, (least, whole), target)?,
+            _ => return Err(Refused::Unknown("a filter that decodes whole chunks")),
+        }
+        self.convert(decoder, target)
+    }
+
+    fn convert(&self, decoder: &mut Decoder, target: &mut Vec<u8>) -> Decoded {
+        let Some(convert) = &self.convert else { return Ok(()) };
+        convert.apply(target, &mut decoder.scratch)?;
+        std::mem::swap(target, &mut decoder.scratch);
+        Ok(())
+    }
+
+    /// Bytes that decoding a chunk of `stored` bytes takes, besides those that become of it; `least` of those
+    /// that it has are needed.
+    pub(crate) fn memory(&self, (stored, least): (u64, u64), mask: u32) -> u64 {
+        let mut chunk = self.chunk_bytes as u64;
+        if self.begins_alone(mask) {
+            chunk = chunk.min(least.saturating_add(LARGE as u64));
+        }
         match self.streamed(mask).filter(|_| self.chunk_bytes > LARGE) {
             Some(Streamed::ShuffleDeflate(_)) => return chunk.saturating_add(PIECES),
             Some(_) => return PIECES,
@@ -124,7 +158,11 @@ impl Pipeline {
             _ => 0,
         };
         let copies = steps.min(2) as u64 + self.applied(mask).map(own).sum::<u64>();
-        chunk.max(self.plain_bytes() as u64).saturating_mul(copies).saturating_add(stored)
+        let grown = match &self.convert {
+            Some(convert) if convert.size() > convert.file_size() => chunk.saturating_mul(2),
+            _ => chunk,
+        };
+        grown.saturating_mul(copies).saturating_add(stored)
     }
 
     fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = &Step> {
@@ -160,10 +198,7 @@ impl Pipeline {
             }
             resize(target, whole)?;
         }
-        let Some(convert) = &self.convert else { return Ok(()) };
-        convert.apply(target, &mut decoder.scratch)?;
-        std::mem::swap(target, &mut decoder.scratch);
-        Ok(())
+        self.convert(decoder, target)
     }
 
     /// Undoes the filters of a chunk that had this size.

@@ -111,12 +111,11 @@ struct Bytes<'a>(&'a [u8]);
 impl Values for Bytes<'_> {
     fn next(&mut self, key: u8) -> Option<u32> {
         let length = usize::from(key) + 1;
-        let value = match self.0.first_chunk::<4>() {
-            Some(bytes) => u32::from_le_bytes(*bytes) & (u32::MAX >> (32 - 8 * length)),
-            None => {
-                let bytes = self.0.get(..length)?;
-                bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
-            }
+        let value = if let Some(bytes) = self.0.first_chunk::<4>() {
+            u32::from_le_bytes(*bytes) & (u32::MAX >> (32 - 8 * length))
+        } else {
+            let bytes = self.0.get(..length)?;
+            bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
         };
         self.0 = &self.0[length..];
         Some(value)
@@ -168,7 +167,7 @@ mod tests {
         let found = decode(&[0, 2, 1, 0], 10, &code).unwrap();
         let expected = [3_i16, 2, 302, 300, -1].map(i16::to_le_bytes).concat();
         assert_eq!(found, expected);
-        let mut packed = vec![0; 100];
+        let mut packed = [0; 100];
         let size = zstd_safe::CCtx::create().compress(&mut packed[..], &code, 1).unwrap();
         assert_eq!(decode(&[0, 2, 1, 1], 10, &packed[..size]).unwrap(), expected);
         assert_eq!(decode(&[0, 2, 1], 10, &packed[..size]).unwrap(), expected);

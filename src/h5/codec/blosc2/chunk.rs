@@ -102,14 +102,15 @@ impl<'a> Chunk<'a> {
         Ok(Self { source, flags, element, bytes, block, shuffles, delta, same })
     }
 
-    /// Decodes all blocks, one after the other.
+    /// Decodes the blocks that `target` has from the first on: all of them, or some that are whole.
     pub(super) fn decode(
         &self,
         decoder: &mut Decoder,
         room: &mut Room,
         target: &mut [u8],
     ) -> Result<(), Refused> {
-        if target.len() != self.bytes {
+        let is_whole = target.len() == self.bytes || target.len().is_multiple_of(self.block);
+        if target.len() > self.bytes || !is_whole {
             return Err(DAMAGED);
         }
         let mut blocks = target.chunks_mut(self.block).enumerate();

@@ -70,6 +70,31 @@ impl Params {
         }
     }
 
+    /// Decodes the first blocks of a chunk of `whole` bytes, which have the first `least` bytes; all of them
+    /// where blocks do not follow each other.
+    pub(super) fn begin(
+        &self,
+        decoder: &mut Decoder,
+        source: &[u8],
+        (least, whole): (usize, usize),
+        target: &mut Vec<u8>,
+    ) -> Result<(), Refused> {
+        let mut room = std::mem::take(&mut decoder.blocks);
+        let done = (|| {
+            let frame = Frame::parse(decoder, &mut room, source)?;
+            let bytes = match (&frame.grid, &frame.content) {
+                (None, Content::Chunk(chunk)) => {
+                    least.checked_next_multiple_of(chunk.block).unwrap_or(whole).min(whole)
+                }
+                _ => whole,
+            };
+            super::resize(target, bytes)?;
+            self.decode_in(&mut room, decoder, source, whole, target)
+        })();
+        decoder.blocks = room;
+        done
+    }
+
     pub(super) fn decode(
         &self,
         decoder: &mut Decoder,
@@ -77,7 +102,8 @@ impl Params {
         target: &mut [u8],
     ) -> Result<(), Refused> {
         let mut room = std::mem::take(&mut decoder.blocks);
-        let done = self.decode_in(&mut room, decoder, source, target);
+        let whole = target.len();
+        let done = self.decode_in(&mut room, decoder, source, whole, target);
         decoder.blocks = room;
         done
     }
@@ -87,20 +113,21 @@ impl Params {
         room: &mut Room,
         decoder: &mut Decoder,
         source: &[u8],
+        whole: usize,
         target: &mut [u8],
     ) -> Result<(), Refused> {
         let frame = Frame::parse(decoder, room, source)?;
         let chunk_bytes = match &frame.grid {
             Some(grid) => {
                 let other = self.shape.as_ref().is_some_and(|shape| *shape != grid.shape);
-                if other || grid.bytes(frame.element) != Some(target.len()) {
+                if other || grid.bytes(frame.element) != Some(whole) {
                     return Err(Refused::Damaged(
                         "blosc2: an array of another shape than the chunk",
                     ));
                 }
                 grid.padded_bytes(frame.element).ok_or(DAMAGED)?
             }
-            None => target.len(),
+            None => whole,
         };
         if frame.bytes != chunk_bytes {
             return Err(DAMAGED);
