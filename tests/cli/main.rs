@@ -11,6 +11,7 @@ mod doctor;
 mod ensure;
 mod errors;
 mod exit_codes;
+mod external;
 mod fixtures;
 mod gc;
 mod held;

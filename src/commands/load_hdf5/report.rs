@@ -134,7 +134,7 @@ fn warn_of_unverified(request: &Request, outcome: &Outcome, output: &mut Output<
         };
         output.warn(Warning::new(
             "unverified",
-            format!("not verified: {first}{more}: the HDF5 library lacks the filter"),
+            format!("not verified: {first}{more}: the HDF5 library lacks the filter, or sources of a virtual dataset overlap"),
         ));
     }
 }
