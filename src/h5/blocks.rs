@@ -26,7 +26,7 @@ impl Block {
         shape: &[u64],
         size: usize,
         elements: &[u8],
-        visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+        visit: &mut super::Emit<'_, E>,
     ) -> Result<(), E> {
         let (mut row, mut rank) = (1, self.count.len());
         while rank > 0 {

@@ -155,20 +155,17 @@ pub(super) fn plan(
         Some(_) => (Storage::contiguous(), RawFiles::None),
         None => storage(&id, &files.path(file), files)?,
     };
-    let (mut shape, mut layout, filled) = match storage.layout {
-        "virtual" => {
-            let mut context = Context { files, types, seen: &mut *seen, path };
-            let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
-            (planned.shape, Some(Box::new(planned.layout)), planned.filled)
-        }
-        _ => {
-            // SAFETY: as above. Only for a virtual dataset would the library open other files.
-            let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
-            let Some(shape) = space.shape()? else {
-                return unsupported("a null dataspace: it has no elements and no shape");
-            };
-            (shape, None, Vec::new())
-        }
+    let (mut shape, mut layout, filled) = if storage.layout == "virtual" {
+        let mut context = Context { files, types, seen: &mut *seen, path };
+        let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
+        (planned.shape, Some(Box::new(planned.layout)), planned.filled)
+    } else {
+        // SAFETY: as above. Only for a virtual dataset would the library open other files.
+        let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+        let Some(shape) = space.shape()? else {
+            return unsupported("a null dataspace: it has no elements and no shape");
+        };
+        (shape, None, Vec::new())
     };
     if storage.chunk.as_ref().is_some_and(|chunk| chunk.len() != shape.len()) {
         return damaged("its chunks do not fit its shape");
@@ -294,22 +291,18 @@ fn measure(
     let elements = if dataset.shape.contains(&0) { 0 } else { whole };
     let Dataset { path, shape, part, form, storage, place, sources, .. } = dataset;
     let mut told = || seen(path);
-    let dropped = match sources {
-        Some(sources) => {
-            let mut each =
-                |visit: &mut strings::Visit<'_>| sources.visit(files, &place.node, visit);
-            strings::measure(form, elements, Some(&mut each), written, &mut told)?
-        }
-        None => {
-            let id = place.open(files)?;
-            let chunk = storage.chunk.as_deref();
-            let reading = Reading::new(&id, &place.node, shape, *part, chunk)?;
-            let mut each = |visit: &mut strings::Visit<'_>| match written {
-                true => reading.each_block(|block, bytes| visit(block.elements(), bytes)),
-                false => reading.first(|block, bytes| visit(block.elements(), bytes)),
-            };
-            strings::measure(form, elements, Some(&mut each), written, &mut told)?
-        }
+    let dropped = if let Some(sources) = sources {
+        let mut each = |visit: &mut strings::Visit<'_>| sources.visit(files, &place.node, visit);
+        strings::measure(form, elements, Some(&mut each), written, &mut told)?
+    } else {
+        let id = place.open(files)?;
+        let chunk = storage.chunk.as_deref();
+        let reading = Reading::new(&id, &place.node, shape, *part, chunk)?;
+        let mut each = |visit: &mut strings::Visit<'_>| match written {
+            true => reading.each_block(|block, bytes| visit(block.elements(), bytes)),
+            false => reading.first(|block, bytes| visit(block.elements(), bytes)),
+        };
+        strings::measure(form, elements, Some(&mut each), written, &mut told)?
     };
     match &*form {
         Form::Array(_) if !dropped.is_empty() => unsupported(first_reason(dropped)),

@@ -129,10 +129,10 @@ impl Selection {
     pub(super) fn boxes(shape: &[u64], boxes: &[(Vec<u64>, Vec<u64>)]) -> Outcome<Self> {
         let mut runs: Vec<(u64, u64, u64)> = Vec::new();
         for (first, last) in boxes {
-            let axis = |(&start, &last): (&u64, &u64)| {
+            let range = |(&start, &last): (&u64, &u64)| {
                 Some(Axis::row(start, last.checked_sub(start)?.checked_add(1)?))
             };
-            let axes: Option<Vec<Axis>> = first.iter().zip(last).map(axis).collect();
+            let axes: Option<Vec<Axis>> = first.iter().zip(last).map(range).collect();
             let Some(axes) = axes else { return damaged("a selection with a reversed box") };
             Self::regular(shape, axes)?.runs(|first, _, len| {
                 if runs.len() == MAX_RUNS {
@@ -165,8 +165,8 @@ impl Selection {
 
     /// Calls `visit` with the first element, the ordinal and the length of each run of selected
     /// neighbors.
-    pub(super) fn runs(&self, mut visit: impl FnMut(u64, u64, u64) -> Outcome<()>) -> Outcome<()> {
-        self.runs_of(0, self.elements, |first, ordinal, len| visit(first, ordinal, len))
+    pub(super) fn runs(&self, visit: impl FnMut(u64, u64, u64) -> Outcome<()>) -> Outcome<()> {
+        self.runs_of(0, self.elements, visit)
     }
 
     /// The same for `count` selected elements from number `ordinal` on.
@@ -206,7 +206,7 @@ impl Selection {
                     place += index * stride;
                     if whole {
                         // What is left of this block, of which the innermost element may not be the first.
-                        run = (follow - 1) * inner + run;
+                        run += (follow - 1) * inner;
                         whole = axis.len() == extent;
                         inner *= extent;
                     }

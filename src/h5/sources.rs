@@ -32,15 +32,16 @@ pub(super) fn raw_files(dcpl: &Id, file: &Path, files: &Files) -> Outcome<RawFil
         return Ok(RawFiles::None);
     }
     let prefix = lookup::raw_prefix(file);
-    let named = |name: &PathBuf| match &prefix {
+    let as_library = |name: &PathBuf| match &prefix {
         Some(prefix) => prefix.join(name),
         None => std::path::absolute(name).unwrap_or_else(|_| name.clone()),
     };
-    if find(names.iter().map(named), files)?.is_none() {
+    if find(names.iter().map(as_library), files)?.is_none() {
         return Ok(RawFiles::AsNamed);
     }
     let folder = if prefix.is_some() { None } else { Some(lookup::folder(file)) };
-    let beside = |name: &PathBuf| folder.as_ref().map_or_else(|| named(name), |at| at.join(name));
+    let beside =
+        |name: &PathBuf| folder.as_ref().map_or_else(|| as_library(name), |at| at.join(name));
     match find(names.iter().map(beside), files)? {
         None => Ok(RawFiles::Beside),
         Some(path) => damaged(format!("external raw file '{}' is missing", path.display())),

@@ -40,12 +40,15 @@ pub(super) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
 /// Takes as many elements as it is told, and their bytes.
 pub(super) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Outcome<()> + 'a;
 
+/// Shows all elements to a visit.
+pub(super) type Each<'a> = dyn FnMut(&mut Visit<'_>) -> Outcome<()> + 'a;
+
 /// Reads all strings of a dataset once and gives each leaf its length, at least 1. Leaves that
 /// would be mostly padding are taken out of the form: their paths below the dataset, and why.
 pub(super) fn measure(
     form: &mut Form,
     elements: u64,
-    each: Option<&mut dyn FnMut(&mut Visit<'_>) -> Outcome<()>>,
+    each: Option<&mut Each<'_>>,
     written: bool,
     seen: &mut dyn FnMut(),
 ) -> Outcome<Vec<(String, String)>> {

@@ -2,7 +2,7 @@
 //! opened here and not by libhdf5, which silently fills in for a source that it cannot open.
 #![allow(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
@@ -118,7 +118,7 @@ pub(super) fn plan(
         node,
         within: Vec::new(),
         sources: HashMap::new(),
-        absent: BTreeMap::new(),
+        absent: BTreeSet::new(),
         mappings: 0,
         is_ordered: false,
     };
@@ -126,13 +126,13 @@ pub(super) fn plan(
     let (absent, is_ordered) = (planner.absent, planner.is_ordered);
     let feeds = if is_ordered { whole.feeds } else { grouped(whole.feeds) };
     let range = (0, whole.shape.iter().product());
-    let (fill, is_whole) = (whole.fill, whole.is_whole);
+    let Level { shape, fill, is_whole, .. } = whole;
     let layout = Virtual { feeds, fill, is_whole, is_ordered, range };
-    Ok(Planned { shape: whole.shape, layout, filled: describe(absent.into_keys().collect()) })
+    Ok(Planned { shape, layout, filled: describe(&absent) })
 }
 
 /// A sentence for each absent source, and one for all beyond a few.
-fn describe(absent: Vec<String>) -> Vec<String> {
+fn describe(absent: &BTreeSet<String>) -> Vec<String> {
     let named = absent.iter().take(MAX_NAMED);
     let mut reasons: Vec<String> =
         named.map(|name| format!("source {name}; its elements have the fill value")).collect();
@@ -155,12 +155,11 @@ fn grouped(feeds: Vec<Feed>) -> Vec<Feed> {
                 continue;
             }
         };
-        match known.get(&key) {
-            Some(&index) => groups[index].chains.extend(feed.chains),
-            None => {
-                known.insert(key, groups.len());
-                groups.push(feed);
-            }
+        if let Some(&index) = known.get(&key) {
+            groups[index].chains.extend(feed.chains);
+        } else {
+            known.insert(key, groups.len());
+            groups.push(feed);
         }
     }
     groups
@@ -174,7 +173,7 @@ struct Planner<'c, 'a> {
     within: Vec<(usize, [u8; 16])>,
     /// What is known of sources that were met before, by file and name of the dataset.
     sources: HashMap<(usize, Vec<u8>), Known>,
-    absent: BTreeMap<String, ()>,
+    absent: BTreeSet<String>,
     mappings: usize,
     is_ordered: bool,
 }
@@ -211,12 +210,12 @@ impl Planner<'_, '_> {
     fn level(&mut self, id: &Id, file: usize) -> Outcome<Level> {
         // SAFETY: `id` is an open dataset.
         let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-        let fill = fill(&dcpl, self.node)?;
+        let lacking = fill(&dcpl, self.node)?;
         let Some((mappings, stored)) = mappings::read(&dcpl)? else {
             // SAFETY: as above. Without a mapping no source is opened.
             let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
             let shape = space.shape()?.unwrap_or_default();
-            return Ok(Level { shape, feeds: Vec::new(), fill, is_whole: false });
+            return Ok(Level { shape, feeds: Vec::new(), fill: lacking, is_whole: false });
         };
         drop(dcpl);
         let folder = self.context.files.path(file);
@@ -225,7 +224,7 @@ impl Planner<'_, '_> {
             self.resolve(mapping, (file, &folder), &mut resolved)?;
         }
         let shape = extents(&mappings, &resolved, stored)?;
-        self.join(shape, resolved, fill)
+        self.join(shape, resolved, lacking)
     }
 
     /// Finds the sources of a mapping: one, or one for each numbered block that exists.
@@ -291,7 +290,7 @@ impl Planner<'_, '_> {
             }
             _ => format!("'{shown}' or its dataset '{dataset}' is absent"),
         };
-        self.absent.insert(reason, ());
+        self.absent.insert(reason);
     }
 
     /// Opens a source; `None` if there is no such file, or no such dataset in it.
@@ -347,16 +346,14 @@ impl Planner<'_, '_> {
         }
         let file = self.context.files.index_of(id, object.key.0)?;
         let is_virtual = chunks::offset(id).is_none() && is_virtual(id)?;
-        let shape = match is_virtual {
-            true => self.dataset(id, file, object.token)?.shape,
-            false => {
-                // SAFETY: `id` is an open dataset; only a virtual one opens other files.
-                let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
-                match space.shape()? {
-                    Some(shape) => shape,
-                    None => return damaged("a null dataspace: it has no elements"),
-                }
-            }
+        if is_virtual {
+            let shape = self.dataset(id, file, object.token)?.shape;
+            return Ok((object.token, file, shape, is_virtual));
+        }
+        // SAFETY: `id` is an open dataset; only a virtual one opens other files.
+        let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+        let Some(shape) = space.shape()? else {
+            return damaged("a null dataspace: it has no elements");
         };
         Ok((object.token, file, shape, is_virtual))
     }

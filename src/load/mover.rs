@@ -220,20 +220,8 @@ impl<'a> Mover<'a> {
         }
         let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
         let targets = self.targets(task)?;
-        assembly.fill(pieces, &mut self.sink(&assembly, dataset, &targets), &mut reader.bench)?;
+        assembly.fill(pieces, &mut sink(&assembly, dataset, &targets), &mut reader.bench)?;
         Ok(Some(Job::virtual_dataset((number, task), (dataset, pieces), targets, (file, assembly))))
-    }
-
-    fn sink<'s>(
-        &self,
-        assembly: &Assembly<'a>,
-        dataset: &Dataset,
-        targets: &'s [Target<'a>],
-    ) -> Sink<'s, 'a> {
-        match assembly.is_scattered(dataset.element_size) {
-            true => Sink::Scattered(targets),
-            false => Sink::Targets(targets),
-        }
     }
 
     fn file(&self, task: &Task, dataset: &Dataset) -> Option<Arc<File>> {
@@ -254,7 +242,7 @@ impl<'a> Mover<'a> {
 
     /// Works on a virtual dataset as long as there is something to do.
     fn assemble(&self, job: &Job<'a>, assembly: &Assembly<'a>, reader: &mut Reader) {
-        let mut sink = self.sink(assembly, job.dataset, &job.targets);
+        let mut sink = sink(assembly, job.dataset, &job.targets);
         while let Some(turn) = assembly.turn() {
             if self.pool.is_over() {
                 break;
@@ -379,6 +367,18 @@ impl<'a> Mover<'a> {
         let segment = NewSegment::create(&self.place.shm, name, bytes)?;
         segment.allow(&self.request.access())?;
         Ok(segment)
+    }
+}
+
+/// Where the elements of a large virtual dataset go.
+fn sink<'s, 'a>(
+    assembly: &Assembly<'a>,
+    dataset: &Dataset,
+    targets: &'s [Target<'a>],
+) -> Sink<'s, 'a> {
+    match assembly.is_scattered(dataset.element_size) {
+        true => Sink::Scattered(targets),
+        false => Sink::Targets(targets),
     }
 }
 

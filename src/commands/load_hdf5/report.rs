@@ -142,13 +142,14 @@ fn warn_of_unverified(request: &Request, outcome: &Outcome, output: &mut Output<
 /// Files elsewhere whose bytes other users can read now, although perhaps not in the files themselves.
 fn warn_of_outside(request: &Request, planned: &Planned, output: &mut Output<'_, Body>) {
     const NAMED: usize = 3;
+    const OTHERS: u32 = 0o077;
     let mode = request.selection.mode;
-    if mode & 0o077 == 0 || planned.outside.is_empty() {
+    if mode & OTHERS == 0 || planned.outside.is_empty() {
         return;
     }
     let named: Vec<_> =
         planned.outside.iter().take(NAMED).map(|path| format!("'{path}'")).collect();
-    let more = match planned.outside.len() - named.len() {
+    let rest = match planned.outside.len() - named.len() {
         0 => String::new(),
         count => format!(" and {count} more"),
     };
@@ -156,7 +157,7 @@ fn warn_of_outside(request: &Request, planned: &Planned, output: &mut Output<'_,
         "outside",
         format!(
             "with --mode {mode:o} other users can read data from files outside the directory of the \
-             HDF5 file: {}{more}; --no-external refuses them",
+             HDF5 file: {}{rest}; --no-external refuses them",
             named.join(", ")
         ),
     ));
