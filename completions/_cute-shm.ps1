@@ -135,6 +135,7 @@ Register-ArgumentCompleter -Native -CommandName 'cute-shm' -ScriptBlock {
             [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR counts too')
             [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Replace FILE if it is there')
+            [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'Fail if the file cannot hold everything, instead of leaving data out')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print exactly one JSON object on standard output, also on failure')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no status and no warnings')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no status and no warnings')

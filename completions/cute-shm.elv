@@ -128,6 +128,7 @@ set edit:completion:arg-completer[cute-shm] = {|@words|
             cand --root 'Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]'
             cand --color 'When to use colour; NO_COLOR counts too'
             cand --overwrite 'Replace FILE if it is there'
+            cand --strict 'Fail if the file cannot hold everything, instead of leaving data out'
             cand --json 'Print exactly one JSON object on standard output, also on failure'
             cand -q 'Print no status and no warnings'
             cand --quiet 'Print no status and no warnings'

@@ -12,6 +12,7 @@ use crate::output::json::Warning;
 use crate::output::{Output, text};
 use crate::shm::descriptors;
 use crate::shm::flock::{Flocked, With};
+use crate::shm::ledger::Note;
 use crate::shm::name::ProjectName;
 use crate::shm::readable;
 use crate::{Error, Kind, Result};
@@ -46,6 +47,9 @@ pub struct Args {
     /// No array whose path matches; may be given several times
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Fail if the file cannot hold everything, instead of leaving data out
+    #[arg(long)]
+    pub strict: bool,
     /// Compress with deflate of this level, 0 to 9 (hdf5 only)
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub gzip: Option<u8>,
@@ -64,6 +68,8 @@ pub struct Body {
     pub path: Option<String>,
     /// `hdf5`, `npz`, `npy` or `safetensors`.
     pub format: Option<&'static str>,
+    /// Arrays and attributes that are not in the file, or differ from the source, with the reason.
+    pub left_out: Vec<Note>,
     /// How many arrays were written, by path.
     pub array_count: usize,
     /// Bytes of the arrays, aliases once.
@@ -100,9 +106,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
     let choice = Choice { name: &name, key: args.key.as_deref(), filter: &filter, gzip: args.gzip };
-    let content = choice.content(&place, open_files().saturating_sub(OTHER_FILES))?;
-    let notes =
-        export::export(&content, format, &mut target, &mut |_| interrupted(signals.as_ref()));
+    let mut content = choice.content(&place, open_files().saturating_sub(OTHER_FILES))?;
+    let mut advance = |_| interrupted(signals.as_ref());
+    let notes = export::export(&mut content, format, args.strict, &mut target, &mut advance);
     let notes = match notes {
         // Whoever closed the pipe has read enough.
         Err(error) if error.errno() == Some(libc::EPIPE) => Vec::new(),
@@ -111,9 +117,8 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     drop(lock);
     let streamed = target.is_stream();
     let size = target.finish(&mut |_| interrupted(signals.as_ref()))?;
-    for note in &notes {
-        output.warn(Warning::skipped(note));
-    }
+    warn(&notes, format, output);
+    output.body.left_out = notes;
     let (arrays, bytes) = (content.arrays().len(), content.bytes());
     output.body.array_count = arrays;
     output.body.size_bytes = bytes;
@@ -128,6 +133,27 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Warns once, however much the file lacks; `-v` lists each object.
+fn warn(notes: &[Note], format: Format, output: &mut Output<'_, Body>) {
+    match notes {
+        [] => {}
+        [note] => output.warn(Warning::skipped(note)),
+        [first, ..] => {
+            let count = notes.len();
+            let message = format!(
+                "{count} objects cannot be restored in {}, such as '{}': {}; -v lists all",
+                format.word(),
+                first.path,
+                first.reason
+            );
+            output.warn(Warning::new("skipped", message));
+            for note in notes {
+                output.detail(format!("'{}' is not restored: {}", note.path, note.reason));
+            }
+        }
+    }
 }
 
 fn format(args: &Args, json: bool) -> Result<Format> {

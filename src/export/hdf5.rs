@@ -1,7 +1,7 @@
 //! HDF5 as it was: what the ledger keeps of the sources gives back types, compounds and attributes;
 //! without it, what h5py would write for the same arrays.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,13 +17,14 @@ use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::published::Published;
 use crate::{Error, Kind, Result};
 
-/// Writes `content` to the empty file at `path`, which `spot` has open.
+/// Writes `content` to the empty file at `path`, which `spot` has open. Returns a note for everything that the
+/// file does not restore, and the paths of the arrays that HDF5 cannot represent, without the leading slash.
 pub(super) fn write(
     content: &Content,
     path: &Path,
     spot: Spot,
     advance: Advance,
-) -> Result<Vec<Note>> {
+) -> Result<(Vec<Note>, HashSet<String>)> {
     let writer = Writer::create(path)?;
     let mut export = Export {
         content,
@@ -33,6 +34,7 @@ pub(super) fn write(
         later: Vec::new(),
         references: Vec::new(),
         notes: lost(content),
+        skipped: HashSet::new(),
         advance,
     };
     for (_, array) in content.arrays() {
@@ -41,7 +43,7 @@ pub(super) fn write(
     let root = Rc::new(writer.root()?);
     export.group(&root, &content.root, "")?;
     drop(root);
-    let Export { later, references, mut notes, known, advance, .. } = export;
+    let Export { later, references, mut notes, skipped, known, advance, .. } = export;
     for (object, attribute, prefix, path) in references {
         let rename = |target: &str| format!("{prefix}{target}");
         if let Err(error) = writer.attribute(&object, &attribute, &rename) {
@@ -55,7 +57,7 @@ pub(super) fn write(
         let source = source(content, &later.path, &later.arrays, &later.layout)?;
         copy::copy(&source, Spot { offset: later.offset, ..spot }, advance)?;
     }
-    Ok(notes)
+    Ok((notes, skipped))
 }
 
 /// A dataset whose place in the file is reserved.
@@ -76,6 +78,8 @@ struct Export<'a, 'w> {
     later: Vec<Later>,
     references: Vec<(Rc<Object>, ExactAttribute, String, String)>,
     notes: Vec<Note>,
+    /// Arrays that HDF5 cannot represent.
+    skipped: HashSet<String>,
     advance: Advance<'a>,
 }
 
@@ -90,15 +94,40 @@ impl Export<'_, '_> {
         for (name, node) in group {
             let path = format!("{path}/{name}");
             match node {
-                Node::Array(array) => self.array(at, name, array, &path)?,
-                Node::Group(inner) if self.compound(at, name, inner, &path)? => {}
-                Node::Group(inner) => {
-                    let made = Rc::new(self.writer.group(at, name).map_err(|e| e.about(&path))?);
-                    self.group(&made, inner, &path)?;
+                Node::Array(array) => {
+                    let written = self.array(at, name, array, &path);
+                    self.skip_unsupported(written, &path, [&*path])?;
                 }
+                Node::Group(inner) if self.compound(at, name, inner, &path)? => {}
+                Node::Group(inner) => match self.writer.group(at, name) {
+                    Ok(made) => self.group(&Rc::new(made), inner, &path)?,
+                    Err(error) => {
+                        let arrays: Vec<String> = arrays_below(inner, &path);
+                        let arrays = arrays.iter().map(String::as_str);
+                        self.skip_unsupported(Err(error.about(&path)), &path, arrays)?;
+                    }
+                },
             }
         }
         Ok(())
+    }
+
+    /// Turns [`Kind::Unsupported`] into a note: the object and the arrays in it are left out.
+    fn skip_unsupported<'p>(
+        &mut self,
+        written: Result<()>,
+        path: &str,
+        arrays: impl IntoIterator<Item = &'p str>,
+    ) -> Result<()> {
+        match written {
+            Err(error) if error.kind() == Kind::Unsupported => {
+                self.notes.push(Note::new(path, error.to_string()));
+                let arrays = arrays.into_iter().map(|path| path.trim_start_matches('/').to_owned());
+                self.skipped.extend(arrays);
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     fn array(&mut self, at: &Object, name: &str, array: &Array, path: &str) -> Result<()> {
@@ -106,13 +135,9 @@ impl Export<'_, '_> {
         if let Some(known) = self.known.get(&key) {
             return self.writer.link(known, at, name);
         }
-        let unsupported = |reason: String| {
-            Error::new(Kind::Unsupported, format!("'{path}' cannot be written: {reason}"))
-                .about(path)
-                .with_hint("leave it out with --exclude")
-        };
-        let Some(dtype) = Dtype::parse(&array.dtype) else {
-            return Err(unsupported(format!("nothing is known of dtype '{}'", array.dtype)));
+        let unsupported = |reason: String| Error::new(Kind::Unsupported, reason).about(path);
+        let Some(dtype) = Dtype::parse(&array.dtype).filter(|_| array.nbytes().is_some()) else {
+            return Err(unsupported(format!("unknown dtype '{}'", array.dtype)));
         };
         let stored = self.content.extras.as_ref().and_then(|extras| extras.dataset(path));
         let as_it_was = stored.and_then(|stored| {
@@ -337,6 +362,19 @@ fn source(content: &Content, path: &str, arrays: &[Array], layout: &Layout) -> R
 
 fn note(path: &str, name: &str, error: &Error) -> Note {
     Note::new(format!("{path}@{name}"), error.to_string())
+}
+
+/// The paths of all arrays in a group.
+fn arrays_below(group: &Group, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, node) in group {
+        let path = format!("{path}/{name}");
+        match node {
+            Node::Array(_) => found.push(path),
+            Node::Group(inner) => found.extend(arrays_below(inner, &path)),
+        }
+    }
+    found
 }
 
 /// The array of a field.

@@ -12,7 +12,7 @@ mod safetensors;
 mod sink;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub use sink::{Sink, Target};
 use source::Source;
 
 use crate::shm::directory::Directory;
+use crate::shm::dtype::Dtype;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
 use crate::shm::metadata::{Array, Group, Node};
@@ -125,6 +126,20 @@ fn select_below(group: &Group, path: &str, prefix: &str, takes: &dyn Fn(&str) ->
     kept
 }
 
+/// Removes the arrays for which `keep` returns false; `path` has no leading slash.
+fn retain(group: &mut Group, path: &str, keep: &mut dyn FnMut(&str, &Array) -> bool) {
+    group.retain(|name, node| {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+        match node {
+            Node::Array(array) => keep(&path, array),
+            Node::Group(inner) => {
+                retain(inner, &path, keep);
+                true
+            }
+        }
+    });
+}
+
 impl Content<'_> {
     /// Every array with its path, without the leading slash.
     pub fn arrays(&self) -> Vec<(String, &Array)> {
@@ -140,6 +155,28 @@ impl Content<'_> {
         let mut found = Vec::new();
         collect(&self.root, "", &mut found);
         found
+    }
+
+    /// Removes every array for which `reason` returns a reason, and all but the first of those with the same
+    /// path. Returns a note for each.
+    fn leave_out(&mut self, reason: impl Fn(&str, &Array, &Dtype) -> Option<String>) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let mut kept = HashSet::new();
+        retain(&mut self.root, "", &mut |path, array| {
+            let why = match Dtype::parse(&array.dtype).filter(|_| array.nbytes().is_some()) {
+                Some(_) if kept.contains(path) => {
+                    Some("another array has the same path".to_owned())
+                }
+                Some(dtype) => reason(path, array, &dtype),
+                None => Some(format!("unknown dtype '{}'", array.dtype)),
+            };
+            match why {
+                Some(reason) => notes.push(Note::new(format!("/{path}"), reason)),
+                None => return kept.insert(path.to_owned()),
+            }
+            false
+        });
+        notes
     }
 
     /// Bytes of all arrays, aliases once.
@@ -194,32 +231,73 @@ impl Content<'_> {
     }
 }
 
-/// Writes `content` to `target` in this format; what could not be written is told in the notes.
+/// Writes `content` to `target` in this format. Removes the arrays that the format cannot represent from
+/// `content`. Returns a note for each of them, and for everything else that the file does not restore.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for an array that the format lacks; [`Kind::Io`] and others as the system
-/// says. The target is then as it was before, unless it is a stream.
+/// Returns [`Kind::Unsupported`] if anything is left out and `strict` is set, or if the only array cannot be
+/// written as npy; [`Kind::Io`] and others if a system call fails. The target is then unchanged, unless it is
+/// a stream.
 pub fn export(
-    content: &Content,
+    content: &mut Content,
     format: Format,
+    strict: bool,
     target: &mut Target,
     advance: Advance,
 ) -> Result<Vec<Note>> {
-    match format {
+    let refuse = |notes: &[Note]| match notes {
+        [first, ..] if strict => Err(refused(first, notes.len())),
+        _ => Ok(()),
+    };
+    let notes = match format {
         Format::Hdf5 => {
-            return target.with_file(|path, spot| hdf5::write(content, path, spot, advance));
+            let (notes, skipped) = target.with_file(|path, spot| {
+                let written = hdf5::write(content, path, spot, advance)?;
+                refuse(&written.0).map(|()| written)
+            })?;
+            retain(&mut content.root, "", &mut |path, _| !skipped.contains(path));
+            notes
         }
-        Format::Npy => npy::write(content, target.sink(), advance)?,
-        Format::Npz => npz::write(content, target.sink(), advance)?,
-        Format::Safetensors => safetensors::write(content, target.sink(), advance)?,
-    }
-    Ok(Vec::new())
+        Format::Npy => {
+            npy::write(content, target.sink(), advance)?;
+            Vec::new()
+        }
+        Format::Npz => {
+            let notes = content.leave_out(npz::reason);
+            refuse(&notes)?;
+            npz::write(content, target.sink(), advance)?;
+            notes
+        }
+        Format::Safetensors => {
+            let notes = content.leave_out(safetensors::reason);
+            refuse(&notes)?;
+            safetensors::write(content, target.sink(), advance)?;
+            notes
+        }
+    };
+    Ok(notes)
 }
 
-/// The error of an array that a format lacks.
+/// The error of a strict export that leaves out `count` objects.
+fn refused(first: &Note, count: usize) -> Error {
+    let more = match count - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let message = format!("'{}' cannot be exported: {}{more}", first.path, first.reason);
+    Error::new(Kind::Unsupported, message)
+        .about(&first.path)
+        .with_hint("leave it out with --exclude, or omit --strict")
+}
+
+/// The error of an array that a format cannot represent.
 fn lacks(format: &str, path: &str, array: &Array) -> Error {
-    let message = format!("'/{path}' cannot be written: {format} has no dtype '{}'", array.dtype);
+    let message = format!("'/{path}' cannot be written: {}", no_dtype(format, array));
     Error::new(Kind::Unsupported, message)
         .about(format!("/{path}"))
         .with_hint("leave it out with --exclude, or export to hdf5 or npz")
+}
+
+fn no_dtype(format: &str, array: &Array) -> String {
+    format!("{format} has no dtype '{}'", array.dtype)
 }

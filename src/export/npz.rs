@@ -4,8 +4,12 @@
 use libdeflater::Crc;
 
 use super::{Advance, Content, Sink, npy};
-use crate::{Error, Kind, Result};
+use crate::Result;
+use crate::shm::dtype::Dtype;
+use crate::shm::metadata::Array;
 
+/// The end of each entry's name.
+const SUFFIX: &str = ".npy";
 /// Names are UTF-8.
 const UTF8: u16 = 1 << 11;
 /// The checksum stands behind the data: in a stream it is not known before.
@@ -23,17 +27,19 @@ struct Entry {
     flags: u16,
 }
 
-/// Writes every array as `group/name.npy`.
+/// Returns the reason why the format cannot represent an array, or `None` if it can.
+pub(super) fn reason(path: &str, _: &Array, _: &Dtype) -> Option<String> {
+    let is_long = path.len() + SUFFIX.len() > usize::from(u16::MAX);
+    is_long.then(|| "the path is too long for a zip file".to_owned())
+}
+
+/// Writes every array as `group/name.npy`; [`reason`] returns `None` for each.
 pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {
     let mut entries = Vec::new();
     for (path, array) in content.arrays() {
         let header = npy::header(&path, array)?;
         let source = content.source(&path, array)?;
-        let name = format!("{path}.npy");
-        if name.len() > usize::from(u16::MAX) {
-            let what = format!("'/{path}' has a name too long for a zip file");
-            return Err(Error::new(Kind::Unsupported, what).about(format!("/{path}")));
-        }
+        let name = format!("{path}{SUFFIX}");
         let flags = if sink.is_seekable() { UTF8 } else { UTF8 | TRAILING };
         let size = header.len() as u64 + source.bytes();
         let mut entry = Entry { name, offset: sink.written(), size, crc: 0, flags };
@@ -92,8 +98,14 @@ impl Entry {
     }
 }
 
-/// The end of the directory, twice: with 64 bits, and for readers that look for the short one.
+/// The end of the directory, twice: with 64 bits, and for readers that look for the short one. Of an archive
+/// without entries only the short one: numpy recognizes an empty archive by its first bytes.
 fn end(count: u64, start: u64, size: u64) -> Vec<u8> {
+    if count == 0 {
+        let mut out = b"PK\x05\x06".to_vec();
+        out.resize(22, 0);
+        return out;
+    }
     let mut out = b"PK\x06\x06".to_vec();
     put64(&mut out, &[44]);
     put16(&mut out, &[45, 45]);

@@ -4,21 +4,28 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Advance, Content, Sink, lacks};
+use super::{Advance, Content, Sink, lacks, no_dtype};
+use crate::Result;
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::metadata::Array;
-use crate::{Error, Kind, Result};
 
-/// Writes every array under its path.
+/// The name of the header's own entry.
+const METADATA: &str = "__metadata__";
+
+/// Returns the reason why the format cannot represent an array, or `None` if it can.
+pub(super) fn reason(path: &str, array: &Array, dtype: &Dtype) -> Option<String> {
+    if path == METADATA {
+        return Some(format!("safetensors reserves the name '{METADATA}'"));
+    }
+    word(dtype).is_none().then(|| no_dtype("safetensors", array))
+}
+
+/// Writes every array under its path; [`reason`] returns `None` for each.
 pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {
     let mut arrays = Vec::new();
     for (path, array) in content.arrays() {
         let dtype = Dtype::parse(&array.dtype).ok_or_else(|| lacks("safetensors", &path, array))?;
         let word = word(&dtype).ok_or_else(|| lacks("safetensors", &path, array))?;
-        if path == "__metadata__" {
-            let what = "safetensors keeps the name '__metadata__' for itself";
-            return Err(Error::new(Kind::Unsupported, what).about("/__metadata__"));
-        }
         arrays.push((path, array, dtype, word));
     }
     // The widest first, so that every tensor is aligned to its own elements.
@@ -31,6 +38,8 @@ pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Res
             continue;
         }
         let item = usize::try_from(dtype.itemsize()).unwrap_or(1);
+        // Real and imaginary part of a complex number are separate numbers.
+        let item = if *dtype.class() == Class::Complex { item / 2 } else { item };
         let mut swap = |piece: &mut [u8]| piece.chunks_exact_mut(item).for_each(<[u8]>::reverse);
         sink.stream_pieces(&source, &mut swap, advance)?;
     }
@@ -67,6 +76,7 @@ fn word(dtype: &Dtype) -> Option<&'static str> {
         (Class::Float, 2) => "F16",
         (Class::Float, 4) => "F32",
         (Class::Float, 8) => "F64",
+        (Class::Complex, 8) => "C64",
         _ => return None,
     })
 }

@@ -249,7 +249,7 @@ impl Writer {
     ) -> Outcome<()> {
         let kind = Datatype::decode(&attribute.kind)?;
         let space = space(attribute.shape.as_deref())?;
-        let name = link_name(&attribute.name)?;
+        let name = attribute_name(&attribute.name)?;
         let shape = attribute.shape.as_deref().unwrap_or(&[0]);
         let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
         let Some(elements) = elements else { return damaged("an attribute too large") };
@@ -300,11 +300,23 @@ fn list(class: hdf5_sys::h5i::hid_t) -> Outcome<Id> {
     Id::own(unsafe { H5Pcreate(class) })
 }
 
-fn link_name(name: &str) -> Outcome<CString> {
+fn attribute_name(name: &str) -> Outcome<CString> {
     match CString::new(name) {
         Ok(text) if !name.is_empty() => Ok(text),
-        _ => Err(Trouble::Unsupported("HDF5 has no such name".to_owned())),
+        _ => no_name(name),
     }
+}
+
+/// The name of a link. HDF5 treats a slash as a separator, and a dot as the group itself.
+fn link_name(name: &str) -> Outcome<CString> {
+    if name == "." || name.contains('/') {
+        return no_name(name);
+    }
+    attribute_name(name)
+}
+
+fn no_name<T>(name: &str) -> Outcome<T> {
+    Err(Trouble::Unsupported(format!("HDF5 cannot represent the name {name:?}")))
 }
 
 fn space(shape: Option<&[u64]>) -> Outcome<Dataspace> {

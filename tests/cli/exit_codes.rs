@@ -281,7 +281,7 @@ fn what_has_no_such_form_is_9() {
         &sandbox,
         &[
             (&["show", "p", "fixed", "--stats"], 9, "unsupported"),
-            (&["export", "p", "-o", "f.safetensors"], 9, "unsupported"),
+            (&["export", "p", "-o", "f.safetensors", "--strict"], 9, "unsupported"),
         ],
     );
     assert!(!sandbox.file("f.safetensors").exists());

@@ -120,12 +120,50 @@ def test_safetensors_loads(cli, loaded, tmp_path):
         np.testing.assert_array_equal(found[name], value)
 
 
-def test_safetensors_says_which_array_it_lacks(cli, python, project, tmp_path):
-    python.share(project, {"x": {"text": np.array([b"ab"])}, "y": np.arange(2)})
-    refused = cli.run("export", project, "-o", tmp_path / "a.safetensors")
-    assert refused.code == 9 and "/x/text" in refused.err
+def test_safetensors_leaves_out_strings_with_one_warning_or_fails_if_strict(cli, python, project, tmp_path):
+    python.share(project, {"x": {"text": np.array([b"ab"]), "words": np.array(["c"])}, "y": np.arange(2),
+                           "z": np.array([1 + 2j], ">c8")})
+    out = tmp_path / "a.safetensors"
+    refused = cli.run("export", project, "-o", out, "--strict")
+    assert refused.code == 9 and "/x/text" in refused.err and "1 more" in refused.err
     assert list(tmp_path.glob("*safetensors*")) == []
-    cli.ok("export", project, "-o", tmp_path / "a.safetensors", "--exclude", "text")
+    done = cli.ok("export", project, "-o", out, "--json")
+    doc = done.json()
+    assert [note["path"] for note in doc["left_out"]] == ["/x/text", "/x/words"]
+    assert len(doc["warnings"]) == 1 and done.err.count("warning:") == 1
+    assert doc["array_count"] == 2 and doc["size_bytes"] == 24
+    found = load_file(out)
+    assert set(found) == {"y", "z"}
+    np.testing.assert_array_equal(found["z"], [1 + 2j])
+    cli.ok("export", project, "-o", out, "--exclude", "x/*", "--strict", "--overwrite")
+    cli.ok("export", project, "x", "-o", out, "--overwrite")
+    assert load_file(out) == {}
+    verbose = cli.ok("export", project, "-v", "-o", out, "--overwrite").err
+    assert "'/x/text' is not restored" in verbose and "'/x/words' is not restored" in verbose
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_npz_without_arrays_is_an_empty_archive(cli, shared, tmp_path, stream):
+    file = tmp_path / "none.npz"
+    target = "-" if stream else file
+    command = cli.command("export", shared, "-o", target, "--format", "npz", "--include", "nothing")
+    done = subprocess.run(command, capture_output=True, env=cli.environment)
+    assert done.returncode == 0, done.stderr
+    if stream:
+        file.write_bytes(done.stdout)
+    with np.load(file) as z:
+        assert z.files == []
+
+
+def test_hdf5_leaves_out_names_that_it_cannot_represent(cli, python, project, tmp_path):
+    python.share(project, {"a/b": np.arange(2), "g": {".": np.arange(3)}, "c/d": {"e": np.arange(4)}, "fine": np.arange(5)})
+    doc = cli.ok("export", project, "-o", tmp_path / "a.h5", "--json").json()
+    assert {note["path"] for note in doc["left_out"]} == {"/a/b", "/g/.", "/c/d"}
+    assert doc["array_count"] == 1 and len(doc["warnings"]) == 1
+    with h5py.File(tmp_path / "a.h5") as f:
+        assert set(f) == {"fine", "g"} and list(f["g"]) == []
+    assert cli.run("export", project, "-o", tmp_path / "b.h5", "--strict").code == 9
+    assert not (tmp_path / "b.h5").exists()
 
 
 @pytest.mark.parametrize("form", ["npy", "npz", "safetensors", "hdf5"])
@@ -271,15 +309,15 @@ def test_what_does_not_come_back_is_told(cli, project, tmp_path):
         f.create_dataset("refs", data=d.ref, dtype=h5py.ref_dtype)
     cli.load(project, file)
     done = cli.ok("export", project, "-o", back, "--json")
-    told = {warning["concerns"] for warning in done.json()["warnings"]}
+    told = {note["path"] for note in done.json()["left_out"]}
     assert told == {"/d@region", "/d@huge", "/refs"}
-    for path in told:
-        assert f"'{path}' is skipped: " in done.err
+    assert len(done.json()["warnings"]) == 1 and "3 objects cannot be restored in hdf5" in done.err
+    assert cli.run("export", project, "-o", tmp_path / "strict.h5", "--strict").code == 9
     with h5py.File(back) as f:
         assert set(f) == {"d"} and set(f["d"].attrs) == {"fine", "words"}
         assert len(f["d"].attrs["words"]) == 40_000
     only = cli.ok("export", project, "-o", tmp_path / "only.h5", "--json", "--exclude", "/refs").json()
-    assert {warning["concerns"] for warning in only["warnings"]} == {"/d@region", "/d@huge"}
+    assert {note["path"] for note in only["left_out"]} == {"/d@region", "/d@huge"}
     assert cli.ok("export", project, "d", "-o", tmp_path / "d.npy", "--json").json()["warnings"] == []
 
 
