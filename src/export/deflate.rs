@@ -1,6 +1,7 @@
-//! Compressed datasets: chunks are shuffled and deflated by all processors at once, and only written
+//! Chunked datasets: chunks are gathered, shuffled and deflated by all processors at once, and only written
 //! one after the other.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
@@ -14,6 +15,8 @@ use crate::{Error, Kind, Result};
 
 /// Bytes that a chunk aims at: within HDF5's default cache of 1 MiB, large enough to compress well.
 const TARGET: u64 = 512 << 10;
+/// Bytes of chunks in memory at once, unless one chunk needs more.
+const MEMORY: usize = 256 << 20;
 /// The bit of deflate, the second filter, in the mask of filters that a chunk has not been through.
 const NOT_DEFLATED: u32 = 1 << 1;
 
@@ -40,24 +43,26 @@ pub(super) fn chunk(shape: &[u64], item: u64) -> Option<Vec<u64>> {
 /// A chunk on its way to the file: where it begins, which filters it lacks, its bytes.
 type Done = (Vec<u64>, u32, Vec<u8>, u64);
 
-/// Writes a dataset whose chunks are those of [`chunk`].
+/// Writes a dataset in chunks, with shuffle and deflate if there is a `level`.
 pub(super) fn write(
     writer: &Writer,
     dataset: &Object,
     source: &Source,
     grid: &Grid,
-    level: u8,
+    level: Option<u8>,
     advance: Advance,
 ) -> Result<()> {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let workers = threads::processors();
+    // Each worker has a chunk and what became of it, and as many wait to be written.
+    let memory = MEMORY / grid.chunk_bytes().saturating_mul(4).max(1);
+    let workers = threads::processors().min(memory).max(1);
     let mut write = |done: Result<Done>| {
         let (start, lacks, bytes, size) = done?;
         writer.write_chunk(dataset, &start, lacks, &bytes)?;
         advance(size)
     };
     std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel::<Result<Done>>(2 * workers);
+        let (sender, receiver) = sync_channel::<Result<Done>>(workers);
         let (next, stop) = (&next, &stop);
         let started = threads::helpers(scope, workers, move || {
             let mut work = Work::new(source, grid, level);
@@ -116,14 +121,36 @@ impl Grid {
         start
     }
 
-    /// Where a chunk's elements lie in the array: offset and length in bytes.
-    fn place(&self, start: &[u64]) -> (u64, u64) {
-        let (mut first, mut elements) = (0, 1);
-        for (axis, &n) in self.shape.iter().enumerate() {
-            first = first * n + start[axis];
-            elements *= self.chunk[axis].min(n - start[axis]);
+    /// Calls `read` for each run of a chunk's elements that are neighbors in the array: the offset in the array and
+    /// the range in the chunk, in bytes. Returns the bytes of all.
+    fn gather(
+        &self,
+        start: &[u64],
+        mut read: impl FnMut(u64, Range<usize>) -> Result<()>,
+    ) -> Result<u64> {
+        let Self { shape, chunk, item } = self;
+        let count: Vec<u64> =
+            (0..shape.len()).map(|axis| chunk[axis].min(shape[axis] - start[axis])).collect();
+        let is_whole = |axis: &usize| count[*axis] == shape[*axis] && count[*axis] == chunk[*axis];
+        let whole = (0..shape.len()).rev().take_while(is_whole).count();
+        // A run covers the whole axes and the one before them.
+        let outer = shape.len().saturating_sub(whole + 1);
+        let run = usize::try_from(count[outer..].iter().product::<u64>()).unwrap_or(usize::MAX);
+        let mut index = vec![0; shape.len()];
+        loop {
+            let (mut from, mut to) = (0, 0);
+            for axis in 0..shape.len() {
+                from = from * shape[axis] + start[axis] + index[axis];
+                to = to * chunk[axis] + index[axis];
+            }
+            let to = usize::try_from(to).unwrap_or(usize::MAX).saturating_mul(*item);
+            read(from * *item as u64, to..to.saturating_add(run.saturating_mul(*item)))?;
+            let Some(axis) = (0..outer).rev().find(|&axis| index[axis] + 1 < count[axis]) else {
+                return Ok(count.iter().product::<u64>() * *item as u64);
+            };
+            index[axis] += 1;
+            index[axis + 1..].fill(0);
         }
-        (first * self.item as u64, elements * self.item as u64)
     }
 
     fn chunk_bytes(&self) -> usize {
@@ -137,32 +164,39 @@ impl Grid {
 struct Work<'a> {
     source: &'a Source,
     grid: &'a Grid,
-    compressor: Compressor,
+    /// `None` without compression.
+    compressor: Option<Compressor>,
     plain: Vec<u8>,
     field: Vec<u8>,
     shuffled: Vec<u8>,
 }
 
 impl<'a> Work<'a> {
-    fn new(source: &'a Source, grid: &'a Grid, level: u8) -> Self {
-        let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
+    fn new(source: &'a Source, grid: &'a Grid, level: Option<u8>) -> Self {
+        let level = level.map(|level| CompressionLvl::new(i32::from(level)).unwrap_or_default());
         let bytes = grid.chunk_bytes();
-        let (plain, shuffled) = (vec![0; bytes], vec![0; bytes]);
-        let field = Vec::new();
-        Self { source, grid, compressor: Compressor::new(level), plain, field, shuffled }
+        let shuffled = vec![0; if level.is_some() { bytes } else { 0 }];
+        let (plain, field) = (vec![0; bytes], Vec::new());
+        Self { source, grid, compressor: level.map(Compressor::new), plain, field, shuffled }
     }
 
     fn chunk(&mut self, number: u64) -> Result<Done> {
         let start = self.grid.start(number);
-        let (offset, size) = self.grid.place(&start);
-        let length = usize::try_from(size).unwrap_or(usize::MAX).min(self.plain.len());
-        self.source.read_at(offset, &mut self.plain[..length], &mut self.field)?;
-        self.plain[length..].fill(0);
+        let Self { source, grid, plain, field, .. } = self;
+        plain.fill(0);
+        let size = grid.gather(&start, |offset, range| {
+            let Some(place) = plain.get_mut(range) else {
+                return Err(Error::new(Kind::Io, "a chunk is larger than the memory"));
+            };
+            source.read_at(offset, place, field)
+        })?;
+        let Some(compressor) = &mut self.compressor else {
+            return Ok((start, 0, self.plain.clone(), size));
+        };
         shuffle(&self.plain, self.grid.item, &mut self.shuffled);
-        let bound = self.compressor.zlib_compress_bound(self.shuffled.len());
+        let bound = compressor.zlib_compress_bound(self.shuffled.len());
         let mut packed = vec![0; bound];
-        let length = self
-            .compressor
+        let length = compressor
             .zlib_compress(&self.shuffled, &mut packed)
             .map_err(|e| Error::new(Kind::Io, format!("cannot compress: {e}")))?;
         if length >= self.shuffled.len() {
@@ -223,14 +257,30 @@ mod tests {
 
     #[test]
     fn chunks_cover_the_array_once() {
-        let grid = Grid { shape: vec![3, 5, 7], chunk: vec![1, 2, 7], item: 4 };
-        let places: Vec<_> = (0..grid.count()).map(|n| grid.place(&grid.start(n))).collect();
-        let mut next = 0;
-        for (offset, length) in places {
-            assert_eq!(offset, next);
-            next += length;
+        for chunk in [vec![1, 2, 7], vec![2, 2, 3], vec![3, 5, 7], vec![4, 8, 8], vec![2, 5, 7]] {
+            let grid = Grid { shape: vec![3, 5, 7], chunk: chunk.clone(), item: 4 };
+            let mut seen = vec![0; 3 * 5 * 7];
+            for number in 0..grid.count() {
+                let start = grid.start(number);
+                let size = grid.gather(&start, |offset, range| {
+                    for (step, to) in range.step_by(4).enumerate() {
+                        let element = usize::try_from(offset).unwrap() / 4 + step;
+                        seen[element] += 1;
+                        // Where it belongs by its indices.
+                        let at = [element / 35, element / 7 % 5, element % 7];
+                        let place = (0..3).fold(0, |place, axis| {
+                            let [c, s] = [chunk[axis], start[axis]];
+                            place * usize::try_from(c).unwrap() + at[axis]
+                                - usize::try_from(s).unwrap()
+                        });
+                        assert_eq!(to, place * 4);
+                    }
+                    Ok(())
+                });
+                assert!(size.unwrap() > 0);
+            }
+            assert!(seen.iter().all(|&count| count == 1), "{chunk:?}");
         }
-        assert_eq!(next, 3 * 5 * 7 * 4);
     }
 
     #[test]

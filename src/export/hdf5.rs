@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::copy::{self, Spot};
 use super::source::Source;
 use super::{Advance, Content, deflate};
-use crate::h5::{ExactAttribute, Layout, Object, Packing, Recipe, Writer, attribute};
+use crate::h5::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
 use crate::shm::dtype::{Class, Dtype};
-use crate::shm::extras::Attribute;
+use crate::shm::extras::{Attribute, FillValue};
 use crate::shm::ledger::Note;
 use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::published::Published;
@@ -146,6 +146,9 @@ impl Export<'_, '_> {
             let find = |path: &[String]| path.is_empty().then(|| found.clone());
             Recipe::of_source(&encoded, &stored.shape, &find)
         });
+        if stored.is_some() && as_it_was.is_none() {
+            self.notes.push(Note::new(path, "its HDF5 type cannot be restored"));
+        }
         let text = *dtype.class() == Class::Text;
         let recipe = match as_it_was {
             Some(recipe) => recipe,
@@ -179,7 +182,10 @@ impl Export<'_, '_> {
         let recipe = extras
             .encoded_type(stored.kind)
             .and_then(|encoded| Recipe::of_source(&encoded, &stored.shape, &find));
-        let Some(recipe) = recipe else { return Ok(false) };
+        let Some(recipe) = recipe else {
+            self.notes.push(Note::new(path, "its compound type cannot be restored"));
+            return Ok(false);
+        };
         let paths = recipe.paths();
         let arrays: Option<Vec<&Array>> = paths.iter().map(|path| field(table, path)).collect();
         let Some(arrays) = arrays else { return Ok(false) };
@@ -204,17 +210,17 @@ impl Export<'_, '_> {
         dtype: &Dtype,
     ) -> Result<Rc<Object>> {
         let (item, shape) = recipe.extents();
-        let chunk = match self.content.gzip {
-            Some(level) if !recipe.has_pointers() => {
-                deflate::chunk(shape, item as u64).map(|chunk| (chunk, level))
-            }
-            _ => None,
-        };
-        let packing = match &chunk {
-            Some((chunk, level)) => Packing::Deflate(chunk.clone(), *level),
-            None => Packing::Contiguous,
-        };
-        let object = self.writer.dataset(at, name, recipe, &packing).map_err(|e| e.about(path))?;
+        let mut packing = self.packing(recipe, path);
+        let mut object = self.writer.dataset(at, name, recipe, &packing);
+        let is_filled = packing.fill != Fill::Zero || packing.fill_time.is_some();
+        if packing.fill == Fill::Unknown || is_filled && object.is_err() {
+            self.notes.push(Note::new(path, "its fill value cannot be restored"));
+        }
+        if is_filled && object.is_err() {
+            packing = Packing { fill: Fill::Zero, fill_time: None, ..packing };
+            object = self.writer.dataset(at, name, recipe, &packing);
+        }
+        let object = object.map_err(|e| e.about(path))?;
         if arrays.iter().any(|array| array.nbytes() == Some(0)) && shape.contains(&0) {
             return Ok(Rc::new(object));
         }
@@ -224,8 +230,9 @@ impl Export<'_, '_> {
             return Ok(Rc::new(object));
         };
         let arrays: Vec<Array> = arrays.iter().map(|&array| array.clone()).collect();
-        match (chunk, self.writer.offset(&object)) {
-            (Some((chunk, level)), _) => {
+        let level = packing.deflate;
+        match (packing.chunk, self.writer.offset(&object)) {
+            (Some(chunk), _) => {
                 let source = source(self.content, path, &arrays, &layout)?;
                 let grid = deflate::Grid { shape: shape.to_vec(), chunk, item };
                 deflate::write(self.writer, &object, &source, &grid, level, self.advance)?;
@@ -239,6 +246,47 @@ impl Export<'_, '_> {
             }
         }
         Ok(Rc::new(object))
+    }
+
+    /// How the file stores a dataset: as its source, where that is known.
+    fn packing(&self, recipe: &Recipe, path: &str) -> Packing {
+        let extras = self.content.extras.as_ref();
+        let stored = extras.and_then(|extras| extras.dataset(path));
+        let (item, shape) = recipe.extents();
+        let mut packing = Packing {
+            deflate: self.content.gzip.filter(|_| !recipe.has_pointers() && !shape.is_empty()),
+            ..Packing::default()
+        };
+        let mut chunk = None;
+        if let Some(stored) = stored {
+            let fits = |limits: &Vec<u64>| {
+                limits.len() == shape.len() && limits.iter().zip(shape).all(|(limit, n)| limit >= n)
+            };
+            packing.limits = stored.limits.clone().filter(fits);
+            packing.fill = stored.fill.as_ref().map(FillValue::fill).unwrap_or_default();
+            packing.fill_type =
+                extras.and_then(|extras| extras.encoded_type(stored.kind)).unwrap_or_default();
+            packing.fill_time.clone_from(&stored.fill_time);
+            chunk = stored.chunk.clone().filter(|chunk| chunk.len() == shape.len());
+        }
+        if packing.deflate.is_some() || packing.limits.is_some() || chunk.is_some() {
+            let largest = packing.limits.as_deref().unwrap_or(shape);
+            // HDF5 has no chunks of a dimension that is and stays empty, nor chunks of 4 GiB.
+            let clamp = |chunk: Vec<u64>| -> Option<Vec<u64>> {
+                let chunk: Vec<u64> = chunk.iter().zip(largest).map(|(c, n)| *c.min(n)).collect();
+                let bytes = chunk.iter().fold(item as u64, |all, &n| all.saturating_mul(n));
+                (bytes > 0 && bytes < u64::from(u32::MAX)).then_some(chunk)
+            };
+            let usual = || {
+                let shape: Vec<u64> = shape.iter().map(|&n| n.max(1)).collect();
+                deflate::chunk(&shape, item as u64).and_then(clamp)
+            };
+            packing.chunk = chunk.and_then(clamp).or_else(usual);
+        }
+        if packing.chunk.is_none() {
+            (packing.deflate, packing.limits) = (None, None);
+        }
+        packing
     }
 
     /// Through the library: what needs conversion, or strings elsewhere.

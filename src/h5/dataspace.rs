@@ -31,6 +31,16 @@ impl Dataspace {
         Self::own(unsafe { H5Screate_simple(rank, shape.as_ptr(), std::ptr::null()) })
     }
 
+    /// A space of these extents that can grow to `limits`; `u64::MAX` is no limit.
+    pub(super) fn growing(shape: &[u64], limits: &[u64]) -> Outcome<Self> {
+        if shape.len() != limits.len() {
+            return damaged("limits of other dimensions than the extents");
+        }
+        let rank = c_int::try_from(shape.len()).unwrap_or(c_int::MAX);
+        // SAFETY: both lists have `rank` extents.
+        Self::own(unsafe { H5Screate_simple(rank, shape.as_ptr(), limits.as_ptr()) })
+    }
+
     pub(super) fn raw(&self) -> hid_t {
         self.0.raw()
     }

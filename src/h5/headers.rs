@@ -327,8 +327,8 @@ impl<'h> Told<'h> {
     fn plain(self) -> Option<Plain<'h>> {
         let (offset, bytes) = self.place?;
         let kind = self.kind?;
-        let size = number(kind, 4, 4)?;
-        let fits = self.fills.iter().all(|&fill| fill == 0 || fill == size);
+        // A fill value is kept for an export: the library reads it.
+        let fits = self.fills.iter().all(|&fill| fill == 0);
         fits.then_some(Plain { kind, shape: self.shape?, offset, bytes })
     }
 }
@@ -371,16 +371,16 @@ fn lookup3(bytes: &[u8]) -> u32 {
     (c ^ b).wrapping_sub(b.rotate_left(24))
 }
 
-/// A fill value message: the bytes of the value, 0 if there is none.
+/// A fill value message: the bytes of the value, 0 if there is none; `None` if it is not written at the usual
+/// time, or explicitly undefined.
 fn fill(message: &[u8]) -> Option<u64> {
     match *message {
         // When space is allocated, when the value is written, whether there is one.
-        [1 | 2, 0..=3, 0..=2, 0, ..] => Some(0),
-        [1 | 2, 0..=3, 0..=2, 1, ..] => value_size(message, 4),
+        [1 | 2, 0..=3, 2, 1, ..] => value_size(message, 4),
         // The same in bits, of which the two above tell whether there is a value, or none at all.
-        [3, flags, ..] if flags & 0xc0 == 0 && flags >> 2 & 3 <= 2 => match flags & 0x30 {
+        [3, flags, ..] if flags & 0xc0 == 0 && flags >> 2 & 3 == 2 => match flags & 0x30 {
             0x20 => value_size(message, 2),
-            0x30 => None,
+            0x10 | 0x30 => None,
             _ => Some(0),
         },
         _ => None,
@@ -554,8 +554,11 @@ mod tests {
         // Old fill values: none; longer than the message; of another size than the type.
         assert!(old(4, &[0; 8]));
         assert!(!old(4, &value(&[], size, 4)) && !old(4, &value(&[], [4, 0, 0, 0], 8)));
+        // Values that the library reads for exports, and unusual times of writing.
+        assert!(!old(5, &[2, 2, 2, 0, 0, 0, 0, 0]) && !old(5, &[3, 0x1a, 0, 0, 0, 0, 0, 0]));
+        assert!(!old(5, &[2, 2, 1, 1, 0, 0, 0, 0]) && !old(5, &[3, 0x06, 0, 0, 0, 0, 0, 0]));
         // Times and flags that HDF5 does not define, values longer than the message, a value and none.
-        assert!(old(5, &[2, 2, 2, 0, 0, 0, 0, 0]) && old(5, &[3, 0x0a, 0, 0, 0, 0, 0, 0]));
+        assert!(old(5, &[2, 2, 2, 1, 0, 0, 0, 0]) && old(5, &[3, 0x0a, 0, 0, 0, 0, 0, 0]));
         for bad in [
             &[0, 2, 2, 0][..],
             &[2, 4, 2, 0],

@@ -264,12 +264,33 @@ pub struct Storage {
     pub chunk: Option<Vec<u64>>,
     /// The filters, in the order in which they were applied on writing.
     pub filters: Vec<Filter>,
+    /// The largest size of each dimension (`u64::MAX`: unlimited), unless it is the current one of all.
+    pub limits: Option<Vec<u64>>,
+    /// The value of elements that were never written.
+    pub fill: Fill,
+    /// When that value is written: `alloc` or `never`; `None` for HDF5's default.
+    pub fill_time: Option<&'static str>,
+}
+
+/// The fill value of a dataset.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Fill {
+    /// HDF5's default, zero.
+    #[default]
+    Zero,
+    /// Explicitly none.
+    Undefined,
+    /// One element of the dataset's type, serialized.
+    Value(Vec<u8>),
+    /// One that cannot be serialized.
+    Unknown,
 }
 
 impl Storage {
     /// One element after the other.
     fn contiguous() -> Self {
-        Self { layout: "contiguous", chunk: None, filters: Vec::new() }
+        let (filters, fill) = (Vec::new(), Fill::Zero);
+        Self { layout: "contiguous", chunk: None, filters, limits: None, fill, fill_time: None }
     }
 }
 

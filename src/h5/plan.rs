@@ -7,10 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hdf5_sys::h5d::{
-    H5D_layout_t, H5Dget_create_plist, H5Dget_space, H5Dget_storage_size, H5Dget_type, H5Dopen2,
+    H5D_fill_time_t, H5D_fill_value_t, H5D_layout_t, H5Dget_create_plist, H5Dget_space,
+    H5Dget_storage_size, H5Dget_type, H5Dopen2,
 };
 use hdf5_sys::h5o::{H5O_token_t, H5Oopen_by_token};
-use hdf5_sys::h5p::{H5P_CLS_DATASET_ACCESS, H5Pcreate, H5Pget_chunk, H5Pset_efile_prefix};
+use hdf5_sys::h5p::{
+    H5P_CLS_DATASET_ACCESS, H5P_DEFAULT, H5Pcreate, H5Pget_chunk, H5Pget_fill_value,
+    H5Pset_efile_prefix,
+};
+use hdf5_sys::h5t::H5Treclaim;
 
 use super::answers;
 use super::dataspace::Dataspace;
@@ -19,11 +24,14 @@ use super::error::{Outcome, check, damaged, unsupported};
 use super::files::Files;
 use super::headers::Plain;
 use super::ids::Id;
-use super::read::Reading;
+use super::packed::pack;
+use super::read::{Reading, zeroed};
 use super::sources::{self, RawFiles};
 use super::types::{Node, Reader};
 use super::virtuals::{self, Context};
-use super::{Attributes, Dataset, Form, Part, Skip, Storage, attributes, chunks, filters, strings};
+use super::{
+    Attributes, Dataset, Fill, Form, Part, Skip, Storage, attributes, chunks, filters, strings,
+};
 use crate::shm::rows::Rows;
 
 /// HDF5's limit.
@@ -150,11 +158,13 @@ pub(super) fn plan(
     let mut reader = Reader::default();
     let (encoded_type, node) = types.node(&file_type, &mut reader)?;
     let stored_at = chunks::offset(&id);
-    let (storage, raw) = match stored_at {
-        // The creation list, which takes the library long to copy, could say no more.
-        Some(_) => (Storage::contiguous(), RawFiles::None),
-        None => storage(&id, &files.path(file), files)?,
+    let (mut storage, raw) = match stored_at {
+        // The creation list, which takes the library long to copy, matters to an export only.
+        Some(_) if is_source => (Storage::contiguous(), RawFiles::None),
+        Some(_) => (contiguous(&id, &file_type)?, RawFiles::None),
+        None => storage(&id, &file_type, &files.path(file), files)?,
     };
+    let mut limits = None;
     let (mut shape, mut layout, filled) = if storage.layout == "virtual" {
         let mut context = Context { files, types, seen: &mut *seen, path };
         let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
@@ -165,6 +175,7 @@ pub(super) fn plan(
         let Some(shape) = space.shape()? else {
             return unsupported("a null dataspace: it has no elements and no shape");
         };
+        limits = Some(space.limits()?).filter(|limits| *limits != shape);
         (shape, None, Vec::new())
     };
     if storage.chunk.as_ref().is_some_and(|chunk| chunk.len() != shape.len()) {
@@ -175,6 +186,12 @@ pub(super) fn plan(
     if let Some(layout) = &mut layout {
         layout.cut(part, &shape);
     }
+    if let Some(limits) = &mut limits
+        && limits.first() == extents.first()
+    {
+        limits[0] = shape[0];
+    }
+    storage.limits = limits;
     let form = Form::of(&node, &shape)?;
     let bounded = match &storage.chunk {
         Some(chunk) => {
@@ -329,7 +346,7 @@ fn is_written(id: &Id, storage: &Storage) -> bool {
 }
 
 /// What the creation list says, and whether raw files hold the bytes.
-fn storage(id: &Id, file: &Path, files: &Files) -> Outcome<(Storage, RawFiles)> {
+fn storage(id: &Id, kind: &Datatype, file: &Path, files: &Files) -> Outcome<(Storage, RawFiles)> {
     // SAFETY: `id` is an open dataset.
     let dcpl = &Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let filters = filters::filters(dcpl)?;
@@ -348,7 +365,49 @@ fn storage(id: &Id, file: &Path, files: &Files) -> Outcome<(Storage, RawFiles)> 
         }
     }
     let chunk = if layout == "chunked" { Some(chunk(dcpl)?) } else { None };
-    Ok((Storage { layout, chunk, filters }, raw))
+    let (fill, fill_time) = fill(dcpl, kind)?;
+    Ok((Storage { layout, chunk, filters, limits: None, fill, fill_time }, raw))
+}
+
+/// The storage of a dataset that is known to be contiguous.
+fn contiguous(id: &Id, kind: &Datatype) -> Outcome<Storage> {
+    // SAFETY: `id` is an open dataset.
+    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
+    let (fill, fill_time) = fill(&dcpl, kind)?;
+    Ok(Storage { fill, fill_time, ..Storage::contiguous() })
+}
+
+/// The fill value, and when it is written.
+fn fill(dcpl: &Id, kind: &Datatype) -> Outcome<(Fill, Option<&'static str>)> {
+    let time = match answers::fill_time(dcpl)? {
+        H5D_fill_time_t::H5D_FILL_TIME_ALLOC => Some("alloc"),
+        H5D_fill_time_t::H5D_FILL_TIME_NEVER => Some("never"),
+        _ => None,
+    };
+    let fill = match answers::fill_value(dcpl)? {
+        H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED => Fill::Undefined,
+        H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED => {
+            fill_value(dcpl, kind).unwrap_or(Fill::Unknown)
+        }
+        _ => Fill::Zero,
+    };
+    Ok((fill, time))
+}
+
+fn fill_value(dcpl: &Id, kind: &Datatype) -> Outcome<Fill> {
+    let mut element = zeroed(1, kind.size()?)?;
+    let place = element.as_mut_ptr().cast();
+    // SAFETY: the list is open, and the buffer has room for one element of the type.
+    check(unsafe { H5Pget_fill_value(dcpl.raw(), kind.raw(), place) })?;
+    // SAFETY: HDF5 has just filled the buffer through this type.
+    let packed = unsafe { pack(kind, &element) };
+    let space = Dataspace::simple(&[1])?;
+    let place = element.as_mut_ptr().cast();
+    // SAFETY: as above; what was serialized is a copy.
+    check(unsafe { H5Treclaim(kind.raw(), space.raw(), H5P_DEFAULT, place) })?;
+    let packed = packed?;
+    // The path of an object that a fill value refers to is not kept.
+    Ok(if packed.references.is_empty() { Fill::Value(packed.data) } else { Fill::Unknown })
 }
 
 fn chunk(dcpl: &Id) -> Outcome<Vec<u64>> {

@@ -700,7 +700,8 @@ fn a_chunk_and_elements_for_another_shape_are_refused() {
     let root = writer.root().unwrap();
     let dtype = crate::shm::dtype::Dtype::parse("int32").unwrap();
     let recipe = |shape: &[u64]| super::Recipe::of_dtype(&dtype, shape).unwrap();
-    let packing = super::Packing::Deflate(vec![2, 2], 1);
+    let packing =
+        super::Packing { chunk: Some(vec![2, 2]), deflate: Some(1), ..Default::default() };
     let made = writer.dataset(&root, "x", &recipe(&[4, 4]), &packing).unwrap();
     assert!(writer.write_chunk(&made, &[0, 0], 3, &[0; 16]).is_ok());
     for start in [&[][..], &[0], &[0, 0, 0]] {

@@ -25,19 +25,30 @@ use super::exact::ExactAttribute;
 use super::ids::{self, Id};
 use super::packed::{Arena, Unpacker};
 use super::read::zeroed;
-use super::{Leaf, Recipe, scatter};
+use super::{Fill, Leaf, Recipe, scatter};
 use crate::{Error, Kind, Result};
 
 /// Contiguous datasets of more bytes than this begin on a page: aligned writes are faster.
 const ALIGNED: u64 = 1 << 16;
 
+/// A contiguous dataset of more bytes than this is not filled before its elements are written.
+const MAX_FILLED: u64 = 16 << 20;
+
 /// How a dataset is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Packing {
-    /// In one piece, which is there from the beginning.
-    Contiguous,
-    /// In chunks of these extents, with shuffle and deflate of this level.
-    Deflate(Vec<u64>, u8),
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Packing {
+    /// The extents of a chunk; `None` for a contiguous dataset, which is allocated at once.
+    pub chunk: Option<Vec<u64>>,
+    /// Shuffle and deflate of this level, for chunks.
+    pub deflate: Option<u8>,
+    /// The largest size of each dimension; `u64::MAX` is no limit.
+    pub limits: Option<Vec<u64>>,
+    /// The fill value.
+    pub fill: Fill,
+    /// HDF5's encoding of the type of the fill value.
+    pub fill_type: Vec<u8>,
+    /// When it is written: `alloc` or `never`; `None` for HDF5's default.
+    pub fill_time: Option<String>,
 }
 
 /// Gives the bytes of an array from an offset on: its number in the recipe, the offset, the place.
@@ -146,8 +157,12 @@ impl Writer {
     ) -> Result<Object> {
         let _lock = ids::lock();
         let make = || {
-            let (text, space) = (link_name(name)?, space(Some(&recipe.shape))?);
-            let creation = creation(recipe, packing)?;
+            let text = link_name(name)?;
+            let space = match &packing.limits {
+                Some(limits) => Dataspace::growing(&recipe.shape, limits)?,
+                None => space(Some(&recipe.shape))?,
+            };
+            let creation = self.creation(recipe, packing)?;
             let (kind, links) = (recipe.file_type.raw(), self.links.raw());
             let (at, name) = (at.0.raw(), text.as_ptr());
             // SAFETY: all is open, the name ends with NUL.
@@ -156,6 +171,56 @@ impl Writer {
             })
         };
         make().map(Object).map_err(|trouble| failed(name, trouble))
+    }
+
+    /// The creation list of a dataset.
+    fn creation(&self, recipe: &Recipe, packing: &Packing) -> Outcome<Id> {
+        let list = list(*H5P_CLS_DATASET_CREATE)?;
+        let id = list.raw();
+        let is_early = packing.chunk.is_none() && recipe.layout().is_some();
+        // SAFETY: the list is open; chunk extents are as many as the call is told. So are all below.
+        unsafe {
+            check(H5Pset_obj_track_times(id, 0))?;
+            if is_early {
+                check(H5Pset_alloc_time(id, H5D_alloc_time_t::H5D_ALLOC_TIME_EARLY))?;
+            }
+            if let Some(chunk) = &packing.chunk {
+                let rank = i32::try_from(chunk.len()).unwrap_or(0);
+                check(H5Pset_chunk(id, rank, chunk.as_ptr()))?;
+            }
+            if let Some(level) = packing.deflate {
+                check(H5Pset_shuffle(id))?;
+                check(H5Pset_deflate(id, c_uint::from(level)))?;
+            }
+        }
+        match &packing.fill {
+            // SAFETY: as above; without a value the type does not matter.
+            Fill::Undefined => {
+                check(unsafe { H5Pset_fill_value(id, recipe.file_type.raw(), std::ptr::null()) })?
+            }
+            Fill::Value(value) => {
+                let kind = Datatype::decode(&packing.fill_type)?;
+                let mut element = zeroed(1, kind.size()?)?;
+                let (arena, rename) = (Arena::default(), &str::to_owned);
+                let mut unpacker = Unpacker { file: self.file.raw(), rename, arena };
+                unpacker.elements(&kind, &mut &value[..], &mut element)?;
+                // SAFETY: the buffer has one element of the type; its pointers lead into a living arena.
+                check(unsafe { H5Pset_fill_value(id, kind.raw(), element.as_ptr().cast()) })?
+            }
+            Fill::Zero | Fill::Unknown => 0,
+        };
+        let element = recipe.node.size as u64;
+        let bytes = recipe.shape.iter().fold(element, |all, &n| all.saturating_mul(n));
+        let time = match packing.fill_time.as_deref() {
+            // Every element is written anyway: to fill a large dataset first would double the work.
+            _ if is_early && bytes > MAX_FILLED => H5D_fill_time_t::H5D_FILL_TIME_NEVER,
+            Some("alloc") => H5D_fill_time_t::H5D_FILL_TIME_ALLOC,
+            Some("never") => H5D_fill_time_t::H5D_FILL_TIME_NEVER,
+            _ => H5D_fill_time_t::H5D_FILL_TIME_IFSET,
+        };
+        // SAFETY: as above.
+        check(unsafe { H5Pset_fill_time(id, time) })?;
+        Ok(list)
     }
 
     /// Where in the file a contiguous dataset's bytes lie; `None` when it has none.
@@ -327,29 +392,6 @@ fn space(shape: Option<&[u64]>) -> Outcome<Dataspace> {
         Some([]) => Dataspace::own(unsafe { H5Screate(H5S_class_t::H5S_SCALAR) }),
         Some(shape) => Dataspace::simple(shape),
     }
-}
-
-fn creation(recipe: &Recipe, packing: &Packing) -> Outcome<Id> {
-    let list = list(*H5P_CLS_DATASET_CREATE)?;
-    let id = list.raw();
-    // SAFETY: the list is open; chunk extents are as many as the call is told.
-    unsafe {
-        check(H5Pset_obj_track_times(id, 0))?;
-        match packing {
-            Packing::Contiguous if recipe.layout().is_some() => {
-                check(H5Pset_alloc_time(id, H5D_alloc_time_t::H5D_ALLOC_TIME_EARLY))?;
-                check(H5Pset_fill_time(id, H5D_fill_time_t::H5D_FILL_TIME_NEVER))?;
-            }
-            Packing::Contiguous => {}
-            Packing::Deflate(chunk, level) => {
-                let rank = i32::try_from(chunk.len()).unwrap_or(0);
-                check(H5Pset_chunk(id, rank, chunk.as_ptr()))?;
-                check(H5Pset_shuffle(id))?;
-                check(H5Pset_deflate(id, c_uint::from(*level)))?;
-            }
-        }
-    }
-    Ok(list)
 }
 
 fn write_block(

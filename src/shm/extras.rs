@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::state::Project;
-use crate::h5::{Dataset, ExactAttribute};
+use crate::h5::{Dataset, ExactAttribute, Fill};
 
 /// One record for each dataset and each group with attributes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,12 +43,53 @@ pub struct Stored {
     /// The names of its filters, in the order of writing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<String>,
+    /// The largest size of each dimension (`u64::MAX`: unlimited), unless it is the current one of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<u64>>,
+    /// The value of elements that were never written, unless it is HDF5's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<FillValue>,
+    /// When that value is written, unless it is HDF5's default: `alloc` or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_time: Option<String>,
     /// The names of an enum's values, where its array is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<(String, i64)>,
     /// Its attributes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attrs: Vec<Attribute>,
+}
+
+/// The fill value of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FillValue {
+    /// Explicitly none.
+    Undefined,
+    /// One that could not be serialized.
+    Unknown,
+    /// One serialized element in base64.
+    Value(String),
+}
+
+impl FillValue {
+    fn new(fill: &Fill) -> Option<Self> {
+        Some(match fill {
+            Fill::Zero => return None,
+            Fill::Undefined => Self::Undefined,
+            Fill::Unknown => Self::Unknown,
+            Fill::Value(element) => Self::Value(STANDARD.encode(element)),
+        })
+    }
+
+    /// The value as the `h5` module writes it.
+    pub fn fill(&self) -> Fill {
+        match self {
+            Self::Undefined => Fill::Undefined,
+            Self::Unknown => Fill::Unknown,
+            Self::Value(text) => STANDARD.decode(text).map_or(Fill::Unknown, Fill::Value),
+        }
+    }
 }
 
 /// An attribute exactly as it was.
@@ -146,6 +187,9 @@ impl Extras {
             layout: dataset.storage.layout.to_owned(),
             chunk: dataset.storage.chunk.clone(),
             filters: dataset.storage.filters.iter().map(|filter| filter.name.clone()).collect(),
+            limits: dataset.storage.limits.clone(),
+            fill: FillValue::new(&dataset.storage.fill),
+            fill_time: dataset.storage.fill_time.map(str::to_owned),
             names: names.iter().filter_map(name).collect(),
             attrs: self.attributes(&dataset.attrs.exact),
         }

@@ -77,6 +77,74 @@ def test_a_loaded_file_comes_back_as_it_was(cli, project, tmp_path, name, option
         assert bad == []
 
 
+def storage(path):
+    """{path: what the file says of its storage} of every dataset."""
+    found = {}
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset):
+            plist = node.id.get_create_plist()
+            fill = repr(node.fillvalue) if plist.fill_value_defined() == 2 else None
+            found[name] = (node.maxshape, node.chunks, plist.fill_value_defined(), fill, plist.get_fill_time())
+
+    with h5py.File(path) as f:
+        f.visititems(visit)
+    return found
+
+
+def write_storage(path):
+    """A file with every way to store a dataset that an export restores."""
+    rows = np.zeros(5, [("a", "<i4"), ("b", "<f8")])
+    rows["a"] = np.arange(5)
+    with h5py.File(path, "w") as f:
+        f.create_dataset("fixed_fill", data=np.arange(9), fillvalue=-7)
+        f.create_dataset("growing", data=np.arange(30.0).reshape(5, 6), maxshape=(None, 6), chunks=(2, 4))
+        f.create_dataset("bounded", data=np.arange(30, dtype=">i2").reshape(5, 6), maxshape=(9, None), chunks=(4, 5))
+        f.create_dataset("empty", shape=(0, 4), maxshape=(None, 4), chunks=(8, 2), dtype="f4", fillvalue=1.5)
+        f.create_dataset("chunked", data=np.arange(7 * 8 * 9).reshape(7, 8, 9), chunks=(3, 8, 4), fillvalue=3)
+        f.create_dataset("deep", data=np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5), chunks=(1, 2, 4, 5))
+        f.create_dataset("table", data=rows, maxshape=(None,), chunks=(2,), fillvalue=np.array((4, 0.5), rows.dtype))
+        f.create_dataset("words", data=["a", "bc", "def"], dtype=h5py.string_dtype(), maxshape=(None,), chunks=(2,),
+                         fillvalue="none")
+        for name, time in (("early", "alloc"), ("never", "never")):
+            for chunks in (None, (4,)):
+                f.create_dataset(f"{name}_{chunks}", data=np.arange(9), chunks=chunks, fillvalue=2, fill_time=time)
+
+
+@pytest.mark.parametrize("options", [(), ("--gzip", "4")], ids=["plain", "gzip"])
+def test_extents_chunks_and_fill_values_come_back(cli, project, tmp_path, options):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    write_storage(file)
+    cli.load(project, file)
+    cli.ok("export", project, "-o", back, "--strict", *options)
+    before, after = storage(file), storage(back)
+    if options:
+        # What is compressed needs chunks.
+        for name in before:
+            if before[name][1] is None:
+                assert after[name][1] is not None
+                after[name] = (after[name][0], None, *after[name][2:])
+    assert before == after
+    with h5py.File(file) as a, h5py.File(back) as b:
+        assert everything(a) == everything(b)
+    with h5py.File(back, "a") as f:
+        f["growing"].resize(8, axis=0)
+        f["words"].resize(4, axis=0)
+        assert f["words"].asstr()[3] == "none"
+
+
+def test_rows_of_an_array_that_can_grow_are_chunked_as_their_source(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    write_storage(file)
+    cli.load(project, file, "--rows", "1:4")
+    cli.ok("export", project, "-o", back, "--strict")
+    with h5py.File(file) as a, h5py.File(back) as b:
+        for name in a:
+            np.testing.assert_array_equal(a[name][1:4], b[name][()])
+        assert b["growing"].maxshape == (None, 6) and b["bounded"].maxshape == (9, None)
+        assert b["chunked"].maxshape == (3, 8, 9) and b["chunked"].chunks == (3, 8, 4)
+
+
 def test_attributes_keep_their_types(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     write(file, "attributes_that_toml_cannot_hold")
