@@ -26,9 +26,7 @@ Examples:
   cute-shm gc --dry-run            print what would be removed or kept, and why
   cute-shm gc --older-than 7d      also remove unused projects older than a week
   cute-shm gc --job \"$SLURM_JOB_ID\" --all-roots --all-users --best-effort
-                                   in an epilog, as root
-
-gc removes the largest projects first and never waits for the lock of a project.")]
+                                   in an epilog, as root")]
 pub struct Args {
     /// Print what would be done and do nothing
     #[arg(long)]

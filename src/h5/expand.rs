@@ -151,10 +151,9 @@ impl Walk<'_> {
             };
             match found {
                 Ok(Some(index)) => drop(here.group.children.insert(name, Child::Dataset(index))),
-                Ok(None) => {}
                 // Once for each link, not for each path that leads to its group.
                 Err(trouble) if tree.noted.insert((node, next)) => self.note(&path, trouble)?,
-                Err(_) => {}
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(here.group)

@@ -22,6 +22,9 @@ fn filter(bytes: &mut Bytes<'_>) -> Filter {
 }
 
 /// Decodes one chunk through one to three filters, as a worker does and as libhdf5 asks for it.
+///
+/// # Panics
+/// If a decoder leaves a part of the target unwritten.
 pub fn chunk(data: &[u8]) {
     let mut bytes = Bytes(data);
     let head = bytes.byte();
@@ -60,6 +63,9 @@ pub fn chunk_index(data: &[u8]) {
 }
 
 /// Selects elements of an array as a mapping of a virtual dataset does, and numbers the name of a source.
+///
+/// # Panics
+/// If the runs of a selection overlap or leave its extent.
 pub fn mapping(data: &[u8]) {
     let mut bytes = Bytes(data);
     let rank = bytes.below(3) + 1;

@@ -5,6 +5,9 @@ use super::geometry::{self, Part};
 use crate::fuzzing::Bytes;
 
 /// Computes the runs of a chunk: each is within the dataset and the chunk, and none overlaps another.
+///
+/// # Panics
+/// If the items of a chunk do not cover it once.
 pub fn chunk_items(data: &[u8]) {
     let mut bytes = Bytes(data);
     let rank = bytes.below(4) + 1;
@@ -38,6 +41,9 @@ pub fn chunk_items(data: &[u8]) {
 }
 
 /// Builds a filter of two globs, and matches a path.
+///
+/// # Panics
+/// If an excluded path is selected.
 pub fn globs(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut parts = text.splitn(3, '\0');

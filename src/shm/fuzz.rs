@@ -10,6 +10,9 @@ use super::name::{ProjectName, SegmentName};
 use super::rows::Rows;
 
 /// Reads metadata. What is read is the same once it was written and read again.
+///
+/// # Panics
+/// If metadata that was printed is parsed differently.
 pub fn metadata(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(read) = Metadata::parse(text) else { return };
@@ -18,6 +21,9 @@ pub fn metadata(data: &[u8]) {
 }
 
 /// Reads TOML with our reader: what it reads is what the crate `toml` reads.
+///
+/// # Panics
+/// If the result differs from that of the crate `toml`.
 pub fn toml(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(table) = canonical::table(text) {
@@ -31,6 +37,9 @@ pub fn toml(data: &[u8]) {
 }
 
 /// Reads a ledger, and lists what it owns.
+///
+/// # Panics
+/// If a ledger that was printed is parsed differently.
 pub fn ledger(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(ledger) = Ledger::of_text(text) {
@@ -42,6 +51,9 @@ pub fn ledger(data: &[u8]) {
 }
 
 /// Reads names of projects, segments and ledgers. A name is written as it was read.
+///
+/// # Panics
+/// If a parsed name is printed differently.
 pub fn names(data: &[u8]) {
     let name = OsStr::from_bytes(data);
     if let Some((project, segment)) = SegmentName::parse(name) {
@@ -58,6 +70,9 @@ pub fn names(data: &[u8]) {
 }
 
 /// Reads `START:STOP` and `I/N`. The shards of an axis follow each other and cover it.
+///
+/// # Panics
+/// If the rows leave the extent.
 pub fn rows(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (text, all) = text.split_once('\0').unwrap_or((&text, "1000"));

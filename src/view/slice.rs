@@ -241,7 +241,7 @@ pub(super) fn select(shape: &[u64], text: &str) {
     let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
     let Ok(selection) = Selection::all(shape).slice(text) else { return };
     let (size, _) = (selection.size(), selection.is_contiguous());
-    if let Some(elements) = elements.filter(|&n| n <= i64::MAX as u64) {
+    if let Some(elements) = elements.filter(|&n| i64::try_from(n).is_ok()) {
         assert!(size <= elements);
         for number in [0, size / 2, size.saturating_sub(1)] {
             assert!(size == 0 || selection.place(number) < elements, "{shape:?} {text}");

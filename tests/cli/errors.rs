@@ -320,14 +320,13 @@ array  shape      dtype     size
 }
 
 #[test]
-fn shared_memory_that_ends_while_loading() {
+fn limit_of_file_size_is_no_lack_of_memory() {
     let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
-    // The limit of a file's size is met when the segment is reserved, as a full file system is.
     sandbox.command(&LOAD).after("ulimit -f 512").run().is(str![[r#"
 --- stderr
 error: cannot make segment 'cute-shm.p.TOKEN00000' 1048576 bytes long: File too large
-hint: free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=BYTES '$SHM' (containers: --shm-size)
---- exit 5
+hint: files of this process may have 262144 bytes; raise the limit with 'ulimit -f unlimited'
+--- exit 1
 
 "#]]);
 }

@@ -166,6 +166,12 @@ pub fn large(path: &Path, bytes: usize) {
     numbers(&file, "x", &vec![1.0; bytes / 8]);
 }
 
+/// `/x`: so many bytes in chunks that were never written.
+pub fn unwritten(path: &Path, bytes: usize) {
+    let file = File::create(path).unwrap();
+    file.new_dataset::<u8>().chunk(1 << 20).shape(bytes).create("x").unwrap();
+}
+
 /// `/a0` and so on: many small arrays.
 pub fn many(path: &Path, count: usize) {
     let file = File::create(path).unwrap();
