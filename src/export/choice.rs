@@ -54,10 +54,18 @@ impl Choice<'_> {
             None => "/".to_owned(),
         };
         let record = project.record();
+        let extras = Extras::of(project);
+        let is_selected = |path: &String| is_below(path, &prefix) && self.filter.takes(path);
+        let named = extras.iter().flat_map(|extras| extras.named_types.iter().enumerate());
+        let named_types = named
+            .filter(|(_, named)| named.paths.iter().any(is_selected))
+            .map(|(number, _)| number)
+            .collect();
         let content = Content {
             shm: &place.shm,
             root: select(project.tree(), &prefix, &|path| self.filter.takes(path)),
-            extras: Extras::of(project),
+            extras,
+            named_types,
             group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
             source_groups: record
                 .map(|record| record.sources.iter().filter_map(|s| s.group.clone()).collect())

@@ -35,15 +35,24 @@ pub(super) fn write(
         references: Vec::new(),
         notes: lost(content),
         skipped: HashSet::new(),
+        groups: HashMap::new(),
+        types: HashMap::new(),
         advance,
     };
     for (_, array) in content.arrays() {
         *export.uses.entry(array.segment.clone()).or_default() += 1;
     }
     let root = Rc::new(writer.root()?);
+    export.groups.insert(String::new(), Rc::clone(&root));
+    // Before the datasets: netCDF reads a file in the order of creation.
+    for &number in &content.named_types {
+        export.named_type(number)?;
+    }
     export.group(&root, &content.root, "")?;
     drop(root);
-    let Export { later, references, mut notes, skipped, known, advance, .. } = export;
+    let Export { later, references, mut notes, skipped, known, groups, types, advance, .. } =
+        export;
+    drop((groups, types));
     for (object, attribute, prefix, path) in references {
         let rename = |target: &str| format!("{prefix}{target}");
         if let Err(error) = writer.attribute(&object, &attribute, &rename) {
@@ -80,6 +89,10 @@ struct Export<'a, 'w> {
     notes: Vec<Note>,
     /// Arrays that HDF5 cannot represent.
     skipped: HashSet<String>,
+    /// Groups that were created for the committed datatypes in them, and the root, by path.
+    groups: HashMap<String, Rc<Object>>,
+    /// Committed datatypes, or `None` for one that cannot be restored, by number.
+    types: HashMap<usize, Option<Rc<Object>>>,
     advance: Advance<'a>,
 }
 
@@ -99,8 +112,8 @@ impl Export<'_, '_> {
                     self.skip_unsupported(written, &path, [&*path])?;
                 }
                 Node::Group(inner) if self.compound(at, name, inner, &path)? => {}
-                Node::Group(inner) => match self.writer.group(at, name) {
-                    Ok(made) => self.group(&Rc::new(made), inner, &path)?,
+                Node::Group(inner) => match self.new_group(at, name, &path) {
+                    Ok(made) => self.group(&made, inner, &path)?,
                     Err(error) => {
                         let arrays: Vec<String> = arrays_below(inner, &path);
                         let arrays = arrays.iter().map(String::as_str);
@@ -211,14 +224,17 @@ impl Export<'_, '_> {
     ) -> Result<Rc<Object>> {
         let (item, shape) = recipe.extents();
         let mut packing = self.packing(recipe, path);
-        let mut object = self.writer.dataset(at, name, recipe, &packing);
+        let extras = self.content.extras.as_ref();
+        let number = extras.and_then(|extras| extras.dataset(path)?.named_type);
+        let named = number.map(|number| self.named_type(number)).transpose()?.flatten();
+        let mut object = self.writer.dataset(at, name, recipe, &packing, named.as_deref());
         let is_filled = packing.fill != Fill::Zero || packing.fill_time.is_some();
         if packing.fill == Fill::Unknown || is_filled && object.is_err() {
             self.notes.push(Note::new(path, "its fill value cannot be restored"));
         }
         if is_filled && object.is_err() {
             packing = Packing { fill: Fill::Zero, fill_time: None, ..packing };
-            object = self.writer.dataset(at, name, recipe, &packing);
+            object = self.writer.dataset(at, name, recipe, &packing, named.as_deref());
         }
         let object = object.map_err(|e| e.about(path))?;
         if arrays.iter().any(|array| array.nbytes() == Some(0)) && shape.contains(&0) {
@@ -246,6 +262,56 @@ impl Export<'_, '_> {
             }
         }
         Ok(Rc::new(object))
+    }
+
+    /// Creates a committed datatype under all its paths, once.
+    fn named_type(&mut self, number: usize) -> Result<Option<Rc<Object>>> {
+        if let Some(known) = self.types.get(&number) {
+            return Ok(known.clone());
+        }
+        self.types.insert(number, None);
+        let Some(extras) = &self.content.extras else { return Ok(None) };
+        let Some(named) = extras.named_types.get(number) else { return Ok(None) };
+        let mut object: Option<Rc<Object>> = None;
+        for path in &named.paths {
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let written = self.group_at(above).and_then(|at| match &object {
+                Some(object) => self.writer.link(object, &at, name),
+                None => {
+                    let encoded = extras.encoded_type(named.kind).unwrap_or_default();
+                    object = Some(Rc::new(self.writer.commit(&at, name, &encoded)?));
+                    Ok(())
+                }
+            });
+            if let Err(error) = written {
+                self.notes.push(Note::new(path, error.to_string()));
+            }
+        }
+        if let (Some(object), Some(path)) = (&object, named.paths.first()) {
+            self.exact(object, &named.attrs, path)?;
+        }
+        self.types.insert(number, object.clone());
+        Ok(object)
+    }
+
+    /// Creates a group, unless a committed datatype was created in it before.
+    fn new_group(&self, at: &Object, name: &str, path: &str) -> Result<Rc<Object>> {
+        match self.groups.get(path) {
+            Some(known) => Ok(Rc::clone(known)),
+            None => self.writer.group(at, name).map(Rc::new),
+        }
+    }
+
+    /// The group at a path; creates it and those above it if they do not exist yet.
+    fn group_at(&mut self, path: &str) -> Result<Rc<Object>> {
+        if let Some(known) = self.groups.get(path) {
+            return Ok(Rc::clone(known));
+        }
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let above = self.group_at(above)?;
+        let made = Rc::new(self.writer.group(&above, name)?);
+        self.groups.insert(path.to_owned(), Rc::clone(&made));
+        Ok(made)
     }
 
     /// How the file stores a dataset: as its source, where that is known.

@@ -77,6 +77,8 @@ pub struct Content<'a> {
     pub root: Group,
     /// What the ledger keeps of the sources, where it may be believed.
     pub extras: Option<Extras>,
+    /// Committed datatypes that are selected: indices into those of `extras`.
+    pub named_types: Vec<usize>,
     /// Attributes of groups by path, as TOML has them.
     pub group_attrs: toml::Table,
     /// Names of the groups that whole files became.

@@ -11,6 +11,7 @@ use hdf5_sys::h5t::*;
 use super::answers;
 use super::error::{Outcome, Trouble, check, damaged};
 use super::ids::Id;
+use super::links;
 
 unsafe extern "C" {
     /// The library's 16-bit floats, which the bindings lack.
@@ -46,6 +47,21 @@ impl Datatype {
     pub(super) fn half(big_endian: bool) -> Outcome<Self> {
         // SAFETY: the library fills both in when it starts, and never changes them.
         Self::predefined(unsafe { if big_endian { H5T_IEEE_F16BE_g } else { H5T_IEEE_F16LE_g } })
+    }
+
+    /// Takes an open committed datatype.
+    pub(super) fn of_object(id: Id) -> Self {
+        Self(id)
+    }
+
+    /// The object of a committed datatype.
+    pub(super) fn into_object(self) -> Id {
+        self.0
+    }
+
+    /// The token of a committed datatype.
+    pub(super) fn token(&self) -> Outcome<[u8; 16]> {
+        links::object(&self.0).map(|object| links::bytes(object.token))
     }
 
     pub(super) fn raw(&self) -> hid_t {

@@ -53,7 +53,7 @@ mod write;
 #[cfg(feature = "zfp")]
 mod zfp;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -141,7 +141,30 @@ pub struct Inventory {
     pub sources: Vec<Looked>,
     /// Those that are read although they are not in the directory of the file that was given.
     pub outside: Vec<PathBuf>,
+    /// Committed datatypes, each once.
+    pub named_types: Vec<NamedType>,
+    /// Indices into `named_types`, by number of the file and token.
+    named_by_object: HashMap<(u64, [u8; 16]), usize>,
     files: Arc<files::Files>,
+}
+
+/// A committed datatype.
+#[derive(Debug)]
+pub struct NamedType {
+    /// Every path that leads to it.
+    pub paths: Vec<String>,
+    /// HDF5's encoding of the type.
+    pub kind: Vec<u8>,
+    /// Its attributes.
+    pub attrs: Attributes,
+}
+
+impl Inventory {
+    /// The committed datatype of a dataset: an index into [`Self::named_types`].
+    pub fn named_type(&self, dataset: &Dataset) -> Option<usize> {
+        let key = (dataset.place.file as u64, dataset.named_type?);
+        self.named_by_object.get(&key).copied()
+    }
 }
 
 /// A group: its attributes, and what its links lead to.
@@ -190,6 +213,8 @@ pub struct Dataset {
     pub attrs: Attributes,
     /// The type of its elements in the file, as HDF5 encodes it.
     pub encoded_type: Arc<[u8]>,
+    /// The token of the committed datatype that it refers to, if its type is not its own.
+    named_type: Option<[u8; 16]>,
     /// How the file stores it.
     pub storage: Storage,
     /// Bytes of one element as it is read.

@@ -15,7 +15,7 @@ use hdf5_sys::h5p::{
     H5P_CLS_DATASET_ACCESS, H5P_DEFAULT, H5Pcreate, H5Pget_chunk, H5Pget_fill_value,
     H5Pset_efile_prefix,
 };
-use hdf5_sys::h5t::H5Treclaim;
+use hdf5_sys::h5t::{H5Tcommitted, H5Treclaim};
 
 use super::answers;
 use super::dataspace::Dataspace;
@@ -155,6 +155,7 @@ pub(super) fn plan(
     let Found { id, path, file, token, link, is_source } = found;
     // SAFETY: `id` is an open dataset, here and below.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
+    let named_type = named_type(&file_type)?;
     let mut reader = Reader::default();
     let (encoded_type, node) = types.node(&file_type, &mut reader)?;
     let stored_at = chunks::offset(&id);
@@ -220,6 +221,7 @@ pub(super) fn plan(
         form,
         attrs,
         encoded_type,
+        named_type,
         storage,
         element_size: place.node.size as u64,
         raw: place.node.is_known(),
@@ -243,6 +245,13 @@ pub(super) fn plan(
     Ok((dataset, filled))
 }
 
+/// The token of a committed datatype; `None` for one that is part of its dataset.
+fn named_type(kind: &Datatype) -> Outcome<Option<[u8; 16]>> {
+    // SAFETY: `kind` is an open datatype.
+    let is_named = check(unsafe { H5Tcommitted(kind.raw()) })? > 0;
+    Ok(if is_named { Some(kind.token()?) } else { None })
+}
+
 /// Plans a dataset of which its header tells all, and whose type is known; `None` where the two do not
 /// agree, or where it has no form.
 pub(super) fn plan_plain(
@@ -262,6 +271,7 @@ pub(super) fn plan_plain(
         part,
         attrs: Attributes::default(),
         encoded_type,
+        named_type: None,
         storage: Storage::contiguous(),
         element_size: size,
         raw: true,

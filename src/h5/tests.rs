@@ -706,7 +706,7 @@ fn a_chunk_and_elements_for_another_shape_are_refused() {
     let recipe = |shape: &[u64]| super::Recipe::of_dtype(&dtype, shape).unwrap();
     let packing =
         super::Packing { chunk: Some(vec![2, 2]), deflate: Some(1), ..Default::default() };
-    let made = writer.dataset(&root, "x", &recipe(&[4, 4]), &packing).unwrap();
+    let made = writer.dataset(&root, "x", &recipe(&[4, 4]), &packing, None).unwrap();
     assert!(writer.write_chunk(&made, &[0, 0], 3, &[0; 16]).is_ok());
     for start in [&[][..], &[0], &[0, 0, 0]] {
         assert!(writer.write_chunk(&made, start, 3, &[0; 16]).is_err());

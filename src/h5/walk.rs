@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 
+use super::datatype::Datatype;
 use super::error::{Trouble, unreadable};
 use super::expand::Budget;
 use super::files::{Files, Missed};
@@ -16,7 +17,7 @@ use super::headers::Headers;
 use super::ids::Id;
 use super::links::{self, Link, LinkKind, Object};
 use super::plan::{self, Types};
-use super::{Attributes, Dataset, Group, Inventory, Options, Skip, attributes, exact};
+use super::{Attributes, Dataset, Group, Inventory, NamedType, Options, Skip, attributes, exact};
 use crate::error::{Error, Kind, Result};
 
 /// Groups within groups are followed so far.
@@ -115,6 +116,8 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         filled: Vec::new(),
         sources: Vec::new(),
         outside: Vec::new(),
+        named_types: Vec::new(),
+        named_by_object: HashMap::new(),
         files,
     };
     let mut walk = Walk {
@@ -228,7 +231,24 @@ impl Walk<'_> {
                 let target = self.dataset(here, (id, object), path, link)?;
                 Ok(Ok(Some((target, None))))
             }
-            _ => Ok(Ok(None)),
+            _ => {
+                self.named_type(id, object.key, path);
+                Ok(Ok(None))
+            }
+        }
+    }
+
+    /// Keeps a committed datatype for exports; one that cannot be read matters to no array.
+    fn named_type(&mut self, id: Id, key: Key, path: &str) {
+        let Inventory { named_types, named_by_object, .. } = &mut self.inventory;
+        if let Some(known) = named_by_object.get(&key).and_then(|&at| named_types.get_mut(at)) {
+            known.paths.push(path.to_owned());
+            return;
+        }
+        let attrs = attributes::read(&id);
+        if let Ok(kind) = Datatype::of_object(id).encode() {
+            named_by_object.insert(key, named_types.len());
+            named_types.push(NamedType { paths: vec![path.to_owned()], kind, attrs });
         }
     }
 
@@ -381,9 +401,13 @@ impl Walk<'_> {
 
     /// Gives the attributes that refer to objects the paths of these: the first path of each.
     fn resolve_references(&mut self) {
-        let Inventory { datasets, group_attrs, .. } = &mut self.inventory;
+        let Inventory { datasets, group_attrs, named_types, named_by_object, .. } =
+            &mut self.inventory;
         let has = |attrs: &Attributes| !attrs.references.is_empty();
-        if !group_attrs.iter().any(has) && !datasets.iter().any(|dataset| has(&dataset.attrs)) {
+        if !group_attrs.iter().any(has)
+            && !datasets.iter().any(|dataset| has(&dataset.attrs))
+            && !named_types.iter().any(|named| has(&named.attrs))
+        {
             return;
         }
         let key = |dataset: &Dataset| (Some(dataset.file() as u64), links::bytes(dataset.token()));
@@ -405,6 +429,9 @@ impl Walk<'_> {
         let mut left = MAX_REFERENCE_BYTES;
         for (attrs, group) in group_attrs.iter_mut().zip(&self.groups) {
             exact::resolve(attrs, &mut left, path_in(Some(group.key.0)));
+        }
+        for (key, &number) in named_by_object.iter() {
+            exact::resolve(&mut named_types[number].attrs, &mut left, path_in(Some(key.0)));
         }
         for dataset in datasets {
             let file = Some(dataset.file() as u64);

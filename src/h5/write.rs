@@ -15,7 +15,7 @@ use hdf5_sys::h5g::{H5Gcreate2, H5Gopen2};
 #[allow(clippy::wildcard_imports)] // the setters of property lists
 use hdf5_sys::h5p::*;
 use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate};
-use hdf5_sys::h5t::{H5T_class_t, H5T_cset_t, H5Tdetect_class};
+use hdf5_sys::h5t::{H5T_class_t, H5T_cset_t, H5Tcommit2, H5Tdetect_class, H5Tequal};
 
 use super::blocks::Blocks;
 use super::dataspace::Dataspace;
@@ -129,6 +129,24 @@ impl Writer {
         make().map(Object).map_err(|trouble| failed(name, trouble))
     }
 
+    /// Creates a committed datatype from its encoding.
+    ///
+    /// # Errors
+    /// Returns an error if libhdf5 does not accept the name or the type.
+    pub fn commit(&self, at: &Object, name: &str, encoded: &[u8]) -> Result<Object> {
+        let _lock = ids::lock();
+        let commit = || {
+            let (text, kind) = (link_name(name)?, Datatype::decode(encoded)?);
+            let (at, links) = (at.0.raw(), self.links.raw());
+            // SAFETY: all is open, the name ends with NUL.
+            check(unsafe {
+                H5Tcommit2(at, text.as_ptr(), kind.raw(), links, H5P_DEFAULT, H5P_DEFAULT)
+            })?;
+            Ok(kind.into_object())
+        };
+        commit().map(Object).map_err(|trouble| failed(name, trouble))
+    }
+
     /// Gives an object another name.
     ///
     /// # Errors
@@ -144,7 +162,7 @@ impl Writer {
         make().map(|_| ()).map_err(|trouble| failed(name, trouble))
     }
 
-    /// Makes a dataset, without its data.
+    /// Creates a dataset, without its data. Its type is the committed datatype `named`, if that is equal.
     ///
     /// # Errors
     /// In HDF5's words.
@@ -154,6 +172,7 @@ impl Writer {
         name: &str,
         recipe: &Recipe,
         packing: &Packing,
+        named: Option<&Object>,
     ) -> Result<Object> {
         let _lock = ids::lock();
         let make = || {
@@ -163,7 +182,12 @@ impl Writer {
                 None => space(Some(&recipe.shape))?,
             };
             let creation = self.creation(recipe, packing)?;
-            let (kind, links) = (recipe.file_type.raw(), self.links.raw());
+            let is_equal = |named: &&Object| {
+                // SAFETY: both are open datatypes.
+                unsafe { H5Tequal(named.0.raw(), recipe.file_type.raw()) > 0 }
+            };
+            let kind = named.filter(is_equal).map_or(recipe.file_type.raw(), |named| named.0.raw());
+            let links = self.links.raw();
             let (at, name) = (at.0.raw(), text.as_ptr());
             // SAFETY: all is open, the name ends with NUL.
             Id::own(unsafe {

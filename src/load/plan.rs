@@ -183,9 +183,20 @@ impl Plan {
         let mut pieces = BTreeMap::new();
         let prefix = within(group, "");
         let mut tree = Tree::new();
-        let (inventory_ref, pieces) = (&inventory, &mut pieces);
-        let mut builder =
-            Builder { plan: self, inventory: inventory_ref, conversions, number, pieces };
+        let pieces = &mut pieces;
+        let first_type = self.extras.named_types.len();
+        for named in &inventory.named_types {
+            self.extras.add_type(&prefix, named);
+        }
+        let inventory_ref = &inventory;
+        let mut builder = Builder {
+            plan: self,
+            inventory: inventory_ref,
+            conversions,
+            number,
+            first_type,
+            pieces,
+        };
         builder.group(&inventory.root, &prefix, group.is_none(), &mut tree)?;
         match group {
             None => self.root = tree,
@@ -300,6 +311,8 @@ struct Builder<'a> {
     inventory: &'a Inventory,
     conversions: &'a Conversions,
     number: usize,
+    /// Where the types of this file begin among those of all.
+    first_type: usize,
     pieces: &'a mut BTreeMap<usize, usize>,
 }
 
@@ -337,7 +350,8 @@ impl Builder<'_> {
             Some(first) => *first,
             None => self.add_task(number, dataset, path)?,
         };
-        self.plan.extras.add_dataset(path, (self.number, number), dataset);
+        let named = inventory.named_type(dataset).map(|named| self.first_type + named);
+        self.plan.extras.add_dataset(path, (self.number, number), dataset, named);
         Ok(self.form(&dataset.form, number, &mut next))
     }
 

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::state::Project;
-use crate::h5::{Dataset, ExactAttribute, Fill};
+use crate::h5::{self, Dataset, ExactAttribute, Fill};
 
 /// One record for each dataset and each group with attributes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,10 +22,25 @@ pub struct Extras {
     pub paths: IndexMap<String, usize>,
     /// Attributes of groups by path.
     pub groups: IndexMap<String, Vec<Attribute>>,
+    /// Committed datatypes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_types: Vec<NamedType>,
     #[serde(skip)]
     known_types: HashMap<Vec<u8>, usize>,
     #[serde(skip)]
     known_datasets: HashMap<(usize, usize), usize>,
+}
+
+/// A committed datatype.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedType {
+    /// The paths in the project that lead to it.
+    pub paths: Vec<String>,
+    /// The type: an index into [`Extras::types`].
+    pub kind: usize,
+    /// Its attributes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attrs: Vec<Attribute>,
 }
 
 /// A dataset as its file has it.
@@ -33,6 +48,9 @@ pub struct Extras {
 pub struct Stored {
     /// Its type: an index into [`Extras::types`].
     pub kind: usize,
+    /// The committed datatype that this type is: an index into [`Extras::named_types`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_type: Option<usize>,
     /// Its own extents, without those of array types.
     pub shape: Vec<u64>,
     /// `compact`, `contiguous`, `chunked`, `external` or `virtual`.
@@ -122,7 +140,7 @@ impl Extras {
 
     /// One line for the ledger; empty when there is nothing to tell.
     pub fn to_text(&self) -> String {
-        if self.paths.is_empty() && self.groups.is_empty() {
+        if self.paths.is_empty() && self.groups.is_empty() && self.named_types.is_empty() {
             return String::new();
         }
         serde_json::to_string(self).unwrap_or_default()
@@ -161,12 +179,25 @@ impl Extras {
         }
     }
 
+    /// Remembers a committed datatype under its paths, which begin after `prefix`.
+    pub fn add_type(&mut self, prefix: &str, named: &h5::NamedType) {
+        let paths = named.paths.iter().map(|path| format!("{prefix}{path}")).collect();
+        let (kind, attrs) = (self.kind(&named.kind), self.attributes(&named.attrs.exact));
+        self.named_types.push(NamedType { paths, kind, attrs });
+    }
+
     /// Remembers dataset `number` (of which input, and which of it) under one more path.
-    pub fn add_dataset(&mut self, path: &str, number: (usize, usize), dataset: &Dataset) {
+    pub fn add_dataset(
+        &mut self,
+        path: &str,
+        number: (usize, usize),
+        dataset: &Dataset,
+        named_type: Option<usize>,
+    ) {
         let index = if let Some(&index) = self.known_datasets.get(&number) {
             index
         } else {
-            let stored = self.stored(dataset);
+            let stored = Stored { named_type, ..self.stored(dataset) };
             self.datasets.push(stored);
             self.known_datasets.insert(number, self.datasets.len() - 1);
             self.datasets.len() - 1
@@ -183,6 +214,7 @@ impl Extras {
             |(name, value): &(String, i128)| Some((name.clone(), i64::try_from(*value).ok()?));
         Stored {
             kind: self.kind(&dataset.encoded_type),
+            named_type: None,
             shape: dataset.shape.clone(),
             layout: dataset.storage.layout.to_owned(),
             chunk: dataset.storage.chunk.clone(),

@@ -145,6 +145,42 @@ def test_rows_of_an_array_that_can_grow_are_chunked_as_their_source(cli, project
         assert b["chunked"].maxshape == (3, 8, 9) and b["chunked"].chunks == (3, 8, 4)
 
 
+def test_committed_datatypes_come_back(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    with h5py.File(file, "w") as f:
+        f["types/color"] = h5py.enum_dtype({"RED": 0, "BLUE": 7})
+        f["types/color"].attrs["of"] = "paint"
+        f["row"] = np.dtype([("a", "<i4"), ("b", "<f8")])
+        f["types/alias"] = f["row"]
+        f["other"] = np.dtype(">f4")
+        f.create_dataset("colors", data=np.array([0, 7]), dtype=f["types/color"])
+        f.create_dataset("g/table", data=np.zeros(3, f["row"].dtype), dtype=f["row"])
+        f["types/beside"] = np.arange(3)
+        f["own"] = np.arange(3, dtype=">f4")
+        f["types"].attrs["note"] = "kept"
+    cli.load(project, file)
+    cli.ok("export", project, "-o", back, "--strict")
+    with h5py.File(back) as f:
+        assert set(f) == {"types", "row", "other", "colors", "g", "own"}
+        assert f["row"] == f["types/alias"] and f["types/color"].attrs["of"] == "paint"
+        for name, of in (("colors", "types/color"), ("g/table", "row")):
+            kind, named = f[name].id.get_type(), f[of].id
+            assert kind.committed() and h5py.h5o.get_info(kind).addr == h5py.h5o.get_info(named).addr
+        assert not f["own"].id.get_type().committed()
+        assert f["types"].attrs["note"] == "kept" and list(f["types/beside"]) == [0, 1, 2]
+    # A part of the project has the types that it needs.
+    cli.ok("export", project, "/colors", "-o", tmp_path / "part.h5")
+    with h5py.File(tmp_path / "part.h5") as f:
+        assert set(f) == {"colors", "types"} and set(f["types"]) == {"color"}
+    # Two files have their own.
+    shutil.copy(file, tmp_path / "second.h5")
+    cli.ok("load-hdf5", "-po", project, file, tmp_path / "second.h5")
+    cli.ok("export", project, "-o", tmp_path / "two.h5", "--strict")
+    with h5py.File(tmp_path / "two.h5") as f:
+        for group in f.values():
+            assert group["colors"].id.get_type() == group["types/color"].id
+
+
 def test_attributes_keep_their_types(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     write(file, "attributes_that_toml_cannot_hold")
@@ -224,7 +260,8 @@ def test_an_npz_without_arrays_is_an_empty_archive(cli, shared, tmp_path, stream
 
 
 def test_hdf5_leaves_out_names_that_it_cannot_represent(cli, python, project, tmp_path):
-    python.share(project, {"a/b": np.arange(2), "g": {".": np.arange(3)}, "c/d": {"e": np.arange(4)}, "fine": np.arange(5)})
+    python.share(project, {"a/b": np.arange(2), "g": {".": np.arange(3)}, "c/d": {"e": np.arange(4)},
+                           "fine": np.arange(5)})
     doc = cli.ok("export", project, "-o", tmp_path / "a.h5", "--json").json()
     assert {note["path"] for note in doc["left_out"]} == {"/a/b", "/g/.", "/c/d"}
     assert doc["array_count"] == 1 and len(doc["warnings"]) == 1
