@@ -179,7 +179,7 @@ impl Tally {
     fn add(&mut self, outcome: &Outcome) {
         match outcome.action {
             Action::NotReached => self.not_reached += 1,
-            Action::Keep => {}
+            Action::Keep => self.due += u64::from(outcome.error.is_some()),
             Action::OtherUser => self.other_users += 1,
             Action::OtherRoot => self.other_roots += 1,
             _ => self.due += 1,

@@ -12,13 +12,14 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{AccessFlags, LinkatFlags, UnlinkatFlags, access, faccessat, linkat, unlinkat};
+use serde::{Deserialize, Serialize};
 
 use super::presence::Lookup;
 use super::temporary;
 use crate::{Error, Kind, Result};
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// The file system.
     pub dev: u64,

@@ -4,6 +4,7 @@ pub mod attached;
 pub mod budget;
 mod canonical;
 pub mod change;
+pub(crate) mod child;
 pub mod copier;
 pub mod descriptors;
 pub mod directory;

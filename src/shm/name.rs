@@ -24,7 +24,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// The name of a project. Ours are clean UTF-8 ([`ProjectName::new`]); those that Python code made are
 /// any file name ([`ProjectName::existing`]).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProjectName(OsString);
 
 impl ProjectName {
@@ -182,7 +182,7 @@ fn base62(mut number: u64) -> String {
 }
 
 /// The file name of a segment: `cute-shm.<project>.<10 letters or digits>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SegmentName(OsString);
 
 impl SegmentName {

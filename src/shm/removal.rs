@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 
 use nix::unistd::Uid;
+use serde::{Deserialize, Serialize};
 
 use super::directory::{Directory, FileId};
 use super::ledger::{File, Key, Ledger};
@@ -19,7 +20,7 @@ use super::temporary::{self, Purpose};
 use crate::{Error, Kind, Result};
 
 /// A segment that was removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// Its name.
     pub name: SegmentName,

@@ -526,6 +526,24 @@ skipped p in '$ROOT' (live): project 'p' is being changed by another process
 }
 
 #[test]
+fn a_project_of_another_root_whose_lock_stays_held_is_skipped_with_the_reason() {
+    let mut sandbox = Sandbox::with_plain();
+    load_for_job(&mut sandbox, "p", "7");
+    let other = sandbox.file("other");
+    let gc = ["gc", "--job", "7", "--all-roots", "--root", other.to_str().unwrap()];
+    let lock = ChangeLock::take(&sandbox);
+    sandbox.run(&gc).is(str![[r#"
+--- stderr
+skipped p in '$ROOT' (live): project 'p' is being changed by another process
+--- exit 0
+
+"#]]);
+    drop(lock);
+    sandbox.run(&gc);
+    assert_eq!(sandbox.in_shm(), [""; 0]);
+}
+
+#[test]
 fn the_largest_project_is_removed_first() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);

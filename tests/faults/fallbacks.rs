@@ -181,6 +181,16 @@ fn process_that_cannot_be_started_names_the_limit() {
     sandbox.assert_nothing();
     filtered.run(&["list"]).expect(0);
     filtered.run(&["gc"]).expect(0);
+    // Only a child process opens another root.
+    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    let other = sandbox.path("other");
+    let gc = ["--root", other.to_str().unwrap(), "gc", "--all-roots", "--older-than", "0s"];
+    let done = filtered.run(&gc).expect(1);
+    assert!(done.err.contains("error: cannot start a process"), "{done:?}");
+    assert!(done.err.contains("ulimit -u"), "{done:?}");
+    assert_eq!(sandbox.whole("p"), Some(1));
+    sandbox.run(gc).expect(0);
+    sandbox.assert_nothing();
 }
 
 /// A user without an account, so that no other process counts.

@@ -166,7 +166,7 @@ impl Mallory<'_> {
 }
 
 /// Starts a held project and waits until it is loaded.
-fn hold(node: &Node, user: &Guest, project: &str, root: &Path) -> Process {
+pub fn hold(node: &Node, user: &Guest, project: &str, root: &Path) -> Process {
     let file = node.sandbox.file(1);
     let args = ["--root", root.to_str().unwrap(), "load-hdf5", project, file.to_str().unwrap()];
     let mut keeper = node.start(user, &[], &node.bin, &args);

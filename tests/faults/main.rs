@@ -10,6 +10,7 @@ mod errors;
 mod fallbacks;
 mod fixtures;
 mod hostile;
+mod hung;
 mod keeper;
 mod kill;
 mod lifetimes;

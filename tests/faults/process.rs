@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigHandler, Signal, kill, killpg, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -180,6 +182,24 @@ pub fn as_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
             } else {
                 Err(std::io::Error::last_os_error())
             }
+        });
+    }
+}
+
+/// Lets the command see the directories `from` and all mounts in them at the places `to`.
+pub fn with_mounts(command: &mut Command, binds: Vec<(PathBuf, PathBuf)>) {
+    // SAFETY: unshare(2) and mount(2) are safe between fork and exec; nix copies the short paths to the stack.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::unshare(libc::CLONE_NEWNS) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+            for (from, to) in &binds {
+                mount(Some(from), to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+            }
+            Ok(())
         });
     }
 }

@@ -112,6 +112,14 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action
     }
 }
 
+/// Whether a decision about orphaned segments looks into the root of the Python package, which is not the root in
+/// force.
+pub(super) fn asks_python_root(place: &Place, options: &Options) -> bool {
+    let python = Paths::default();
+    let root = place.root.as_ref().map(Directory::path);
+    options.orphans && place.shm.path() == python.shm && root != Some(&*python.root)
+}
+
 /// The metadata file of that name in the root of the Python package, if `gc` acts on another root: Python
 /// writes no ledger, so only this file shows that the segments belong to a project. A file that cannot be
 /// checked may exist.

@@ -130,7 +130,7 @@ impl Inventory {
 }
 
 /// The files of this program in a directory. A file that vanishes during the listing is absent.
-fn files(directory: &Directory) -> Result<impl Iterator<Item = (OsString, FileStat)>> {
+pub(super) fn files(directory: &Directory) -> Result<impl Iterator<Item = (OsString, FileStat)>> {
     // Temporary files in the root begin with a dot.
     let is_ours = |name: &OsString| {
         let name = name.as_encoded_bytes();

@@ -4,15 +4,18 @@
 mod act;
 mod decide;
 mod inventory;
+mod other_roots;
 pub(super) mod squatters;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use self::decide::{decide, is_allowed};
 use self::inventory::{Group, GroupId, Inventory};
-use super::directory::Directory;
+use self::other_roots::Item;
 use super::jobs::Ended;
 use super::ledger::{Key, Ledger};
 use super::lock::PATIENCE;
@@ -56,7 +59,7 @@ pub struct Options {
 }
 
 /// What happens to a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// It is not changed.
     Keep,
@@ -81,7 +84,7 @@ pub enum Action {
 }
 
 /// One line of the report.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// The name of the project.
     pub name: ProjectName,
@@ -100,12 +103,19 @@ pub struct Outcome {
     /// Number of segments that the project has.
     pub segment_count: usize,
     /// Why the action failed.
+    #[serde(skip)]
     pub error: Option<Error>,
     /// Whether the project was kept only because another process holds its change lock.
     pub is_busy: bool,
 }
 
 impl Outcome {
+    /// A project that was not reached.
+    fn late(id: &GroupId, root: Option<PathBuf>) -> Self {
+        let kept = Self::kept(id, root, "the time limit was reached");
+        Self { action: Action::NotReached, ..kept }
+    }
+
     fn kept(id: &GroupId, root: Option<PathBuf>, reason: impl Into<String>) -> Self {
         Self {
             name: id.0.clone(),
@@ -130,7 +140,11 @@ impl Outcome {
 /// cannot be opened is an error too, after all other projects are done.
 pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) -> Result<()> {
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
-    let (place, refused) = match Place::open(paths) {
+    // Without --all-roots there is no other work: `gc` may wait for the root.
+    let is_silent = options.all_roots && !other_roots::answers(paths);
+    let opened = if is_silent { Err(other_roots::silent(paths)) } else { Place::open(paths) };
+    let rootless = Place::without_root(paths)?;
+    let (place, refused) = match opened {
         Ok(place) => (place, None),
         Err(error) if options.all_roots => (Place::without_root(paths)?, Some(error)),
         Err(error) => return Err(error),
@@ -141,15 +155,21 @@ pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) ->
     let survey = Survey::new(&place);
     // With the listing, the judge also finds temporary files of interrupted changes.
     survey.list()?;
-    let (place, survey) = (&place, &survey);
-    let collector = Collector { paths, place, survey, settled, options, deadline };
-    collector.run(inventory, report);
-    refused.map_or(Ok(()), Err)
+    let silent = is_silent.then(|| paths.root.clone());
+    let (place, rootless, survey) = (&place, &rootless, &survey);
+    let collector =
+        Collector { paths, place, rootless, silent, survey, settled, options, deadline };
+    let done = collector.run(inventory, report);
+    refused.map_or(done, Err)
 }
 
 struct Collector<'a> {
     paths: &'a Paths,
     place: &'a Place,
+    /// The shm directory alone, for projects whose root is unknown or cannot be opened.
+    rootless: &'a Place,
+    /// The root in force, if it does not answer.
+    silent: Option<PathBuf>,
     survey: &'a Survey<'a>,
     /// The projects whose files the survey lists completely.
     settled: HashMap<Key, Settled>,
@@ -159,14 +179,24 @@ struct Collector<'a> {
 
 /// A project of an ended job whose change lock was held.
 struct Busy {
-    id: GroupId,
     key: Key,
+    root: Root,
     outcome: Outcome,
 }
 
+/// The root of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Root {
+    InForce,
+    /// No ledger names it.
+    Unknown,
+    /// Named by the ledger. Only a child process opens it: its file system may not answer.
+    Other(PathBuf),
+}
+
 impl Collector<'_> {
-    fn run(&self, inventory: Inventory, report: &mut dyn FnMut(Outcome)) {
-        let mut busy = Vec::new();
+    fn run(&self, inventory: Inventory, report: &mut dyn FnMut(Outcome)) -> Result<()> {
+        let (mut busy, mut later) = (Vec::new(), Vec::new());
         for (id, group) in inventory.into_queue() {
             if !is_allowed(id.1, self.options) {
                 let root = self.is_of_root(&id, &group).then(|| self.root()).flatten();
@@ -174,13 +204,13 @@ impl Collector<'_> {
                 report(Outcome { action: Action::OtherUser, ..kept });
             } else if self.is_late() {
                 let root = self.is_of_root(&id, &group).then(|| self.root()).flatten();
-                let late = Outcome::kept(&id, root, "the time limit was reached");
-                report(Outcome { action: Action::NotReached, ..late });
+                report(Outcome::late(&id, root));
             } else {
-                self.handle_group(&id, &group, &mut busy, report);
+                later.extend(self.handle_group(&id, &group, &mut busy, report));
             }
         }
-        self.try_again(busy, report);
+        self.try_again(busy, &mut |_, outcome| report(outcome));
+        other_roots::handle(self, &later, report)
     }
 
     fn is_late(&self) -> bool {
@@ -203,62 +233,105 @@ impl Collector<'_> {
         group.has_metadata || self.key_of_root(id).is_some_and(listed)
     }
 
-    /// Handles the projects of one name and owner, then the segments that none of them claims.
+    /// The root of a project that is not one of the root in force.
+    fn root_of(&self, key: &Key) -> Root {
+        match Ledger::read(&self.place.shm, key, None) {
+            Lookup::Present(ledger) => Root::Other(ledger.root.into()),
+            Lookup::Absent | Lookup::Unreadable(_) => Root::Unknown,
+        }
+    }
+
+    /// Handles the projects of one name and owner, then the segments that none of them claims. Returns the part of
+    /// the work that needs another root.
     fn handle_group(
         &self,
         id: &GroupId,
         group: &Group,
         busy: &mut Vec<Busy>,
         report: &mut dyn FnMut(Outcome),
-    ) {
+    ) -> Option<Item> {
         let ours = self.key_of_root(id).filter(|_| self.is_of_root(id, group));
         let others =
             group.hashes.keys().filter(|hash| ours.as_ref().is_none_or(|key| key.hash != **hash));
         let others =
             others.map(|hash| Key { project: id.0.clone(), hash: hash.clone(), uid: id.1 });
+        let mut item = Item::new(id.clone(), group.has_segments);
         let mut judged = Vec::new();
-        let mut all_judged = true;
         for key in ours.iter().cloned().chain(others) {
-            if !self.options.all_roots && ours.as_ref() != Some(&key) {
-                let ledger = Ledger::read(&self.place.shm, &key, None).known().ok().flatten();
-                let root = ledger.map(|ledger| PathBuf::from(ledger.root));
-                let reason = "it belongs to another root (--all-roots includes it)";
-                let kept = Outcome::kept(id, root, reason);
-                report(Outcome { action: Action::OtherRoot, ..kept });
-                continue;
-            }
-            let (outcome, project) = self.handle_key(id, &key);
-            all_judged &= project.is_some();
-            judged.extend(project);
-            // The metadata was no file that could be read: the ledger beside it is judged alone.
-            let cleared = outcome.action == Action::Clear && outcome.error.is_none();
-            if outcome.is_busy && self.options.ended.is_some() {
-                busy.push(Busy { id: id.clone(), key, outcome });
-                continue;
-            }
-            report(outcome);
-            if cleared && !self.options.dry_run && group.hashes.contains_key(&key.hash) {
-                let (outcome, project) = self.handle_key(id, &key);
-                judged.extend(project);
-                report(outcome);
+            let root = match ours.as_ref() == Some(&key) {
+                true => Root::InForce,
+                false => self.root_of(&key),
+            };
+            match root {
+                Root::Unknown | Root::Other(_) if !self.options.all_roots => {
+                    let root = if let Root::Other(root) = root { Some(root) } else { None };
+                    let reason = "it belongs to another root (--all-roots includes it)";
+                    let kept = Outcome::kept(id, root, reason);
+                    report(Outcome { action: Action::OtherRoot, ..kept });
+                }
+                Root::Other(root) => {
+                    item.others.push((key, root));
+                }
+                root => {
+                    let is_listed = group.hashes.contains_key(&key.hash);
+                    self.handle_in(&key, &root, is_listed, &mut judged, busy, report);
+                    item.handled.push((key, root));
+                }
             }
         }
-        if group.has_segments && all_judged {
+        let asks_python = group.has_segments && decide::asks_python_root(self.place, self.options);
+        if asks_python || !item.others.is_empty() {
+            return Some(item);
+        }
+        if group.has_segments {
             self.handle_orphans(id, &judged, report);
+        }
+        None
+    }
+
+    /// Handles one project. If its metadata was no regular file and was removed, its ledger is handled too.
+    fn handle_in(
+        &self,
+        key: &Key,
+        root: &Root,
+        is_listed: bool,
+        judged: &mut Vec<Project>,
+        busy: &mut Vec<Busy>,
+        report: &mut dyn FnMut(Outcome),
+    ) {
+        let (outcome, project) = self.handle_key(key, root);
+        judged.push(project);
+        let is_cleared = outcome.action == Action::Clear && outcome.error.is_none();
+        if outcome.is_busy && self.options.ended.is_some() {
+            busy.push(Busy { key: key.clone(), root: root.clone(), outcome });
+            return;
+        }
+        report(outcome);
+        if is_cleared && !self.options.dry_run && is_listed {
+            let (outcome, project) = self.handle_key(key, root);
+            judged.push(project);
+            report(outcome);
         }
     }
 
-    fn handle_key(&self, id: &GroupId, key: &Key) -> (Outcome, Option<Project>) {
-        let (other, root) = match self.key_of_root(id) {
-            Some(ours) if ours == *key => (None, self.root()),
-            _ => match self.other_root(key) {
-                Ok((place, root)) => (Some(place), root),
-                Err(error) => return (Outcome::kept(id, None, error.to_string()), None),
-            },
+    fn handle_key(&self, key: &Key, root: &Root) -> (Outcome, Project) {
+        let (other, path) = match root {
+            Root::InForce => (None, self.root()),
+            Root::Unknown => (None, None),
+            Root::Other(path) => (self.open_other(key, path), Some(path.clone())),
         };
-        let place = other.as_ref().unwrap_or(self.place);
+        let place = match root {
+            Root::InForce => self.place,
+            Root::Unknown | Root::Other(_) => other.as_ref().unwrap_or(self.rootless),
+        };
         let project = state::judge(place, self.survey, key);
-        (self.handle(place, root, &project), Some(project))
+        (self.handle(place, path, &project), project)
+    }
+
+    /// Judges again a project that needs no other root.
+    fn judge_again(&self, key: &Key, root: &Root) -> Project {
+        let place = if *root == Root::InForce { self.place } else { self.rootless };
+        state::judge(place, self.survey, key)
     }
 
     fn handle_orphans(&self, id: &GroupId, judged: &[Project], report: &mut dyn FnMut(Outcome)) {
@@ -301,39 +374,34 @@ impl Collector<'_> {
     }
 
     /// Tries the projects of ended jobs again whose change lock was held, all of them together for as long as
-    /// another command waits for one lock. The epilog of a job runs only once.
-    fn try_again(&self, mut busy: Vec<Busy>, report: &mut dyn FnMut(Outcome)) {
+    /// another command waits for one lock. The epilog of a job runs only once. `report` receives the position of
+    /// the project in `busy` and its outcome.
+    fn try_again(&self, busy: Vec<Busy>, report: &mut dyn FnMut(usize, Outcome)) {
         let begun = Instant::now();
+        let mut busy: Vec<_> = busy.into_iter().enumerate().collect();
         while !busy.is_empty() && begun.elapsed() < PATIENCE && !self.is_late() {
             std::thread::sleep(POLL_INTERVAL);
             let mut still = Vec::new();
-            for Busy { id, key, .. } in busy {
-                let (outcome, _) = self.handle_key(&id, &key);
-                if outcome.is_busy && self.options.ended.is_some() {
-                    still.push(Busy { id, key, outcome });
+            for (number, Busy { key, root, .. }) in busy {
+                let (outcome, _) = self.handle_key(&key, &root);
+                if outcome.is_busy {
+                    still.push((number, Busy { key, root, outcome }));
                 } else {
-                    report(outcome);
+                    report(number, outcome);
                 }
             }
             busy = still;
         }
-        for busy in busy {
-            report(busy.outcome);
+        for (number, busy) in busy {
+            report(number, busy.outcome);
         }
     }
 
-    /// The place of a ledger that belongs to another root, and the path of that root. The place is without a
-    /// root if there is no such directory any more.
-    fn other_root(&self, key: &Key) -> Result<(Place, Option<PathBuf>)> {
-        let nowhere = |root| Ok((Place::without_root(self.paths)?, root));
-        let Lookup::Present(ledger) = Ledger::read(&self.place.shm, key, None) else {
-            return nowhere(None);
-        };
-        let root = PathBuf::from(&ledger.root);
-        let is_same = |found: &Directory| ledger.is_of_root(found);
-        match Place::open(&Paths { root: root.clone(), shm: self.paths.shm.clone() }) {
-            Ok(place) if place.root.as_ref().is_some_and(is_same) => Ok((place, Some(root))),
-            _ => nowhere(Some(root)),
-        }
+    /// Opens the other root of a project; `None` if it is not the root of its ledger, or cannot be opened.
+    fn open_other(&self, key: &Key, root: &Path) -> Option<Place> {
+        let ledger = Ledger::read(&self.place.shm, key, None).known().ok()??;
+        let paths = Paths { root: root.to_owned(), shm: self.paths.shm.clone() };
+        let place = Place::open(&paths).ok()?;
+        place.root.as_ref().is_some_and(|found| ledger.is_of_root(found)).then_some(place)
     }
 }

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use indexmap::{IndexMap, IndexSet};
 use nix::sys::stat::FileStat;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::all::{everything, judge_all, keys_of_root, orphans, orphans_of};
 pub use self::find::{find, find_own, key_in_root, key_of};
@@ -28,7 +28,7 @@ use crate::Result;
 pub const METADATA_LIMIT: u64 = 128 << 20;
 
 /// What was found of a project (DESIGN section 2), in the order in which it is tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
