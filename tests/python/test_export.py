@@ -1,10 +1,13 @@
 """Exports: what numpy, h5py, safetensors and h5diff find in the files."""
 
+import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -343,21 +346,27 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(cli, project, tmp_path):
     assert sorted(os.listdir(folder)) == ["a.h5", "a.npy"]
 
 
+def wait_until_it_handles_interrupts(process):
+    """Returns once `process` catches SIGINT, which an export does before it asks for the lock."""
+    status, end = Path(f"/proc/{process.pid}/status"), time.monotonic() + 60
+    while not int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16) & 1 << (signal.SIGINT - 1):
+        assert process.poll() is None, "it does not wait for the lock"
+        assert time.monotonic() < end, "it does not catch SIGINT"
+        time.sleep(0.01)
+
+
 def test_an_interrupt_leaves_nothing(cli, shared, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     lock = tmp_path / "lock"
-    holder = subprocess.Popen(["flock", lock, "sleep", "20"])
-    time.sleep(0.3)
-    process = cli.start("export", shared, "-o", folder / "x.npz", "--lock", lock)
-    time.sleep(0.5)
-    assert process.poll() is None, "it does not wait for the lock"
-    process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
-    process.communicate()
+    with open(lock, "w", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = cli.start("export", shared, "-o", folder / "x.npz", "--lock", lock)
+        wait_until_it_handles_interrupts(process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        process.communicate()
     assert list(folder.iterdir()) == []
-    holder.kill()
-    holder.wait()
 
 
 def test_the_lock_is_filelock_s(cli, shared, tmp_path):
@@ -365,9 +374,10 @@ def test_the_lock_is_filelock_s(cli, shared, tmp_path):
     lock = tmp_path / "lock"
     with filelock.FileLock(lock):
         process = cli.start("export", shared, "-o", tmp_path / "x.npz", "--lock", lock)
+        wait_until_it_handles_interrupts(process)
         time.sleep(0.4)
         assert process.poll() is None
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     process.communicate()
     with filelock.FileLock(lock, timeout=1):
         pass
