@@ -161,6 +161,16 @@ def test_the_architecture_names_what_is_there():
     assert tree <= named, f"docs/architecture.md says nothing of {sorted(tree - named)}"
 
 
+def test_the_codes_of_warnings_are_documented():
+    made = set()
+    for path in (REPOSITORY / "src").rglob("*.rs"):
+        made |= set(re.findall(r'Warning(?:::new\(| \{ code:)\s*"(\w+)"', path.read_text()))
+    made |= {"skipped", "filled"}
+    row = next(line for line in Page(REPOSITORY / "docs/json.md").text.splitlines() if line.startswith("| `code` | string |  | `skipped`"))
+    documented = set(re.findall(r"`(\w+)`", row.split("|", 4)[4]))
+    assert len(made) > 10 and documented == made
+
+
 def test_a_lost_link_and_a_block_of_no_kind_are_found(tmp_path):
     page = Page(tmp_path / "page.md")
     page.path.write_text(

@@ -63,6 +63,10 @@ const PLUGINS: Entry = (
     "HDF5_PLUGIN_PATH",
     "Directories of HDF5 plugins, separated by colons: for filters that are not built in. None by default.",
 );
+const PREFIXES: Entry = (
+    "HDF5_EXT_PREFIX, HDF5_EXTFILE_PREFIX, HDF5_VDS_PREFIX",
+    "Where else to look for targets of external links, external raw files and sources of virtual datasets.",
+);
 const PROJECT: Entry = (
     "CUTE_SHM_PROJECT",
     "Set for the command behind '--', with CUTE_SHM_ROOT and CUTE_SHM_DIR: the project's name.",
@@ -77,15 +81,14 @@ pub(super) fn extra(command: &str) -> Extra {
             codes: &["3", "4", "5", "6", "7", "8", "9", "10", "128+n"],
             status: "With a command behind '--' the status is the command's; 125 when the load fails before it is started, \
                      126 when it cannot be executed, 127 when it is not found.",
-            environment: &[JOB, SHARE, NOTIFY, PLUGINS, PROJECT],
+            environment: &[JOB, SHARE, NOTIFY, PLUGINS, PREFIXES, PROJECT],
             see: &["", "list", "show", "unlink", "wait", "gc", "doctor", "shm_overview(7)"],
             ..plain
         },
         "list" => Extra { codes: &["6", "11"], see: &["", "show", "gc"], ..plain },
         "show" => Extra { codes: &["3", "6", "7", "8"], see: &["", "list", "export"], ..plain },
         "export" => Extra {
-            codes: &["3", "4", "6", "7", "8", "9", "128+n"],
-            status: "9 is also the status when the format cannot hold an array.",
+            codes: &["3", "4", "5", "6", "7", "8", "9", "128+n"],
             see: &["", "show", "h5dump(1)", "h5diff(1)"],
             ..plain
         },
