@@ -57,7 +57,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         }
         false => (find(), None),
     };
-    let projects = projects?;
+    let (projects, unread) = projects?;
     output.body.projects = projects
         .iter()
         .map(|project| describe(&place, project, !args.short, attached.as_ref()))
@@ -77,10 +77,13 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     for project in &projects {
         warn_of(project, output);
     }
+    if let Some(error) = unread {
+        output.warn(Warning { code: "unread", message: error.to_string(), concerns: None });
+    }
     if args.check { check(&projects) } else { Ok(()) }
 }
 
-fn select(place: &Place, pattern: Option<&str>) -> Result<Vec<Project>> {
+fn select(place: &Place, pattern: Option<&str>) -> Result<(Vec<Project>, Option<Error>)> {
     let glob = pattern.map(globset::Glob::new).transpose();
     let glob = glob.map_err(|e| Error::new(Kind::Usage, format!("bad glob: {e}")))?;
     let glob = glob.map(|glob| glob.compile_matcher());

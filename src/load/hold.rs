@@ -130,10 +130,13 @@ impl Held {
         if now == *seen {
             return Ok(None);
         }
-        let segments = place.shm.names()?;
-        let left =
-            segments.iter().filter_map(|name| SegmentName::parse_for(&self.key.project, name));
-        if left.into_iter().any(|segment| segment.bears(&self.token)) {
+        let is_ours = |segment: &SegmentName| segment.bears(&self.token);
+        let mut is_left = false;
+        place.shm.each_name(&mut |name| {
+            is_left |=
+                SegmentName::parse_for(&self.key.project, name).as_ref().is_some_and(is_ours);
+        })?;
+        if is_left {
             *seen = now;
             return Ok(None);
         }

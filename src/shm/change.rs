@@ -364,10 +364,10 @@ impl<'a> Change<'a> {
         }
         let (project, shm) = (&self.lock.key().project, &self.place.shm);
         let segments = if let Some(survey) = listed {
-            survey.segments_of(project)?.to_vec()
+            survey.segments_of(project, self.lock.key().uid)?.to_vec()
         } else {
-            let names = shm.names()?.into_iter();
-            names.filter_map(|name| SegmentName::parse_for(project, &name)).collect()
+            let is_theirs = |segment: &SegmentName| tokens.iter().any(|token| segment.bears(token));
+            shm.filter_names(|name| SegmentName::parse_for(project, name).filter(is_theirs))?
         };
         for segment in segments {
             if tokens.iter().any(|token| segment.bears(token)) {

@@ -107,7 +107,7 @@ impl Child {
                 }
                 continue;
             }
-            let mut bytes = [0; 1 << 16];
+            let mut bytes = [0; 1 << 14];
             match self.pipe.read(&mut bytes) {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Ok(count @ 1..) => {

@@ -109,22 +109,39 @@ impl Directory {
     /// The names in it, unsorted.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of open(2) or readdir(3).
     pub fn names(&self) -> Result<Vec<OsString>> {
+        self.filter_names(|name| Some(name.to_owned()))
+    }
+
+    /// The results of `convert` for the names in it for which there is one. Only these are kept in memory.
+    ///
+    /// # Errors
+    /// As [`Self::names`].
+    pub fn filter_names<T>(&self, convert: impl Fn(&OsStr) -> Option<T>) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.each_name(&mut |name| found.extend(convert(name)))?;
+        Ok(found)
+    }
+
+    /// Calls `act` with each name in it.
+    ///
+    /// # Errors
+    /// As [`Self::names`].
+    pub fn each_name(&self, act: &mut dyn FnMut(&OsStr)) -> Result<()> {
         let failed =
             |e| Error::io(format!("cannot read the directory '{}'", self.path.display()), e);
         let mut dir =
             nix::dir::Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
                 .map_err(failed)?;
-        let mut names = Vec::new();
         for entry in dir.iter() {
             let entry = entry.map_err(failed)?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
-                names.push(name.to_owned());
+                act(name);
             }
         }
-        Ok(names)
+        Ok(())
     }
 
     /// Inspects `name` without following a link. A name that is too long for the file system is absent.
@@ -178,11 +195,13 @@ impl Directory {
         if let Some((key, _)) = temporary::parse_root_name(name) {
             return is_same(&key.project.metadata_file());
         }
-        self.names().unwrap_or_default().iter().any(|other| {
-            temporary::parse_root_name(other)
+        let mut is_found = false;
+        let listed = self.each_name(&mut |other| {
+            is_found |= temporary::parse_root_name(other)
                 .is_some_and(|(key, _)| key.project.metadata_file() == name)
-                && is_same(other)
-        })
+                && is_same(other);
+        });
+        listed.is_ok() && is_found
     }
 
     /// As [`Self::open_file`]. A file that does not belong to user `uid` is unreadable: authority comes

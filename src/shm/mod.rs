@@ -17,6 +17,7 @@ pub mod host;
 pub mod jobs;
 pub mod lease;
 pub mod ledger;
+pub mod listing;
 pub mod lock;
 pub mod lookup;
 pub mod map;

@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 
 use super::directory::{Directory, FileId};
 use super::ledger::{File, Key, KeyName};
+use super::listing::{self, NAME_LIMIT, Unread};
 use super::lock;
 use super::name::{ProjectName, SegmentName};
 use super::place::Place;
 use super::presence::Lookup;
 use super::temporary;
-use crate::Result;
+use crate::{Error, Kind, Result};
 
 /// The owner of a file that cannot be inspected. It is no user id (chown(2)).
 pub const UNKNOWN_UID: u32 = u32::MAX;
@@ -21,6 +22,7 @@ pub const UNKNOWN_UID: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Survey<'p> {
     place: &'p Place,
+    name_limit: usize,
     found: OnceLock<Found>,
 }
 
@@ -32,17 +34,19 @@ struct Found {
     temporary: BTreeMap<KeyName, Vec<OsString>>,
     metadata: Vec<ProjectName>,
     segments: BTreeMap<ProjectName, Vec<SegmentName>>,
+    /// What the listings of the shm directory and of the root left out.
+    unread: [Unread; 2],
 }
 
 impl<'p> Survey<'p> {
     /// A look at this place; nothing is read yet.
     pub fn new(place: &'p Place) -> Self {
-        Self { place, found: OnceLock::new() }
+        Self { place, name_limit: NAME_LIMIT, found: OnceLock::new() }
     }
 
     fn found(&self) -> Result<&Found> {
         if self.found.get().is_none() {
-            let found = look(self.place)?;
+            let found = look(self.place, self.name_limit)?;
             return Ok(self.found.get_or_init(|| found));
         }
         Ok(self.found.get_or_init(Found::default))
@@ -54,6 +58,39 @@ impl<'p> Survey<'p> {
     /// Returns an I/O error if a directory cannot be listed.
     pub fn list(&self) -> Result<()> {
         self.found().map(drop)
+    }
+
+    /// The number of files that were left out of the listing, because too many files exist; 0 without a listing.
+    pub fn unread_count(&self) -> u64 {
+        self.found.get().map_or(0, |found| found.unread.iter().map(Unread::count).sum())
+    }
+
+    /// The error for files that were left out of the listing; `None` if all were read.
+    pub fn unread(&self) -> Option<Error> {
+        let count = self.unread_count();
+        (count > 0).then(|| {
+            let message = format!(
+                "{count} files were not read: a directory has more than {NAME_LIMIT} files of projects"
+            );
+            let users: BTreeSet<u32> =
+                self.found.get().into_iter().flat_map(|found| &found.unread).flat_map(Unread::users).collect();
+            let users: Vec<String> = users.iter().map(u32::to_string).collect();
+            Error::new(Kind::Partial, message)
+                .with_hint(format!("remove files of the users with these numbers: {}", users.join(", ")))
+        })
+    }
+
+    /// Fails if the files of user `uid`'s project `name` were left out of the listing.
+    fn check_read(&self, name: &ProjectName, uid: u32) -> Result<&Found> {
+        let found = self.found()?;
+        if found.unread.iter().any(|unread| unread.has(name, uid)) {
+            let shown = name.to_text();
+            let message = format!(
+                "the files of project '{shown}' were not read: user {uid} has too many files"
+            );
+            return Err(Error::new(Kind::Io, message).about(shown));
+        }
+        Ok(found)
     }
 
     /// The projects that have a metadata file in the root.
@@ -72,12 +109,13 @@ impl<'p> Survey<'p> {
         Ok(&self.found()?.segments)
     }
 
-    /// The segments whose names tell this project.
+    /// The segments whose names tell this project, among them all of user `uid`.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn segments_of(&self, project: &ProjectName) -> Result<&[SegmentName]> {
-        Ok(self.segments()?.get(project).map_or(&[], Vec::as_slice))
+    /// Returns an I/O error if a directory cannot be listed, and if the listing left out this user's files.
+    pub fn segments_of(&self, project: &ProjectName, uid: u32) -> Result<&[SegmentName]> {
+        let found = self.check_read(project, uid)?;
+        Ok(found.segments.get(project).map_or(&[], Vec::as_slice))
     }
 
     /// Every wanted key whose files exist, once for each user who owns one of them: a name says nothing about
@@ -99,15 +137,16 @@ impl<'p> Survey<'p> {
         Ok(keys)
     }
 
-    /// The keys of this project that have files in the shm directory, of whatever root.
+    /// The keys of user `uid`'s project that have files in the shm directory, of whatever root.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn keys_named(&self, project: &ProjectName) -> Result<BTreeSet<Key>> {
+    /// As [`Self::segments_of`].
+    pub fn keys_named(&self, project: &ProjectName, uid: u32) -> Result<BTreeSet<Key>> {
         let first = KeyName { project: project.clone(), hash: String::new() };
-        let named = self.found()?.keys.range(first..);
+        let named = self.check_read(project, uid)?.keys.range(first..);
         let named = named.take_while(|(name, _)| name.project == *project);
-        Ok(named.flat_map(|(name, files)| keys_of(&self.place.shm, name, files)).collect())
+        let keys = named.flat_map(|(name, files)| keys_of(&self.place.shm, name, files));
+        Ok(keys.filter(|key| key.uid == uid).collect())
     }
 
     /// The names of the interrupted ledger replacements of `key`, of whatever owner.
@@ -116,7 +155,8 @@ impl<'p> Survey<'p> {
     /// Returns an I/O error if a directory cannot be listed.
     pub fn temporary_ledgers(&self, key: &Key) -> Result<Vec<OsString>> {
         let name = KeyName { project: key.project.clone(), hash: key.hash.clone() };
-        let files = self.found()?.keys.get(&name).into_iter().flatten();
+        let found = self.check_read(&key.project, key.uid)?;
+        let files = found.keys.get(&name).into_iter().flatten();
         let is_temporary = |file: &&OsString| matches!(KeyName::parse(file), Some((_, None)));
         Ok(files.filter(is_temporary).cloned().collect())
     }
@@ -131,7 +171,8 @@ impl<'p> Survey<'p> {
             return Ok(None);
         }
         let name = KeyName { project: key.project.clone(), hash: key.hash.clone() };
-        Ok(Some(self.found()?.temporary.get(&name).cloned().unwrap_or_default()))
+        let found = self.check_read(&key.project, key.uid)?;
+        Ok(Some(found.temporary.get(&name).cloned().unwrap_or_default()))
     }
 
     /// Whether the owner of `key` left temporary files. Known only after a listing; without one, false.
@@ -190,7 +231,8 @@ impl Settled {
 /// # Errors
 /// As the system says.
 pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
-    Ok(root.names()?.iter().filter_map(|name| ProjectName::of_metadata(name)).collect())
+    let listing = listing::read(root)?;
+    Ok(listing.names.iter().filter_map(|name| ProjectName::of_metadata(name)).collect())
 }
 
 /// Whether the key's user owns its ledger or its lock.
@@ -216,9 +258,10 @@ fn keys_of(directory: &Directory, name: &KeyName, files: &[OsString]) -> BTreeSe
     files.iter().filter_map(owner).map(|uid| name.of_user(uid)).collect()
 }
 
-fn look(place: &Place) -> Result<Found> {
+fn look(place: &Place, limit: usize) -> Result<Found> {
     let mut found = Found::default();
-    for name in place.shm.names()? {
+    let shm = listing::read_up_to(&place.shm, limit)?;
+    for name in shm.names {
         if let Some((key, _)) = KeyName::parse(&name) {
             found.keys.entry(key).or_default().push(name);
         } else if let Some((project, segment)) = SegmentName::parse(&name) {
@@ -228,7 +271,10 @@ fn look(place: &Place) -> Result<Found> {
     for segments in found.segments.values_mut() {
         segments.sort();
     }
-    for name in place.root.as_ref().map(Directory::names).transpose()?.unwrap_or_default() {
+    let root = place.root.as_ref().map(|root| listing::read_up_to(root, limit));
+    let root = root.transpose()?.unwrap_or_default();
+    found.unread = [shm.unread, root.unread];
+    for name in root.names {
         if let Some((key, _)) = temporary::parse_root_name(&name) {
             found.temporary.entry(key).or_default().push(name);
         } else if let Some(project) = ProjectName::of_metadata(&name) {
@@ -244,7 +290,38 @@ mod tests {
     use crate::shm::ledger::Ledger;
     use crate::shm::ledger::tests::record;
     use crate::shm::lock::ChangeLock;
+    use crate::shm::place::Paths;
+    use crate::shm::state::{State, judge};
     use std::ffi::OsStr;
+
+    #[test]
+    fn project_whose_files_are_not_read_is_foreign_and_reported() {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let paths = Paths { root: temp.path().join("root"), shm: temp.path().join("shm") };
+        std::fs::create_dir(&paths.shm).unwrap();
+        let place = Place::create(&paths).unwrap();
+        let project = ProjectName::new(OsStr::new("p")).unwrap();
+        let root = place.root.as_ref().unwrap();
+        let key = Key::new(&project, root.id(), nix::unistd::Uid::effective().as_raw());
+        // An interrupted load. Without its segment in the listing, its ledger must stay.
+        drop(ChangeLock::take_now(&place.shm, &key).unwrap());
+        let mut ledger = Ledger::new(root);
+        ledger.next = Some(record("aaaaa"));
+        ledger.write(&place.shm, &key).unwrap();
+        std::fs::write(paths.shm.join("cute-shm.p.aaaaa00000"), [1; 10]).unwrap();
+        let state_up_to = |name_limit| {
+            let survey = Survey { name_limit, ..Survey::new(&place) };
+            survey.list().unwrap();
+            let judged = judge(&place, &survey, &key);
+            (judged.state, judged.leftovers.len(), survey.unread_count(), survey.unread())
+        };
+        let (state, leftovers, unread_count, error) = state_up_to(3);
+        assert_eq!((state, leftovers, unread_count), (State::Abandoned, 1, 0));
+        assert!(error.is_none());
+        let (state, leftovers, unread_count, error) = state_up_to(2);
+        assert_eq!((state, leftovers, unread_count), (State::Foreign, 0, 3));
+        assert_eq!(error.unwrap().kind(), Kind::Partial);
+    }
 
     #[test]
     fn settled_project_is_one_that_no_process_changes_and_none_has_changed_since() {

@@ -181,7 +181,9 @@ pub fn in_root(
         None => None,
     };
     let mut found = Vec::new();
-    for name in names.map_or_else(|| root.names(), Ok)? {
+    let is_wanted = |name: &OsStr| parse_root_name(name).is_some_and(|(of, _)| of.is_of(key));
+    let list = || root.filter_names(|name| is_wanted(name).then(|| name.to_owned()));
+    for name in names.map_or_else(list, Ok)? {
         if let Some((of, purpose)) = parse_root_name(&name)
             && of.is_of(key)
             && is_owned(root, &name, key.uid)?
@@ -199,7 +201,10 @@ pub fn in_root(
 /// Returns an I/O error if the directory cannot be listed or a file cannot be removed.
 pub fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Survey<'_>>) -> Result<()> {
     let names = listed.map(|survey| survey.temporary_ledgers(key)).transpose()?;
-    for name in names.map_or_else(|| shm.names(), Ok)? {
+    let is_wanted =
+        |name: &OsStr| matches!(KeyName::parse(name), Some((of, None)) if of.is_of(key));
+    let list = || shm.filter_names(|name| is_wanted(name).then(|| name.to_owned()));
+    for name in names.map_or_else(list, Ok)? {
         if let Some((of, None)) = KeyName::parse(&name)
             && of.is_of(key)
         {

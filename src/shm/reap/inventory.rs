@@ -10,7 +10,8 @@ use nix::sys::stat::FileStat;
 use crate::Result;
 use crate::shm::directory::Directory;
 use crate::shm::ledger::{Key, KeyName};
-use crate::shm::name::{PREFIX, ProjectName, SegmentName};
+use crate::shm::listing;
+use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
 use crate::shm::survey::Settled;
@@ -131,12 +132,7 @@ impl Inventory {
 
 /// The files of this program in a directory. A file that vanishes during the listing is absent.
 pub(super) fn files(directory: &Directory) -> Result<impl Iterator<Item = (OsString, FileStat)>> {
-    // Temporary files in the root begin with a dot.
-    let is_ours = |name: &OsString| {
-        let name = name.as_encoded_bytes();
-        name.strip_prefix(b".").unwrap_or(name).starts_with(PREFIX.as_bytes())
-    };
-    Ok(directory.names()?.into_iter().filter(is_ours).filter_map(|name| {
+    Ok(listing::read(directory)?.names.into_iter().filter_map(|name| {
         match directory.stat_of(&name) {
             Lookup::Present(stat) => Some((name, stat)),
             Lookup::Absent | Lookup::Unreadable(_) => None,

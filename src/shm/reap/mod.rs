@@ -159,8 +159,8 @@ pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) ->
     let (place, rootless, survey) = (&place, &rootless, &survey);
     let collector =
         Collector { paths, place, rootless, silent, survey, settled, options, deadline };
-    let done = collector.run(inventory, report);
-    refused.map_or(done, Err)
+    collector.run(inventory, report)?;
+    refused.or_else(|| survey.unread()).map_or(Ok(()), Err)
 }
 
 struct Collector<'a> {

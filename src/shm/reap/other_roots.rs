@@ -230,7 +230,9 @@ impl Work<'_> {
             let root = Root::Other(root.clone());
             let report = &mut |outcome| send(done(outcome));
             self.collector.handle_in(key, &root, true, &mut judged, &mut busy, report);
-            busy.into_iter().for_each(|busy| send(Message::Busy(step, busy.outcome)));
+            for busy in busy {
+                send(Message::Busy(step, busy.outcome));
+            }
         }
         let step = (position, item.others.len());
         if item.has_segments && is_known && first <= step.1 {

@@ -6,13 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 use indexmap::IndexMap;
 
 use super::{Project, SegmentStat, State, judge, key_in_root};
-use crate::Result;
 use crate::shm::ledger::{File, Key, Ledger};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
 use crate::shm::survey::{Survey, UNKNOWN_UID};
 use crate::shm::threads;
+use crate::{Error, Result};
 
 /// A thread of its own is worth its start for so many projects.
 const SHARE: usize = 8;
@@ -34,20 +34,21 @@ pub fn judge_all(
     }))
 }
 
-/// Judges every project of the root, and what nothing claims, sorted by name.
+/// Judges every project of the root, and what nothing claims, sorted by name. The error, if there is one, is about
+/// files that were not read because too many exist.
 ///
 /// # Errors
 /// As [`judge_all`].
 pub fn everything(
     place: &Place,
     wanted: impl Fn(&ProjectName) -> bool + Copy,
-) -> Result<Vec<Project>> {
+) -> Result<(Vec<Project>, Option<Error>)> {
     let survey = Survey::new(place);
     let mut projects = judge_all(place, &survey, wanted)?;
     let orphans = orphans(place, &survey, &projects, wanted)?;
     projects.extend(orphans);
     projects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(projects)
+    Ok((projects, survey.unread()))
 }
 
 /// Every wanted key that belongs to the root, sorted by name.
@@ -67,7 +68,9 @@ pub fn keys_of_root(
             Lookup::Present(stat) => stat.st_uid,
             Lookup::Unreadable(_) => UNKNOWN_UID,
         };
-        keys.insert(key_in_root(place, root, survey, project, uid)?);
+        // An error about one project is the state of this project.
+        let key = key_in_root(place, root, survey, project, uid);
+        keys.insert(key.unwrap_or_else(|_| Key::new(project, root.id(), uid)));
     }
     let known = survey.keys(wanted)?.into_iter();
     keys.extend(known.filter(|key| *key == Key::new(&key.project, root.id(), key.uid)));
@@ -113,7 +116,7 @@ pub fn orphans_of(
 ) -> Result<Vec<Project>> {
     let mut found: IndexMap<u32, Project> = IndexMap::new();
     let mut others: HashMap<u32, Vec<Token>> = HashMap::new();
-    for segment in survey.segments_of(name)? {
+    for segment in survey.segments()?.get(name).into_iter().flatten() {
         // Collected segments belong to the owner of their project.
         if known.iter().any(|project| project.has(segment)) {
             continue;
@@ -165,7 +168,7 @@ fn other_tokens(
     judged: &[&Project],
 ) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
-    for key in survey.keys_named(name)?.into_iter().filter(|key| key.uid == uid) {
+    for key in survey.keys_named(name, uid)? {
         if judged.iter().any(|project| project.key == key) {
             continue;
         }
@@ -176,7 +179,7 @@ fn other_tokens(
             Lookup::Unreadable(_) if is_foreign(place, &key)? => {}
             // A ledger that cannot be read may claim any segment of its project and owner.
             Lookup::Unreadable(_) => {
-                tokens.extend(survey.segments_of(name)?.iter().map(SegmentName::token));
+                tokens.extend(survey.segments_of(name, uid)?.iter().map(SegmentName::token));
             }
         }
     }

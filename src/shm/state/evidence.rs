@@ -132,7 +132,7 @@ pub(super) fn collect_leftovers(
     if ledger.is_at_rest() && mark.is_some_and(|mark| tokens == [&mark.token]) {
         return Ok(());
     }
-    for segment in survey.segments_of(&project.key.project)? {
+    for segment in survey.segments_of(&project.key.project, project.uid)? {
         let named = project.present.contains_key(segment) || project.missing.contains(segment);
         if named || !tokens.iter().any(|token| segment.bears(token)) {
             continue;

@@ -90,8 +90,7 @@ pub fn key_in_root(
     let bears = |ledger: &Ledger| {
         [&ledger.current, &ledger.next].into_iter().flatten().any(|record| record.token == token)
     };
-    let others = survey.keys_named(name)?.into_iter().filter(|other| other.uid == uid);
-    let found = others.into_iter().find(|other| {
+    let found = survey.keys_named(name, uid)?.into_iter().find(|other| {
         let ledger = Ledger::read(&place.shm, other, Some(root));
         matches!(ledger, Lookup::Present(ledger) if bears(&ledger))
     });

@@ -135,7 +135,7 @@ fn is_squatted(project: &Project, file: File) -> bool {
 /// like an interrupted load.
 fn judge_bad_ledger(survey: &Survey<'_>, project: &Project, why: String) -> Result<Verdict> {
     let has_nothing =
-        project.file.is_none() && survey.segments_of(&project.key.project)?.is_empty();
+        project.file.is_none() && survey.segments_of(&project.key.project, project.uid)?.is_empty();
     Ok((if has_nothing { State::Abandoned } else { State::Corrupt }, Some(why)))
 }
 
