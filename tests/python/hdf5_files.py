@@ -110,6 +110,18 @@ def compounds(f):
 
 
 @case
+def arrays_of_compounds(f):
+    point = np.dtype([("x", ">f4"), ("label", "S3"), ("pair", "i2", (2,))])
+    values = np.zeros((6, 2, 3), dtype=point)
+    values["x"] = 0.5 + np.arange(36).reshape(6, 2, 3)
+    values["label"] = b"abc"
+    values["pair"] = np.arange(72).reshape(6, 2, 3, 2)
+    element = np.dtype((point, (2, 3)))
+    for name, options in (("plain", {}), ("deflated", {"chunks": (4,), "compression": "gzip", "shuffle": True})):
+        f.create_dataset(name, shape=(6,), dtype=element, **options)[...] = values
+
+
+@case
 def compound_with_strings(f):
     row = np.dtype([("name", h5py.string_dtype()), ("value", "f8")])
     f.create_dataset("t", data=np.array([("short", 1.0), ("rather long", 2.0)], dtype=row))
