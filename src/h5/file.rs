@@ -65,7 +65,7 @@ fn access() -> Outcome<Id> {
 
 /// The name by which the file of an open object was opened.
 pub(super) fn name(object: &Id) -> Outcome<PathBuf> {
-    // SAFETY: the library writes at most as many bytes as it is told.
+    // SAFETY: the library writes at most as many bytes as the call allows.
     let name = text(|buffer, size| unsafe { H5Fget_name(object.raw(), buffer, size) })?;
     Ok(PathBuf::from(OsString::from_vec(name)))
 }

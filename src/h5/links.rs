@@ -141,7 +141,7 @@ impl Link {
     pub(super) fn target(&self, group: &Id) -> String {
         let mut value = vec![0_u8; LONGEST_TARGET];
         let (place, room) = (value.as_mut_ptr(), value.len() - 1);
-        // SAFETY: the library writes at most as many bytes as it is told.
+        // SAFETY: the library writes at most as many bytes as the call allows.
         let status =
             unsafe { H5Lget_val(group.raw(), self.name.as_ptr(), place.cast(), room, H5P_DEFAULT) };
         if status < 0 {

@@ -61,7 +61,7 @@ pub(super) fn read(dcpl: &Id) -> Outcome<Option<(Vec<Mapping>, Vec<u64>)>> {
     let mut mappings = Vec::new();
     let mut extents = None;
     for index in 0..count {
-        // SAFETY: as above, here and below; the library writes at most as many bytes as it is told.
+        // SAFETY: as above, here and below; the library writes at most as many bytes as the call allows.
         let to = Dataspace::own(unsafe { H5Pget_virtual_vspace(dcpl.raw(), index) })?;
         // SAFETY: as above.
         let from = Dataspace::own(unsafe { H5Pget_virtual_srcspace(dcpl.raw(), index) })?;

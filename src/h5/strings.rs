@@ -37,7 +37,7 @@ pub(super) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
     unsafe { CStr::from_ptr(pointer) }.to_bytes()
 }
 
-/// Takes as many elements as it is told, and their bytes.
+/// Takes the given number of elements, and their bytes.
 pub(super) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Outcome<()> + 'a;
 
 /// Shows all elements to a visit.

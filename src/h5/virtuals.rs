@@ -737,7 +737,7 @@ impl Feed {
         if let Some(offset) = dataset.raw_offset() {
             return Ok(Way::Contiguous(path, offset));
         }
-        // The reason is told when libhdf5 reads it.
+        // The reason is reported when libhdf5 reads it.
         let Ok(id) = dataset.place.open(files) else { return Ok(Way::Library) };
         let index = chunks::index(dataset, &id, Zeros::Needed)?;
         Ok(index.map_or(Way::Library, |index| Way::Chunked(path, Box::new(index))))

@@ -202,7 +202,7 @@ impl Writer {
         let list = list(*H5P_CLS_DATASET_CREATE)?;
         let id = list.raw();
         let is_early = packing.chunk.is_none() && recipe.layout().is_some();
-        // SAFETY: the list is open; chunk extents are as many as the call is told. So are all below.
+        // SAFETY: the list is open; the number of chunk extents is passed. The same holds below.
         unsafe {
             check(H5Pset_obj_track_times(id, 0))?;
             if is_early {
@@ -307,7 +307,7 @@ impl Writer {
             if dataset.space()?.rank()? != start.len() {
                 return damaged("a chunk of other dimensions than its dataset");
             }
-            // SAFETY: the dataset is open, `start` has its rank, and the bytes are as long as is told.
+            // SAFETY: the dataset is open, `start` has its rank, and the length of the bytes is passed.
             check(unsafe {
                 H5Dwrite_chunk(id, H5P_DEFAULT, skipped, start.as_ptr(), bytes.len(), data)
             })

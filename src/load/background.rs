@@ -116,7 +116,7 @@ pub fn inherit(fd: RawFd) -> Result<File> {
         // SAFETY: the caller gave it to this program, which uses the copy from now on.
         unsafe { libc::close(fd) };
     }
-    // SAFETY: see above: nobody else owns the copy.
+    // SAFETY: as above; no other value owns the copy.
     Ok(unsafe { File::from_raw_fd(copy) })
 }
 

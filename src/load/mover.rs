@@ -289,7 +289,7 @@ impl<'a> Mover<'a> {
             return;
         }
         if let Some(trouble) = job.trouble() {
-            // Its segments are removed: if libhdf5 reads the dataset, it begins anew.
+            // Its segments are removed: if libhdf5 reads the dataset, it starts again.
             let task = job.task;
             drop(job);
             return self.settle(number, task, trouble);

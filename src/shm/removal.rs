@@ -70,8 +70,11 @@ pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<
             restore(place, lock.key(), project.ledger.as_ref())?;
             taken?;
             let name = project.name();
-            return Err(Error::new(Kind::Busy, format!("project '{name}' was replaced meanwhile"))
-                .about(name.to_text()));
+            return Err(Error::new(
+                Kind::Busy,
+                format!("project '{name}' was replaced in the meantime"),
+            )
+            .about(name.to_text()));
         }
     }
     remove_files(place, lock, &names)?;

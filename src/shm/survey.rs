@@ -1,4 +1,4 @@
-//! What lies in both directories, read once, and only when somebody asks: most questions about one
+//! The contents of both directories, read once and on demand: most questions about one
 //! project need no look at all others.
 
 use std::collections::{BTreeMap, BTreeSet};

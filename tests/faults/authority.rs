@@ -453,7 +453,7 @@ fn root_with_another_device_number_is_the_same_root() {
     node.load(&user, &[], "p", &["--persistent"]).expect(0);
     let files: Vec<_> =
         ["h", "p"].map(|name| (name, fs::read(node.sandbox.metadata(name)).unwrap())).into();
-    // The second mount hides the first, as a mount that was made anew: same path and inode, other device.
+    // The second mount hides the first, as a new mount does: same path and inode, other device.
     let second = Mount::tmpfs(&root, "mode=1777");
     let after = identity();
     assert!(before.0 != after.0 && before.1 == after.1, "{before:?} {after:?}");

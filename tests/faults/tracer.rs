@@ -198,7 +198,7 @@ pub struct Observed {
 }
 
 /// Runs `command` to its end, and asks `observe` before each counted system call, of whatever process of it. That
-/// process waits meanwhile. The calling thread must have no other children.
+/// process waits for it. The calling thread must have no other children.
 pub fn observe(command: &mut Command, calls: Calls, observe: &mut dyn FnMut() -> Then) -> Observed {
     let mut err = tempfile::tempfile().expect("a temporary file");
     command.stdin(Stdio::null()).stdout(Stdio::null());

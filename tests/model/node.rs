@@ -136,7 +136,7 @@ pub struct Node {
     pub held: Loads,
     /// Loads whose liveness lock is held.
     pub alive: Loads,
-    /// Loads that somebody with the right to do so has removed or replaced, or whose keeper has ended.
+    /// Loads that a permitted process has removed or replaced, or whose keeper has ended.
     pub released: Loads,
     /// Loads whose segments Python's `unlink`, which takes no lock, has begun to remove.
     pub torn: Loads,

@@ -12,7 +12,7 @@ use super::process::{Process, Role, Step};
 pub struct Faults {
     pub kills: u8,
     pub failed_reads: u8,
-    /// A read that fails is taken for a file that is absent.
+    /// A failed read is treated as an absent file.
     pub unreadable_is_absent: bool,
     /// Files that another user creates under the fixed names, or removes again.
     pub squats: u8,

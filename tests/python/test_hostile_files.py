@@ -186,7 +186,7 @@ def test_a_fill_time_that_is_not_defined_leaves_absent_chunks_zero(cli, python, 
 
 
 def test_the_library_searches_no_directory_for_plugins_unless_it_is_told(cli, project, tmp_path):
-    """Filter 263 is nobody's: libhdf5 would look for a plugin that has it."""
+    """Filter 263 is not registered: libhdf5 would look for a plugin that has it."""
     with h5py.File(tmp_path / "f.h5", "w") as file:
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plist.set_chunk((4,))

@@ -98,7 +98,7 @@ fn keep(
     output.deliver()?;
     let notified = waiting.ready_fd.map_or(Ok(()), ready::tell);
     if let (Err(error), None) = (&notified, held) {
-        // A persistent project is loaded, whoever waited for it.
+        // A persistent project stays loaded, even if the reader has exited.
         output.warn(Warning::new("ready_fd", error.to_string()));
     }
     if let Err(error) = ready::notify() {
