@@ -46,7 +46,7 @@ pub fn chunk(data: &[u8]) {
             assert!(first == target, "decoding depends on memory");
         }
     }
-    let most = 1 << 20;
+    let most = 1 << 16;
     if let Ok(decoded) = undo_alone(&filters[0], &mut decoder, stored, most) {
         assert!(decoded.len() <= most);
     }
