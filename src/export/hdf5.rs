@@ -275,13 +275,13 @@ impl Export<'_, '_> {
         let mut object: Option<Rc<Object>> = None;
         for path in &named.paths {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let written = self.group_at(above).and_then(|at| match &object {
-                Some(object) => self.writer.link(object, &at, name),
-                None => {
-                    let encoded = extras.encoded_type(named.kind).unwrap_or_default();
-                    object = Some(Rc::new(self.writer.commit(&at, name, &encoded)?));
-                    Ok(())
+            let written = self.group_at(above).and_then(|at| {
+                if let Some(object) = &object {
+                    return self.writer.link(object, &at, name);
                 }
+                let encoded = extras.encoded_type(named.kind).unwrap_or_default();
+                object = Some(Rc::new(self.writer.commit(&at, name, &encoded)?));
+                Ok(())
             });
             if let Err(error) = written {
                 self.notes.push(Note::new(path, error.to_string()));

@@ -375,16 +375,23 @@ fn storage(id: &Id, kind: &Datatype, file: &Path, files: &Files) -> Outcome<(Sto
         }
     }
     let chunk = if layout == "chunked" { Some(chunk(dcpl)?) } else { None };
-    let (fill, fill_time) = fill(dcpl, kind)?;
-    Ok((Storage { layout, chunk, filters, limits: None, fill, fill_time }, raw))
+    let of_fill = Storage::contiguous().with_fill(dcpl, kind)?;
+    Ok((Storage { layout, chunk, filters, ..of_fill }, raw))
 }
 
 /// The storage of a dataset that is known to be contiguous.
 fn contiguous(id: &Id, kind: &Datatype) -> Outcome<Storage> {
     // SAFETY: `id` is an open dataset.
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-    let (fill, fill_time) = fill(&dcpl, kind)?;
-    Ok(Storage { fill, fill_time, ..Storage::contiguous() })
+    Storage::contiguous().with_fill(&dcpl, kind)
+}
+
+impl Storage {
+    /// Adds the fill value of a creation list, and when it is written.
+    fn with_fill(self, dcpl: &Id, kind: &Datatype) -> Outcome<Self> {
+        let (fill, fill_time) = fill(dcpl, kind)?;
+        Ok(Self { fill, fill_time, ..self })
+    }
 }
 
 /// The fill value, and when it is written.

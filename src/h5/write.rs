@@ -218,8 +218,8 @@ impl Writer {
             }
         }
         match &packing.fill {
-            // SAFETY: as above; without a value the type does not matter.
             Fill::Undefined => {
+                // SAFETY: as above; without a value the type does not matter.
                 check(unsafe { H5Pset_fill_value(id, recipe.file_type.raw(), std::ptr::null()) })?
             }
             Fill::Value(value) => {
