@@ -1,18 +1,18 @@
 //! Filter 32013, zfp: arrays of numbers in blocks of four on each axis, decoded by the reference library.
 //!
 //! That library takes its input on trust, so this module proves first that nothing is read or written
-//! beyond a buffer: the extents must be those of the chunk, and the code is copied into a buffer of the
-//! largest size that such an array can take.
+//! beyond a buffer: the extents must be those of the chunk, and the code is copied into a buffer as
+//! large as what the library can read for such an array.
 //! Source: <https://zfp.readthedocs.io>, "Low-Level C API"; <https://h5z-zfp.readthedocs.io>, "Interfaces".
 #![allow(unsafe_code)]
 
 use std::ffi::c_uint;
 
 use zfp_sys::{
-    ZFP_HEADER_FULL, bitstream, stream_close, stream_open, zfp_decompress, zfp_field,
-    zfp_field_alloc, zfp_field_free, zfp_field_set_pointer, zfp_read_header, zfp_stream,
-    zfp_stream_close, zfp_stream_maximum_size, zfp_stream_open, zfp_stream_set_bit_stream,
-    zfp_type_size,
+    ZFP_HEADER_FULL, ZFP_HEADER_MAX_BITS, ZFP_MIN_EXP, bitstream, stream_close, stream_open,
+    zfp_decompress, zfp_field, zfp_field_alloc, zfp_field_free, zfp_field_set_pointer,
+    zfp_read_header, zfp_stream, zfp_stream_close, zfp_stream_open, zfp_stream_set_bit_stream,
+    zfp_type, zfp_type_size, zfp_type_zfp_type_double, zfp_type_zfp_type_float,
 };
 
 /// The most parameters of a filter: version, and a header of 148 bits.
@@ -107,28 +107,28 @@ impl Decoder {
         (read > 0 && size_of_val(words) >= 32).then_some(decoder)
     }
 
-    /// Bytes of the decoded array, and the most that its code may take; `None` for sizes that are odd.
+    /// Bytes of the decoded array, and the most that the library reads of its code; `None` for sizes that are odd.
     fn sizes(&self) -> Option<(usize, usize)> {
-        // SAFETY: the field was allocated and filled by the library.
-        let (kind, extents) = unsafe {
-            let field = &*self.field;
-            (field.type_, [field.nx, field.ny, field.nz, field.nw])
-        };
+        // SAFETY: the field and the stream were allocated and filled by the library.
+        let (field, stream) = unsafe { (&*self.field, &*self.stream) };
         // SAFETY: a call without pointers.
-        let size = unsafe { zfp_type_size(kind) };
+        let size = unsafe { zfp_type_size(field.type_) };
+        let extents = [field.nx, field.ny, field.nz, field.nw];
         if !matches!(size, 4 | 8) || extents[0] == 0 {
             return None;
         }
         let extents = || extents.into_iter().filter(|&extent| extent > 0);
         let bytes = extents().try_fold(size, usize::checked_mul)?;
-        let blocks = extents()
+        let padded = extents()
             .try_fold(size, |all, extent| all.checked_mul(extent.checked_next_multiple_of(4)?))?;
-        // SAFETY: both were allocated and filled by the library.
-        let most = unsafe { zfp_stream_maximum_size(self.stream, self.field) };
+        let values = extents().fold(1, |all, _| all * 4);
+        let block = Block::of(field.type_, stream, size).bits(values)?;
+        let bits = (padded / size / values).checked_mul(block)?;
+        let most = bits.div_ceil(8).checked_add(ZFP_HEADER_MAX_BITS.div_ceil(8) as usize)?;
         // Blocks of a fixed size may be padded; more than twice the numbers themselves is a mistake.
-        let limit = blocks.checked_mul(2)?.checked_add(4096)?;
-        // The library counts what it writes; what it may read is a bit more in a block of odd bits.
-        (most > 0 && most <= limit).then(|| Some((bytes, most.checked_add(most / 4 + 64)?)))?
+        let limit = padded.checked_mul(2)?.checked_add(4096)?;
+        // The library reads whole words ahead.
+        (most <= limit).then(|| Some((bytes, most.checked_add(64)?)))?
     }
 
     /// Decodes `code`, which is as large as [`Self::sizes`] tells, into `plain`, which is so, too.
@@ -153,6 +153,46 @@ impl Decoder {
     }
 }
 
+/// What bounds the bits of one block.
+struct Block {
+    least: usize,
+    most: usize,
+    /// Bits before the numbers: flags, an exponent, a precision.
+    prefix: usize,
+    /// The most bits of each number.
+    precision: usize,
+}
+
+impl Block {
+    fn of(kind: zfp_type, stream: &zfp_stream, size: usize) -> Self {
+        let of_number = size * 8;
+        let is_reversible = stream.minexp < ZFP_MIN_EXP;
+        let exponent = if kind == zfp_type_zfp_type_float {
+            1 + 8
+        } else if kind == zfp_type_zfp_type_double {
+            1 + 11
+        } else {
+            0
+        };
+        let (prefix, precision) = if is_reversible {
+            // The code gives a precision for each block, and `maxprec` does not limit it.
+            let of_precision = if size == 8 { 6 } else { 5 };
+            (exponent + usize::from(exponent > 0) + of_precision, of_number)
+        } else {
+            (exponent, of_number.min(stream.maxprec as usize))
+        };
+        let (least, most) = (stream.minbits as usize, stream.maxbits as usize);
+        Self { least, most, prefix, precision }
+    }
+
+    /// The most bits that the library reads for a block of so many numbers. `None` if the prefix does not fit: the
+    /// library subtracts it from the limit without a check, and then reads without a limit.
+    fn bits(&self, values: usize) -> Option<usize> {
+        let numbers = values.checked_mul(self.precision + 1)?;
+        (self.most >= self.prefix).then(|| self.most.min(self.prefix + numbers).max(self.least))
+    }
+}
+
 impl Drop for Decoder {
     fn drop(&mut self) {
         // SAFETY: each was opened by the library, and is closed once; it takes no null pointers.
@@ -174,9 +214,9 @@ impl Drop for Decoder {
 mod tests {
     use zfp_sys::{
         zfp_compress, zfp_field_1d, zfp_field_2d, zfp_field_3d, zfp_field_4d,
-        zfp_stream_set_accuracy, zfp_stream_set_precision, zfp_stream_set_rate,
-        zfp_stream_set_reversible, zfp_type, zfp_type_zfp_type_double, zfp_type_zfp_type_float,
-        zfp_type_zfp_type_int32, zfp_type_zfp_type_int64, zfp_write_header,
+        zfp_stream_set_accuracy, zfp_stream_set_params, zfp_stream_set_precision,
+        zfp_stream_set_rate, zfp_stream_set_reversible, zfp_type_zfp_type_int32,
+        zfp_type_zfp_type_int64, zfp_write_header,
     };
 
     use super::*;
@@ -269,6 +309,58 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Parameters of 4 x 4 x 4 numbers in expert mode.
+    fn expert(kind: zfp_type, maxbits: u32, maxprec: u32, minexp: i32) -> Vec<u32> {
+        let header = |stream: *mut zfp_stream, field: *mut zfp_field| {
+            // SAFETY: the caller passes what it opened.
+            unsafe {
+                zfp_stream_set_params(stream, 1, maxbits, maxprec, minexp);
+                assert!(zfp_write_header(stream, field, ZFP_HEADER_FULL) > 0);
+                zfp_sys::zfp_stream_flush(stream);
+            }
+        };
+        let mut words = [0_u64; 16];
+        // SAFETY: the words outlive the stream; no number is read through the null pointer.
+        unsafe {
+            let bits = stream_open(words.as_mut_ptr().cast(), size_of_val(&words));
+            let stream = zfp_stream_open(bits);
+            let field = zfp_field_3d(std::ptr::null_mut(), kind, 4, 4, 4);
+            header(stream, field);
+            zfp_field_free(field);
+            zfp_stream_close(stream);
+            stream_close(bits);
+        }
+        let bytes: Vec<u8> = words[..3].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let values = bytes.as_chunks::<4>().0.iter().map(|four| u32::from_le_bytes(*four));
+        std::iter::once(0).chain(values).collect()
+    }
+
+    #[test]
+    fn blocks_of_fewer_bits_than_their_prefix_are_refused() {
+        for (kind, minexp, prefix) in [
+            (zfp_type_zfp_type_float, -1000, 9),
+            (zfp_type_zfp_type_double, -1000, 12),
+            (zfp_type_zfp_type_int32, -1075, 5),
+            (zfp_type_zfp_type_int64, -1075, 6),
+            (zfp_type_zfp_type_float, -1075, 15),
+            (zfp_type_zfp_type_double, -1075, 19),
+        ] {
+            assert!(Params::new(&expert(kind, prefix, 30, minexp)).is_some(), "{kind} {minexp}");
+            for less in 1..prefix {
+                assert!(Params::new(&expert(kind, less, 30, minexp)).is_none(), "{kind} {less}");
+            }
+        }
+        assert!(Params::new(&expert(zfp_type_zfp_type_int32, 1, 30, -1000)).is_some());
+    }
+
+    #[test]
+    fn a_reversible_code_may_take_every_bit_whatever_the_precision_says() {
+        for kind in [zfp_type_zfp_type_int64, zfp_type_zfp_type_double] {
+            let known = Params::new(&expert(kind, 16658, 1, -1075)).unwrap();
+            assert!(known.most > known.bytes(), "{} {}", known.most, known.bytes());
         }
     }
 
