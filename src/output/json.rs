@@ -35,7 +35,7 @@ pub struct Envelope<'a, B> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Warning {
-    /// `skipped`, `filled`, `attributes`, `outside`, `root`, `mode`, `descriptors`, `state`, `unverified`, `unmatched`, `notify`,
+    /// `skipped`, `filled`, `attributes`, `outside`, `root`, `mode`, `descriptors`, `state`, `unread`, `unverified`, `unmatched`, `notify`,
     /// `ready_fd`, `release`, `filters`.
     pub code: &'static str,
     /// A sentence.
