@@ -1,7 +1,9 @@
 """Planning: time and memory grow with the file, not with the square of it or with its number of paths."""
 
-import os
+import json
+import resource
 import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -41,17 +43,21 @@ def write_shared_groups(path, levels):
         group["d"] = np.arange(3)
 
 
+# The peak of a process includes what its parent had when it was started: a small process has to start the command.
+MEASURE = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([done.returncode, done.stderr, list(used)]))
+"""
+
+
 def usage(cli, *args):
     """Runs a command that may fail: its outcome, and what it and its children used."""
-    command = subprocess.Popen(
-        cli.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, env=cli.environment,
-    )
-    err = command.stderr.read()
-    _, status, used = os.wait4(command.pid, 0)
-    command.returncode = os.waitstatus_to_exitcode(status)
-    command.stderr.close()
-    return command.returncode, err, used
+    command = [sys.executable, "-c", MEASURE, *map(str, cli.command(*args))]
+    done = subprocess.run(command, capture_output=True, text=True, env=cli.environment, check=True)
+    code, err, used = json.loads(done.stdout)
+    return code, err, resource.struct_rusage(used)
 
 
 def test_dimension_scales_survive_the_round_trip(cli, project, tmp_path):
