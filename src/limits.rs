@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::Error;
+use crate::error::Error;
 
 /// The hint for an error number that a limit of this process explains; `None` if no limit does.
 pub fn hint(errno: i32) -> Option<String> {

@@ -6,10 +6,10 @@ use toml::Table;
 
 use super::element::{self, Element};
 use super::source::shown;
+use crate::error::{Error, Kind, Result};
 use crate::shm::dtype::Dtype;
 use crate::shm::metadata;
 use crate::shm::shared::Segment;
-use crate::{Error, Kind, Result};
 
 /// An array of an attached [`Project`](crate::Project): its metadata, and copies of its elements. Views
 /// are had from [`Reading`](crate::Reading) and [`Writing`](crate::Writing).

@@ -7,13 +7,13 @@ use std::io::Read as _;
 use indexmap::IndexMap;
 use nix::fcntl::OFlag;
 
+use crate::error::{Error, Kind, Result};
 use crate::shm::metadata::{Group, Metadata};
 use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::shared::Segment;
 use crate::shm::state::{self, METADATA_LIMIT};
 use crate::shm::threads;
-use crate::{Error, Kind, Result};
 
 /// A thread of its own is worth its start for so many segments.
 const PER_THREAD: usize = 500;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::element;
 use super::source::{Data, Source};
+use crate::error::{Error, Kind, Result};
 use crate::load::pages::Pages;
 use crate::load::target::{Target, unlocked};
 use crate::shm::directory::{Access, Directory};
 use crate::shm::name::SegmentName;
 use crate::shm::segment::NewSegment;
 use crate::shm::threads;
-use crate::{Error, Kind, Result};
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
 /// pieces of this size, so that workers end at the same time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::node::Node;
 use super::project::Project;
-use crate::Result;
+use crate::error::Result;
 use crate::load::{Held, Outcome};
 use crate::shm::ledger::Note;
 use crate::shm::name::ProjectName;
@@ -158,7 +158,7 @@ impl Guard {
     /// Lets the project stay until it is unlinked, or the node reboots.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when it was removed or replaced meanwhile; as the
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) when it was removed or replaced meanwhile; as the
     /// system says. The project is still held then until this guard, which is gone, would have ended.
     ///
     /// # Examples

@@ -7,7 +7,7 @@ use super::element::{self, Element};
 use super::filelock::Hold;
 use super::project::Project;
 use super::which::Which;
-use crate::Result;
+use crate::error::Result;
 
 /// Read-only views of a project's arrays, as long as this guard lives:
 /// made by [`Project::read_locked`] or [`Project::assume_unchanged`].
@@ -65,9 +65,9 @@ impl<'p> Reading<'p> {
     /// The elements of an array in row-major order.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such array,
-    /// [`Kind::Usage`](crate::Kind::Usage) when it is of another type or big-endian (the error names
-    /// both), [`Kind::Corrupt`](crate::Kind::Corrupt) for a `bool` that is neither 0 nor 1.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) when there is no such array,
+    /// [`Kind::Usage`](crate::error::Kind::Usage) when it is of another type or big-endian (the error names
+    /// both), [`Kind::Corrupt`](crate::error::Kind::Corrupt) for a `bool` that is neither 0 nor 1.
     ///
     /// # Examples
     /// ```
@@ -93,7 +93,7 @@ impl<'p> Reading<'p> {
     /// The bytes of an array, whatever its dtype.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such array.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) when there is no such array.
     ///
     /// # Examples
     /// ```
@@ -117,7 +117,7 @@ impl<'p> Reading<'p> {
     /// The array as a view, of fixed rank or `IxDyn`.
     ///
     /// # Errors
-    /// As [`Self::slice`]; [`Kind::Usage`](crate::Kind::Usage) for another rank.
+    /// As [`Self::slice`]; [`Kind::Usage`](crate::error::Kind::Usage) for another rank.
     ///
     /// # Examples
     /// ```
@@ -223,8 +223,8 @@ impl<'p> Writing<'p> {
     /// The elements of an array in row-major order, to write.
     ///
     /// # Errors
-    /// As [`Reading::slice`]; [`Kind::Permission`](crate::Kind::Permission) when we may not write, and
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when the project was removed before its first array
+    /// As [`Reading::slice`]; [`Kind::Permission`](crate::error::Kind::Permission) when we may not write, and
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) when the project was removed before its first array
     /// was borrowed for writing.
     ///
     /// # Examples
@@ -278,7 +278,7 @@ impl<'p> Writing<'p> {
     /// The array as a view, of fixed rank or `IxDyn`, to write.
     ///
     /// # Errors
-    /// As [`Self::slice_mut`]; [`Kind::Usage`](crate::Kind::Usage) for another rank.
+    /// As [`Self::slice_mut`]; [`Kind::Usage`](crate::error::Kind::Usage) for another rank.
     ///
     /// # Examples
     /// ```

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::guard::{Guard, Report};
 use super::node::Node;
-use crate::Result;
+use crate::error::Result;
 use crate::h5::{self, External};
 use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
 use crate::shm::ledger::{Lifetime, Note, Selection};
@@ -205,10 +205,10 @@ impl<'a> Load<'a> {
     /// Loads, and keeps the project until the guard is dropped, or this process ends.
     ///
     /// # Errors
-    /// As [`Share::hold`](crate::Share::hold), and [`Kind::NotFound`](crate::Kind::NotFound) for the
-    /// file, [`Kind::Corrupt`](crate::Kind::Corrupt) when it is damaged,
-    /// [`Kind::Unsupported`](crate::Kind::Unsupported) with [`Self::strict`],
-    /// [`Kind::Busy`](crate::Kind::Busy) when it was cancelled, or the file changed while it was read.
+    /// As [`Share::hold`](crate::Share::hold), and [`Kind::NotFound`](crate::error::Kind::NotFound) for the
+    /// file, [`Kind::Corrupt`](crate::error::Kind::Corrupt) when it is damaged,
+    /// [`Kind::Unsupported`](crate::error::Kind::Unsupported) with [`Self::strict`],
+    /// [`Kind::Busy`](crate::error::Kind::Busy) when it was cancelled, or the file changed while it was read.
     ///
     /// # Examples
     /// ```
@@ -328,7 +328,7 @@ impl Observer for Progress<'_, '_> {
 /// their fields, strings at the length of their longest.
 ///
 /// # Errors
-/// [`Kind::NotFound`](crate::Kind::NotFound) for the file, [`Kind::Corrupt`](crate::Kind::Corrupt)
+/// [`Kind::NotFound`](crate::error::Kind::NotFound) for the file, [`Kind::Corrupt`](crate::error::Kind::Corrupt)
 /// when it is damaged.
 ///
 /// # Examples

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::hdf5::Load;
 use super::project::Project;
 use super::share::Share;
-use crate::Result;
+use crate::error::Result;
 use crate::shm::name::ProjectName;
 use crate::shm::place::{DEFAULT_SHM_DIR, Paths, Place};
 use crate::shm::state::{self, State};
@@ -128,7 +128,7 @@ impl Node {
     /// Every project of the root, sorted by name; not only what can be opened ([`Listed::state`]).
     ///
     /// # Errors
-    /// [`Kind::Permission`](crate::Kind::Permission) for a root that cannot be trusted; as the system says.
+    /// [`Kind::Permission`](crate::error::Kind::Permission) for a root that cannot be trusted; as the system says.
     ///
     /// # Examples
     /// ```
@@ -186,7 +186,7 @@ impl Node {
     /// Attaches a project once it is live: for consumers that start before the one that shares it.
     ///
     /// # Errors
-    /// [`Kind::Busy`](crate::Kind::Busy) when it is not live after `limit`; else as [`Self::open`].
+    /// [`Kind::Busy`](crate::error::Kind::Busy) when it is not live after `limit`; else as [`Self::open`].
     ///
     /// # Examples
     /// ```
@@ -253,9 +253,9 @@ impl Node {
     /// Removes a project, whoever made it: metadata, segments, ledger.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is none,
-    /// [`Kind::Permission`](crate::Kind::Permission) for another user's,
-    /// [`Kind::Busy`](crate::Kind::Busy) when it is being changed for longer than two seconds.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) when there is none,
+    /// [`Kind::Permission`](crate::error::Kind::Permission) for another user's,
+    /// [`Kind::Busy`](crate::error::Kind::Busy) when it is being changed for longer than two seconds.
     ///
     /// # Examples
     /// ```

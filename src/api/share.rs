@@ -7,7 +7,7 @@ use super::copy::{self, Job};
 use super::guard::{Guard, Report};
 use super::node::Node;
 use super::tree::Tree;
-use crate::Result;
+use crate::error::Result;
 use crate::h5::External;
 use crate::load::{Existing, Loaded, Making, Planned, Request};
 use crate::shm::budget::Need;
@@ -104,10 +104,10 @@ impl Share {
     /// Shares the arrays until the guard is dropped, or this process ends, however it ends.
     ///
     /// # Errors
-    /// [`Kind::Exists`](crate::Kind::Exists) when the project exists and is not to be overwritten;
-    /// [`Kind::NoMemory`](crate::Kind::NoMemory) when it does not fit, before anything is written;
-    /// [`Kind::Busy`](crate::Kind::Busy) when another process is at work on it;
-    /// [`Kind::Usage`](crate::Kind::Usage) for a bad name. Nothing of the new project stays then, and an
+    /// [`Kind::Exists`](crate::error::Kind::Exists) when the project exists and is not to be overwritten;
+    /// [`Kind::NoMemory`](crate::error::Kind::NoMemory) when it does not fit, before anything is written;
+    /// [`Kind::Busy`](crate::error::Kind::Busy) when another process is at work on it;
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for a bad name. Nothing of the new project stays then, and an
     /// existing one is as it was.
     ///
     /// # Examples

@@ -5,9 +5,9 @@ use indexmap::map::Entry;
 use toml::{Table, Value};
 
 use super::source::Source;
+use crate::error::{Error, Kind, Result};
 use crate::shm::metadata::{self, ARRAY_KEY, Array, Group};
 use crate::shm::name::{ProjectName, SegmentName, Token};
-use crate::{Error, Kind, Result};
 
 /// A nested tree of arrays, in the order in which they are added: what Python has as a dictionary of
 /// dictionaries.

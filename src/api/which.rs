@@ -2,7 +2,7 @@
 
 use super::array::Array;
 use super::project::Project;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What names an array of a project where a view of it is asked for: its path, as for [`Project::array`], or
 /// an [`Array`] of the same attached project. The trait is sealed.

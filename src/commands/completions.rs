@@ -3,8 +3,8 @@
 use clap_complete::Shell;
 
 use super::Nothing;
-use crate::Result;
 use crate::complete::script;
+use crate::error::Result;
 use crate::output::{Output, Text};
 
 /// Arguments of `completions`.

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use crate::doctor::{self, Check, Level, Node};
+use crate::error::{Error, Kind, Result};
 use crate::load::with_effective_user;
 use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW, text};
 use crate::shm::place::{Paths, Place};
 use crate::shm::reap::{self, Action, Options, Outcome};
 use crate::shm::state::State;
-use crate::{Error, Kind, Result};
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::open;
+use crate::error::{Error, Kind, Result};
 use crate::export::{self, Choice, Format, Target};
 use crate::load::{PathFilter, Signals};
 use crate::output::json::Warning;
@@ -15,7 +16,6 @@ use crate::shm::flock::{Flocked, With};
 use crate::shm::ledger::Note;
 use crate::shm::name::ProjectName;
 use crate::shm::readable;
-use crate::{Error, Kind, Result};
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]

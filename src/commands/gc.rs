@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::unlink::Entry;
 use crate::context::Context;
+use crate::error::{Error, Kind, Result};
 use crate::output::{Output, text};
 use crate::shm::attached::Attached;
 use crate::shm::jobs::{Ended, Which};
 use crate::shm::place::Place;
 use crate::shm::reap::{self, Action, Options, Outcome};
 use crate::shm::state::State;
-use crate::{Error, Kind, Result};
 
 /// The time limit of `--best-effort`: a scheduler waits for its epilog.
 const BEST_EFFORT_LIMIT: Duration = Duration::from_secs(30);

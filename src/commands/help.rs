@@ -4,8 +4,8 @@ use clap::CommandFactory as _;
 
 use super::Nothing;
 use crate::cli::Cli;
+use crate::error::{Error, Kind, Result};
 use crate::output::{Output, Text};
-use crate::{Error, Kind, Result};
 
 /// Arguments of `help`.
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@ use anstyle::Style;
 use serde::Serialize;
 
 use super::{describe, open};
+use crate::error::{Error, Kind, Result};
 use crate::output::json::{self, Warning};
 use crate::output::table::{Cell, Columns, Give};
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, Text, YELLOW, text};
@@ -13,7 +14,6 @@ use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::state::{self, Project, State};
 use crate::shm::threads;
-use crate::{Error, Kind, Result};
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]

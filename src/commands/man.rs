@@ -10,8 +10,8 @@ use clap::CommandFactory as _;
 use self::page::page;
 use super::Nothing;
 use crate::cli::Cli;
+use crate::error::{Error, Result};
 use crate::output::{Output, Text};
-use crate::{Error, Result};
 
 /// Arguments of `man`.
 #[derive(Debug, clap::Args)]

@@ -17,13 +17,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::output::json::{self, Warning};
 use crate::shm::attached::Attached;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::state::{Project, State, find};
-use crate::{Error, Kind, Result};
 
 /// The JSON body of commands that tell nothing but success.
 #[derive(Debug, Default, Serialize)]

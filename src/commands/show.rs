@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use super::{describe, find, open};
+use crate::error::{Error, Kind, Result};
 use crate::export::is_below;
 use crate::output::{Output, Text, json};
 use crate::shm::attached::Attached;
@@ -17,7 +18,6 @@ use crate::shm::lookup;
 use crate::shm::name::ProjectName;
 use crate::shm::readable::ensure_readable;
 use crate::view::Stats;
-use crate::{Error, Kind, Result};
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{names, open, partial};
+use crate::error::{Kind, Result};
 use crate::output::{Output, text};
 use crate::shm::attached::Attached;
 use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::removal::Removed;
 use crate::shm::unlink::{unlink as remove, would_unlink};
-use crate::{Kind, Result};
 
 /// Arguments of `unlink`.
 #[derive(Debug, clap::Args)]

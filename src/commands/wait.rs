@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::{describe, warn_of_root};
+use crate::error::{Error, Kind, Result};
 use crate::output::{Output, json};
 use crate::shm::name::ProjectName;
 use crate::shm::wait::until_live;
-use crate::{Error, Kind, Result};
 
 /// Arguments of `wait`.
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ use super::arguments::Arguments;
 use super::human;
 use crate::commands::load_hdf5::check_readable;
 use crate::context::Context;
+use crate::error::{Error, Kind, Result};
 use crate::load::{self, Existing, Input, Outcome, Request, Signals};
 use crate::output::progress::Progress;
 use crate::output::{say, text};
@@ -17,7 +18,6 @@ use crate::shm::name::ProjectName;
 use crate::shm::place::Place;
 use crate::shm::state::METADATA_LIMIT;
 use crate::shm::unlink::unlink as remove;
-use crate::{Error, Kind, Result};
 
 /// `cute-shm-hdf5`: loads a file to stay.
 pub(super) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {

@@ -18,8 +18,8 @@ use self::arguments::{Stop, parse};
 use self::syntax::Syntax;
 use crate::cli::{ColorChoice, Global};
 use crate::context::Context;
+use crate::error::{Error, Kind};
 use crate::output::{Text, events, say};
-use crate::{Error, Kind};
 
 /// An old command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Content, is_below, select};
+use crate::error::{Error, Kind, Result};
 use crate::load::PathFilter;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
@@ -11,7 +12,6 @@ use crate::shm::name::{ProjectName, SegmentName};
 use crate::shm::place::Place;
 use crate::shm::readable;
 use crate::shm::state::Project;
-use crate::{Error, Kind, Result};
 
 /// How often to look at a project that is replaced again and again.
 const MOST_LOOKS: u32 = 20;

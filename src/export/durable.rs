@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use super::Advance;
-use crate::Result;
+use crate::error::Result;
 
 /// Bytes that are waited for at once; an interrupt is noticed in between.
 const PIECE: u64 = 32 << 20;
@@ -63,7 +63,7 @@ pub(super) fn close(file: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, Kind};
+    use crate::error::{Error, Kind};
     use std::io::Write as _;
 
     #[test]

@@ -20,13 +20,13 @@ pub use choice::Choice;
 pub use sink::{Sink, Target};
 use source::Source;
 
+use crate::error::{Error, Kind, Result};
 use crate::shm::directory::Directory;
 use crate::shm::dtype::Dtype;
 use crate::shm::extras::Extras;
 use crate::shm::ledger::Note;
 use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::published::Published;
-use crate::{Error, Kind, Result};
 
 /// Bytes that are moved at once: they stay in the processor's cache between read and write.
 const PIECE: usize = 1 << 20;

@@ -1,9 +1,9 @@
 //! numpy's file of one array. Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use super::{Advance, Content, Sink, lacks};
+use crate::error::{Error, Kind, Result};
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::metadata::Array;
-use crate::{Error, Kind, Result};
 
 /// Writes the only array of `content`.
 pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {

@@ -4,7 +4,7 @@
 use libdeflater::Crc;
 
 use super::{Advance, Content, Sink, npy};
-use crate::Result;
+use crate::error::Result;
 use crate::shm::dtype::Dtype;
 use crate::shm::metadata::Array;
 

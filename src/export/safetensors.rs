@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Advance, Content, Sink, lacks, no_dtype};
-use crate::Result;
+use crate::error::Result;
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::metadata::Array;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::copy::Spot;
 use super::source::Source;
 use super::{Advance, PIECE, copy, durable};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Something that takes bytes one after the other.
 #[derive(Debug)]

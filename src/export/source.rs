@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::Result;
+use crate::error::Result;
 use crate::h5::Layout;
 use crate::shm::published::Published;
 

@@ -2,7 +2,7 @@
 
 use super::codec::{Decoder, Pipeline, Refused, kernels};
 use super::{Filter, Leaf};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Puts elements of `size` bytes back together from their first bytes, second bytes, and so on.
 pub fn unshuffle(size: usize, source: &[u8], target: &mut [u8]) {

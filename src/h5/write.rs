@@ -26,7 +26,7 @@ use super::ids::{self, Id};
 use super::packed::{Arena, Unpacker};
 use super::read::zeroed;
 use super::{Fill, Leaf, Recipe, scatter};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Contiguous datasets of more bytes than this begin on a page: aligned writes are faster.
 const ALIGNED: u64 = 1 << 16;

@@ -14,8 +14,8 @@ use super::reader::{Reader, Trouble};
 use super::sink::{Bench, Sink};
 use super::target::unlocked;
 use super::voice::Voice;
+use crate::error::{Error, Kind, Result};
 use crate::h5::{Feed, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, Virtual, Way, lookup};
-use crate::{Error, Kind, Result};
 
 /// Elements between two wanted ones that are read along, in bytes.
 const GAP: u64 = 16 << 10;

@@ -16,8 +16,9 @@ use nix::unistd::{
 };
 
 use super::Signals;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::shm::host;
-use crate::{Error, Kind, Result, limits};
 
 /// A process whose end is waited for, even if its number is used again.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 
 use super::Signals;
 use super::keeper::cancelled;
+use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::{Error, Kind, Result};
 
 /// How long a lost notice of the command's end goes unnoticed, in milliseconds.
 const POLL_INTERVAL: u16 = 1000;

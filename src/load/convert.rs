@@ -3,9 +3,9 @@
 use globset::GlobMatcher;
 
 use super::cast;
+use crate::error::{Error, Kind, Result};
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::ledger::Selection;
-use crate::{Error, Kind, Result};
 
 /// What a load converts.
 #[derive(Debug, Default)]

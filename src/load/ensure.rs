@@ -5,13 +5,13 @@ use std::time::Instant;
 use super::message::Planned;
 use super::{Held, Outcome, Request, plan};
 use crate::error::word;
+use crate::error::{Error, Kind, Result};
 use crate::shm::change::Change;
 use crate::shm::jobs;
 use crate::shm::ledger::{Lifetime, NamedFile, Record, Selection, Source};
 use crate::shm::lock::LifeLock;
 use crate::shm::place::Place;
 use crate::shm::state::{Project, State};
-use crate::{Error, Kind, Result};
 
 /// What `--ensure` does with an existing project.
 #[derive(Debug, PartialEq, Eq)]

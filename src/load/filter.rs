@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Patterns of each glob: the path itself, and what is below it.
 const PATTERNS: usize = 2;

@@ -10,8 +10,9 @@ use super::making::Making;
 use super::message::{Message, Planned, Sender};
 use super::process::KeeperLine;
 use super::{Observer, Outcome, Request};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::shm::place::Place;
-use crate::{Error, Kind, Result, limits};
 
 /// Loads a project within this process; observer and `go_on` are called on the caller's thread. Before the load
 /// begins, when all is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::command::reap;
 use super::{Caught, Signals, Watched};
+use crate::error::{Error, Kind, Result};
 use crate::shm::change::Change;
 use crate::shm::ledger::{Key, Ledger, Lifetime};
 use crate::shm::lock::{self, LifeLock};
@@ -13,7 +14,6 @@ use crate::shm::metadata::Mark;
 use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::state::{METADATA_LIMIT, State};
-use crate::{Error, Kind, Result};
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
 const LOOK: u16 = 400;

@@ -9,10 +9,10 @@ use super::making::Making;
 use super::message::{Loaded, Message, Planned};
 use super::process::Loader;
 use super::{Caught, Existing, Observer, Outcome, Request, Signals, ensure};
+use crate::error::{Error, Kind, Result};
 use crate::shm::change::Change;
 use crate::shm::name::Token;
 use crate::shm::place::Place;
-use crate::{Error, Kind, Result};
 
 /// A loader that computes for this long without a word is stuck in a damaged file.
 const STUCK_CPU: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@ use super::geometry::Part;
 use super::plan::{Piece, Task};
 use super::reader::bytes_of;
 use super::sink::{Bench, Sink};
+use crate::error::{Error, Kind, Result};
 use crate::h5::{Inventory, Virtual};
-use crate::{Error, Kind, Result};
 
 /// Hands on everything that libhdf5 reads of a dataset; `moved` is told the bytes.
 ///

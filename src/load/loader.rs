@@ -16,12 +16,13 @@ use super::plan::{self, Piece, Plan, Task};
 use super::process::{End, KeeperLine, PANICKED};
 use super::voice::{Throttle, Voice};
 use crate::error::Told;
+use crate::error::{Error, Kind, Result};
 use crate::h5;
+use crate::limits;
 use crate::shm::ledger::Note;
 use crate::shm::name::Token;
 use crate::shm::place::Place;
 use crate::shm::threads;
-use crate::{Error, Kind, Result, limits};
 
 /// Runs the loader to its end; the last message says how it went.
 pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine) {

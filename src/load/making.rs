@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::message::{Loaded, Planned};
 use super::{Existing, Held, Request, ensure};
+use crate::error::{Error, Kind, Result};
 use crate::error::{Told, word};
 use crate::shm::budget::{self, Need};
 use crate::shm::change::Change;
@@ -15,7 +16,6 @@ use crate::shm::metadata::Mark;
 use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::state::{Project, State};
-use crate::{Error, Kind, Result};
 
 /// A load that has come to its end.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Told;
+use crate::error::{Error, Kind, Result};
 use crate::shm::budget::{Need, PAGE};
 use crate::shm::ledger::{Note, Source};
-use crate::{Error, Kind, Result};
 
 /// The attributes that h5netcdf hides from its users.
 const DIMENSION_ATTRIBUTES: [&str; 8] = [

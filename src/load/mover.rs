@@ -19,11 +19,11 @@ use super::reader::{Reader, Trouble};
 use super::sink::Sink;
 use super::target::{Target, unlocked};
 use super::voice::Voice;
+use crate::error::{Error, Kind, Result};
 use crate::h5::{Dataset, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, lookup};
 use crate::shm::name::{SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::segment::NewSegment;
-use crate::{Error, Kind, Result};
 
 /// Datasets up to so many bytes are read by one worker and written at once.
 const SMALL: u64 = 512 << 10;

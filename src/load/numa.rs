@@ -4,7 +4,7 @@
 use std::fs;
 use std::str::FromStr;
 
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Nodes that a mask has room for.
 const MOST: usize = 1024;

@@ -14,6 +14,7 @@ use super::convert::{Conversion, Conversions};
 use super::filter::PathFilter;
 use super::gate;
 use super::message::{Planned, PlannedArray};
+use crate::error::{Error, Kind, Result};
 use crate::h5::{
     self, Attributes, Child, Content, Dataset, External, Form, Group, Inventory, Leaf, Looked,
     Part, Presence,
@@ -24,7 +25,6 @@ use crate::shm::ledger::{Note, Source, SourceState};
 use crate::shm::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::rows::Rows;
-use crate::{Error, Kind, Result};
 
 /// Where a segment's bytes come from.
 #[derive(Debug)]

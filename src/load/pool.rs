@@ -9,8 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::job::Job;
 use super::plan::{Plan, Task};
 use super::target::unlocked;
+use crate::error::{Error, Kind};
 use crate::shm::ledger::Note;
-use crate::{Error, Kind};
 
 /// Small datasets that a worker takes at once.
 const BATCH: usize = 32;
@@ -210,7 +210,7 @@ impl<'a> Pool<'a> {
     ///
     /// # Errors
     /// The first error that ended the load.
-    pub fn into_failed(self) -> crate::Result<Vec<(&'a Task, Note)>> {
+    pub fn into_failed(self) -> crate::error::Result<Vec<(&'a Task, Note)>> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.error {
             return Err(error);

@@ -12,8 +12,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
 
 use super::message::{Receiver, Sender};
+use crate::error::{Error, Result};
+use crate::limits;
 use crate::shm::{descriptors, threads};
-use crate::{Error, Result, limits};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

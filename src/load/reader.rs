@@ -12,7 +12,7 @@ use super::sink::{Bench, Sink};
 use super::stream::{Decoded, Range};
 use super::target::{PART, Target, Window};
 use super::voice::Voice;
-use crate::Error;
+use crate::error::Error;
 use crate::h5::codec::{Convert, Decoder, LARGE, Refused, Streamed, resize};
 use crate::h5::{ChunkIndex, Stored};
 

@@ -16,7 +16,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Signals whose default action does not end a process, and SIGPIPE and SIGXFSZ, which this program ignores.
 const HARMLESS: [i32; 9] = [

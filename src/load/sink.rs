@@ -3,8 +3,8 @@
 
 use super::plan::Piece;
 use super::target::{Target, Window};
+use crate::error::{Error, Kind, Result};
 use crate::h5;
-use crate::{Error, Kind, Result};
 
 /// Bytes of elements that are picked and converted at a time: they stay in the cache.
 const CACHED: usize = 256 << 10;

@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::pages::Pages;
+use crate::error::{Error, Kind, Result};
 use crate::shm::copier::Copier;
 use crate::shm::map::{Filling, Stretch, is_unknown};
 use crate::shm::segment::NewSegment;
-use crate::{Error, Kind, Result};
 
 /// Bytes that are reserved at a time; a multiple of every huge page in use.
 pub const PIECE: u64 = 8 << 20;

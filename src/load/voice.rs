@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::message::{Message, Sender};
 use super::target::unlocked;
-use crate::Result;
+use crate::error::Result;
 
 /// How often the keeper hears how far it is.
 const REPORT: Duration = Duration::from_millis(50);
@@ -83,7 +83,7 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, Kind};
+    use crate::error::{Error, Kind};
 
     #[test]
     fn a_keeper_that_wants_no_more_is_heard_within_a_block() {

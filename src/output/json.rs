@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use super::text::is_unsafe;
-use crate::Error;
+use crate::error::Error;
 use crate::shm::ledger::{Job, Lifetime, Note, Source};
 use crate::shm::state::State;
 

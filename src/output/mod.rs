@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use self::styled::Text;
 use crate::context::Context;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The bold red of "error".
 pub const RED: Style = AnsiColor::Red.on_default().bold();

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A service manager that does not read must not stop a load that no signal could end then.
 const TIMEOUT: Duration = Duration::from_secs(5);

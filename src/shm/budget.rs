@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::directory::Directory;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The size of a page of shared memory, to which every segment is rounded up.
 pub const PAGE: u64 = 4096;

@@ -16,7 +16,7 @@ use super::removal;
 use super::state::{self, METADATA_LIMIT, Project, State};
 use super::survey::{Settled, Survey};
 use super::temporary::{self, Purpose, Temporary};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
 #[derive(Debug)]

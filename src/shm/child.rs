@@ -16,7 +16,8 @@ use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, p
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Result, limits};
+use crate::error::{Error, Result};
+use crate::limits;
 
 /// A child that uses no processor time for this long is blocked.
 const IDLE_LIMIT: Duration = Duration::from_secs(2);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::presence::Lookup;
 use super::temporary;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

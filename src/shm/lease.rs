@@ -10,7 +10,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::directory::Directory;
 use super::name::SegmentName;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A segment that nobody else has.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use super::rows::Rows;
 use super::segment::full;
 use super::state::METADATA_LIMIT;
 use super::temporary::Temporary;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The largest ledger that is read. It contains a copy of the metadata and what an export needs.
 const LIMIT: u64 = 2 * METADATA_LIMIT;

@@ -11,7 +11,7 @@ use super::name::{ProjectName, SegmentName};
 use super::presence::Lookup;
 use super::survey::UNKNOWN_UID;
 use super::temporary;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The largest number of names in one listing. Four projects with as many arrays as a metadata file can hold have as
 /// many files.

@@ -16,7 +16,7 @@ use super::name::Token;
 use super::presence::Lookup;
 use super::segment::full;
 use crate::error::Told;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// How often a wait for a lock looks again.
 const POLL: Duration = Duration::from_millis(20);

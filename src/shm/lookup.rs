@@ -3,7 +3,7 @@
 use super::metadata::{Array, Group, Node};
 use super::state::Project;
 use crate::error::word;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The path that `key` means in a project.
 ///

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 use nix::errno::Errno;
 
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The parts of one new segment that are mapped for writing: start and end of each. No two overlap.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What every file of ours, and of the Python package, starts with.
 pub const PREFIX: &str = "cute-shm.";

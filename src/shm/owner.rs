@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use nix::unistd::{Gid, Uid, User, getgroups, setegid, seteuid, setgroups};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The user ids of this process's user namespace: (first id inside, first id outside, count).
 type UidMap = Vec<(u32, u32, u32)>;

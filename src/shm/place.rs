@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 use super::directory::Directory;
 use super::host::Host;
 use super::owner;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Where the metadata lies unless told otherwise: the Python package's own choice.
 pub const DEFAULT_ROOT: &str = "/tmp/cute-shm";

@@ -1,7 +1,7 @@
 //! The result of a lookup. "Cannot read" and "absent" are different values, so that no caller can
 //! take a failed read for a missing file.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// What was found under a name.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl<T> From<Result<T>> for Lookup<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::error::Kind;
 
     #[test]
     fn unreadable_object_is_an_error_and_never_absent() {

@@ -8,7 +8,7 @@ use nix::fcntl::OFlag;
 
 use super::directory::Directory;
 use super::metadata::Array;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The bytes of one array.
 #[derive(Debug)]

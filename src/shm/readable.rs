@@ -4,7 +4,7 @@ use super::name::ProjectName;
 use super::place::Place;
 use super::state::{self, Project, State};
 use crate::error::word;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The project of this name, if its state is one to read from.
 ///

@@ -17,7 +17,7 @@ use super::presence::Lookup;
 use super::state::{METADATA_LIMIT, Project, SegmentStat, State, digest};
 use super::survey::Survey;
 use super::temporary::{self, Purpose};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// A segment that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

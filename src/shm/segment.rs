@@ -9,7 +9,8 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use super::directory::{Access, Directory};
 use super::map::{self, Filling, Parts, Stretch};
 use super::name::SegmentName;
-use crate::{Error, Kind, Result, limits};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
 
 /// A segment of a load that is not published yet; dropping it removes it.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 
 use super::directory::{Directory, FileId};
 use super::name::SegmentName;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// A segment that this process has attached. The memory stays as long as this value does, whoever
 /// unlinks the segment meanwhile.

@@ -13,7 +13,7 @@ use super::name::{ProjectName, SegmentName};
 use super::place::Place;
 use super::presence::Lookup;
 use super::temporary;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The owner of a file that cannot be inspected. It is no user id (chown(2)).
 pub const UNKNOWN_UID: u32 = u32::MAX;

@@ -11,7 +11,7 @@ use super::directory::{Access, Directory, FileId};
 use super::ledger::{Key, KeyName};
 use super::name::{PREFIX, ProjectName, Token};
 use super::survey::Survey;
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// How many random names are tried before the directory counts as unusable.
 const MAX_ATTEMPTS: usize = 16;

@@ -11,7 +11,7 @@ use super::reap::squatters;
 use super::removal::{self, Removed};
 use super::state::{self, Project, State};
 use super::survey::Survey;
-use crate::{Kind, Result};
+use crate::error::{Kind, Result};
 
 /// Returns the segments that [`unlink`] would remove.
 ///

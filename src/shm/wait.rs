@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::name::ProjectName;
 use super::place::{Paths, Place};
 use super::state::{self, Project, State};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// How often it looks.
 const POLL: Duration = Duration::from_millis(50);

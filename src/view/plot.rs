@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::slice::View;
 use super::stats::Histogram;
 use super::values::{Value, value};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What there is to draw on.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::floats::{Float, Layout};
 use super::slice::View;
 use super::values::{Value, value};
-use crate::Result;
+use crate::error::Result;
 
 /// Arrays of more elements are shown by their corners.
 const THRESHOLD: u64 = 1000;

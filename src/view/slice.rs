@@ -1,9 +1,9 @@
 //! A part of an array, selected in numpy's notation: `0:10,:,3`.
 
+use crate::error::{Error, Kind, Result};
 use crate::shm::dtype::Dtype;
 use crate::shm::metadata::Array;
 use crate::shm::published::Published;
-use crate::{Error, Kind, Result};
 
 /// One axis of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

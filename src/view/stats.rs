@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::kernels::{self, Kind, Moments};
 use super::slice::View;
 use super::values::{Value, value};
+use crate::error::{Error, Result};
 use crate::shm::dtype::{Class, Dtype};
 use crate::shm::threads;
-use crate::{Error, Result};
 
 /// Bytes read at once.
 const BLOCK: u64 = 256 << 10;
@@ -64,7 +64,7 @@ pub struct Histogram {
 /// The statistics of a view.
 ///
 /// # Errors
-/// [`crate::Kind::Unsupported`] for strings, times and others; as the system says.
+/// [`crate::error::Kind::Unsupported`] for strings, times and others; as the system says.
 pub fn stats(view: &View) -> Result<Stats> {
     let dtype = view.dtype();
     match (dtype.class(), dtype.itemsize()) {
@@ -80,7 +80,7 @@ pub fn stats(view: &View) -> Result<Stats> {
         _ => {
             let message =
                 format!("there are no statistics of {dtype}, only of numbers and booleans");
-            Err(Error::new(crate::Kind::Unsupported, message))
+            Err(Error::new(crate::error::Kind::Unsupported, message))
         }
     }
 }

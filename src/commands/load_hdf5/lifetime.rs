@@ -6,11 +6,11 @@ use std::fs::File;
 use std::path::Path;
 
 use super::{Args, Body};
+use crate::error::{Error, Kind, Result};
 use crate::load::{self, Ending, Held, Ready, Signals, Watched};
 use crate::output::json::Warning;
 use crate::output::{Output, ready};
 use crate::shm::place::Place;
-use crate::{Error, Kind, Result};
 
 /// The processes that wait for a project, and the process that it is held for.
 #[derive(Debug, Default)]

@@ -16,6 +16,7 @@ use self::report::{tell_outcome, tell_plan};
 use self::request::request;
 pub(crate) use self::request::{check_readable, named};
 use super::warn_of_root;
+use crate::error::{Error, Kind, Result};
 use crate::load::{self, Background, PlannedArray, Request, Side, Signals, Watched};
 use crate::output::Output;
 use crate::output::progress::Progress;
@@ -23,7 +24,6 @@ use crate::shm::budget::Bound;
 use crate::shm::ledger::{Lifetime, Source};
 use crate::shm::place::Place;
 use crate::shm::rows::Rows;
-use crate::{Error, Kind, Result};
 
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]

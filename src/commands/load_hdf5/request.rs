@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Args, Body, Share};
+use crate::error::{Error, Kind, Result};
 use crate::h5::External;
 use crate::h5::lookup::open_regular;
 use crate::load::{Existing, Input, Request, not_regular, usual_external};
@@ -12,7 +13,6 @@ use crate::shm::ledger::{Lifetime, Selection};
 use crate::shm::lock::PATIENCE;
 use crate::shm::name::ProjectName;
 use crate::shm::rows::Rows;
-use crate::{Error, Kind, Result};
 
 pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
     Ok(Request {

@@ -1,6 +1,7 @@
 //! One array: a preview, statistics, a picture, or Python code that attaches it.
 
 use super::{Args, Body};
+use crate::error::{Error, Kind, Result};
 use crate::export::select;
 use crate::output::{DIM, Output, Text, json, text};
 use crate::shm::lookup::array_at;
@@ -8,7 +9,6 @@ use crate::shm::metadata::{Array, Group, Node};
 use crate::shm::place::Place;
 use crate::shm::published::Published;
 use crate::view::{self, Canvas, Stats, View};
-use crate::{Error, Kind, Result};
 
 /// Columns where there is no terminal.
 const WIDTH: usize = 80;

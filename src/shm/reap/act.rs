@@ -3,6 +3,7 @@
 
 use super::decide::decide;
 use super::{Action, Options, squatters};
+use crate::error::{Error, Kind, Result};
 use crate::shm::change::Change;
 use crate::shm::directory::FileId;
 use crate::shm::lease::Lease;
@@ -11,7 +12,6 @@ use crate::shm::place::Place;
 use crate::shm::removal::{self, Removed};
 use crate::shm::state::{self, Project};
 use crate::shm::survey::{Settled, Survey};
-use crate::{Error, Kind, Result};
 
 /// Returns the segments that the action would remove.
 pub(super) fn would_remove(place: &Place, project: &Project, action: Action) -> Vec<Removed> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Uid;
 
 use super::{Action, Options};
-use crate::Result;
+use crate::error::Result;
 use crate::shm::directory::Directory;
 use crate::shm::jobs::Ended;
 use crate::shm::lease::Lease;

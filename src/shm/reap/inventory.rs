@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 use nix::sys::stat::FileStat;
 
-use crate::Result;
+use crate::error::Result;
 use crate::shm::directory::Directory;
 use crate::shm::ledger::{Key, KeyName};
 use crate::shm::listing;

@@ -25,7 +25,7 @@ use super::presence::Lookup;
 use super::removal::Removed;
 use super::state::{self, Project, State};
 use super::survey::{Settled, Survey};
-use crate::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Interval between two attempts to take the locks of projects of ended jobs.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::inventory::{GroupId, files};
 use super::{Action, Busy, Collector, Outcome, Root, decide};
 use crate::error::Told;
+use crate::error::{Error, Kind, Result};
 use crate::shm::child::{self, Child, Next};
 use crate::shm::ledger::Key;
 use crate::shm::place::{DEFAULT_ROOT, Paths, Place};
 use crate::shm::state::{Project, State};
-use crate::{Error, Kind, Result};
 
 /// After so many roots that do not answer, the other roots of that user are not opened: each costs time and may leave
 /// a process behind that cannot be ended.

@@ -11,6 +11,7 @@ use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use super::decide::is_allowed;
 use super::inventory::Inventory;
 use super::{Action, Options, Outcome};
+use crate::error::{Error, Kind, Result};
 use crate::shm::change::Change;
 use crate::shm::directory::{Directory, FileId};
 use crate::shm::ledger::Key;
@@ -18,7 +19,6 @@ use crate::shm::name::{ProjectName, Token};
 use crate::shm::owner::act_as;
 use crate::shm::place::Place;
 use crate::shm::state::Project;
-use crate::{Error, Kind, Result};
 
 /// A ledger or lock file whose name is that of another user's file.
 #[derive(Debug)]

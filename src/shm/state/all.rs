@@ -6,13 +6,13 @@ use std::collections::{BTreeSet, HashMap};
 use indexmap::IndexMap;
 
 use super::{Project, SegmentStat, State, judge, key_in_root};
+use crate::error::{Error, Result};
 use crate::shm::ledger::{File, Key, Ledger};
 use crate::shm::name::{ProjectName, SegmentName, Token};
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
 use crate::shm::survey::{Survey, UNKNOWN_UID};
 use crate::shm::threads;
-use crate::{Error, Result};
 
 /// A thread of its own is worth its start for so many projects.
 const SHARE: usize = 8;

@@ -5,13 +5,13 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::FileStat;
 
 use super::{METADATA_LIMIT, MetadataFile, Project, SegmentStat, digest};
+use crate::error::{Kind, Result};
 use crate::shm::directory::{FileId, is_regular};
 use crate::shm::metadata::{Array, Metadata};
 use crate::shm::name::SegmentName;
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
 use crate::shm::survey::Survey;
-use crate::{Kind, Result};
 
 /// A metadata file of the project's owner.
 pub(super) enum Read {

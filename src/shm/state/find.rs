@@ -6,6 +6,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::Uid;
 
 use super::{Project, judge, keys_of_root, orphans};
+use crate::error::{Error, Kind, Result};
 use crate::shm::directory::Directory;
 use crate::shm::ledger::{Key, Ledger};
 use crate::shm::metadata::Mark;
@@ -13,7 +14,6 @@ use crate::shm::name::{ProjectName, Token};
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
 use crate::shm::survey::{Survey, is_known};
-use crate::{Error, Kind, Result};
 
 /// The judged project of this name; its orphans when there is nothing else of it.
 ///

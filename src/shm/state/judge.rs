@@ -6,6 +6,7 @@ use super::evidence::{
     Read, collect_leftovers, collect_segments, read_metadata, unreadable_segment,
 };
 use super::{Project, State, squatters};
+use crate::error::{Kind, Result};
 use crate::shm::host;
 use crate::shm::ledger::{File, Key, Ledger, Lifetime};
 use crate::shm::lock;
@@ -14,7 +15,6 @@ use crate::shm::owner;
 use crate::shm::place::Place;
 use crate::shm::presence::Lookup;
 use crate::shm::survey::Survey;
-use crate::{Kind, Result};
 
 /// Judges the project `key`. A read that fails makes it `foreign`, with the reason: what cannot be read is
 /// never changed, and does not stop the caller from handling other projects.

@@ -22,7 +22,7 @@ use super::directory::{Directory, FileId};
 use super::ledger::{File, Key, Ledger, Record};
 use super::metadata::{Group, Metadata};
 use super::name::{ProjectName, SegmentName};
-use crate::Result;
+use crate::error::Result;
 
 /// The largest metadata file that is read or published: about 500,000 arrays.
 pub const METADATA_LIMIT: u64 = 128 << 20;
