@@ -5,9 +5,9 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use crate::cli::{ColorChoice, Global};
-use crate::shm::ledger::Job;
-use crate::shm::place::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
-use crate::shm::rows::Rows;
+use crate::shm::format::ledger::Job;
+use crate::shm::format::rows::Rows;
+use crate::shm::store::node_dirs::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
 
 /// Everything that a command needs to know of its surroundings.
 #[derive(Debug, Clone)]

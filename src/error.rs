@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits;
+use crate::os::limits;
 
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

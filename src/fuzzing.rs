@@ -3,7 +3,7 @@
 
 pub use crate::h5::fuzz::{chunk, chunk_index, mapping, object_header};
 pub use crate::load::fuzz::{chunk_items, globs};
-pub use crate::shm::fuzz::{ledger, metadata, names, rows, toml};
+pub use crate::shm::format::fuzz::{ledger, metadata, names, rows, toml};
 pub use crate::view::fuzz::slices;
 
 /// Takes numbers from arbitrary bytes; zeros behind their end.

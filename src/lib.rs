@@ -39,7 +39,6 @@
 mod api;
 pub mod cli;
 pub mod commands;
-mod compat;
 mod complete;
 pub mod context;
 pub mod doctor;
@@ -49,8 +48,9 @@ pub mod export;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod h5;
-mod limits;
+mod legacy;
 pub mod load;
+pub mod os;
 pub mod output;
 pub mod shm;
 pub mod view;
@@ -67,8 +67,8 @@ pub use api::{
 pub use error::{Error, Kind, Result};
 pub use h5::External;
 pub use load::{Observer, Planned, PlannedArray};
-pub use shm::ledger::{Note, Source as SourceFile, SourceState};
-pub use shm::state::State;
+pub use shm::format::ledger::{Note, Source as SourceFile, SourceState};
+pub use shm::store::state::State;
 // The crates whose types stand in the API: attributes, and arrays.
 #[cfg(feature = "ndarray")]
 pub use ndarray;
@@ -85,12 +85,12 @@ use output::{Output, json};
 /// Runs the command line `args` (the program's name first) and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    load::ignore_file_size_signal();
+    os::signals::ignore_file_size_signal();
     if args.get(1).is_some_and(|arg| arg == complete::WORD) {
         return ExitCode::from(complete::run(&args[2..]));
     }
-    if let Some(old) = compat::Old::of(args.first()) {
-        return ExitCode::from(compat::run(old, &args[1..]));
+    if let Some(old) = legacy::Old::of(args.first()) {
+        return ExitCode::from(legacy::run(old, &args[1..]));
     }
     match Cli::try_parse_from(&args) {
         Ok(cli) => ExitCode::from(dispatch(&cli)),

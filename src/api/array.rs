@@ -7,9 +7,9 @@ use toml::Table;
 use super::element::{self, Element};
 use super::source::shown;
 use crate::error::{Error, Kind, Result};
-use crate::shm::dtype::Dtype;
-use crate::shm::metadata;
-use crate::shm::shared::Segment;
+use crate::shm::format::dtype::Dtype;
+use crate::shm::format::metadata;
+use crate::shm::segment::attached::Segment;
 
 /// An array of an attached [`Project`](crate::Project): its metadata, and copies of its elements. Views
 /// are had from [`Reading`](crate::Reading) and [`Writing`](crate::Writing).

@@ -8,12 +8,12 @@ use indexmap::IndexMap;
 use nix::fcntl::OFlag;
 
 use crate::error::{Error, Kind, Result};
-use crate::shm::metadata::{Group, Metadata};
-use crate::shm::name::{ProjectName, SegmentName};
-use crate::shm::place::Place;
-use crate::shm::shared::Segment;
-use crate::shm::state::{self, METADATA_LIMIT};
-use crate::shm::threads;
+use crate::os::threads;
+use crate::shm::format::metadata::{Group, Metadata};
+use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::segment::attached::Segment;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::{self, METADATA_LIMIT};
 
 /// A thread of its own is worth its start for so many segments.
 const PER_THREAD: usize = 500;

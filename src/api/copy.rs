@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::element;
 use super::source::{Data, Source};
 use crate::error::{Error, Kind, Result};
-use crate::load::pages::Pages;
-use crate::load::target::{Target, unlocked};
-use crate::shm::directory::{Access, Directory};
-use crate::shm::name::SegmentName;
-use crate::shm::segment::NewSegment;
-use crate::shm::threads;
+use crate::os::directory::{Access, Directory};
+use crate::os::threads;
+use crate::shm::format::name::SegmentName;
+use crate::shm::segment::new_segment::NewSegment;
+use crate::shm::segment::pages::Pages;
+use crate::shm::segment::segment_writer::{Target, unlocked};
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
 /// pieces of this size, so that workers end at the same time.

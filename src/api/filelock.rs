@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::shm::flock::{Flocked, With};
+use crate::os::flock::{Flocked, With};
 
 /// How often a lock that another holds is asked for again: as often as `filelock` does.
 const POLL: Duration = Duration::from_millis(50);

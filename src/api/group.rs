@@ -2,7 +2,7 @@
 
 use super::array::Array;
 use super::project::Project;
-use crate::shm::metadata::{self, Group};
+use crate::shm::format::metadata::{self, Group};
 
 /// What a name in a group stands for.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ pub(super) fn lookup<'g>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shm::metadata::Metadata;
+    use crate::shm::format::metadata::Metadata;
 
     #[test]
     fn names_with_separators_are_found() {

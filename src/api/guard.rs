@@ -7,9 +7,9 @@ use super::node::Node;
 use super::project::Project;
 use crate::error::Result;
 use crate::load::{Held, Outcome};
-use crate::shm::ledger::Note;
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
+use crate::shm::format::ledger::Note;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::node_dirs::Place;
 
 /// What was shared.
 #[derive(Debug, Clone)]

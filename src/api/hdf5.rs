@@ -10,10 +10,10 @@ use super::node::Node;
 use crate::error::Result;
 use crate::h5::{self, External};
 use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
-use crate::shm::ledger::{Lifetime, Note, Selection};
-use crate::shm::lock::PATIENCE;
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
+use crate::shm::format::ledger::{Lifetime, Note, Selection};
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::lock::PATIENCE;
+use crate::shm::store::node_dirs::Place;
 
 /// A load of HDF5 files, made by [`Node::load_hdf5`]. It reads with as many threads as there are processors, and keeps a
 /// bounded part of the file in memory besides the segments.

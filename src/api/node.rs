@@ -8,12 +8,12 @@ use super::hdf5::Load;
 use super::project::Project;
 use super::share::Share;
 use crate::error::Result;
-use crate::shm::name::ProjectName;
-use crate::shm::place::{DEFAULT_SHM_DIR, Paths, Place};
-use crate::shm::state::{self, State};
-use crate::shm::survey::Survey;
-use crate::shm::unlink;
-use crate::shm::wait::until_live;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::node_dirs::{DEFAULT_SHM_DIR, Paths, Place};
+use crate::shm::store::scan::Survey;
+use crate::shm::store::state::{self, State};
+use crate::shm::store::unlink;
+use crate::shm::store::wait::until_live;
 
 /// Where projects are: the root with their metadata, and the shm directory with their segments.
 /// Several of them can be used side by side; nothing is opened or made before it is asked for.

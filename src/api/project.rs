@@ -11,11 +11,11 @@ use super::group::{Entry, GroupRef};
 use super::guards::{Reading, Writing};
 use super::node::Node;
 use crate::error::{Error, Kind, Result};
-use crate::shm::flock::With;
-use crate::shm::metadata::{self, Group};
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
-use crate::shm::shared::Segment;
+use crate::os::flock::With;
+use crate::shm::format::metadata::{self, Group};
+use crate::shm::format::name::ProjectName;
+use crate::shm::segment::attached::Segment;
+use crate::shm::store::node_dirs::Place;
 
 /// An attached project, made by [`Node::open`]: the tree of its arrays, and their memory. The memory
 /// stays as long as this value does, also when somebody unlinks or replaces the project meanwhile.

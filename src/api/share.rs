@@ -10,12 +10,12 @@ use super::tree::Tree;
 use crate::error::Result;
 use crate::h5::External;
 use crate::load::{Existing, Loaded, Making, Planned, Request};
-use crate::shm::budget::Need;
-use crate::shm::ledger::{Lifetime, Selection};
-use crate::shm::lock::PATIENCE;
-use crate::shm::metadata::Metadata;
-use crate::shm::name::{ProjectName, SegmentName};
-use crate::shm::place::Place;
+use crate::os::memory::Need;
+use crate::shm::format::ledger::{Lifetime, Selection};
+use crate::shm::format::metadata::Metadata;
+use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::store::lock::PATIENCE;
+use crate::shm::store::node_dirs::Place;
 
 /// What is to be shared as, and how: made by [`Node::share`].
 ///

@@ -7,7 +7,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::element::{self, Element};
 use crate::error::{Error, Kind, Result};
-use crate::shm::dtype::Dtype;
+use crate::shm::format::dtype::Dtype;
 
 /// An array that is to be shared: borrowed elements, their type and their shape. Nothing is copied
 /// before [`Share::hold`](crate::Share::hold) or [`Share::persist`](crate::Share::persist).

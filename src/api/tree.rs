@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
-use crate::shm::metadata::{self, ARRAY_KEY, Array, Group};
-use crate::shm::name::{ProjectName, SegmentName, Token};
+use crate::shm::format::metadata::{self, ARRAY_KEY, Array, Group};
+use crate::shm::format::name::{ProjectName, SegmentName, Token};
 
 /// A nested tree of arrays, in the order in which they are added: what Python has as a dictionary of
 /// dictionaries.

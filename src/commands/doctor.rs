@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::doctor::{self, Check, Level, Node};
 use crate::error::{Error, Kind, Result};
-use crate::load::with_effective_user;
+use crate::os::user::with_effective_user;
 use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW, text};
-use crate::shm::place::{Paths, Place};
-use crate::shm::reap::{self, Action, Options, Outcome};
-use crate::shm::state::State;
+use crate::shm::store::gc::{self, Action, Options, Outcome};
+use crate::shm::store::node_dirs::{Paths, Place};
+use crate::shm::store::state::State;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         output.line(line(check, output.context.width));
     }
     let wrong = checks.iter().filter(|check| check.level >= Level::Warning).count();
-    output.body = Body { host: crate::shm::host::Host::this().name, checks };
+    output.body = Body { host: crate::os::host::Host::this().name, checks };
     if args.check && wrong > 0 {
         let what = text::count(wrong as u64, "finding");
         return Err(Error::new(Kind::Findings, format!("{what} on this node"))
@@ -76,7 +76,7 @@ impl Found {
         // An error is a finding of this check: the other checks go on.
         let options = Options { dry_run: true, ..Options::default() };
         let mut found = Vec::new();
-        let opened = reap::run(paths, &options, &mut |outcome| found.push(outcome));
+        let opened = gc::run(paths, &options, &mut |outcome| found.push(outcome));
         let (leftovers, most_arrays) = (reapable(&found), most_arrays(&found));
         let usable = opened.and_then(|()| Place::rehearse(paths));
         let directories = match usable {

@@ -8,14 +8,15 @@ use serde::Serialize;
 use super::open;
 use crate::error::{Error, Kind, Result};
 use crate::export::{self, Choice, Format, Target};
-use crate::load::{PathFilter, Signals};
+use crate::os::descriptors;
+use crate::os::flock::{Flocked, With};
+use crate::os::signals::Signals;
 use crate::output::json::Warning;
 use crate::output::{Output, text};
-use crate::shm::descriptors;
-use crate::shm::flock::{Flocked, With};
-use crate::shm::ledger::Note;
-use crate::shm::name::ProjectName;
-use crate::shm::readable;
+use crate::shm::format::glob::PathFilter;
+use crate::shm::format::ledger::Note;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::readable;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]

@@ -9,11 +9,11 @@ use super::unlink::Entry;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Output, text};
-use crate::shm::attached::Attached;
-use crate::shm::jobs::{Ended, Which};
-use crate::shm::place::Place;
-use crate::shm::reap::{self, Action, Options, Outcome};
-use crate::shm::state::State;
+use crate::shm::store::attachments::Attached;
+use crate::shm::store::batch_jobs::{Ended, Which};
+use crate::shm::store::gc::{self, Action, Options, Outcome};
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::State;
 
 /// The time limit of `--best-effort`: a scheduler waits for its epilog.
 const BEST_EFFORT_LIMIT: Duration = Duration::from_secs(30);
@@ -136,7 +136,7 @@ fn collect(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     output.body.dry_run = options.dry_run;
     let paths = &output.context.paths;
     let mut outcomes = Vec::new();
-    let result = reap::run(paths, &options, &mut |outcome| outcomes.push(outcome));
+    let result = gc::run(paths, &options, &mut |outcome| outcomes.push(outcome));
     // The processes that map removed segments are searched last: reading /proc may take long.
     let attached = match outcomes.iter().any(|outcome| !outcome.removed.is_empty()) {
         true => Attached::look(&Place::without_root(paths)?),

@@ -5,15 +5,15 @@ use serde::Serialize;
 
 use super::{describe, open};
 use crate::error::{Error, Kind, Result};
+use crate::os::threads;
 use crate::output::json::{self, Warning};
 use crate::output::table::{Cell, Columns, Give};
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, Text, YELLOW, text};
-use crate::shm::attached::Attached;
-use crate::shm::ledger::Lifetime;
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
-use crate::shm::state::{self, Project, State};
-use crate::shm::threads;
+use crate::shm::format::ledger::Lifetime;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::attachments::Attached;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::{self, Project, State};
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]

@@ -20,10 +20,10 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::output::json::{self, Warning};
-use crate::shm::attached::Attached;
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
-use crate::shm::state::{Project, State, find};
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::attachments::Attached;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::{Project, State, find};
 
 /// The JSON body of commands that tell nothing but success.
 #[derive(Debug, Default, Serialize)]
@@ -79,21 +79,25 @@ fn describe(
         resident_bytes: project.resident(),
         attached_pids: attached.and_then(|attached| attached.to_project(project)),
         arrays: full.then(|| {
-            let missing: std::collections::HashSet<_> =
-                project.missing.iter().map(crate::shm::name::SegmentName::to_text).collect();
+            let missing: std::collections::HashSet<_> = project
+                .missing
+                .iter()
+                .map(crate::shm::format::name::SegmentName::to_text)
+                .collect();
             let gone = |segment: &str| {
                 missing.contains(segment) || matches!(project.state, State::Elsewhere)
             };
-            let array = |(path, array): (Vec<&str>, &crate::shm::metadata::Array)| json::Array {
-                key: format!("/{}", path.join("/")),
-                shape: array.shape.clone(),
-                dtype: array.dtype.clone(),
-                size_bytes: array.nbytes(),
-                segment: array.segment.clone(),
-                missing: gone(&array.segment),
-                storage: None,
-                attrs: json::attributes(&array.attrs),
-            };
+            let array =
+                |(path, array): (Vec<&str>, &crate::shm::format::metadata::Array)| json::Array {
+                    key: format!("/{}", path.join("/")),
+                    shape: array.shape.clone(),
+                    dtype: array.dtype.clone(),
+                    size_bytes: array.nbytes(),
+                    segment: array.segment.clone(),
+                    missing: gone(&array.segment),
+                    storage: None,
+                    attrs: json::attributes(&array.attrs),
+                };
             metadata.iter().flat_map(|metadata| metadata.arrays()).map(array).collect()
         }),
     }

@@ -11,12 +11,12 @@ use super::{describe, find, open};
 use crate::error::{Error, Kind, Result};
 use crate::export::is_below;
 use crate::output::{Output, Text, json};
-use crate::shm::attached::Attached;
-use crate::shm::extras::Extras;
-use crate::shm::ledger::Note;
-use crate::shm::lookup;
-use crate::shm::name::ProjectName;
-use crate::shm::readable::ensure_readable;
+use crate::shm::format::ledger::Note;
+use crate::shm::format::name::ProjectName;
+use crate::shm::format::origin::Extras;
+use crate::shm::store::attachments::Attached;
+use crate::shm::store::lookup;
+use crate::shm::store::readable::ensure_readable;
 use crate::view::Stats;
 
 /// Arguments of `show`.

@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::{names, open, partial};
 use crate::error::{Kind, Result};
 use crate::output::{Output, text};
-use crate::shm::attached::Attached;
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
-use crate::shm::removal::Removed;
-use crate::shm::unlink::{unlink as remove, would_unlink};
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::attachments::Attached;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::removal::Removed;
+use crate::shm::store::unlink::{unlink as remove, would_unlink};
 
 /// Arguments of `unlink`.
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{describe, warn_of_root};
 use crate::error::{Error, Kind, Result};
 use crate::output::{Output, json};
-use crate::shm::name::ProjectName;
-use crate::shm::wait::until_live;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::wait::until_live;
 
 /// Arguments of `wait`.
 #[derive(Debug, clap::Args)]

@@ -1,23 +1,23 @@
 //! What can stand at the cursor of a shell's command line. The scripts in `completions/` ask, with
 //! `cute-shm __complete SHELL ...`; nothing here ever prints an error, and nothing takes long.
 
+mod context;
 mod line;
 mod probe;
 mod scripts;
 mod values;
-mod wanted;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
+use self::context::Wanted;
 #[cfg(test)]
 pub(crate) use self::line::words_of;
 use self::line::{Cursor, Line};
 pub use self::scripts::script;
 use self::values::{Answer, Candidate};
-use self::wanted::Wanted;
 use crate::cli::Cli;
 use crate::output::text::is_unsafe;
 

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, CommandFactory as _, ValueHint};
 
+use super::context::{Place as At, Wanted};
 use super::probe;
-use super::wanted::{Place as At, Wanted};
 use crate::cli::{Cli, ColorChoice, Global};
 use crate::commands::load_hdf5::named;
 use crate::context::Context;
-use crate::shm::metadata::{Group, Metadata, Node};
-use crate::shm::name::ProjectName;
-use crate::shm::place::Place;
-use crate::shm::state::{self, METADATA_LIMIT};
-use crate::shm::survey::{Survey, metadata_in};
+use crate::shm::format::metadata::{Group, Metadata, Node};
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::scan::{Survey, metadata_in};
+use crate::shm::store::state::{self, METADATA_LIMIT};
 
 /// A word and what it means.
 #[derive(Debug)]

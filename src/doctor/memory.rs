@@ -1,8 +1,8 @@
 //! Memory beside the shm file system: the cgroup's limit, swap, and the NUMA nodes.
 
 use super::{Check, Level, Node};
+use crate::os::memory;
 use crate::output::text::size;
-use crate::shm::budget;
 
 /// Less than this under a cgroup's limit is too little for any load worth the name.
 const LITTLE: u64 = 256 << 20;
@@ -18,7 +18,7 @@ pub(super) fn meminfo(text: &str, field: &str) -> Option<u64> {
 /// The tightest limit of this process's cgroups, of either version.
 pub(super) fn cgroup(node: &Node) -> Check {
     let name = "cgroup";
-    let tightest = budget::cgroups(&node.top).into_iter().min_by_key(|bound| bound.free_bytes);
+    let tightest = memory::cgroups(&node.top).into_iter().min_by_key(|bound| bound.free_bytes);
     let Some(bound) = tightest else {
         return Check::new(name, Level::Ok, "no cgroup limits this process's memory");
     };

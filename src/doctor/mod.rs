@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub use space::Space;
 
-use crate::shm::place::Paths;
+use crate::shm::store::node_dirs::Paths;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

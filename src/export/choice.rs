@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use super::{Content, is_below, select};
 use crate::error::{Error, Kind, Result};
-use crate::load::PathFilter;
-use crate::shm::extras::Extras;
-use crate::shm::ledger::Note;
-use crate::shm::lookup;
-use crate::shm::name::{ProjectName, SegmentName};
-use crate::shm::place::Place;
-use crate::shm::readable;
-use crate::shm::state::Project;
+use crate::shm::format::glob::PathFilter;
+use crate::shm::format::ledger::Note;
+use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::format::origin::Extras;
+use crate::shm::store::lookup;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::readable;
+use crate::shm::store::state::Project;
 
 /// How often to look at a project that is replaced again and again.
 const MOST_LOOKS: u32 = 20;

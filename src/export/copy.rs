@@ -12,7 +12,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use super::source::Source;
 use super::{Advance, PIECE};
 use crate::error::{Error, Result};
-use crate::shm::threads;
+use crate::os::threads;
 
 /// Fewer bytes than this are not worth a thread.
 const SHARED: u64 = 8 << 20;

@@ -11,7 +11,7 @@ use super::Advance;
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
 use crate::h5::{Object, Writer};
-use crate::shm::threads;
+use crate::os::threads;
 
 /// Bytes that a chunk aims at: within HDF5's default cache of 1 MiB, large enough to compress well.
 const TARGET: u64 = 512 << 10;

@@ -11,11 +11,11 @@ use super::source::Source;
 use super::{Advance, Content, deflate};
 use crate::error::{Error, Kind, Result};
 use crate::h5::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
-use crate::shm::dtype::{Class, Dtype};
-use crate::shm::extras::{Attribute, FillValue};
-use crate::shm::ledger::Note;
-use crate::shm::metadata::{Array, Group, Node};
-use crate::shm::published::Published;
+use crate::shm::format::dtype::{Class, Dtype};
+use crate::shm::format::ledger::Note;
+use crate::shm::format::metadata::{Array, Group, Node};
+use crate::shm::format::origin::{Attribute, FillValue};
+use crate::shm::segment::published::Published;
 
 /// Writes `content` to the empty file at `path`, which `spot` has open. Returns a note for everything that the
 /// file does not restore, and the paths of the arrays that HDF5 cannot represent, without the leading slash.

@@ -21,12 +21,12 @@ pub use sink::{Sink, Target};
 use source::Source;
 
 use crate::error::{Error, Kind, Result};
-use crate::shm::directory::Directory;
-use crate::shm::dtype::Dtype;
-use crate::shm::extras::Extras;
-use crate::shm::ledger::Note;
-use crate::shm::metadata::{Array, Group, Node};
-use crate::shm::published::Published;
+use crate::os::directory::Directory;
+use crate::shm::format::dtype::Dtype;
+use crate::shm::format::ledger::Note;
+use crate::shm::format::metadata::{Array, Group, Node};
+use crate::shm::format::origin::Extras;
+use crate::shm::segment::published::Published;
 
 /// Bytes that are moved at once: they stay in the processor's cache between read and write.
 const PIECE: usize = 1 << 20;

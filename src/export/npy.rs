@@ -2,8 +2,8 @@
 
 use super::{Advance, Content, Sink, lacks};
 use crate::error::{Error, Kind, Result};
-use crate::shm::dtype::{Class, Dtype};
-use crate::shm::metadata::Array;
+use crate::shm::format::dtype::{Class, Dtype};
+use crate::shm::format::metadata::Array;
 
 /// Writes the only array of `content`.
 pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {

@@ -5,8 +5,8 @@ use libdeflater::Crc;
 
 use super::{Advance, Content, Sink, npy};
 use crate::error::Result;
-use crate::shm::dtype::Dtype;
-use crate::shm::metadata::Array;
+use crate::shm::format::dtype::Dtype;
+use crate::shm::format::metadata::Array;
 
 /// The end of each entry's name.
 const SUFFIX: &str = ".npy";

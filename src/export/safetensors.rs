@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Advance, Content, Sink, lacks, no_dtype};
 use crate::error::Result;
-use crate::shm::dtype::{Class, Dtype};
-use crate::shm::metadata::Array;
+use crate::shm::format::dtype::{Class, Dtype};
+use crate::shm::format::metadata::Array;
 
 /// The name of the header's own entry.
 const METADATA: &str = "__metadata__";

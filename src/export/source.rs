@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::h5::Layout;
-use crate::shm::published::Published;
+use crate::shm::segment::published::Published;
 
 /// Where a dataset's bytes come from; any thread can read any part.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
-use crate::shm::dtype::Dtype;
+use crate::shm::format::dtype::Dtype;
 
 /// One array, or a table of them by field name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -75,7 +75,7 @@ pub(crate) use self::scatter::pick;
 pub use self::virtuals::{Emit, Feed, Virtual, Way};
 pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
-use crate::shm::rows::Rows;
+use crate::shm::format::rows::Rows;
 
 /// Takes a block of a dataset: first index and count on each axis, and the elements.
 pub type Visit<'a> = dyn FnMut(&[u64], &[u64], &[u8]) -> Result<()> + 'a;

@@ -9,7 +9,7 @@ use super::codec::{Convert, Resize, Widen};
 use super::datatype::{Datatype, FloatFields};
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
-use crate::shm::dtype::{Class, Dtype};
+use crate::shm::format::dtype::{Class, Dtype};
 
 /// A numpy float: bytes, mantissa bits, greatest and least exponent as `numpy.finfo` has them.
 struct Float {

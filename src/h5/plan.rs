@@ -32,7 +32,7 @@ use super::virtuals::{self, Context};
 use super::{
     Attributes, Dataset, Fill, Form, Part, Skip, Storage, attributes, chunks, filters, strings,
 };
-use crate::shm::rows::Rows;
+use crate::shm::format::rows::Rows;
 
 /// HDF5's limit.
 const MAX_RANK: usize = 32;

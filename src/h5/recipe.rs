@@ -17,7 +17,7 @@ use super::form::{Content, Form};
 use super::layout::Layout;
 use super::types::{Node, NodeKind, Reader};
 use super::{Leaf, ids, numbers};
-use crate::shm::dtype::{Class, Dtype};
+use crate::shm::format::dtype::{Class, Dtype};
 
 /// Type and shape of the array of a field path; `None` when there is no such array.
 pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;

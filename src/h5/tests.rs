@@ -24,7 +24,7 @@ use super::headers::Headers;
 use super::ids::{Id, lock};
 use super::{Child, Dataset, External, Form, Inventory, Options, inventory, links};
 use crate::error::{Kind, Result};
-use crate::shm::rows::Rows;
+use crate::shm::format::rows::Rows;
 
 /// A file that a test writes with the library itself.
 struct Fixture {
@@ -471,7 +471,7 @@ fn selected_rows_are_those_of_the_file() {
     file.dataset(c"c", int32(), &[], &[9_i32]);
     file.dataset(c"d", int32(), &[2], &[1_i32, 2]);
     file.close();
-    let rows = Some(crate::shm::rows::Rows::Range(3, Some(6)));
+    let rows = Some(crate::shm::format::rows::Rows::Range(3, Some(6)));
     let options = Options {
         select: &|_| true,
         seen: &mut |_| {},
@@ -702,7 +702,7 @@ fn a_chunk_and_elements_for_another_shape_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let writer = super::Writer::create(&folder.path().join("x.h5")).unwrap();
     let root = writer.root().unwrap();
-    let dtype = crate::shm::dtype::Dtype::parse("int32").unwrap();
+    let dtype = crate::shm::format::dtype::Dtype::parse("int32").unwrap();
     let recipe = |shape: &[u64]| super::Recipe::of_dtype(&dtype, shape).unwrap();
     let packing =
         super::Packing { chunk: Some(vec![2, 2]), deflate: Some(1), ..Default::default() };

@@ -9,7 +9,7 @@ use super::codec::Convert;
 use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, unsupported};
 use super::numbers;
-use crate::shm::dtype::{Class, Dtype};
+use crate::shm::format::dtype::{Class, Dtype};
 
 /// How deep types may nest.
 const MAX_DEPTH: u32 = 32;

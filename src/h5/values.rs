@@ -6,7 +6,7 @@ use toml::Value;
 use super::error::{Outcome, damaged, unsupported};
 use super::strings;
 use super::types::{Node, NodeKind};
-use crate::shm::dtype::{Class, Dtype};
+use crate::shm::format::dtype::{Class, Dtype};
 
 /// More values than this in one ragged row are left out.
 const MOST_VALUES: usize = 65_536;

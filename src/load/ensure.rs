@@ -2,20 +2,21 @@
 
 use std::time::Instant;
 
-use super::message::Planned;
-use super::{Held, Outcome, Request, plan};
 use crate::error::word;
 use crate::error::{Error, Kind, Result};
-use crate::shm::change::Change;
-use crate::shm::jobs;
-use crate::shm::ledger::{Lifetime, NamedFile, Record, Selection, Source};
-use crate::shm::lock::LifeLock;
-use crate::shm::place::Place;
-use crate::shm::state::{Project, State};
+use crate::load::plan;
+use crate::load::supervisor::protocol::Planned;
+use crate::load::{Held, Outcome, Request};
+use crate::shm::format::ledger::{Lifetime, NamedFile, Record, Selection, Source};
+use crate::shm::store::batch_jobs;
+use crate::shm::store::ledger_store::Change;
+use crate::shm::store::lock::LifeLock;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::{Project, State};
 
 /// What `--ensure` does with an existing project.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The project is complete and its sources are unchanged.
     Reuse,
     /// The same files and selection, but the sources changed or the load was incomplete.
@@ -28,7 +29,7 @@ pub(super) enum Verdict {
 ///
 /// # Errors
 /// Returns the error of a requested file that cannot be read.
-pub(super) fn compare(project: &Project, request: &Request) -> Result<Verdict> {
+pub(crate) fn compare(project: &Project, request: &Request) -> Result<Verdict> {
     let Some(record) = project.record() else {
         return Ok(Verdict::Different("created by another program".to_owned()));
     };
@@ -52,7 +53,7 @@ pub(super) fn compare(project: &Project, request: &Request) -> Result<Verdict> {
 }
 
 /// Returns the error of a request that must not replace an existing project.
-pub(super) fn refusal(project: &Project, request: &Request, difference: &str) -> Error {
+pub(crate) fn refusal(project: &Project, request: &Request, difference: &str) -> Error {
     let name = request.project.to_text();
     let hint = format!(
         "add --overwrite to replace it, remove it with 'cute-shm unlink {}', or choose another name",
@@ -68,7 +69,7 @@ pub(super) fn refusal(project: &Project, request: &Request, difference: &str) ->
 }
 
 /// The requested files under their absolute names, for the ledger.
-pub(super) fn named_files(request: &Request) -> Vec<NamedFile> {
+pub(crate) fn named_files(request: &Request) -> Vec<NamedFile> {
     let named = request.inputs.iter().map(|input| {
         let path = std::path::absolute(&input.path).unwrap_or_else(|_| input.path.clone());
         NamedFile { path: path.to_string_lossy().into_owned(), group: input.group.clone() }
@@ -77,7 +78,7 @@ pub(super) fn named_files(request: &Request) -> Vec<NamedFile> {
 }
 
 /// Identifies a load among those of a project: equal requests fail in the same way.
-pub(super) fn identity(request: &Request) -> String {
+pub(crate) fn identity(request: &Request) -> String {
     let (files, strict, keep_going) = (named_files(request), request.strict, request.keep_going);
     serde_json::json!([files, request.selection, strict, keep_going]).to_string()
 }
@@ -87,7 +88,7 @@ pub(super) fn identity(request: &Request) -> String {
 ///
 /// # Errors
 /// Returns the errors of [`compare`] and of a change of the ledger.
-pub(super) fn reuse(
+pub(crate) fn reuse(
     place: &Place,
     request: &Request,
     change: &mut Change<'_>,
@@ -109,7 +110,7 @@ pub(super) fn reuse(
     let planned = Planned { sources: current.sources.clone(), ..Planned::default() };
     change.amend(|record| {
         if let Some(job) = &request.job {
-            jobs::join(&mut record.jobs, job);
+            batch_jobs::join(&mut record.jobs, job);
         }
         if !held {
             record.lifetime = Lifetime::Persistent;
@@ -202,7 +203,7 @@ fn options(selection: &Selection) -> Vec<String> {
 ///
 /// # Errors
 /// Returns [`Kind::Exists`] for another project, unless the request has `--overwrite`.
-pub(super) fn check_replaceable(
+pub(crate) fn check_replaceable(
     project: &Project,
     request: &Request,
     overwrite: bool,
@@ -219,7 +220,7 @@ pub(super) fn check_replaceable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shm::rows::Rows;
+    use crate::shm::format::rows::Rows;
 
     fn file(path: &str, group: Option<&str>) -> NamedFile {
         NamedFile { path: path.to_owned(), group: group.map(str::to_owned) }

@@ -1,8 +1,8 @@
 //! Functions for the fuzz targets: how chunks are shared out, and globs.
 
-use super::filter::PathFilter;
-use super::geometry::{self, Part};
 use crate::fuzzing::Bytes;
+use crate::load::worker::hyperslab::{self, Part};
+use crate::shm::format::glob::PathFilter;
 
 /// Computes the runs of a chunk: each is within the dataset and the chunk, and none overlaps another.
 ///
@@ -19,9 +19,9 @@ pub fn chunk_items(data: &[u8]) {
     let before = u64::from(bytes.byte()) % elements;
     let mut seen = vec![0_u8; usize::try_from(elements).unwrap_or(0)];
     for number in 0..grid.iter().product() {
-        let start = geometry::chunk_start(number, &grid, &chunk);
+        let start = hyperslab::chunk_start(number, &grid, &chunk);
         assert!(crate::h5::needed(&shape, &start, &chunk) <= chunk_elements);
-        let (first, count) = geometry::slab(&shape, &start, &chunk);
+        let (first, count) = hyperslab::slab(&shape, &start, &chunk);
         assert!(first + count <= elements);
         let part = Part { shape: &shape, start: &start, extent: &chunk };
         let done = part.runs(|to, from, run| {
@@ -30,7 +30,7 @@ pub fn chunk_items(data: &[u8]) {
             for at in to..to + run {
                 seen[usize::try_from(at).unwrap_or(0)] += 1;
             }
-            if let Some((to, from, run)) = geometry::wanted((to, from, run), before) {
+            if let Some((to, from, run)) = hyperslab::wanted((to, from, run), before) {
                 assert!(to + run <= elements - before && from + run <= chunk_elements);
             }
             Ok::<(), ()>(())

@@ -7,22 +7,22 @@ use std::num::NonZeroUsize;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::Request;
-use super::convert::Conversions;
-use super::filter::PathFilter;
-use super::message::{Loaded, Message};
-use super::mover::Mover;
-use super::plan::{self, Piece, Plan, Task};
-use super::process::{End, KeeperLine, PANICKED};
-use super::voice::{Throttle, Voice};
 use crate::error::Told;
 use crate::error::{Error, Kind, Result};
 use crate::h5;
-use crate::limits;
-use crate::shm::ledger::Note;
-use crate::shm::name::Token;
-use crate::shm::place::Place;
-use crate::shm::threads;
+use crate::load::Request;
+use crate::load::plan::{self, Piece, Plan, Task};
+use crate::load::supervisor::child::{End, KeeperLine, PANICKED};
+use crate::load::supervisor::protocol::{Loaded, Message};
+use crate::load::worker::convert::Conversions;
+use crate::load::worker::progress::{Throttle, Voice};
+use crate::load::worker::thread::Mover;
+use crate::os::limits;
+use crate::os::threads;
+use crate::shm::format::glob::PathFilter;
+use crate::shm::format::ledger::Note;
+use crate::shm::format::name::Token;
+use crate::shm::store::node_dirs::Place;
 
 /// Runs the loader to its end; the last message says how it went.
 pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine) {
@@ -40,7 +40,7 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
 }
 
 /// Plans, and moves what was planned once the keeper says so; `None` when it never does.
-pub(super) fn load(
+pub(crate) fn load(
     request: &Request,
     place: &Place,
     token: &Token,

@@ -1,65 +1,38 @@
 //! From files to shared memory: a keeper that answers for the project, and a loader process in which
 //! HDF5 is parsed and read.
 
-mod assembly;
-mod background;
-mod cast;
-mod chunked;
-mod command;
-mod convert;
-mod ensure;
-mod filter;
+pub(crate) mod ensure;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod gate;
-mod geometry;
-mod here;
-mod hold;
-mod job;
-mod keeper;
-mod library;
-mod loader;
-mod making;
-mod message;
-mod mover;
-mod numa;
-pub(crate) mod pages;
-mod plan;
-mod pool;
-mod process;
-mod reader;
-mod signals;
-mod sink;
-mod stream;
-pub(crate) mod target;
+pub(crate) mod in_process;
+pub(crate) mod loader;
+pub(crate) mod plan;
+pub(crate) mod supervisor;
 #[cfg(test)]
 mod tests;
-mod user;
-mod voice;
+pub(crate) mod transaction;
+pub(crate) mod worker;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use background::{Background, Ready, Side, Watched, inherit};
-pub use command::run as run_command;
-pub use filter::PathFilter;
-pub use here::run_here;
-pub use hold::{Ending, Held};
-pub use keeper::{dry_run, run};
-pub(crate) use making::Making;
-pub use making::Outcome;
-pub(crate) use message::Loaded;
-pub use message::{Planned, PlannedArray};
-pub use numa::Numa;
+pub use in_process::run_here;
 pub(crate) use plan::not_regular;
-pub use signals::{Caught, Signals, ignore_file_size_signal};
-pub use user::{become_user, with_effective_user};
+pub use supervisor::background::{Background, Ready, Side, Watched, inherit};
+pub use supervisor::command::run as run_command;
+pub use supervisor::held::{Ending, Held};
+pub(crate) use supervisor::protocol::Loaded;
+pub use supervisor::protocol::{Planned, PlannedArray};
+pub use supervisor::supervise::{dry_run, run};
+pub(crate) use transaction::Making;
+pub use transaction::Outcome;
 
 use crate::h5::External;
-use crate::shm::directory::Access;
-use crate::shm::ledger::{Job, Lifetime, Note, Selection};
-use crate::shm::name::ProjectName;
+use crate::os::directory::Access;
+use crate::os::numa::Numa;
+use crate::shm::format::ledger::{Job, Lifetime, Note, Selection};
+use crate::shm::format::name::ProjectName;
 
 /// A file to load.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use toml::{Table, Value};
 
-use super::Input;
-use super::convert::{Conversion, Conversions};
-use super::filter::PathFilter;
-use super::gate;
-use super::message::{Planned, PlannedArray};
 use crate::error::{Error, Kind, Result};
 use crate::h5::{
     self, Attributes, Child, Content, Dataset, External, Form, Group, Inventory, Leaf, Looked,
     Part, Presence,
 };
-use crate::shm::dtype::Dtype;
-use crate::shm::extras::Extras;
-use crate::shm::ledger::{Note, Source, SourceState};
-use crate::shm::metadata::{self, ARRAY_KEY, Array};
-use crate::shm::name::{ProjectName, SegmentName, Token};
-use crate::shm::rows::Rows;
+use crate::load::Input;
+use crate::load::supervisor::protocol::{Planned, PlannedArray};
+use crate::load::worker::convert::{Conversion, Conversions};
+use crate::load::worker::decode_memory;
+use crate::shm::format::dtype::Dtype;
+use crate::shm::format::glob::PathFilter;
+use crate::shm::format::ledger::{Note, Source, SourceState};
+use crate::shm::format::metadata::{self, ARRAY_KEY, Array};
+use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::format::origin::Extras;
+use crate::shm::format::rows::Rows;
 
 /// Where a segment's bytes come from.
 #[derive(Debug)]
@@ -238,7 +238,7 @@ impl Plan {
     fn decoding(&self, workers: u64) -> u64 {
         let each =
             self.tasks.iter().map(|task| self.inventories[task.input].decoding(task.dataset));
-        each.map(|(bytes, chunks)| gate::peak(bytes, chunks, workers)).max().unwrap_or(0)
+        each.map(|(bytes, chunks)| decode_memory::peak(bytes, chunks, workers)).max().unwrap_or(0)
     }
 
     fn unverifiable(&self) -> Vec<String> {

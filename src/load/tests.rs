@@ -23,22 +23,24 @@ use hdf5_sys::h5t::{
 };
 use hdf5_sys::h5z::H5Z_SO_scale_type_t::{H5Z_SO_FLOAT_DSCALE, H5Z_SO_INT};
 
-use super::chunked::{Chunked, Limits};
-use super::convert::Conversions;
-use super::filter::PathFilter;
-use super::job::{Job, Source};
-use super::message::Sender;
-use super::pages::Pages;
-use super::plan::Plan;
-use super::reader::{Reader, Trouble};
-use super::target::Target;
-use super::voice::Voice;
-use super::{Input, library, sink};
 use crate::h5::External;
-use crate::shm::directory::Directory;
-use crate::shm::name::{ProjectName, SegmentName, Token};
-use crate::shm::rows::Rows;
-use crate::shm::segment::NewSegment;
+use crate::load::Input;
+use crate::load::plan::Plan;
+use crate::load::supervisor::protocol::Sender;
+use crate::load::worker::chunked::{Chunked, Limits};
+use crate::load::worker::convert::Conversions;
+use crate::load::worker::progress::Voice;
+use crate::load::worker::read::{Reader, Trouble};
+use crate::load::worker::read_library;
+use crate::load::worker::transfer::{Job, Source};
+use crate::load::worker::write;
+use crate::os::directory::Directory;
+use crate::shm::format::glob::PathFilter;
+use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::format::rows::Rows;
+use crate::shm::segment::new_segment::NewSegment;
+use crate::shm::segment::pages::Pages;
+use crate::shm::segment::segment_writer::Target;
 
 /// Numbers that are the same in every run. Source: Marsaglia, "Xorshift RNGs" (2003).
 struct Dice(u64);
@@ -269,7 +271,7 @@ fn compare(
     let Some(source) = source else { return false };
     let project = ProjectName::new("p".as_ref()).unwrap();
     let token = Token::random().unwrap();
-    let target = |(number, piece): (usize, &super::plan::Piece)| {
+    let target = |(number, piece): (usize, &crate::load::plan::Piece)| {
         let name = SegmentName::new(&project, &token, number as u64);
         Target::new(NewSegment::create(shm, name, piece.bytes).unwrap(), piece.bytes, Pages::Small)
             .unwrap()
@@ -288,9 +290,9 @@ fn compare(
             Err(trouble) => panic!("seed {seed}: {trouble:?}"),
         }
     }
-    let mut check = sink::Sink::Compare(&job.targets);
+    let mut check = write::Sink::Compare(&job.targets);
     let (pieces, bench) = (&plan.pieces[..], &mut reader.bench);
-    library::through_library(inventory, task, pieces, &mut check, bench, &mut |_| Ok(()))
+    read_library::through_library(inventory, task, pieces, &mut check, bench, &mut |_| Ok(()))
         .unwrap_or_else(|e| panic!("seed {seed}: {e}: {dataset:?}"));
     true
 }

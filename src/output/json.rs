@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::text::is_unsafe;
 use crate::error::Error;
-use crate::shm::ledger::{Job, Lifetime, Note, Source};
-use crate::shm::state::State;
+use crate::shm::format::ledger::{Job, Lifetime, Note, Source};
+use crate::shm::store::state::State;
 
 /// The version of these forms.
 pub const SCHEMA: &str = "cute-shm/1";

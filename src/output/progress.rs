@@ -11,7 +11,7 @@ use super::json::Warning;
 use super::{Text, YELLOW, labeled, say, text};
 use crate::context::Context;
 use crate::load::{Observer, Planned};
-use crate::shm::ledger::Note;
+use crate::shm::format::ledger::Note;
 
 /// How long a load runs before a bar appears.
 const PATIENCE: Duration = Duration::from_millis(250);

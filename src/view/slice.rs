@@ -1,9 +1,9 @@
 //! A part of an array, selected in numpy's notation: `0:10,:,3`.
 
 use crate::error::{Error, Kind, Result};
-use crate::shm::dtype::Dtype;
-use crate::shm::metadata::Array;
-use crate::shm::published::Published;
+use crate::shm::format::dtype::Dtype;
+use crate::shm::format::metadata::Array;
+use crate::shm::segment::published::Published;
 
 /// One axis of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::kernels::{self, Kind, Moments};
 use super::slice::View;
 use super::values::{Value, value};
 use crate::error::{Error, Result};
-use crate::shm::dtype::{Class, Dtype};
-use crate::shm::threads;
+use crate::os::threads;
+use crate::shm::format::dtype::{Class, Dtype};
 
 /// Bytes read at once.
 const BLOCK: u64 = 256 << 10;

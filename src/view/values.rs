@@ -1,7 +1,7 @@
 //! Elements as values: the bytes of any dtype as something that can be printed or compared.
 
 use super::floats::Float;
-use crate::shm::dtype::{Class, Dtype};
+use crate::shm::format::dtype::{Class, Dtype};
 
 /// One element.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use cute_shm::shm::directory::Directory;
-use cute_shm::shm::ledger::Key;
-use cute_shm::shm::lock::{ChangeLock, FailedLoad};
-use cute_shm::shm::name::ProjectName;
+use cute_shm::os::directory::Directory;
+use cute_shm::shm::format::ledger::Key;
+use cute_shm::shm::format::name::ProjectName;
+use cute_shm::shm::store::lock::{ChangeLock, FailedLoad};
 use nix::sys::signal::Signal;
 use snapbox::str;
 

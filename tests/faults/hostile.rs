@@ -6,9 +6,9 @@ use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cute_shm::shm::directory::Directory;
-use cute_shm::shm::ledger::{File as KeyFile, Key};
-use cute_shm::shm::name::ProjectName;
+use cute_shm::os::directory::Directory;
+use cute_shm::shm::format::ledger::{File as KeyFile, Key};
+use cute_shm::shm::format::name::ProjectName;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;

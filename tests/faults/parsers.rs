@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use cute_shm::shm::directory::Directory;
-use cute_shm::shm::ledger::{File, Key, Ledger};
-use cute_shm::shm::metadata::{Mark, Metadata};
-use cute_shm::shm::name::ProjectName;
-use cute_shm::shm::presence::Lookup;
+use cute_shm::os::directory::Directory;
+use cute_shm::os::presence::Lookup;
+use cute_shm::shm::format::ledger::{File, Key, Ledger};
+use cute_shm::shm::format::metadata::{Mark, Metadata};
+use cute_shm::shm::format::name::ProjectName;
 
 use super::sandbox::Sandbox;
 use super::support::{Rng, figure, rounds};

@@ -6,15 +6,15 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 
-use cute_shm::shm::change::Change;
-use cute_shm::shm::directory::Access;
-use cute_shm::shm::ledger::{Job, Keeper, Lifetime, Record, Selection};
-use cute_shm::shm::lock::LifeLock;
-use cute_shm::shm::metadata::Mark;
-use cute_shm::shm::name::{ProjectName, SegmentName, Token};
-use cute_shm::shm::place::{Paths, Place};
-use cute_shm::shm::removal;
-use cute_shm::shm::segment::NewSegment;
+use cute_shm::os::directory::Access;
+use cute_shm::shm::format::ledger::{Job, Keeper, Lifetime, Record, Selection};
+use cute_shm::shm::format::metadata::Mark;
+use cute_shm::shm::format::name::{ProjectName, SegmentName, Token};
+use cute_shm::shm::segment::new_segment::NewSegment;
+use cute_shm::shm::store::ledger_store::Change;
+use cute_shm::shm::store::lock::LifeLock;
+use cute_shm::shm::store::node_dirs::{Paths, Place};
+use cute_shm::shm::store::removal;
 
 use super::sandbox::Sandbox;
 use super::support::{Rng, figure, rounds};
@@ -354,7 +354,7 @@ impl<'a> Maker<'a> {
 
     /// A reboot, or another node, knows nothing of our ledger and lock.
     fn forget(&self, name: &ProjectName) {
-        use cute_shm::shm::ledger::{File, Key};
+        use cute_shm::shm::format::ledger::{File, Key};
         let root = self.place.root().expect("a root");
         let key = Key::new(name, root.id(), nix::unistd::Uid::effective().as_raw());
         for file in [File::Ledger, File::Lock] {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cute_shm::shm::metadata::Metadata;
+use cute_shm::shm::format::metadata::Metadata;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::fixtures;

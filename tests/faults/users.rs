@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cute_shm::shm::directory::Directory;
-use cute_shm::shm::ledger::{File, Key, Ledger};
-use cute_shm::shm::name::ProjectName;
+use cute_shm::os::directory::Directory;
+use cute_shm::shm::format::ledger::{File, Key, Ledger};
+use cute_shm::shm::format::name::ProjectName;
 use nix::sys::signal::Signal;
 use nix::unistd::{Group, Uid, User};
 

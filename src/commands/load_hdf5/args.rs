@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::load::Numa;
-use crate::shm::rows::Rows;
+use crate::os::numa::Numa;
+use crate::shm::format::rows::Rows;
 
 // Help has these groups of options.
 const SELECTION: &str = "Selection";

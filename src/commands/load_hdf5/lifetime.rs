@@ -7,10 +7,11 @@ use std::path::Path;
 
 use super::{Args, Body};
 use crate::error::{Error, Kind, Result};
-use crate::load::{self, Ending, Held, Ready, Signals, Watched};
+use crate::load::{self, Ending, Held, Ready, Watched};
+use crate::os::signals::Signals;
 use crate::output::json::Warning;
 use crate::output::{Output, ready};
-use crate::shm::place::Place;
+use crate::shm::store::node_dirs::Place;
 
 /// The processes that wait for a project, and the process that it is held for.
 #[derive(Debug, Default)]

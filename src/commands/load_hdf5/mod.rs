@@ -17,13 +17,14 @@ use self::request::request;
 pub(crate) use self::request::{check_readable, named};
 use super::warn_of_root;
 use crate::error::{Error, Kind, Result};
-use crate::load::{self, Background, PlannedArray, Request, Side, Signals, Watched};
+use crate::load::{self, Background, PlannedArray, Request, Side, Watched};
+use crate::os::memory::Bound;
+use crate::os::signals::Signals;
 use crate::output::Output;
 use crate::output::progress::Progress;
-use crate::shm::budget::Bound;
-use crate::shm::ledger::{Lifetime, Source};
-use crate::shm::place::Place;
-use crate::shm::rows::Rows;
+use crate::shm::format::ledger::{Lifetime, Source};
+use crate::shm::format::rows::Rows;
+use crate::shm::store::node_dirs::Place;
 
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
@@ -88,9 +89,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
-    output.body.host = crate::shm::host::Host::this().name;
+    output.body.host = crate::os::host::Host::this().name;
     if let Some(user) = &args.as_user {
-        load::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
+        crate::os::user::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
     }
     let request = request(args, output)?;
     output.body.rows = request.selection.rows;

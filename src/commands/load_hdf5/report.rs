@@ -2,12 +2,12 @@
 
 use super::{Body, plugins};
 use crate::load::{Outcome, Planned, Request};
+use crate::os::memory;
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
 use crate::output::table::{Columns, Give};
 use crate::output::{Output, text};
-use crate::shm::budget;
-use crate::shm::place::Place;
+use crate::shm::store::node_dirs::Place;
 
 pub(super) fn tell_plan(
     place: &Place,
@@ -17,7 +17,7 @@ pub(super) fn tell_plan(
     output: &mut Output<'_, Body>,
 ) {
     let need = planned.need();
-    let bounds = budget::bounds(&place.shm);
+    let bounds = memory::bounds(&place.shm);
     let binding = need.binding(&bounds);
     let free = binding.map_or(u64::MAX, |(bound, _)| bound.free_bytes);
     let fits = if binding.is_none_or(|(_, fits)| fits) { "fits" } else { "does not fit" };

@@ -9,10 +9,10 @@ use crate::h5::External;
 use crate::h5::lookup::open_regular;
 use crate::load::{Existing, Input, Request, not_regular, usual_external};
 use crate::output::Output;
-use crate::shm::ledger::{Lifetime, Selection};
-use crate::shm::lock::PATIENCE;
-use crate::shm::name::ProjectName;
-use crate::shm::rows::Rows;
+use crate::shm::format::ledger::{Lifetime, Selection};
+use crate::shm::format::name::ProjectName;
+use crate::shm::format::rows::Rows;
+use crate::shm::store::lock::PATIENCE;
 
 pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
     Ok(Request {

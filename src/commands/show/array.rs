@@ -4,10 +4,10 @@ use super::{Args, Body};
 use crate::error::{Error, Kind, Result};
 use crate::export::select;
 use crate::output::{DIM, Output, Text, json, text};
-use crate::shm::lookup::array_at;
-use crate::shm::metadata::{Array, Group, Node};
-use crate::shm::place::Place;
-use crate::shm::published::Published;
+use crate::shm::format::metadata::{Array, Group, Node};
+use crate::shm::segment::published::Published;
+use crate::shm::store::lookup::array_at;
+use crate::shm::store::node_dirs::Place;
 use crate::view::{self, Canvas, Stats, View};
 
 /// Columns where there is no terminal.

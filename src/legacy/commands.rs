@@ -1,0 +1,96 @@
+//! What the old commands do: our own loads, judgements and removals, told in their words.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::commands::load_hdf5::check_readable;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::legacy::arguments::Arguments;
+use crate::legacy::human;
+use crate::load::{self, Existing, Input, Outcome, Request};
+use crate::os::signals::Signals;
+use crate::output::progress::Progress;
+use crate::output::{say, text};
+use crate::shm::format::ledger::{Lifetime, Selection};
+use crate::shm::format::metadata::Metadata;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::lock::PATIENCE;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::METADATA_LIMIT;
+use crate::shm::store::unlink::unlink as remove;
+
+/// `cute-shm-hdf5`: loads a file to stay.
+pub(crate) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
+    let request = request(context, arguments)?;
+    check_readable(&request.inputs[0].path)?;
+    let mut signals = Signals::block()?;
+    let mut progress = Progress::new(context, arguments.has("no_progress"));
+    let place = Place::create(&context.paths)?;
+    warn_of(&place, context);
+    let outcome = load::run(&place, &request, &mut signals, &mut progress)?;
+    drop(progress);
+    told(&place, &request.project, &outcome)
+}
+
+fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
+    let overwrite = arguments.has("overwrite");
+    Ok(Request {
+        project: ProjectName::new(&arguments.positionals[0])?,
+        inputs: vec![Input { path: arguments.positionals[1].clone().into(), group: None }],
+        selection: Selection { mode: 0o600, ..Selection::default() },
+        lifetime: Lifetime::Persistent,
+        existing: if overwrite { Existing::Replace } else { Existing::Refuse },
+        strict: false,
+        keep_going: false,
+        wait: Some(PATIENCE),
+        grace: Duration::ZERO,
+        job: context.job.clone(),
+        jobs: None,
+        numa: None,
+        verify: false,
+        external: load::usual_external(),
+    })
+}
+
+/// The three lines after a load: the names at the top of the file are its "datasets", and scalars, which
+/// the Python package does not load, do not count.
+fn told(place: &Place, project: &ProjectName, outcome: &Outcome) -> Result<String> {
+    let (root, file) = (place.root()?, project.metadata_file());
+    let text =
+        root.read_text(&file, METADATA_LIMIT).known()?.map(|(text, _)| text).unwrap_or_default();
+    let metadata = Metadata::parse(&text).map_err(|why| Error::new(Kind::Corrupt, why))?;
+    let planned = &outcome.planned;
+    let mut names: HashSet<&str> = metadata.root.keys().map(String::as_str).collect();
+    let notes = planned.skips.iter().chain(&planned.damaged).chain(&outcome.failed);
+    names.extend(notes.filter_map(|note| note.path.trim_start_matches('/').split('/').next()));
+    let arrays = metadata.arrays();
+    let sizes = arrays.iter().filter(|(_, array)| !array.shape.is_empty());
+    let total = sizes.map(|(_, array)| human::array(array)).sum();
+    Ok(format!(
+        "TOML metadata file: {}\nDatasets transferred: {}\nTotal memory size: {}\n",
+        root.join(&file).display(),
+        names.len(),
+        human::bytes(total),
+    ))
+}
+
+/// `cute-shm-unlink`: removes a project.
+pub(crate) fn unlink(context: &Context, arguments: &Arguments) -> Result<String> {
+    let name = ProjectName::existing(&arguments.positionals[0])?;
+    let place = Place::open(&context.paths)?;
+    warn_of(&place, context);
+    for segment in remove(&place, &name, false)? {
+        if context.verbose > 1 {
+            say(format!("removed {}", segment.name), context);
+        }
+    }
+    let name = text::shown(&name.to_text(), context.width.is_some());
+    Ok(format!("Shared memory for project '{name}' has been cleaned up.\n"))
+}
+
+pub(crate) fn warn_of(place: &Place, context: &Context) {
+    if let Some(warning) = &place.warning {
+        say(format!("warning: {warning}"), context);
+    }
+}

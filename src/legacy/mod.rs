@@ -1,0 +1,104 @@
+//! The commands of the Python package `cute-shm` 1.2 by their old names: called through a link named
+//! `cute-shm-hdf5`, `cute-shm-list` or `cute-shm-unlink`, the program takes their arguments and prints what
+//! they printed, so that scripts go on. docs/from-python.md tells the differences.
+
+mod arguments;
+mod commands;
+mod human;
+mod listing;
+mod syntax;
+mod table;
+mod wrap;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::path::Path;
+
+use self::arguments::{Stop, parse};
+use self::syntax::Syntax;
+use crate::cli::{ColorChoice, Global};
+use crate::context::Context;
+use crate::error::{Error, Kind};
+use crate::output::{Text, events, say};
+
+/// An old command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Old {
+    /// `cute-shm-hdf5`
+    Hdf5,
+    /// `cute-shm-list`
+    List,
+    /// `cute-shm-unlink`
+    Unlink,
+}
+
+impl Old {
+    /// The old command that the program was called as, if it was.
+    pub fn of(program: Option<&OsString>) -> Option<Self> {
+        let name = Path::new(program?).file_name().and_then(OsStr::to_str)?;
+        [Self::Hdf5, Self::List, Self::Unlink].into_iter().find(|old| old.syntax().program == name)
+    }
+
+    fn syntax(self) -> &'static Syntax {
+        match self {
+            Self::Hdf5 => &syntax::HDF5,
+            Self::List => &syntax::LIST,
+            Self::Unlink => &syntax::UNLINK,
+        }
+    }
+}
+
+/// Runs the old command with its arguments (without the program's name) and gives the exit code: 0, 1 for any
+/// failure, 2 for arguments that it does not take, as the Python commands have it.
+pub fn run(old: Old, args: &[OsString]) -> u8 {
+    let arguments = match parse(old.syntax(), args) {
+        Ok(arguments) => arguments,
+        Err(Stop::Help(text)) => return print(&text, &context(0)),
+        Err(Stop::Usage(text)) => {
+            say(Text::block(text), &context(0));
+            return Kind::Usage.exit_code();
+        }
+    };
+    // `-v` shows what the Python commands logged: every segment.
+    let context = context(if arguments.has("verbose") { 2 } else { 0 });
+    events::install(&context);
+    let result = match old {
+        Old::Hdf5 => commands::hdf5(&context, &arguments),
+        Old::List => listing::list(&context, &arguments),
+        Old::Unlink => commands::unlink(&context, &arguments),
+    };
+    match result {
+        Ok(text) => print(&text, &context),
+        Err(error) => tell(&error, &context),
+    }
+}
+
+fn context(verbose: u8) -> Context {
+    let color = ColorChoice::Auto;
+    Context::resolve(&Global { root: None, json: false, quiet: false, verbose, color })
+}
+
+fn print(text: &str, context: &Context) -> u8 {
+    let text = Text::block(text).render(context.width.is_some(), false);
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let error = Error::io("cannot write the result", error);
+            say(format!("Error: {error}"), context);
+            Kind::Io.exit_code()
+        }
+        _ => 0,
+    }
+}
+
+fn tell(error: &Error, context: &Context) -> u8 {
+    say(format!("Error: {error}"), context);
+    if let Some(hint) = error.hint() {
+        say(format!("hint: {hint}"), context);
+    }
+    match error.kind() {
+        kind @ Kind::Signal(_) => kind.exit_code(),
+        _ => Kind::Io.exit_code(),
+    }
+}

@@ -1,0 +1,246 @@
+//! A keeper in the background: a process of its own session that lets go of the terminal before the
+//! command returns, and then answers for the project until another process ends.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{
+    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2,
+    setsid,
+};
+
+use crate::error::{Error, Kind, Result};
+use crate::os::host;
+use crate::os::limits;
+use crate::os::signals::Signals;
+
+/// A process whose end is waited for, even if its number is used again.
+#[derive(Debug)]
+pub enum Watched {
+    /// By a descriptor, which can be read when the process has ended.
+    Descriptor(OwnedFd),
+    /// By its number and the time when it started, where the kernel (before Linux 5.3) or a container has
+    /// no pidfd_open(2).
+    Number {
+        /// The process.
+        pid: Pid,
+        /// When it started, in ticks since the boot; `None` if `/proc` does not show it.
+        started: Option<u64>,
+    },
+}
+
+impl Watched {
+    /// The running process `pid`.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is none.
+    pub fn open(pid: u32) -> Result<Self> {
+        // SAFETY: pidfd_open(2) takes two integers; what it returns is a new descriptor of ours.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        match RawFd::try_from(fd) {
+            // SAFETY: see above: nobody else owns the descriptor.
+            Ok(fd) if fd >= 0 => Ok(Self::Descriptor(unsafe { OwnedFd::from_raw_fd(fd) })),
+            _ => Self::number(pid, Errno::last()),
+        }
+    }
+
+    fn number(pid: u32, why: Errno) -> Result<Self> {
+        let watched = || {
+            let pid = i32::try_from(pid).ok().filter(|&pid| pid > 0).map(Pid::from_raw)?;
+            let watched =
+                Self::Number { pid, started: host::start_time(pid.as_raw().cast_unsigned()) };
+            (!watched.has_ended()).then_some(watched)
+        };
+        let failed =
+            |errno| Error::io(format!("cannot watch process {pid}"), errno).about(pid.to_string());
+        match why {
+            Errno::ENOSYS | Errno::EPERM | Errno::EACCES => {
+                watched().ok_or_else(|| failed(Errno::ESRCH).with_kind(Kind::NotFound))
+            }
+            Errno::ESRCH | Errno::EINVAL => Err(failed(why).with_kind(Kind::NotFound)),
+            _ => Err(failed(why)),
+        }
+    }
+
+    /// What can be read when the process has ended; `None` if only [`Self::has_ended`] knows.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Descriptor(fd) => Some(fd.as_fd()),
+            Self::Number { .. } => None,
+        }
+    }
+
+    /// Whether a process that is watched by its number has ended. A zombie has.
+    pub fn has_ended(&self) -> bool {
+        let Self::Number { pid, started } = self else { return false };
+        if started.is_none() {
+            return kill(*pid, None) == Err(Errno::ESRCH);
+        }
+        let number = pid.as_raw().cast_unsigned();
+        host::is_zombie(number) || host::start_time(number) != *started
+    }
+}
+
+/// Takes over the descriptor `fd` that the caller opened for this program: a child gets no copy of it.
+///
+/// # Errors
+/// Returns [`Kind::Usage`] if it is not open for writing.
+pub fn inherit(fd: RawFd) -> Result<File> {
+    let refused = |errno| {
+        Error::io(format!("cannot write to descriptor {fd} (--ready-fd)"), errno)
+            .with_kind(Kind::Usage)
+            .with_hint(format!(
+                "open it in the shell, as in: cute-shm load-hdf5 ... --ready-fd {fd} {fd}>FILE"
+            ))
+    };
+    // SAFETY: fcntl(2) with these commands takes integers; the duplicate is a new descriptor of ours.
+    let copy = unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        if flags < 0 {
+            return Err(refused(Errno::last()));
+        }
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            return Err(refused(Errno::EBADF));
+        }
+        libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3)
+    };
+    if copy < 0 {
+        return Err(refused(Errno::last()));
+    }
+    if fd > 2 {
+        // SAFETY: the caller gave it to this program, which uses the copy from now on.
+        unsafe { libc::close(fd) };
+    }
+    // SAFETY: as above; no other value owns the copy.
+    Ok(unsafe { File::from_raw_fd(copy) })
+}
+
+/// Which of the two processes this is after [`Background::start`].
+#[derive(Debug)]
+pub enum Side {
+    /// The command that the user started.
+    Front(Background),
+    /// The keeper.
+    Keeper(Ready),
+}
+
+/// The keeper, seen from the command that started it.
+#[derive(Debug)]
+pub struct Background {
+    keeper: Pid,
+    ready: File,
+}
+
+/// The keeper's word that it is ready.
+#[derive(Debug)]
+pub struct Ready(File);
+
+impl Background {
+    /// Forks the keeper. It has a session of its own, and no descriptors but standard ones and `kept`.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn start(kept: &[RawFd]) -> Result<Side> {
+        let cannot = |e: Errno| Error::io("cannot start a keeper", e);
+        let (read, write) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
+        let front = getpid();
+        // SAFETY: the process has one thread, so the child may do whatever it likes.
+        match unsafe { fork() }.map_err(|e| limits::process("cannot start a keeper", e))? {
+            ForkResult::Parent { child } => {
+                Ok(Side::Front(Self { keeper: child, ready: File::from(read) }))
+            }
+            ForkResult::Child => {
+                drop(read);
+                // Until the keeper is ready, it ends as a load does if the command is killed.
+                prctl::set_pdeathsig(Signal::SIGTERM).map_err(cannot)?;
+                if getppid() != front {
+                    return Err(cannot(Errno::ESRCH));
+                }
+                setsid().map_err(cannot)?;
+                close_others(kept, write.as_raw_fd());
+                Ok(Side::Keeper(Ready(File::from(write))))
+            }
+        }
+    }
+
+    /// Waits until the keeper is ready or has failed, and gives the exit code. Signals are passed on.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn wait(mut self, signals: &Signals) -> Result<u8> {
+        loop {
+            while let Some(caught) = signals.take() {
+                caught.forward(self.keeper);
+            }
+            if signals.wait(Some(self.ready.as_fd()), 1000) {
+                break;
+            }
+        }
+        let mut word = [0];
+        if matches!(self.ready.read(&mut word), Ok(1)) {
+            return Ok(0);
+        }
+        loop {
+            match waitpid(self.keeper, None) {
+                Ok(WaitStatus::Exited(_, code)) => return Ok(u8::try_from(code).unwrap_or(1)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => {
+                    let message = format!("the keeper was killed by {signal}");
+                    return Err(Error::new(Kind::Signal(signal as i32), message)
+                        .with_hint("run 'cute-shm gc' to remove its segments"));
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::io("cannot wait for the keeper", errno)),
+            }
+        }
+    }
+}
+
+impl Ready {
+    /// Lets go of the terminal and the folder, and lets the command return.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn tell(mut self) -> Result<()> {
+        let cannot = |e| Error::io("cannot let go of the terminal", e);
+        let null = File::options().read(true).write(true).open("/dev/null");
+        let null = null.map_err(|e| Error::io("cannot open '/dev/null'", e))?;
+        dup2_stdin(&null)
+            .and_then(|()| dup2_stdout(&null))
+            .and_then(|()| dup2_stderr(&null))
+            .map_err(cannot)?;
+        chdir("/").map_err(cannot)?;
+        prctl::set_pdeathsig(None).map_err(cannot)?;
+        self.0
+            .write_all(b"r")
+            .map_err(|e| Error::io("the command that started this keeper is gone", e))
+    }
+}
+
+/// Closes whatever the caller left open: a keeper must not hold a script's pipes and locks.
+pub(crate) fn close_others(kept: &[RawFd], pipe: RawFd) {
+    for fd in open_descriptors() {
+        if fd > 2 && fd != pipe && !kept.contains(&fd) {
+            // SAFETY: closing a number that nobody in this fresh process refers to; the directory's own
+            // is closed already, which is an error without effect.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// The open descriptors, or all numbers that may be open where `/proc` cannot be read.
+fn open_descriptors() -> Vec<RawFd> {
+    /// More open files than this had no script.
+    const MOST: i64 = 1 << 16;
+    if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
+        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+        return entries.flatten().filter_map(number).collect();
+    }
+    let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten();
+    (0..RawFd::try_from(limit.unwrap_or(MOST).min(MOST)).unwrap_or(0)).collect()
+}

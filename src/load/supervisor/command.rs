@@ -1,0 +1,104 @@
+//! `-- CMD`: runs a command while its project is held, forwards signals, and returns its status.
+#![allow(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{Pid, getpgid, getpgrp};
+
+use crate::error::{Error, Kind, Result};
+use crate::load::supervisor::supervise::cancelled;
+use crate::os::limits;
+use crate::os::signals::Signals;
+
+/// How long a lost notice of the command's end goes unnoticed, in milliseconds.
+const POLL_INTERVAL: u16 = 1000;
+
+/// Runs `command` with `variables` added to its environment, and returns the exit status that a shell
+/// would report: its own, or 128 + the signal that ended it.
+///
+/// Every signal that can be caught is forwarded. When job control stops the command, this process stops
+/// with it. As process 1, or as a subreaper, it reaps orphans.
+///
+/// # Errors
+/// Returns [`Kind::Status`] 127 if the command is not found, 126 if it cannot be executed, and
+/// [`Kind::Signal`] if a signal arrived before it was started.
+pub fn run(
+    command: &[OsString],
+    variables: &[(&str, OsString)],
+    signals: &mut Signals,
+) -> Result<u8> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(Error::new(Kind::Usage, "no command"));
+    };
+    let restore = signals.restorer();
+    if let Some(caught) = signals.take() {
+        return Err(cancelled(caught));
+    }
+    signals.take_all()?;
+    let mut prepared = Command::new(program);
+    prepared.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+    // SAFETY: the closure makes two system calls, which are async-signal-safe.
+    unsafe { prepared.pre_exec(restore) };
+    let child = prepared.spawn().map_err(|e| {
+        let status = if e.kind() == ErrorKind::NotFound { 127 } else { 126 };
+        let shown = program.to_string_lossy();
+        limits::process(format!("cannot run '{shown}'"), e)
+            .with_kind(Kind::Status(status))
+            .about(shown)
+    })?;
+    Ok(wait(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), signals))
+}
+
+/// Waits for the end of `pid`. It cannot fail: the project has to be held for as long as the command runs.
+fn wait(pid: Pid, signals: &Signals) -> u8 {
+    loop {
+        while let Some(caught) = signals.take() {
+            caught.forward(pid);
+        }
+        if let Some(status) = reap(Some(pid)) {
+            return status;
+        }
+        // SIGCHLD is among the signals.
+        signals.wait(None, POLL_INTERVAL);
+    }
+}
+
+/// Takes the status of every child that has ended. Returns that of `pid`, as a shell reports it.
+pub(crate) fn reap(pid: Option<Pid>) -> Option<u8> {
+    loop {
+        let mut status = 0;
+        // SAFETY: waitpid(2) writes to the integer. nix's version fails for real-time signals.
+        let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+        let is_ours = pid.is_some_and(|pid| pid.as_raw() == child);
+        match child {
+            0 => return None,
+            // There is no child: something else took the status of the command.
+            -1 if Errno::last() == Errno::ECHILD => return pid.map(|_| u8::MAX),
+            -1 => return None,
+            _ if is_ours && libc::WIFEXITED(status) => {
+                return Some(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX));
+            }
+            _ if is_ours && libc::WIFSIGNALED(status) => {
+                return Some(u8::try_from(128 + libc::WTERMSIG(status)).unwrap_or(u8::MAX));
+            }
+            _ if is_ours && libc::WIFSTOPPED(status) => {
+                stop_too(Pid::from_raw(child), libc::WSTOPSIG(status));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The shell that started the job waits for its leader, this process, to stop. `fg` continues the whole
+/// group; SIGCONT to this process alone is forwarded.
+fn stop_too(pid: Pid, signal: i32) {
+    let by_job_control = matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
+    if by_job_control && getpgid(Some(pid)) == Ok(getpgrp()) {
+        let _ = raise(Signal::SIGSTOP);
+    }
+}

@@ -1,0 +1,82 @@
+//! Bounds the memory that workers decode large chunks in: fewer of them at once the larger they are.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use crate::shm::segment::segment_writer::unlocked;
+
+/// Bytes that all workers together may decode in; a chunk that needs more is decoded alone.
+pub const LIMIT: u64 = 256 << 20;
+
+/// Counts the bytes in use.
+#[derive(Debug, Default)]
+pub struct Gate {
+    used: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// Bytes that are given back when this is dropped.
+#[derive(Debug)]
+pub struct Permit<'g> {
+    gate: &'g Gate,
+    bytes: u64,
+}
+
+impl Gate {
+    /// Waits until that many bytes are within the limit, or nothing else is in use.
+    pub fn enter(&self, bytes: u64) -> Permit<'_> {
+        let mut used = unlocked(&self.used);
+        while *used > 0 && used.saturating_add(bytes) > LIMIT {
+            used = self.changed.wait(used).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used = used.saturating_add(bytes);
+        Permit { gate: self, bytes }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut used = unlocked(&self.gate.used);
+        *used = used.saturating_sub(self.bytes);
+        drop(used);
+        self.gate.changed.notify_all();
+    }
+}
+
+/// Bytes that `workers` need at once if each chunk needs `each` and there are `chunks`.
+pub fn peak(each: u64, chunks: u64, workers: u64) -> u64 {
+    let at_once = chunks.min(workers);
+    match each.saturating_mul(at_once) {
+        all if each > crate::h5::codec::LARGE as u64 => all.min(LIMIT.max(each)),
+        all => all,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_beyond_the_limit_is_decoded_alone() {
+        let gate = Gate::default();
+        let large = gate.enter(2 * LIMIT);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let permit = gate.enter(1);
+                *unlocked(&gate.used) - permit.bytes
+            });
+            drop(large);
+            assert_eq!(other.join().unwrap(), 0);
+        });
+        let (_one, _two) = (gate.enter(LIMIT / 2), gate.enter(LIMIT / 2));
+        assert_eq!(*unlocked(&gate.used), LIMIT);
+    }
+
+    #[test]
+    fn large_chunks_need_no_more_than_the_limit_or_one_of_them() {
+        assert_eq!(peak(1 << 20, 100, 4), 4 << 20);
+        assert_eq!(peak(1 << 20, 2, 4), 2 << 20);
+        assert_eq!(peak(100 << 20, 100, 64), LIMIT);
+        assert_eq!(peak(400 << 20, 100, 64), 400 << 20);
+        assert_eq!(peak(400 << 20, 0, 64), 0);
+    }
+}

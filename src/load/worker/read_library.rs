@@ -1,0 +1,67 @@
+//! Datasets by way of libhdf5: read where there is no faster way, or once more for `--verify`.
+
+use crate::error::{Error, Kind, Result};
+use crate::h5::{Inventory, Virtual};
+use crate::load::plan::{Piece, Task};
+use crate::load::worker::hyperslab::Part;
+use crate::load::worker::read::bytes_of;
+use crate::load::worker::write::{Bench, Sink};
+
+/// Hands on everything that libhdf5 reads of a dataset; `moved` is told the bytes.
+///
+/// # Errors
+/// [`Kind::Corrupt`] when libhdf5 cannot read it; what the sink says.
+pub fn through_library(
+    inventory: &Inventory,
+    task: &Task,
+    pieces: &[Piece],
+    sink: &mut Sink<'_, '_>,
+    bench: &mut Bench,
+    moved: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<()> {
+    let Some(dataset) = inventory.datasets.get(task.dataset) else {
+        return Err(Error::new(Kind::Io, "a task without its dataset"));
+    };
+    if let Some(layout) = &dataset.sources {
+        let place = (inventory, task, pieces);
+        return (0..layout.feeds().len())
+            .try_for_each(|number| source(place, (layout, number), sink, bench, moved));
+    }
+    let size = usize::try_from(dataset.element_size).unwrap_or(0);
+    inventory.visit(task.dataset, &mut |start, count, elements| {
+        let part = Part { shape: &dataset.shape, start, extent: count };
+        part.runs(|to, from, run| {
+            let bytes = bytes_of(from, run, size).and_then(|range| elements.get(range));
+            let bytes = bytes.ok_or_else(|| Error::new(Kind::Io, "a block of odd extents"))?;
+            sink.put(pieces, bench, size, to, bytes)
+        })?;
+        moved(elements.len() as u64)
+    })
+}
+
+/// Hands on everything that libhdf5 reads of one source of a virtual dataset.
+///
+/// # Errors
+/// As [`through_library`].
+pub fn source(
+    (inventory, task, pieces): (&Inventory, &Task, &[Piece]),
+    (layout, number): (&Virtual, usize),
+    sink: &mut Sink<'_, '_>,
+    bench: &mut Bench,
+    moved: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<()> {
+    let Some(feed) = layout.feeds().get(number) else { return Ok(()) };
+    let size = element_size(inventory, task);
+    inventory.visit_source(task.dataset, number, &mut |first, elements| {
+        layout.route(feed, first, elements, size, &mut |to, bytes| {
+            sink.put(pieces, bench, size, to, bytes)
+        })?;
+        moved(elements.len() as u64)
+    })
+}
+
+/// Bytes of one element as it is read.
+pub fn element_size(inventory: &Inventory, task: &Task) -> usize {
+    let dataset = inventory.datasets.get(task.dataset);
+    dataset.and_then(|dataset| usize::try_from(dataset.element_size).ok()).unwrap_or(0)
+}

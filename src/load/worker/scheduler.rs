@@ -1,0 +1,222 @@
+//! The workers, and who does what: datasets in the order of the file, one worker each as long as there
+//! are enough, all of them on the last ones; libhdf5, which lets one thread in at a time, has one worker
+//! to itself while the others go on.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Kind};
+use crate::load::plan::{Plan, Task};
+use crate::load::worker::transfer::Job;
+use crate::shm::format::ledger::Note;
+use crate::shm::segment::segment_writer::unlocked;
+
+/// Small datasets that a worker takes at once.
+const BATCH: usize = 32;
+
+/// The plan's tasks and how far they are.
+#[derive(Debug)]
+pub struct Pool<'a> {
+    state: Mutex<State<'a>>,
+    changed: Condvar,
+    plan: &'a Plan,
+    keep_going: bool,
+    /// Tasks that may be read without libhdf5, in the order of the file.
+    direct: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct State<'a> {
+    /// The next of the direct tasks.
+    next: usize,
+    /// Workers that prepare a task or move small ones.
+    preparing: usize,
+    /// Jobs under way, with the number of workers at each.
+    active: Vec<(Arc<Job<'a>>, usize)>,
+    /// For libhdf5.
+    library: VecDeque<usize>,
+    library_busy: bool,
+    failed: Vec<(usize, Note)>,
+    error: Option<Error>,
+}
+
+/// What a worker is to do.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// These of the direct tasks: see how they can be read, move the small ones.
+    Prepare(Range<usize>),
+    /// Help with this.
+    Help(Arc<Job<'a>>),
+    /// Read this through libhdf5.
+    Library(usize),
+    /// Everything is done, or nothing matters any more.
+    End,
+}
+
+impl<'a> Pool<'a> {
+    /// All tasks of a plan; `small` and `direct` say which are which.
+    pub fn new(plan: &'a Plan, keep_going: bool, direct: impl Fn(&Task) -> bool) -> Self {
+        let (mut first, library): (Vec<usize>, Vec<usize>) =
+            (0..plan.tasks.len()).partition(|&number| direct(&plan.tasks[number]));
+        first.sort_by_key(|&number| {
+            let task = &plan.tasks[number];
+            let dataset = &plan.inventories[task.input].datasets[task.dataset];
+            (task.input, dataset.file(), dataset.raw_offset())
+        });
+        let state = State {
+            next: 0,
+            preparing: 0,
+            active: Vec::new(),
+            library: library.into(),
+            library_busy: false,
+            failed: Vec::new(),
+            error: None,
+        };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        Self { state, changed, plan, keep_going, direct: first }
+    }
+
+    /// The direct tasks of a turn.
+    pub fn direct(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+        self.direct.get(range).unwrap_or_default().iter().copied()
+    }
+
+    /// What to do next; waits if that is not known yet.
+    pub fn turn(&self, is_small: impl Fn(usize) -> bool) -> Turn<'a> {
+        let mut state = unlocked(&self.state);
+        loop {
+            if state.error.is_some() {
+                return Turn::End;
+            }
+            let prepared = state.next >= self.direct.len() && state.preparing == 0;
+            if prepared
+                && !state.library_busy
+                && let Some(number) = state.library.pop_front()
+            {
+                state.library_busy = true;
+                return Turn::Library(number);
+            }
+            if state.next < self.direct.len() {
+                return Turn::Prepare(self.take(&mut state, is_small));
+            }
+            if let Some((job, workers)) = state.active.iter_mut().find(|(job, _)| job.has_more()) {
+                *workers += 1;
+                return Turn::Help(Arc::clone(job));
+            }
+            if prepared && state.active.is_empty() && !state.library_busy {
+                return Turn::End;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn take(
+        &self,
+        state: &mut MutexGuard<'_, State<'a>>,
+        small: impl Fn(usize) -> bool,
+    ) -> Range<usize> {
+        let first = state.next;
+        let rest = &self.direct[first..];
+        let count = rest.iter().take(BATCH).take_while(|&&number| small(number)).count().max(1);
+        state.next += count;
+        state.preparing += 1;
+        first..first + count
+    }
+
+    /// A worker has prepared its tasks.
+    pub fn prepared(&self) {
+        unlocked(&self.state).preparing -= 1;
+        self.changed.notify_all();
+    }
+
+    /// A job that its worker begins, and others may help with.
+    pub fn begin(&self, job: Job<'a>) -> Arc<Job<'a>> {
+        let job = Arc::new(job);
+        unlocked(&self.state).active.push((Arc::clone(&job), 1));
+        self.changed.notify_all();
+        job
+    }
+
+    /// A worker has no more to do for a job; the last one gets it back, to finish it. It must tell
+    /// [`Self::finished`] then.
+    pub fn leave(&self, job: Arc<Job<'a>>) -> Option<Job<'a>> {
+        let mut state = unlocked(&self.state);
+        let place = state.active.iter().position(|(other, _)| Arc::ptr_eq(other, &job))?;
+        state.active[place].1 -= 1;
+        if state.active[place].1 > 0 {
+            return None;
+        }
+        let shared = state.active.remove(place);
+        state.preparing += 1;
+        drop(shared);
+        // Only workers have it, and this was the last.
+        Arc::into_inner(job)
+    }
+
+    /// The job that was got back from [`Self::leave`] is done with.
+    pub fn finished(&self) {
+        self.prepared();
+    }
+
+    /// There is more to do for a job that is under way.
+    pub fn announce(&self) {
+        drop(unlocked(&self.state));
+        self.changed.notify_all();
+    }
+
+    /// Leaves a task to libhdf5.
+    pub fn to_library(&self, number: usize) {
+        unlocked(&self.state).library.push_back(number);
+        self.changed.notify_all();
+    }
+
+    /// libhdf5 is free again.
+    pub fn library_done(&self) {
+        unlocked(&self.state).library_busy = false;
+        self.changed.notify_all();
+    }
+
+    /// A task failed: with `--keep-going` that is noted, else it ends the load.
+    pub fn fail(&self, number: usize, error: Error) {
+        let mut state = unlocked(&self.state);
+        if self.keep_going && error.kind() == Kind::Corrupt {
+            let path = self.plan.tasks[number].path.clone();
+            let text = error.to_string();
+            let reason = text.strip_prefix(&format!("cannot read '{path}'")).unwrap_or(&text);
+            let reason = reason.trim_start_matches([':', ' ']).to_owned();
+            let detail = error.detail().map(str::to_owned);
+            state.failed.push((number, Note { detail, ..Note::new(path, reason) }));
+        } else {
+            let path = &self.plan.tasks[number].path;
+            let error = match error.kind() {
+                Kind::NoMemory if error.concerns().is_none_or(|concerns| concerns != path) => {
+                    error.within(&format!("cannot load '{path}'")).about(path)
+                }
+                _ => error,
+            };
+            state.error.get_or_insert(error);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Whether the load has failed.
+    pub fn is_over(&self) -> bool {
+        unlocked(&self.state).error.is_some()
+    }
+
+    /// The tasks that failed, in the order of the plan.
+    ///
+    /// # Errors
+    /// The first error that ended the load.
+    pub fn into_failed(self) -> crate::error::Result<Vec<(&'a Task, Note)>> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = state.error {
+            return Err(error);
+        }
+        let mut failed = state.failed;
+        failed.sort_by_key(|(number, _)| *number);
+        Ok(failed.into_iter().map(|(number, note)| (&self.plan.tasks[number], note)).collect())
+    }
+}

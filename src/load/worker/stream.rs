@@ -1,0 +1,207 @@
+//! Large chunks, decoded piece by piece: a chunk of any size takes little memory if it is stored as it is or
+//! deflated, and its own size if it was shuffled before.
+
+use std::fs::File;
+use std::io::{BufReader, Error as IoError, ErrorKind, Read, Result as IoResult};
+use std::os::unix::fs::FileExt as _;
+
+use flate2::bufread::ZlibDecoder;
+
+use crate::h5::codec::{Streamed, resize};
+use crate::load::worker::read::Trouble;
+
+/// Stored bytes that are read at once.
+const READ: usize = 1 << 20;
+
+/// The decoded bytes of a chunk, to be taken from the first on.
+#[derive(Debug)]
+pub enum Decoded<'f> {
+    /// As they come.
+    Sequence { source: Source<'f>, at: u64, spare: Vec<u8> },
+    /// The first bytes of all elements of `size` bytes, then the second ones, and so on.
+    Planes { planes: Vec<u8>, size: usize },
+}
+
+/// Where a sequence comes from.
+#[derive(Debug)]
+pub enum Source<'f> {
+    /// Stored as it is.
+    Stored(Range<'f>),
+    /// Deflated.
+    Inflated(Box<ZlibDecoder<BufReader<Range<'f>>>>),
+}
+
+/// A part of a file.
+#[derive(Debug)]
+pub struct Range<'f> {
+    /// The file.
+    pub file: &'f File,
+    /// Where the rest begins.
+    pub at: u64,
+    /// Bytes of the rest.
+    pub left: u64,
+}
+
+impl Read for Range<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let done = self.file.read_at(&mut buffer[..most], self.at)?;
+        if done == 0 && most > 0 {
+            return Err(IoError::new(ErrorKind::UnexpectedEof, "the file ends within a chunk"));
+        }
+        self.at += done as u64;
+        self.left -= done as u64;
+        Ok(done)
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        match self {
+            Self::Stored(range) => range.read(buffer),
+            Self::Inflated(decoder) => decoder.read(buffer),
+        }
+    }
+}
+
+impl<'f> Decoded<'f> {
+    /// The bytes of a chunk in this part of the file, which has `whole` bytes if it is complete.
+    pub fn open(range: Range<'f>, streamed: Streamed, whole: usize) -> Result<Self, Trouble> {
+        let inflate = |range| Box::new(ZlibDecoder::new(BufReader::with_capacity(READ, range)));
+        let source = match streamed {
+            Streamed::Stored => Source::Stored(range),
+            Streamed::Deflate => Source::Inflated(inflate(range)),
+            Streamed::ShuffleDeflate(size) => {
+                let mut planes = Vec::new();
+                resize(&mut planes, whole)?;
+                let mut decoder = inflate(range);
+                let mut done = 0;
+                while done < whole {
+                    match decoder.read(&mut planes[done..]).map_err(damaged)? {
+                        0 => break,
+                        more => done += more,
+                    }
+                }
+                planes.truncate(done);
+                if decoder.read(&mut [0]).map_err(damaged)? > 0 {
+                    return Err(TOO_LARGE);
+                }
+                return Ok(Self::Planes { planes, size });
+            }
+        };
+        Ok(Self::Sequence { source, at: 0, spare: vec![0; 64 << 10] })
+    }
+
+    /// Fills `buffer` with the bytes from `position` on, which is not before what was taken last.
+    pub fn take(&mut self, position: u64, buffer: &mut [u8]) -> Result<(), Trouble> {
+        match self {
+            Self::Planes { planes, size } => unshuffle(planes, *size, position, buffer),
+            Self::Sequence { source, at, spare } => {
+                while *at < position {
+                    let skip = usize::try_from(position - *at).unwrap_or(usize::MAX);
+                    let skip = skip.min(spare.len());
+                    source.read_exact(&mut spare[..skip]).map_err(damaged)?;
+                    *at += skip as u64;
+                }
+                source.read_exact(buffer).map_err(damaged)?;
+                *at += buffer.len() as u64;
+                Ok(())
+            }
+        }
+    }
+
+    /// How many bytes there are in all; no more than `most`.
+    pub fn finish(mut self, most: u64) -> Result<u64, Trouble> {
+        match &mut self {
+            Self::Planes { planes, .. } => Ok(planes.len() as u64),
+            Self::Sequence { source, at, spare } => loop {
+                match source.read(spare).map_err(damaged)? {
+                    0 => return Ok(*at),
+                    more => *at += more as u64,
+                }
+                if *at > most {
+                    return Err(TOO_LARGE);
+                }
+            },
+        }
+    }
+}
+
+const TOO_LARGE: Trouble = Trouble::Damaged("a chunk of another size than its dataset says");
+
+#[allow(clippy::needless_pass_by_value)] // it is what `map_err` gives
+fn damaged(error: IoError) -> Trouble {
+    match error.raw_os_error() {
+        Some(_) => Trouble::Refused("the file cannot be read"),
+        None => Trouble::Damaged("deflate: damaged data"),
+    }
+}
+
+/// The bytes from `position` on once elements are put back together.
+fn unshuffle(planes: &[u8], size: usize, position: u64, buffer: &mut [u8]) -> Result<(), Trouble> {
+    let start = usize::try_from(position).unwrap_or(usize::MAX);
+    if start.checked_add(buffer.len()).is_none_or(|end| end > planes.len()) {
+        return Err(TOO_LARGE);
+    }
+    let count = planes.len() / size;
+    let whole = count * size;
+    if start.is_multiple_of(size) && buffer.len().is_multiple_of(size) && start < whole {
+        let (first, elements) = (start / size, buffer.len() / size);
+        for (place, plane) in planes[..whole].chunks_exact(count).enumerate() {
+            let bytes = plane.get(first..first + elements).ok_or(TOO_LARGE)?;
+            for (element, &byte) in buffer.chunks_exact_mut(size).zip(bytes) {
+                element[place] = byte;
+            }
+        }
+        return Ok(());
+    }
+    for (place, byte) in buffer.iter_mut().enumerate() {
+        let at = start + place;
+        *byte = if at < whole { planes[at % size * count + at / size] } else { planes[at] };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn deflated(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Takes pieces of three bytes, a byte between them left out.
+    fn pieces(stored: &[u8], streamed: Streamed, whole: usize) -> Result<(Vec<u8>, u64), Trouble> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"before").unwrap();
+        file.write_all(stored).unwrap();
+        let range = Range { file: &file, at: 6, left: stored.len() as u64 };
+        let mut decoded = Decoded::open(range, streamed, whole)?;
+        let mut all = Vec::new();
+        for position in [0, 4] {
+            let mut piece = [0; 3];
+            decoded.take(position, &mut piece)?;
+            all.extend(piece);
+        }
+        Ok((all, decoded.finish(whole as u64)?))
+    }
+
+    #[test]
+    fn every_way_gives_the_same_bytes() {
+        let plain = b"abcdefghi";
+        for (stored, streamed) in [
+            (plain.to_vec(), Streamed::Stored),
+            (deflated(plain), Streamed::Deflate),
+            (deflated(b"acegbdfhi"), Streamed::ShuffleDeflate(2)),
+            (deflated(b"adgbehcfi"), Streamed::ShuffleDeflate(3)),
+        ] {
+            assert_eq!(pieces(&stored, streamed, 9).unwrap(), (b"abcefg".to_vec(), 9));
+            assert!(pieces(&stored, streamed, 8).is_err());
+            assert!(pieces(&stored[..stored.len() / 2], streamed, 9).is_err(), "{streamed:?}");
+        }
+    }
+}

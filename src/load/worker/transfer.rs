@@ -1,0 +1,195 @@
+//! How one dataset is moved: cut into items that any worker can do, in the order of the file.
+
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::h5::{Dataset, Stored};
+use crate::load::plan::{Piece, Task};
+use crate::load::worker::chunked::Chunked;
+use crate::load::worker::read::Trouble;
+use crate::load::worker::virtual_dataset::Assembly;
+use crate::shm::segment::segment_writer::{PIECE, Target, unlocked};
+
+/// A dataset that workers move together.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// Which task of the plan.
+    pub number: usize,
+    /// The task.
+    pub task: &'a Task,
+    /// The dataset.
+    pub dataset: &'a Dataset,
+    /// What becomes of it.
+    pub pieces: &'a [Piece],
+    /// A segment for each.
+    pub targets: Vec<Target<'a>>,
+    /// Where its bytes are.
+    pub source: Source,
+    /// The file.
+    pub file: Arc<File>,
+    next: AtomicUsize,
+    /// For a virtual dataset, which has no items of its own.
+    pub assembly: Option<Assembly<'a>>,
+    given_up: AtomicBool,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+/// Where a dataset's bytes are.
+#[derive(Debug)]
+pub enum Source {
+    /// One after the other.
+    Contiguous(Contiguous),
+    /// In chunks.
+    Chunked(Box<Chunked>),
+    /// Nowhere: every element is the fill value.
+    Unwritten(Unwritten),
+}
+
+/// Elements that were never written.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// One of them.
+    pub fill: Vec<u8>,
+    /// How many have to be written: none if they are zero, as new memory is.
+    elements: u64,
+    each: u64,
+}
+
+/// Elements as they lie in the file.
+#[derive(Debug)]
+pub struct Contiguous {
+    /// Where the first one begins.
+    pub offset: u64,
+    /// How many there are.
+    pub elements: u64,
+    /// How many an item has.
+    pub each: u64,
+}
+
+/// What one worker does at a time.
+#[derive(Debug)]
+pub enum Item<'j> {
+    /// These elements.
+    Elements(Range<u64>),
+    /// These chunks, in the order of their addresses.
+    Chunks(&'j [Stored]),
+    /// These chunks and those that get the fill value, which together are one block.
+    Block(&'j [Stored], &'j [u64]),
+    /// These chunks get the fill value.
+    Absent(&'j [u64]),
+}
+
+impl Source {
+    /// The elements of a contiguous dataset.
+    pub fn contiguous(dataset: &Dataset, offset: u64) -> Self {
+        let elements = dataset.shape.iter().product();
+        let each = (PIECE / dataset.element_size.max(1)).max(1);
+        Self::Contiguous(Contiguous { offset, elements, each })
+    }
+
+    /// Elements that were never written, each of them `fill`.
+    pub fn unwritten(dataset: &Dataset, fill: Vec<u8>) -> Self {
+        let is_zero = fill.iter().all(|&byte| byte == 0);
+        let elements = if is_zero { 0 } else { dataset.shape.iter().product() };
+        let each = (PIECE / dataset.element_size.max(1)).max(1);
+        Self::Unwritten(Unwritten { fill, elements, each })
+    }
+
+    fn len(&self) -> usize {
+        let count = |elements: u64, each| usize::try_from(elements.div_ceil(each));
+        match self {
+            Self::Unwritten(all) => count(all.elements, all.each).unwrap_or(usize::MAX),
+            Self::Contiguous(all) => count(all.elements, all.each).unwrap_or(usize::MAX),
+            Self::Chunked(all) => all.len(),
+        }
+    }
+
+    fn item(&self, number: usize) -> Item<'_> {
+        let elements = |elements: u64, each: u64| {
+            let first = (number as u64).saturating_mul(each);
+            Item::Elements(first..first.saturating_add(each).min(elements))
+        };
+        match self {
+            Self::Contiguous(all) => elements(all.elements, all.each),
+            Self::Unwritten(all) => elements(all.elements, all.each),
+            Self::Chunked(all) => all.item(number),
+        }
+    }
+}
+
+impl<'a> Job<'a> {
+    /// A job of which nothing is done yet.
+    pub fn new(
+        (number, task): (usize, &'a Task),
+        (dataset, pieces): (&'a Dataset, &'a [Piece]),
+        targets: Vec<Target<'a>>,
+        (file, source): (Arc<File>, Source),
+    ) -> Self {
+        let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (trouble, assembly) = (Mutex::new(None), None);
+        Self {
+            number,
+            task,
+            dataset,
+            pieces,
+            targets,
+            source,
+            file,
+            next,
+            assembly,
+            given_up,
+            trouble,
+        }
+    }
+
+    /// A job for a virtual dataset, which has no items of its own.
+    pub fn virtual_dataset(
+        task: (usize, &'a Task),
+        dataset: (&'a Dataset, &'a [Piece]),
+        targets: Vec<Target<'a>>,
+        (file, assembly): (Arc<File>, Assembly<'a>),
+    ) -> Self {
+        let source = Source::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
+        let assembly = Some(assembly);
+        Self { assembly, ..Self::new(task, dataset, targets, (file, source)) }
+    }
+
+    /// The next item that nobody does yet.
+    pub fn claim(&self) -> Option<Item<'_>> {
+        if self.is_given_up() {
+            return None;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number < self.source.len()).then(|| self.source.item(number))
+    }
+
+    /// Whether there may be items left.
+    pub fn has_more(&self) -> bool {
+        if let Some(assembly) = &self.assembly {
+            return assembly.has_more();
+        }
+        !self.is_given_up() && self.next.load(Ordering::Relaxed) < self.source.len()
+    }
+
+    /// Ends the job without a result. Damage overrides every other reason.
+    pub fn give_up(&self, reason: Trouble) {
+        let mut trouble = unlocked(&self.trouble);
+        if trouble.is_none() || matches!(reason, Trouble::Damaged(_)) {
+            *trouble = Some(reason);
+        }
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ended without a result.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Takes the reason why it has no result.
+    pub fn trouble(&self) -> Option<Trouble> {
+        unlocked(&self.trouble).take()
+    }
+}

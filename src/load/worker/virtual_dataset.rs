@@ -1,0 +1,342 @@
+//! How workers fill a virtual dataset together: source after source, and the larger ones part by part.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Error, Kind, Result};
+use crate::h5::{Feed, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, Virtual, Way, lookup};
+use crate::load::plan::{Piece, Task};
+use crate::load::worker::chunked::{Chunked, Limits};
+use crate::load::worker::progress::Voice;
+use crate::load::worker::read::{Reader, Trouble};
+use crate::load::worker::read_library;
+use crate::load::worker::transfer::{Item, Job, Source};
+use crate::load::worker::write::{Bench, Sink};
+use crate::shm::segment::segment_writer::unlocked;
+
+/// Elements between two wanted ones that are read along, in bytes.
+const GAP: u64 = 16 << 10;
+/// Bytes that a worker reads of a contiguous source in one turn.
+const TURN: u64 = 4 << 20;
+/// Elements whose runs are shorter than this many bytes are written through a mapping.
+const SHORT: u64 = 8 << 10;
+
+/// A virtual dataset on its way into memory.
+#[derive(Debug)]
+pub struct Assembly<'a> {
+    inventory: &'a Inventory,
+    task: &'a Task,
+    layout: &'a Virtual,
+    state: Mutex<State<'a>>,
+}
+
+#[derive(Debug, Default)]
+struct State<'a> {
+    /// The next source that no worker has looked at.
+    next: usize,
+    /// Sources that several workers read together.
+    active: Vec<Arc<Prepared<'a>>>,
+    /// A worker is reading a source that must be complete before the next one.
+    busy: bool,
+}
+
+/// A source that can be read without libhdf5.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    feed: usize,
+    job: Job<'a>,
+    /// The wanted elements of a contiguous source.
+    ranges: Vec<Range<u64>>,
+    next: AtomicUsize,
+    given_up: AtomicBool,
+}
+
+/// What a worker is to do.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// See how this source can be read.
+    Source(usize),
+    /// Read this part of a source.
+    Part(Arc<Prepared<'a>>, usize),
+}
+
+impl<'a> Assembly<'a> {
+    /// Nothing is read yet; `None` if the dataset is not virtual.
+    pub fn new(inventory: &'a Inventory, task: &'a Task) -> Option<Self> {
+        let layout = inventory.datasets.get(task.dataset)?.sources.as_deref()?;
+        Some(Self { inventory, task, layout, state: Mutex::default() })
+    }
+
+    /// Whether its elements go to places far from each other, so that they are best written through a
+    /// mapping.
+    pub fn is_scattered(&self, element_size: u64) -> bool {
+        self.layout.is_scattered(SHORT / element_size.max(1))
+    }
+
+    /// What to do next; `None` if there is nothing, or nothing yet.
+    pub fn turn(&self) -> Option<Turn<'a>> {
+        let mut state = unlocked(&self.state);
+        if state.busy {
+            return None;
+        }
+        while let Some(prepared) = state.active.last() {
+            if let Some(part) = prepared.claim() {
+                return Some(Turn::Part(Arc::clone(prepared), part));
+            }
+            state.active.pop();
+        }
+        if state.next >= self.layout.feeds().len() {
+            return None;
+        }
+        state.next += 1;
+        state.busy = self.layout.is_ordered();
+        Some(Turn::Source(state.next - 1))
+    }
+
+    /// Whether a further worker would find something to do.
+    pub fn has_more(&self) -> bool {
+        let state = unlocked(&self.state);
+        let more = |prepared: &Arc<Prepared<'_>>| prepared.has_more();
+        !state.busy && (state.next < self.layout.feeds().len() || state.active.iter().any(more))
+    }
+
+    /// Nothing more is to be done.
+    pub fn stop(&self) {
+        let mut state = unlocked(&self.state);
+        state.next = self.layout.feeds().len();
+        state.active.clear();
+        state.busy = false;
+    }
+
+    /// Does a turn; tells whether there is more for others now.
+    ///
+    /// # Errors
+    /// When a source cannot be read, or the sink fails.
+    pub fn work(
+        &self,
+        turn: Turn<'a>,
+        (job, pieces): (usize, &[Piece]),
+        sink: &mut Sink<'_, '_>,
+        reader: &mut Reader,
+        voice: &Voice<'_>,
+    ) -> Result<bool> {
+        let number = match turn {
+            Turn::Part(prepared, part) => {
+                self.part(&prepared, part, pieces, sink, reader, voice)?;
+                return Ok(false);
+            }
+            Turn::Source(number) => number,
+        };
+        let Some(prepared) = self.prepare(job, number)? else {
+            self.through_library(number, pieces, sink, reader, voice)?;
+            unlocked(&self.state).busy = false;
+            return Ok(self.layout.is_ordered());
+        };
+        let prepared = Arc::new(prepared);
+        if !self.layout.is_ordered() {
+            unlocked(&self.state).active.push(prepared);
+            return Ok(true);
+        }
+        while let Some(part) = prepared.claim() {
+            self.part(&prepared, part, pieces, sink, reader, voice)?;
+        }
+        unlocked(&self.state).busy = false;
+        Ok(true)
+    }
+
+    /// Puts the fill value where no source is.
+    ///
+    /// # Errors
+    /// What the sink says.
+    pub fn fill(&self, pieces: &[Piece], sink: &mut Sink<'_, '_>, bench: &mut Bench) -> Result<()> {
+        const AT_ONCE: u64 = 256 << 10;
+        let Some(fill) = self.layout.fill().filter(|fill| fill.iter().any(|&byte| byte != 0))
+        else {
+            // Memory is zero before.
+            return Ok(());
+        };
+        let elements: u64 = self.inventory.datasets[self.task.dataset].shape.iter().product();
+        let each = (AT_ONCE / fill.len() as u64).clamp(1, elements.max(1));
+        let block = fill.repeat(usize::try_from(each).unwrap_or(1));
+        let mut first = 0;
+        while first < elements {
+            let count = each.min(elements - first);
+            let bytes = usize::try_from(count).unwrap_or(0) * fill.len();
+            sink.put(pieces, bench, fill.len(), first, &block[..bytes])?;
+            first += count;
+        }
+        Ok(())
+    }
+
+    fn error(&self, kind: Kind, feed: &Feed, why: &str) -> Error {
+        let path = self.inventory.datasets.get(self.task.dataset).map_or("", |one| &one.path);
+        let hint = if kind == Kind::NoMemory { NO_MEMORY_HINT } else { KEEP_GOING_HINT };
+        Error::new(kind, format!("cannot read '{path}': source {}: {why}", feed.name))
+            .about(path)
+            .with_hint(hint)
+    }
+
+    fn feed(&self, number: usize) -> Option<&'a Feed> {
+        self.layout.feeds().get(number)
+    }
+
+    /// Sees how a source can be read; `None` for libhdf5.
+    fn prepare(&self, job: usize, number: usize) -> Result<Option<Prepared<'a>>> {
+        let way = self.inventory.way(self.task.dataset, number)?;
+        Ok(self.begin(job, number, way))
+    }
+
+    fn begin(&self, job: usize, number: usize, way: Way) -> Option<Prepared<'a>> {
+        let feed = self.feed(number)?;
+        let dataset = feed.dataset()?;
+        let open = |path: &Path| Some(Arc::new(lookup::open_regular(path).ok()?.0));
+        let (file, source, ranges): (Arc<File>, _, _) = match way {
+            Way::Library => return None,
+            Way::Contiguous(path, offset) => {
+                let size = dataset.file_element_size();
+                (open(&path)?, Source::contiguous(dataset, offset), ranges(feed, size))
+            }
+            Way::Chunked(path, mut index) => {
+                let wanted = |number: u64| {
+                    let start = crate::load::worker::hyperslab::chunk_start(
+                        number,
+                        &index.grid,
+                        &index.chunk,
+                    );
+                    feed.wants(&start, &index.chunk)
+                };
+                let keep: Vec<bool> =
+                    index.stored.iter().map(|stored| wanted(stored.number)).collect();
+                let absent =
+                    index.absent.iter().copied().filter(|&number| wanted(number)).collect();
+                index.absent = absent;
+                let mut keep = keep.into_iter();
+                index.stored.retain(|_| keep.next().unwrap_or(true));
+                // Each run goes where it belongs: nothing is put together first.
+                let chunked = Chunked::new(&[], *index, Limits { short: 0, block: 0 })?;
+                (open(&path)?, Source::Chunked(Box::new(chunked)), Vec::new())
+            }
+        };
+        let job = Job::new((job, self.task), (dataset, &[]), Vec::new(), (file, source));
+        let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Some(Prepared { feed: number, job, ranges, next, given_up })
+    }
+
+    fn part(
+        &self,
+        prepared: &Prepared<'a>,
+        part: usize,
+        pieces: &[Piece],
+        sink: &mut Sink<'_, '_>,
+        reader: &mut Reader,
+        voice: &Voice<'_>,
+    ) -> Result<()> {
+        let Some(feed) = self.feed(prepared.feed) else { return Ok(()) };
+        let size = read_library::element_size(self.inventory, self.task);
+        let mut bench = std::mem::take(&mut reader.bench);
+        let done = {
+            let mut emit = |to: u64, bytes: &[u8]| sink.put(pieces, &mut bench, size, to, bytes);
+            let mut route = |first: u64, elements: &[u8]| {
+                self.layout.route(feed, first, elements, size, &mut emit)
+            };
+            let mut routed = Sink::Routed(&mut route);
+            match prepared.item(part) {
+                Some(item) => reader.do_into(&prepared.job, &item, &mut routed, voice),
+                None => Ok(()),
+            }
+        };
+        reader.bench = bench;
+        match done {
+            Ok(()) => Ok(()),
+            Err(Trouble::Failed(error)) => Err(error),
+            Err(Trouble::Damaged(why)) => Err(self.error(Kind::Corrupt, feed, why)),
+            Err(Trouble::NoMemory) => {
+                Err(self.error(Kind::NoMemory, feed, "not enough memory to decode a chunk"))
+            }
+            // libhdf5 decides, once: it reads the whole source. What was written already stays right.
+            Err(Trouble::Refused(_)) if prepared.given_up.swap(true, Ordering::Relaxed) => Ok(()),
+            Err(Trouble::Refused(_)) => {
+                self.through_library(prepared.feed, pieces, sink, reader, voice)
+            }
+        }
+    }
+
+    fn through_library(
+        &self,
+        number: usize,
+        pieces: &[Piece],
+        sink: &mut Sink<'_, '_>,
+        reader: &mut Reader,
+        voice: &Voice<'_>,
+    ) -> Result<()> {
+        let mut moved = |bytes| voice.advance(bytes);
+        let place = (self.inventory, self.task, pieces);
+        read_library::source(place, (self.layout, number), sink, &mut reader.bench, &mut moved)
+    }
+}
+
+impl Prepared<'_> {
+    fn len(&self) -> usize {
+        match &self.job.source {
+            Source::Contiguous(_) | Source::Unwritten(_) => self.ranges.len(),
+            Source::Chunked(all) => all.len(),
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        self.next.load(Ordering::Relaxed) < self.len() && !self.given_up.load(Ordering::Relaxed)
+    }
+
+    fn claim(&self) -> Option<usize> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return None;
+        }
+        let part = self.next.fetch_add(1, Ordering::Relaxed);
+        (part < self.len()).then_some(part)
+    }
+
+    fn item(&self, part: usize) -> Option<Item<'_>> {
+        match &self.job.source {
+            Source::Contiguous(_) | Source::Unwritten(_) => {
+                self.ranges.get(part).cloned().map(Item::Elements)
+            }
+            Source::Chunked(all) => Some(all.item(part)),
+        }
+    }
+}
+
+/// The elements of a contiguous source that have to be read, in pieces of bounded size.
+fn ranges(feed: &Feed, size: u64) -> Vec<Range<u64>> {
+    let (gap, most) = (GAP / size.max(1), (TURN / size.max(1)).max(1));
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    let _: std::result::Result<(), ()> = feed.wanted(|first, len| {
+        let end = first + len;
+        match runs.last_mut() {
+            Some(last) if first >= last.start && first <= last.end.saturating_add(gap) => {
+                last.end = last.end.max(end);
+            }
+            _ => runs.push(first..end),
+        }
+        Ok(())
+    });
+    runs.sort_unstable_by_key(|range| range.start);
+    let mut whole: Vec<Range<u64>> = Vec::new();
+    for range in runs {
+        match whole.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(gap) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => whole.push(range),
+        }
+    }
+    let cut = |range: Range<u64>| {
+        let end = range.end;
+        range
+            .step_by(usize::try_from(most).unwrap_or(usize::MAX))
+            .map(move |first| first..first.saturating_add(most).min(end))
+    };
+    whole.into_iter().flat_map(cut).collect()
+}

@@ -1,0 +1,15 @@
+//! The interfaces of the kernel, one file each: directories, locks, signals, credentials, memory, threads.
+
+pub mod child;
+pub mod credentials;
+pub mod descriptors;
+pub mod directory;
+pub mod flock;
+pub mod host;
+pub mod limits;
+pub mod memory;
+pub mod numa;
+pub mod presence;
+pub mod signals;
+pub mod threads;
+pub mod user;

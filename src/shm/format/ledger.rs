@@ -1,0 +1,580 @@
+//! The ledger: who owns a project and from where it came. It lies beside the segments and lives as
+//! long as they do. `current` and `next` stand side by side, so that a running load never erases
+//! what is known of the project that it will replace.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use crate::error::{Error, Kind, Result};
+use crate::os::credentials;
+use crate::os::directory::{Access, Directory, FileId};
+use crate::os::presence::Lookup;
+use crate::shm::format::fast_toml;
+use crate::shm::format::name::{PREFIX, ProjectName, Token};
+use crate::shm::format::rows::Rows;
+use crate::shm::segment::new_segment::full;
+use crate::shm::store::state::METADATA_LIMIT;
+use crate::shm::store::temporary::Temporary;
+
+/// The largest ledger that is read. It contains a copy of the metadata and what an export needs.
+const LIMIT: u64 = 2 * METADATA_LIMIT;
+
+/// The format that this program writes; a newer one it does not touch.
+const VERSION: u32 = 1;
+
+/// Identifies a project by name, root and owner. Determines the names of its ledger and lock file. A file
+/// under such a name has authority only if `uid` owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The project's name.
+    pub project: ProjectName,
+    /// Eight hexadecimal digits: a hash of the root's device and inode, and the owner.
+    pub hash: String,
+    /// The owner.
+    pub uid: u32,
+}
+
+/// The part of a key that a file name contains. The owner is known only from the file itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyName {
+    /// The project's name.
+    pub project: ProjectName,
+    /// As [`Key::hash`].
+    pub hash: String,
+}
+
+/// The two files that a key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// The record.
+    Ledger,
+    /// What is locked.
+    Lock,
+}
+
+const SUFFIXES: [(File, &str); 2] = [(File::Ledger, ".ledger"), (File::Lock, ".lock")];
+const TEMPORARY_SUFFIX: &str = ".ledger.new";
+
+impl Key {
+    /// The key of `project` of user `uid` in the root with this identity. The hash contains the user's id
+    /// outside this user namespace: the key is the same inside and outside.
+    pub fn new(project: &ProjectName, root: FileId, uid: u32) -> Self {
+        let hash = hash_of(&root.to_string(), uid);
+        Self { project: project.clone(), hash, uid }
+    }
+
+    /// The name of one of the key's files.
+    pub fn file(&self, file: File) -> OsString {
+        let suffix = SUFFIXES.iter().find(|(which, _)| *which == file).map_or("", |found| found.1);
+        self.project.file(&format!(".{}{suffix}", self.hash))
+    }
+
+    /// Returns a new random name for the next version of the ledger.
+    fn temporary_file(&self) -> Result<OsString> {
+        let random = Token::random()?;
+        Ok(self.project.file(&format!(".{}.{random}{TEMPORARY_SUFFIX}", self.hash)))
+    }
+}
+
+impl KeyName {
+    /// Parses a file name of the shm directory. The file is `None` for a temporary one.
+    pub fn parse(name: &OsStr) -> Option<(Self, Option<File>)> {
+        let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
+        let fixed = SUFFIXES
+            .iter()
+            .find_map(|(file, suffix)| Some((rest.strip_suffix(suffix.as_bytes())?, Some(*file))));
+        let (rest, file) = match fixed {
+            Some(found) => found,
+            None => (Self::strip_random(rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes())?)?, None),
+        };
+        let (project, hash) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
+        let hash = Self::parse_hash(hash.strip_prefix(b".")?)?;
+        let project = ProjectName::existing(OsStr::from_bytes(project)).ok()?;
+        Some((Self { project, hash }, file))
+    }
+
+    fn strip_random(name: &[u8]) -> Option<&[u8]> {
+        let (rest, random) = name.split_at_checked(name.len().checked_sub(6)?)?;
+        let random = random.strip_prefix(b".")?;
+        random.iter().all(u8::is_ascii_alphanumeric).then_some(rest)
+    }
+
+    /// Parses the hash of a key.
+    pub(crate) fn parse_hash(hash: &[u8]) -> Option<String> {
+        let is_hash =
+            hash.len() == 8 && hash.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_hash.then(|| String::from_utf8_lossy(hash).into_owned())
+    }
+
+    /// Whether `key` has this name.
+    pub fn is_of(&self, key: &Key) -> bool {
+        self.hash == key.hash && self.project == key.project
+    }
+
+    /// The key of this name whose owner is `uid`.
+    pub fn of_user(&self, uid: u32) -> Key {
+        Key { project: self.project.clone(), hash: self.hash.clone(), uid }
+    }
+}
+
+fn hash_of(root: &str, uid: u32) -> String {
+    let uid = credentials::host_uid(uid).unwrap_or(uid);
+    format!("{:08x}", fnv1a(&format!("{root}:{uid}")))
+}
+
+/// FNV-1a, 32 bits: short, stable and documented; names need no secrecy, only to differ.
+/// Source: <https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// How long a project lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// Until it is unlinked, or the node reboots.
+    Persistent,
+    /// Until its keeper ends.
+    Held,
+}
+
+/// Who answers for a project; for people to read, never for a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeper {
+    /// Process id.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_time: u64,
+    /// The boot in which it runs.
+    pub boot_id: String,
+    /// Its user.
+    pub uid: u32,
+}
+
+/// A batch job that uses a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Job {
+    /// `slurm`, `pbs`, `lsf` or `other`.
+    pub scheduler: String,
+    /// The scheduler's id.
+    pub id: String,
+    /// How often it was restarted, where the scheduler says.
+    #[serde(default)]
+    pub restart: u64,
+    /// When it joined: RFC 3339, UTC.
+    #[serde(default)]
+    pub since: String,
+}
+
+/// The state of a file when a load looked for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// It was there.
+    #[default]
+    Present,
+    /// There was no such file.
+    Absent,
+    /// The system did not let it be examined.
+    Unreadable,
+}
+
+/// A file that was read or looked for, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Source {
+    /// Absolute path.
+    pub path: String,
+    /// The group that it became, when several files were loaded.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Not given by the user, but reached through a link or a layout of one that was.
+    #[serde(default)]
+    pub linked: bool,
+    /// Whether it was there.
+    #[serde(default)]
+    pub state: SourceState,
+    /// Bytes; null unless it was present.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
+    /// Last change, in nanoseconds since 1970; null unless it was present.
+    #[serde(default)]
+    pub mtime_ns: Option<i64>,
+    /// `st_dev:st_ino`; null unless it was present.
+    #[serde(default)]
+    pub file: Option<String>,
+}
+
+/// A file as the user named it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFile {
+    /// Absolute path; links are not resolved.
+    pub path: String,
+    /// The group that it becomes, when several files are loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// What was asked for; two loads of the same sources with the same selection are the same project.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Globs on dataset paths to load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Globs on dataset paths to leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// The rows of each array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
+    /// Numbers are turned into the machine's byte order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub native: bool,
+    /// Types to convert to, as `GLOB=DTYPE`; the last that matches a path counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dtypes: Vec<String>,
+    /// Permission bits of the segments.
+    pub mode: u32,
+    /// The group that they belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+}
+
+/// Something that was left out of a load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Note {
+    /// Where in the file.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+    /// The words of the HDF5 library, where it reported the reason. Not kept in a ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(skip))]
+    pub detail: Option<String>,
+}
+
+impl Note {
+    /// A note without detail.
+    pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into(), detail: None }
+    }
+}
+
+/// One load: the project as it is, or as it will be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The first half of all its segments' ids.
+    pub token: Token,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// When the load began: RFC 3339, UTC.
+    pub created: String,
+    /// The program and its version.
+    pub tool: String,
+    /// Who loaded it, and answers for a held project.
+    pub keeper: Keeper,
+    /// The jobs that use it.
+    #[serde(default)]
+    pub jobs: Vec<Job>,
+    /// The requested files; none for arrays that a program shares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<NamedFile>,
+    /// What was read.
+    #[serde(default)]
+    pub sources: Vec<Source>,
+    /// Whether everything that can be represented was read; false with `--keep-going` after damage.
+    #[serde(default)]
+    pub complete: bool,
+    /// The number of objects that cannot be represented.
+    #[serde(default)]
+    pub skip_count: u64,
+    /// What was asked for.
+    #[serde(default)]
+    pub selection: Selection,
+    /// What could not be loaded, and attributes that TOML does not hold.
+    #[serde(default)]
+    pub left_out: Vec<Note>,
+    /// Attributes of groups and of compound datasets by path.
+    #[serde(default)]
+    pub attributes: Table,
+    /// What an export needs to write the sources again: `shm::extras` reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extras: Option<String>,
+    /// Segments of another program that this load replaces: they go once it is published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
+    /// Once published, the metadata's text: a project survives a cleaner of /tmp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
+}
+
+/// The whole record of a project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The format's version: 1.
+    pub version: u32,
+    /// The root's path, for gc.
+    pub root: String,
+    /// The root's `st_dev:st_ino`, of which the file name's hash is made.
+    pub root_id: String,
+    /// Tokens whose segments are on their way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retiring: Vec<Token>,
+    /// Every segment of a project that is being removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removing: Option<Vec<String>>,
+    /// The project as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Record>,
+    /// The load that is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Record>,
+}
+
+impl Ledger {
+    /// An empty ledger for a project in `root`.
+    pub fn new(root: &Directory) -> Self {
+        Self {
+            version: VERSION,
+            root: canonical_path(root).to_string_lossy().into_owned(),
+            root_id: root.id().to_string(),
+            retiring: Vec::new(),
+            removing: None,
+            current: None,
+            next: None,
+        }
+    }
+
+    /// Whether no load and no removal is under way, nor was interrupted.
+    pub fn is_at_rest(&self) -> bool {
+        self.next.is_none() && self.retiring.is_empty() && self.removing.is_none()
+    }
+
+    /// Every token whose segments this ledger owns.
+    pub fn tokens(&self) -> Vec<&Token> {
+        let records = [&self.current, &self.next];
+        let tokens = records.into_iter().flatten().map(|record| &record.token);
+        tokens.chain(&self.retiring).collect()
+    }
+
+    /// Reads the ledger of `key`. It is unreadable if another user owns it ([`Kind::Permission`]), if its
+    /// version is newer ([`Kind::Permission`]), if its text is damaged or does not match its name
+    /// ([`Kind::Corrupt`]), and if it describes another root than `root` ([`Kind::Corrupt`]).
+    pub fn read(shm: &Directory, key: &Key, root: Option<&Directory>) -> Lookup<Self> {
+        let name = key.file(File::Ledger);
+        shm.read_owned(&name, LIMIT, key.uid).and_then(|(text, _)| {
+            let ledger =
+                Self::parse(&text).and_then(|ledger| ledger.check(key, root).map(|()| ledger));
+            Lookup::from(ledger.map_err(|(kind, why)| {
+                let shown = shm.join(&name);
+                Error::new(kind, format!("the ledger '{}' {why}", shown.display()))
+            }))
+        })
+    }
+
+    fn parse(text: &str) -> std::result::Result<Self, (Kind, String)> {
+        match fast_toml::table(text).and_then(|table| table.try_into().ok()) {
+            Some(ledger) => Ok(ledger),
+            None => toml::from_str(text)
+                .map_err(|e| (Kind::Corrupt, format!("cannot be parsed: {}", e.message()))),
+        }
+    }
+
+    /// Reads a ledger's text, for a fuzz target.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn check(
+        &self,
+        key: &Key,
+        root: Option<&Directory>,
+    ) -> std::result::Result<(), (Kind, String)> {
+        if self.version > VERSION {
+            return Err((Kind::Permission, "was written by a newer cute-shm".to_owned()));
+        }
+        if hash_of(&self.root_id, key.uid) != key.hash {
+            // Inside a user namespace the owner's id outside may be unknown.
+            return Err(match credentials::is_in_user_namespace() {
+                true => (Kind::Permission, "cannot be judged in this user namespace".to_owned()),
+                false => (Kind::Corrupt, "does not match its name".to_owned()),
+            });
+        }
+        if root.is_some_and(|root| !self.is_of_root(root)) {
+            return Err((Kind::Corrupt, "describes another root".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether this ledger describes a project in `root`. A file system that is mounted again may have another
+    /// device number (automounter, overlay): then the same path and inode are the same root.
+    pub fn is_of_root(&self, root: &Directory) -> bool {
+        let id = root.id();
+        if self.root_id == id.to_string() {
+            return true;
+        }
+        let inode = self.root_id.split_once(':').and_then(|(_, inode)| inode.parse().ok());
+        inode == Some(id.ino) && canonical_path(root) == Path::new(&self.root)
+    }
+
+    /// Replaces the ledger of `key`. The change lock must be held.
+    ///
+    /// # Errors
+    /// Returns [`Kind::NoMemory`] if the shared memory is full, and an I/O error if another call fails. The
+    /// old ledger is whole then.
+    pub fn write(&self, shm: &Directory, key: &Key) -> Result<()> {
+        Self::put(self.prepare(shm, key)?, key)
+    }
+
+    /// The first half of [`Self::write`], which allocates memory.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn prepare<'d>(&self, shm: &'d Directory, key: &Key) -> Result<Temporary<'d>> {
+        let text = toml::to_string(self)
+            .map_err(|e| Error::new(Kind::Io, format!("cannot write the ledger: {e}")))?;
+        Temporary::write(shm, || key.temporary_file(), &text, &Access::default())
+            .map_err(|e| full(e, shm))
+    }
+
+    /// The second half of [`Self::write`], which needs no memory: the prepared file becomes the ledger.
+    ///
+    /// # Errors
+    /// Returns the error of `renameat`.
+    pub fn put(prepared: Temporary<'_>, key: &Key) -> Result<()> {
+        prepared.replace(&key.file(File::Ledger))
+    }
+}
+
+/// The path of a directory from `/` without links: valid in every process, whatever its current directory.
+fn canonical_path(directory: &Directory) -> PathBuf {
+    let path = directory.path();
+    std::fs::canonicalize(path)
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn record(token: &str) -> Record {
+        Record {
+            token: Token::try_from(token.to_owned()).unwrap(),
+            lifetime: Lifetime::Persistent,
+            created: "2026-01-01T00:00:00Z".to_owned(),
+            tool: "cute-shm test".to_owned(),
+            keeper: Keeper { pid: 1, start_time: 1, boot_id: "b".to_owned(), uid: 0 },
+            jobs: Vec::new(),
+            files: vec![NamedFile { path: "/x.h5".to_owned(), group: None }],
+            sources: Vec::new(),
+            complete: true,
+            skip_count: 0,
+            selection: Selection::default(),
+            left_out: Vec::new(),
+            attributes: Table::new(),
+            extras: Some("{\"types\": []}".to_owned()),
+            replaces: vec!["y".to_owned()],
+            metadata: Some("# x\n[a]\n".to_owned()),
+        }
+    }
+
+    fn key() -> (tempfile::TempDir, Directory, Key) {
+        let temp = tempfile::tempdir().unwrap();
+        let shm = Directory::open(temp.path()).unwrap();
+        let project = ProjectName::new(OsStr::new("a.b")).unwrap();
+        let uid = nix::unistd::Uid::effective().as_raw();
+        let key = Key::new(&project, shm.id(), uid);
+        (temp, shm, key)
+    }
+
+    #[test]
+    fn file_names_are_read_back() {
+        let (_temp, _shm, key) = key();
+        for (file, _) in SUFFIXES {
+            let (name, parsed) = KeyName::parse(&key.file(file)).unwrap();
+            assert_eq!((name.of_user(key.uid), parsed), (key.clone(), Some(file)));
+        }
+        let (name, parsed) = KeyName::parse(&key.temporary_file().unwrap()).unwrap();
+        assert!(name.is_of(&key) && parsed.is_none());
+        for name in [
+            "cute-shm.a.ABCDEF01.lock",
+            "cute-shm.0123abcd.lock",
+            "cute-shm.a.0123abcd.ledger.new",
+            "cute-shm.a.toml",
+            "x",
+        ] {
+            assert_eq!(KeyName::parse(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_ledger_is_read_as_it_was_written() {
+        let (_temp, shm, key) = key();
+        assert!(Ledger::read(&shm, &key, None).known().unwrap().is_none());
+        let mut ledger = Ledger::new(&shm);
+        ledger.current = Some(record("aaaaa"));
+        ledger.next = Some(record("bbbbb"));
+        ledger.retiring = vec![Token::try_from("ccccc".to_owned()).unwrap()];
+        ledger.removing = Some(vec!["x".to_owned()]);
+        ledger.write(&shm, &key).unwrap();
+        assert_eq!(Ledger::read(&shm, &key, Some(&shm)).known().unwrap().unwrap(), ledger);
+        let tokens: Vec<_> = ledger.tokens().into_iter().map(Token::as_str).collect();
+        assert_eq!(tokens, ["aaaaa", "bbbbb", "ccccc"]);
+    }
+
+    #[test]
+    fn ledger_under_another_name_is_refused() {
+        let (_temp, shm, key) = key();
+        Ledger::new(&shm).write(&shm, &key).unwrap();
+        let other = Key { hash: "00000000".to_owned(), ..key.clone() };
+        shm.rename(&key.file(File::Ledger), &other.file(File::Ledger)).unwrap();
+        let error = Ledger::read(&shm, &other, None).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn ledger_with_forged_root_id_is_refused() {
+        let (_temp, shm, key) = key();
+        // A root id whose hash collides with that of the real root: 32 bits are found in seconds, so here
+        // the name follows from the forged id instead.
+        let forged = FileId { dev: 1, ino: 2 };
+        let ledger = Ledger { root_id: forged.to_string(), ..Ledger::new(&shm) };
+        let collided = Key { hash: hash_of(&ledger.root_id, key.uid), ..key };
+        ledger.write(&shm, &collided).unwrap();
+        let error = Ledger::read(&shm, &collided, Some(&shm)).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert!(error.to_string().contains("another root"), "{error}");
+    }
+
+    #[test]
+    fn ledger_of_another_user_has_no_authority() {
+        let (_temp, shm, key) = key();
+        Ledger::new(&shm).write(&shm, &key).unwrap();
+        let victim = Key { uid: key.uid + 1, ..key };
+        let error = Ledger::read(&shm, &victim, None).known().unwrap_err();
+        assert_eq!(error.kind(), Kind::Permission);
+    }
+
+    #[test]
+    fn ledger_records_the_root_as_an_absolute_path_without_links() {
+        let (temp, _shm, _key) = key();
+        let link = temp.path().join("link");
+        std::fs::create_dir(temp.path().join("root")).unwrap();
+        std::os::unix::fs::symlink(temp.path(), &link).unwrap();
+        let root = Directory::open(&link.join("root")).unwrap();
+        let expected = std::fs::canonicalize(temp.path()).unwrap().join("root");
+        assert_eq!(std::path::Path::new(&Ledger::new(&root).root), expected);
+    }
+}

@@ -1,0 +1,12 @@
+//! The values that the files of a project contain, and their text: names, keys, types, metadata, ledger.
+
+pub mod dtype;
+pub mod fast_toml;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+pub mod glob;
+pub mod ledger;
+pub mod metadata;
+pub mod name;
+pub mod origin;
+pub mod rows;

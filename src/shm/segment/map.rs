@@ -1,0 +1,234 @@
+//! Mappings of segments. The only file where memory that other processes can reach becomes a slice.
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
+use nix::errno::Errno;
+
+use crate::error::{Error, Kind, Result};
+
+/// The parts of one new segment that are mapped for writing: start and end of each. No two overlap.
+#[derive(Debug, Default)]
+pub(crate) struct Parts(Mutex<BTreeMap<u64, u64>>);
+
+impl Parts {
+    /// Adds a part; false if it overlaps another.
+    fn add(&self, start: u64, end: u64) -> bool {
+        let mut parts = self.lock();
+        let is_free = parts.range(..end).next_back().is_none_or(|(_, &other)| other <= start);
+        if is_free {
+            parts.insert(start, end);
+        }
+        is_free
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        // Each change is one call, so that a panicking thread leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A part of a segment that this load has created and not published yet, mapped for writing.
+#[derive(Debug)]
+pub(crate) struct Filling<'p> {
+    map: Option<MmapMut>,
+    start: u64,
+    /// Where the part is noted; an empty one is noted nowhere.
+    parts: Option<&'p Parts>,
+}
+
+impl<'p> Filling<'p> {
+    /// Maps `len` bytes from `start` on of the new segment that `parts` belongs to. Their memory must be
+    /// reserved, or be taken with [`Self::populate`] first.
+    ///
+    /// # Errors
+    /// If the part overlaps one that is mapped, or ends beyond the segment; and as the system says.
+    pub(crate) fn map(parts: &'p Parts, file: &File, start: u64, len: u64) -> Result<Self> {
+        let cannot = |error| Error::io(format!("cannot map {len} bytes"), error);
+        let size = file.metadata().map_err(cannot)?.len();
+        let Some(end) = start.checked_add(len).filter(|&end| end <= size) else {
+            return Err(Error::new(Kind::Io, "a mapping beyond the end of a segment"));
+        };
+        if len == 0 {
+            return Ok(Self { map: None, start, parts: None });
+        }
+        let bytes = usize::try_from(len).map_err(|_| cannot(Errno::ENOMEM.into()))?;
+        if !parts.add(start, end) {
+            return Err(Error::new(Kind::Io, "two mappings of the same part of a segment"));
+        }
+        let mut part = Self { map: None, start, parts: Some(parts) };
+        // SAFETY: the segment was created exclusively by this load and is not published: only its keeper
+        // knows its name, and only unlinks it. The part is within the file and overlaps no other one, as
+        // `parts` makes sure.
+        let map = unsafe { MmapOptions::new().offset(start).len(bytes).map_mut(file) };
+        part.map = Some(map.map_err(cannot)?);
+        Ok(part)
+    }
+
+    /// Takes the memory of the part. Full memory is `EFAULT`, not a signal.
+    ///
+    /// # Errors
+    /// Returns an error for which [`is_unknown`] is true where the advice is not available.
+    pub(crate) fn populate(&self) -> Result<()> {
+        let Some(map) = &self.map else { return Ok(()) };
+        populate(map.len(), || map.advise(Advice::PopulateWrite))
+    }
+
+    /// The bytes to fill.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        self.map.as_deref_mut().unwrap_or_default()
+    }
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        // The mapping goes before its place is free for another.
+        self.map = None;
+        if let Some(parts) = self.parts {
+            parts.lock().remove(&self.start);
+        }
+    }
+}
+
+/// A part of a new segment that stays mapped for writing. As long as the segment is new, nothing else maps the
+/// part, not even after this was dropped.
+#[derive(Debug)]
+pub(crate) struct Stretch(MmapMut);
+
+impl Stretch {
+    /// Maps `len` bytes from `start` on of the new segment that `parts` belongs to. Their memory must be
+    /// reserved.
+    ///
+    /// # Errors
+    /// As [`Filling::map`].
+    pub(crate) fn map(parts: &Parts, file: &File, start: u64, len: u64) -> Result<Self> {
+        let mut part = Filling::map(parts, file, start, len)?;
+        // The part stays noted, so that the mapping needs no way back to `parts`.
+        part.parts = None;
+        let map = part.map.take();
+        map.map(Self).ok_or_else(|| Error::new(Kind::Io, "a mapping of no bytes"))
+    }
+
+    /// The bytes to fill.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+/// Takes huge pages for a part of a new segment, where the file system gives them to mappings that ask for
+/// them; small ones otherwise. Full memory is `EFAULT`, not a signal.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn reserve_huge(file: &File, offset: u64, len: u64) -> Result<()> {
+    let cannot = |error| Error::io(format!("cannot map {len} bytes"), error);
+    let bytes = usize::try_from(len).map_err(|_| cannot(Errno::ENOMEM.into()))?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file).map_err(cannot)?;
+    // A kernel without huge pages refuses the advice, which is no failure.
+    let _ = map.advise(Advice::HugePage);
+    match populate(bytes, || map.advise(Advice::PopulateWrite)) {
+        Err(error) if is_unknown(&error) => allocate(file, offset, len)
+            .map_err(|e| Error::io(format!("cannot reserve {len} bytes of shared memory"), e)),
+        done => done,
+    }
+}
+
+fn populate(bytes: usize, advise: impl Fn() -> std::io::Result<()>) -> Result<()> {
+    loop {
+        match advise() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            done => {
+                return done.map_err(|e| {
+                    Error::io(format!("cannot reserve {bytes} bytes of shared memory"), e)
+                });
+            }
+        }
+    }
+}
+
+/// Whether `error` means that MADV_POPULATE_WRITE is not available: Linux before 5.14 returns EINVAL, a filter
+/// of system calls EPERM or ENOSYS.
+pub fn is_unknown(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS | libc::EACCES))
+}
+
+fn allocate(file: &File, offset: u64, len: u64) -> std::io::Result<()> {
+    let signed = |n| i64::try_from(n).map_err(|_| std::io::Error::from_raw_os_error(libc::EFBIG));
+    let flags = nix::fcntl::FallocateFlags::empty();
+    Ok(nix::fcntl::fallocate(file, flags, signed(offset)?, signed(len)?)?)
+}
+
+/// A published segment, mapped to read.
+#[derive(Debug)]
+pub struct Attached(Option<Mmap>);
+
+impl Attached {
+    /// Maps the first `len` bytes of a segment for reading.
+    ///
+    /// # Safety
+    /// Other processes can write to a published segment and can shrink it. The caller promises that
+    /// what it makes of the bytes is sound for any value, also one that changes while it is read, and
+    /// that no process truncates the segment meanwhile (cute-shm never does, nor does the Python package).
+    ///
+    /// # Errors
+    /// As the system says.
+    pub unsafe fn map(file: &File, len: u64) -> Result<Self> {
+        let Ok(size) = usize::try_from(len) else {
+            return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));
+        };
+        if size == 0 {
+            return Ok(Self(None));
+        }
+        // SAFETY: the caller's promise, see above.
+        let map = unsafe { MmapOptions::new().len(size).map(file) };
+        map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn filled_bytes_are_in_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(3).unwrap();
+        let parts = Parts::default();
+        Filling::map(&parts, &file, 0, 3).unwrap().bytes().copy_from_slice(b"abc");
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "abc");
+        // SAFETY: the file is this test's alone.
+        let attached = unsafe { Attached::map(&file, 2) }.unwrap();
+        assert_eq!(attached.bytes(), b"ab");
+    }
+
+    #[test]
+    fn a_part_that_overlaps_a_mapped_one_or_leaves_the_file_is_refused() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(12 << 10).unwrap();
+        let parts = Parts::default();
+        let map = |start: u64, len: u64| Filling::map(&parts, &file, start << 10, len << 10);
+        let first = map(4, 4).unwrap();
+        for (start, len) in [(4, 4), (0, 5), (7, 1), (5, 1), (0, 12)] {
+            assert!(map(start, len).is_err(), "{len} from {start} on");
+        }
+        let empty = map(4, 0).unwrap();
+        let (_before, _after) = (map(0, 4).unwrap(), map(8, 4).unwrap());
+        drop((first, empty));
+        assert!(map(4, 4).is_ok());
+        assert!(map(8, 5).is_err() && map(u64::MAX >> 10, 1).is_err());
+    }
+}

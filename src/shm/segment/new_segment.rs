@@ -1,0 +1,229 @@
+//! Segments: created exclusively, reserved before anything is written, removed unless they are kept.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+
+use crate::error::{Error, Kind, Result};
+use crate::os::directory::{Access, Directory};
+use crate::os::limits;
+use crate::shm::format::name::SegmentName;
+use crate::shm::segment::map::{self, Filling, Parts, Stretch};
+
+/// A segment of a load that is not published yet; dropping it removes it.
+#[derive(Debug)]
+pub struct NewSegment<'a> {
+    shm: &'a Directory,
+    name: SegmentName,
+    file: File,
+    kept: bool,
+    parts: Parts,
+}
+
+impl<'a> NewSegment<'a> {
+    /// Creates the segment of an array of so many bytes; it must not be there yet, and has no memory yet.
+    ///
+    /// # Errors
+    /// As the system says; [`Kind::NoMemory`] when the file system has no inode left.
+    pub fn create(shm: &'a Directory, name: SegmentName, bytes: u64) -> Result<Self> {
+        let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
+        log::debug!(target: "cute_shm", "created segment {name} ({bytes} bytes)");
+        Ok(Self { shm, name, file, kept: false, parts: Parts::default() })
+    }
+
+    /// Gives the segment its length, without memory.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when it is longer than a file may be.
+    pub fn set_len(&self, bytes: u64) -> Result<()> {
+        self.file.set_len(bytes).map_err(|e| {
+            self.full(Error::io(
+                format!("cannot make segment '{}' {bytes} bytes long", self.name),
+                e,
+            ))
+        })
+    }
+
+    /// Reserves `bytes` from `start` on.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub fn reserve_part(&self, start: u64, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        loop {
+            match fallocate(&self.file, FallocateFlags::empty(), signed(start)?, signed(bytes)?) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(self.cannot_reserve(bytes, errno)),
+            }
+        }
+    }
+
+    /// Reserves `bytes` from `start` on in huge pages, where the file system gives them to mappings that
+    /// ask for them.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub(crate) fn reserve_huge(&self, start: u64, bytes: u64) -> Result<()> {
+        map::reserve_huge(&self.file, start, bytes).map_err(|e| self.full(e))
+    }
+
+    /// Maps a part that no other mapping overlaps.
+    ///
+    /// # Errors
+    /// If one does, or if the part ends beyond the segment; and as the system says.
+    pub(crate) fn map_part(&self, start: u64, bytes: u64) -> Result<Filling<'_>> {
+        Filling::map(&self.parts, &self.file, start, bytes)
+    }
+
+    /// Maps a part that stays mapped; its memory must be reserved. Nothing else may map it from now on.
+    ///
+    /// # Errors
+    /// As [`Self::map_part`].
+    pub(crate) fn map_for_good(&self, start: u64, bytes: u64) -> Result<Stretch> {
+        Stretch::map(&self.parts, &self.file, start, bytes)
+    }
+
+    /// Writes `bytes` at `offset`. Where memory was not reserved before, it is taken now: a write into
+    /// shared memory that is full is an error like that of a reservation.
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`] when the shared memory is full.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|e| {
+            self.full(Error::io(format!("cannot write to segment '{}'", self.name), e))
+        })
+    }
+
+    /// Whether every byte of it has memory.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn is_whole(&self) -> Result<bool> {
+        let cannot = |e| Error::io(format!("cannot look at segment '{}'", self.name), e);
+        let stat = self.file.metadata().map_err(cannot)?;
+        // stat(2): in units of 512 bytes.
+        Ok(stat.blocks().saturating_mul(512) >= stat.len())
+    }
+
+    /// An error that, if it says that memory is full, says so to the user.
+    pub fn full(&self, error: Error) -> Error {
+        full(error, self.shm)
+    }
+
+    fn cannot_reserve(&self, bytes: u64, errno: Errno) -> Error {
+        full(
+            Error::io(format!("cannot reserve {bytes} bytes for segment '{}'", self.name), errno),
+            self.shm,
+        )
+    }
+
+    /// Lets others in, as `--mode` and `--group` say.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn allow(&self, access: &Access) -> Result<()> {
+        if *access == Access::default() {
+            return Ok(());
+        }
+        access.apply(&self.file, &self.shm.join(self.name.as_os_str()))
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The segment's name.
+    pub fn name(&self) -> &SegmentName {
+        &self.name
+    }
+
+    /// Keeps the segment: from now on the project's removal is what ends it.
+    pub fn persist(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewSegment<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            log::debug!(target: "cute_shm", "removed segment {}, which was not kept", self.name);
+            // Nothing more can be done here; gc finds what is left by the ledger's token.
+            let _ = self.shm.remove(self.name.as_os_str());
+        }
+    }
+}
+
+fn signed(bytes: u64) -> Result<i64> {
+    i64::try_from(bytes)
+        .map_err(|_| Error::new(Kind::NoMemory, format!("{bytes} bytes are too many")))
+}
+
+/// "No space" and "file too large" (of a page that cannot be had: "bad address") mean that the memory does not suffice.
+pub(crate) fn full(error: Error, shm: &Directory) -> Error {
+    match error.errno() {
+        // A limit of the process, which its error names: more shared memory would not help.
+        errno if limits::is_file_size(errno) => error,
+        Some(libc::ENOSPC | libc::EFBIG | libc::EDQUOT | libc::ENOMEM | libc::EFAULT) => {
+            let shown = shm.path().display();
+            error.with_kind(Kind::NoMemory).with_hint(format!(
+                "free memory with 'cute-shm unlink', or enlarge it: mount -o remount,size=BYTES '{shown}' \
+                 (containers: --shm-size)"
+            ))
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::format::name::{ProjectName, Token};
+    use std::ffi::OsStr;
+
+    fn name() -> SegmentName {
+        let project = ProjectName::new(OsStr::new("p")).unwrap();
+        SegmentName::new(&project, &Token::random().unwrap(), 0)
+    }
+
+    fn shm() -> (tempfile::TempDir, Directory) {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let shm = Directory::open(temp.path()).unwrap();
+        (temp, shm)
+    }
+
+    #[test]
+    fn a_segment_that_is_not_kept_vanishes() {
+        let (_temp, shm) = shm();
+        let segment = NewSegment::create(&shm, name(), 1).unwrap();
+        segment.reserve_part(0, 5000).unwrap();
+        assert_eq!(segment.file().metadata().unwrap().len(), 5000);
+        assert_eq!(shm.names().unwrap().len(), 1);
+        drop(segment);
+        assert_eq!(shm.names().unwrap().len(), 0);
+        NewSegment::create(&shm, name(), 1).unwrap().persist();
+        assert_eq!(shm.names().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn too_much_is_an_error_and_not_a_bus_error() {
+        let (_temp, shm) = shm();
+        let segment = NewSegment::create(&shm, name(), 1).unwrap();
+        for bytes in [1 << 62, u64::MAX] {
+            assert_eq!(segment.reserve_part(0, bytes).unwrap_err().kind(), Kind::NoMemory);
+        }
+    }
+
+    #[test]
+    fn a_name_is_used_once() {
+        let (_temp, shm) = shm();
+        let name = name();
+        let _first = NewSegment::create(&shm, name.clone(), 1).unwrap();
+        assert_eq!(NewSegment::create(&shm, name, 1).unwrap_err().kind(), Kind::Exists);
+    }
+}

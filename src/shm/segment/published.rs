@@ -1,0 +1,59 @@
+//! Segments of a published project, read like files. Other processes may write to them meanwhile, or
+//! even cut them short: a read then gives other bytes, or an error, but never a signal.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
+use nix::fcntl::OFlag;
+
+use crate::error::{Error, Kind, Result};
+use crate::os::directory::Directory;
+use crate::shm::format::metadata::Array;
+
+/// The bytes of one array.
+#[derive(Debug)]
+pub struct Published {
+    file: File,
+    name: String,
+    bytes: u64,
+}
+
+impl Published {
+    /// Opens an array's segment.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is gone, [`Kind::Corrupt`] when it is shorter than its array,
+    /// [`Kind::Unsupported`] when the dtype tells no size.
+    pub fn open(shm: &Directory, array: &Array) -> Result<Self> {
+        let name = array.segment.clone();
+        let Some(bytes) = array.nbytes() else {
+            let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
+            return Err(Error::new(Kind::Unsupported, what).about(name));
+        };
+        let Some((file, stat)) = shm.open_file(name.as_ref(), OFlag::O_RDONLY).known()? else {
+            let what = format!("segment '{name}' is gone");
+            return Err(Error::new(Kind::NotFound, what).about(name));
+        };
+        if u64::try_from(stat.st_size).unwrap_or(0) < bytes {
+            let what = format!("segment '{name}' is shorter than its array");
+            return Err(Error::new(Kind::Corrupt, what).about(name));
+        }
+        log::debug!(target: "cute_shm", "attached segment {name} ({bytes} bytes)");
+        Ok(Self { file, name, bytes })
+    }
+
+    /// Bytes of the array.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// As the system says; when the segment ends before.
+    pub fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.file
+            .read_exact_at(into, offset)
+            .map_err(|e| Error::io(format!("cannot read segment '{}'", self.name), e))
+    }
+}

@@ -1,0 +1,181 @@
+//! Files that one user has created under a name that belongs to another user's project. They have no power over
+//! it, but the name is taken: root removes them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt as _;
+
+use nix::errno::Errno;
+use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
+
+use crate::error::{Error, Kind, Result};
+use crate::os::credentials::act_as;
+use crate::os::directory::{Directory, FileId};
+use crate::shm::format::ledger::Key;
+use crate::shm::format::name::{ProjectName, Token};
+use crate::shm::store::gc::decide::is_allowed;
+use crate::shm::store::gc::inventory::Inventory;
+use crate::shm::store::gc::{Action, Options, Outcome};
+use crate::shm::store::ledger_store::Change;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::Project;
+
+/// A ledger or lock file whose name is that of another user's file.
+#[derive(Debug)]
+struct Squatter {
+    project: ProjectName,
+    hash: String,
+    file: OsString,
+    owner: u32,
+    victim: u32,
+}
+
+/// Removes the ledgers and lock files in the shm directory that block another user's project of the root in
+/// force, and takes them off the inventory. Only root does this.
+pub(crate) fn clear(
+    place: &Place,
+    inventory: &mut Inventory,
+    options: &Options,
+    report: &mut dyn FnMut(Outcome),
+) {
+    if !Uid::effective().is_root() {
+        return;
+    }
+    for found in find(place, inventory, options.user) {
+        if !is_allowed(found.owner, options) && !is_allowed(found.victim, options) {
+            continue;
+        }
+        if let Some(group) = inventory.groups.get_mut(&(found.project.clone(), found.owner)) {
+            group.hashes.remove(&found.hash);
+        }
+        let shown = place.shm.join(&found.file);
+        let reason = format!(
+            "'{}' of user {} blocks a file of user {}",
+            shown.display(),
+            found.owner,
+            found.victim
+        );
+        let done = match options.dry_run {
+            true => Ok(()),
+            false => act_as(found.owner, || remove(&place.shm, &found.file)),
+        };
+        let root = place.root.as_ref().map(|root| root.path().to_owned());
+        let outcome = Outcome::kept(&(found.project, found.owner), root, reason);
+        report(Outcome { action: Action::Clear, error: done.err(), ..outcome });
+    }
+}
+
+/// Removes what blocks the project `name` of any user in the root of `place`. Returns the number of files.
+///
+/// # Errors
+/// Returns an I/O error if a directory cannot be listed or a file cannot be removed.
+pub fn clear_name(place: &Place, name: &ProjectName, dry_run: bool) -> Result<usize> {
+    let mut inventory = Inventory::read(place)?;
+    inventory.groups.retain(|(project, _), _| project == name);
+    let found = find(place, &inventory, None);
+    for squatter in found.iter().filter(|_| !dry_run) {
+        act_as(squatter.owner, || remove(&place.shm, &squatter.file))?;
+    }
+    Ok(found.len())
+}
+
+/// Removes a metadata file that is not a regular file with one name. Nothing is known of what it points to: only
+/// the name is removed, under the change lock of the project, and only if it still is the judged file.
+///
+/// # Errors
+/// Returns [`Kind::Busy`] if another process changes the project or has replaced the file, and an I/O error if the
+/// file cannot be removed.
+pub fn clear_metadata(place: &Place, project: &Project) -> Result<()> {
+    let (Some(root), Some(judged)) = (&place.root, &project.file) else { return Ok(()) };
+    let name = project.name().metadata_file();
+    act_as(project.uid, || {
+        let change = Change::begin_for(place, &project.key, &mut || Ok(false))?;
+        let stat = root.stat_of(&name).known()?;
+        if stat.is_some_and(|stat| FileId::of(&stat) != judged.id) {
+            let name = project.name().to_text();
+            let message = format!("the metadata of '{name}' was replaced by another process");
+            return Err(Error::new(Kind::Busy, message).about(name));
+        }
+        remove(root, &name)?;
+        change.finish()
+    })
+}
+
+fn find(place: &Place, inventory: &Inventory, asked: Option<u32>) -> Vec<Squatter> {
+    let Some(root) = &place.root else { return Vec::new() };
+    let mut users = active_users();
+    users.extend(&inventory.owners);
+    users.extend(asked);
+    let mut found = Vec::new();
+    let mut victims: HashMap<String, u32> = HashMap::new();
+    for ((project, owner), group) in &inventory.groups {
+        if victims.is_empty() {
+            // The hash depends on root and owner only.
+            victims.extend(users.iter().map(|uid| (Key::new(project, root.id(), *uid).hash, *uid)));
+        }
+        for (hash, files) in &group.hashes {
+            let Some(victim) = victims.get(hash).filter(|victim| *victim != owner) else {
+                continue;
+            };
+            found.extend(files.iter().map(|file| Squatter {
+                project: project.clone(),
+                hash: hash.clone(),
+                file: file.clone(),
+                owner: *owner,
+                victim: *victim,
+            }));
+        }
+    }
+    found
+}
+
+/// The owners of all processes: a user whose project is blocked may have no file yet.
+fn active_users() -> BTreeSet<u32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return BTreeSet::new() };
+    let is_pid = |name: &OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+    let processes = processes.flatten().filter(|entry| is_pid(&entry.file_name()));
+    processes.filter_map(|entry| Some(entry.metadata().ok()?.uid())).collect()
+}
+
+/// Removes a file or an empty directory. A directory with files in it is renamed: the name is what matters.
+fn remove(directory: &Directory, name: &OsStr) -> Result<()> {
+    match directory.remove(name) {
+        Err(error) if matches!(error.errno(), Some(libc::EISDIR | libc::EPERM)) => {}
+        removed => return removed.map(drop),
+    }
+    match unlinkat(directory, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::ENOTEMPTY) => {
+            let aside = format!(".cute-shm.{}{}.blocked", Token::random()?, Token::random()?);
+            directory.rename(name, OsStr::new(&aside))
+        }
+        Err(errno) => {
+            let shown = directory.join(name);
+            Err(Error::io(format!("cannot remove the directory '{}'", shown.display()), errno))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remove_clears_files_links_and_directories() {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = Directory::open(temp.path()).unwrap();
+        std::fs::write(temp.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink("file", temp.path().join("link")).unwrap();
+        std::fs::create_dir(temp.path().join("empty")).unwrap();
+        std::fs::create_dir_all(temp.path().join("full/inner")).unwrap();
+        for name in ["file", "link", "empty", "full", "absent"] {
+            remove(&directory, OsStr::new(name)).unwrap();
+            assert!(!temp.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn active_users_include_this_process() {
+        assert!(active_users().contains(&Uid::effective().as_raw()));
+    }
+}

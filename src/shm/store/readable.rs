@@ -1,0 +1,46 @@
+//! Whether the arrays of a project can be read, and what to do where they cannot.
+
+use crate::error::word;
+use crate::error::{Error, Kind, Result};
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::state::{self, Project, State};
+
+/// The project of this name, if its state is one to read from.
+///
+/// # Errors
+/// As [`state::find`] and [`ensure_readable`].
+pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
+    let project = state::find(place, name)?;
+    ensure_readable(&project)?;
+    Ok(project)
+}
+
+/// Fails, with the state and what to do, for a project whose arrays cannot be read.
+///
+/// # Errors
+/// Of the kind that the state stands for.
+pub fn ensure_readable(project: &Project) -> Result<()> {
+    let name = project.name().to_text();
+    let word = word(&name);
+    let (kind, hint) = match project.state {
+        State::Live | State::Detached | State::Broken => return Ok(()),
+        State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
+        State::Removing => (Kind::Busy, "somebody is removing it".to_owned()),
+        State::Foreign if project.uid == nix::unistd::Uid::effective().as_raw() => {
+            (Kind::Permission, "make its files readable, and try again".to_owned())
+        }
+        State::Foreign => (Kind::Permission, format!("it belongs to user {}", project.uid)),
+        State::Elsewhere => {
+            (Kind::NotFound, "its segments are where it was loaded: look there".to_owned())
+        }
+        State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {word}' removes it")),
+        State::Abandoned | State::Stale => {
+            (Kind::NotFound, "'cute-shm gc' reaps it; load it again".to_owned())
+        }
+        State::Orphan => (Kind::NotFound, "nothing tells what its segments are".to_owned()),
+    };
+    let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    let message = format!("project '{name}' is {}{why}", project.state);
+    Err(Error::new(kind, message).about(name).with_hint(hint))
+}

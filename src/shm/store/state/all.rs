@@ -1,0 +1,192 @@
+//! Every project of a root, and what nothing claims.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use indexmap::IndexMap;
+
+use crate::error::{Error, Result};
+use crate::os::presence::Lookup;
+use crate::os::threads;
+use crate::shm::format::ledger::{File, Key, Ledger};
+use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::scan::{Survey, UNKNOWN_UID};
+use crate::shm::store::state::{Project, SegmentStat, State, judge, key_in_root};
+
+/// A thread of its own is worth its start for so many projects.
+const SHARE: usize = 8;
+
+/// Judges every project of the root: those with metadata, and those that only a ledger or a lock tells.
+///
+/// # Errors
+/// Returns an I/O error if a directory cannot be listed. A project that cannot be read is judged as such.
+pub fn judge_all(
+    place: &Place,
+    survey: &Survey<'_>,
+    wanted: impl Fn(&ProjectName) -> bool,
+) -> Result<Vec<Project>> {
+    let keys = keys_of_root(place, survey, wanted)?;
+    Ok(threads::each(&keys, SHARE, |key| {
+        let mut project = judge(place, survey, key);
+        project.drop_texts();
+        project
+    }))
+}
+
+/// Judges every project of the root, and what nothing claims, sorted by name. The error, if there is one, is about
+/// files that were not read because too many exist.
+///
+/// # Errors
+/// As [`judge_all`].
+pub fn everything(
+    place: &Place,
+    wanted: impl Fn(&ProjectName) -> bool + Copy,
+) -> Result<(Vec<Project>, Option<Error>)> {
+    let survey = Survey::new(place);
+    let mut projects = judge_all(place, &survey, wanted)?;
+    let orphans = orphans(place, &survey, &projects, wanted)?;
+    projects.extend(orphans);
+    projects.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok((projects, survey.unread()))
+}
+
+/// Every wanted key that belongs to the root, sorted by name.
+///
+/// # Errors
+/// As [`judge_all`].
+pub fn keys_of_root(
+    place: &Place,
+    survey: &Survey<'_>,
+    wanted: impl Fn(&ProjectName) -> bool,
+) -> Result<Vec<Key>> {
+    let Some(root) = &place.root else { return Ok(Vec::new()) };
+    let mut keys = BTreeSet::new();
+    for project in survey.metadata()?.iter().filter(|project| wanted(project)) {
+        let uid = match root.stat_of(&project.metadata_file()) {
+            Lookup::Absent => continue,
+            Lookup::Present(stat) => stat.st_uid,
+            Lookup::Unreadable(_) => UNKNOWN_UID,
+        };
+        // An error about one project is the state of this project.
+        let key = key_in_root(place, root, survey, project, uid);
+        keys.insert(key.unwrap_or_else(|_| Key::new(project, root.id(), uid)));
+    }
+    let known = survey.keys(wanted)?.into_iter();
+    keys.extend(known.filter(|key| *key == Key::new(&key.project, root.id(), key.uid)));
+    Ok(keys.into_iter().collect())
+}
+
+/// Segments that no metadata of this root and no ledger claims, by project and owner.
+///
+/// # Errors
+/// As the system says.
+pub fn orphans(
+    place: &Place,
+    survey: &Survey<'_>,
+    judged: &[Project],
+    wanted: impl Fn(&ProjectName) -> bool,
+) -> Result<Vec<Project>> {
+    let mut by_name: HashMap<&ProjectName, Vec<&Project>> = HashMap::new();
+    for project in judged {
+        by_name.entry(project.name()).or_default().push(project);
+    }
+    let mut found = Vec::new();
+    for name in survey.segments()?.keys().filter(|name| wanted(name)) {
+        let known = by_name.get(name).map_or(&[][..], Vec::as_slice);
+        found.extend(orphans_of(place, survey, name, None, known)?);
+    }
+    Ok(found)
+}
+
+/// The segments of one project name that no ledger and none of `known`, the judged projects of that name, claims:
+/// one project for each owner. With `owner`, only the segments of this user.
+///
+/// A claim counts only for segments of its own user: the file of one user neither keeps nor releases the segments
+/// of another.
+///
+/// # Errors
+/// Returns an I/O error if the shm directory cannot be read.
+pub fn orphans_of(
+    place: &Place,
+    survey: &Survey<'_>,
+    name: &ProjectName,
+    owner: Option<u32>,
+    known: &[&Project],
+) -> Result<Vec<Project>> {
+    let mut found: IndexMap<u32, Project> = IndexMap::new();
+    let mut others: HashMap<u32, Vec<Token>> = HashMap::new();
+    for segment in survey.segments()?.get(name).into_iter().flatten() {
+        // Collected segments belong to the owner of their project.
+        if known.iter().any(|project| project.has(segment)) {
+            continue;
+        }
+        let Lookup::Present(stat) = place.shm.stat_of(segment.as_os_str()) else { continue };
+        let uid = stat.st_uid;
+        if owner.is_some_and(|owner| owner != uid) {
+            continue;
+        }
+        let mut of_owner = known.iter().filter(|project| project.uid == uid);
+        if of_owner.any(|project| may_have_any(project) || has_token_of(project, segment)) {
+            continue;
+        }
+        // Read only for an owner that has a segment of which nothing is known yet.
+        let others = match others.entry(uid) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(entry) => entry.insert(other_tokens(place, survey, name, uid, known)?),
+        };
+        if others.iter().any(|token| segment.bears(token)) {
+            continue;
+        }
+        let key = Key { project: name.clone(), hash: String::new(), uid };
+        let orphan = found.entry(uid).or_insert_with(|| Project {
+            state: State::Orphan,
+            why: Some("no metadata and no ledger claims these segments".to_owned()),
+            ..Project::unjudged(key)
+        });
+        orphan.leftovers.insert(segment.clone(), SegmentStat::of(&stat));
+    }
+    Ok(found.into_values().collect())
+}
+
+fn has_token_of(project: &Project, segment: &SegmentName) -> bool {
+    let tokens = project.ledger.as_ref().map(Ledger::tokens).unwrap_or_default();
+    tokens.into_iter().any(|token| segment.bears(token))
+}
+
+/// A project of which not all is known may have any segment of its name.
+fn may_have_any(project: &Project) -> bool {
+    matches!(project.state, State::Foreign | State::Elsewhere | State::Corrupt)
+}
+
+/// The loads that ledgers of this name and user own, except those of judged projects: ledgers of other roots.
+fn other_tokens(
+    place: &Place,
+    survey: &Survey<'_>,
+    name: &ProjectName,
+    uid: u32,
+    judged: &[&Project],
+) -> Result<Vec<Token>> {
+    let mut tokens = Vec::new();
+    for key in survey.keys_named(name, uid)? {
+        if judged.iter().any(|project| project.key == key) {
+            continue;
+        }
+        match Ledger::read(&place.shm, &key, None) {
+            Lookup::Absent => {}
+            Lookup::Present(ledger) => tokens.extend(ledger.tokens().into_iter().cloned()),
+            // Not a ledger of this user.
+            Lookup::Unreadable(_) if is_foreign(place, &key)? => {}
+            // A ledger that cannot be read may claim any segment of its project and owner.
+            Lookup::Unreadable(_) => {
+                tokens.extend(survey.segments_of(name, uid)?.iter().map(SegmentName::token));
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+fn is_foreign(place: &Place, key: &Key) -> Result<bool> {
+    let stat = place.shm.stat_of(&key.file(File::Ledger)).known()?;
+    Ok(stat.is_none_or(|stat| stat.st_uid != key.uid))
+}

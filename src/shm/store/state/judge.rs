@@ -1,0 +1,364 @@
+//! The verdict: from what was found to a state, in the order of DESIGN section 2.
+
+use std::ffi::OsStr;
+
+use crate::error::{Kind, Result};
+use crate::os::credentials;
+use crate::os::host;
+use crate::os::presence::Lookup;
+use crate::shm::format::ledger::{File, Key, Ledger, Lifetime};
+use crate::shm::format::metadata::{Mark, Metadata};
+use crate::shm::store::lock;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::scan::Survey;
+use crate::shm::store::state::evidence::{
+    Read, collect_leftovers, collect_segments, read_metadata, unreadable_segment,
+};
+use crate::shm::store::state::{Project, State, squatters};
+
+/// Judges the project `key`. A read that fails makes it `foreign`, with the reason: what cannot be read is
+/// never changed, and does not stop the caller from handling other projects.
+pub fn judge(place: &Place, survey: &Survey<'_>, key: &Key) -> Project {
+    let mut project = judge_as(place, survey, key, false);
+    // Segments that vanish while we look may have been replaced: then there is other metadata by now.
+    for _ in 0..3 {
+        if project.missing.is_empty() || !was_replaced(place, &project) {
+            break;
+        }
+        project = judge_as(place, survey, key, false);
+    }
+    project
+}
+
+/// Whether the metadata file is another than the one that was judged.
+fn was_replaced(place: &Place, project: &Project) -> bool {
+    let now = match read_metadata(place, project) {
+        Lookup::Present(Read::Good(file, _) | Read::Bad(file, _)) => Some(file.digest),
+        Lookup::Absent | Lookup::Unreadable(_) => None,
+    };
+    now != project.file.as_ref().map(|file| file.digest)
+}
+
+/// As [`judge`], by the holder of the change lock: the lock is free then, but for itself.
+pub fn judge_locked(place: &Place, survey: &Survey<'_>, key: &Key) -> Project {
+    judge_as(place, survey, key, true)
+}
+
+fn judge_as(place: &Place, survey: &Survey<'_>, key: &Key, holder: bool) -> Project {
+    let mut project = Project::unjudged(key.clone());
+    (project.state, project.why) = match find_verdict(place, survey, &mut project, holder) {
+        Ok(verdict) => verdict,
+        Err(error) => (State::Foreign, Some(error.to_string())),
+    };
+    project
+}
+
+type Verdict = (State, Option<String>);
+
+/// What reading the ledger gave, beside the ledger itself.
+enum LedgerState {
+    /// It was read, or there is none.
+    Known,
+    /// It exists and cannot be read.
+    Unseen(String),
+    /// Its contents are damaged.
+    Bad(String),
+}
+
+fn find_verdict(
+    place: &Place,
+    survey: &Survey<'_>,
+    project: &mut Project,
+    holder: bool,
+) -> Result<Verdict> {
+    if credentials::host_uid(project.uid).is_none() {
+        let why = "its owner has no id in this user namespace".to_owned();
+        return Ok((State::Foreign, Some(why)));
+    }
+    let found = read_metadata(place, project).known()?;
+    let ledger = read_ledger(place, project)?;
+    let unseen = match &ledger {
+        LedgerState::Unseen(why) => Some(why.as_str()),
+        _ => None,
+    };
+    let verdict = match found {
+        Some(Read::Bad(file, why)) => {
+            project.file = Some(file);
+            collect_leftovers(place, survey, project)?;
+            (State::Corrupt, Some(why))
+        }
+        Some(Read::Good(file, metadata)) => {
+            project.file = Some(file);
+            project.metadata = Some(metadata);
+            judge_with_metadata(place, survey, project, unseen, holder)?
+        }
+        None => match unseen {
+            Some(why) => (State::Foreign, Some(why.to_owned())),
+            None => judge_without_metadata(place, survey, project, holder)?,
+        },
+    };
+    Ok(match ledger {
+        LedgerState::Bad(why) if !matches!(verdict.0, State::Foreign | State::Elsewhere) => {
+            judge_bad_ledger(survey, project, why)?
+        }
+        _ => verdict,
+    })
+}
+
+fn read_ledger(place: &Place, project: &mut Project) -> Result<LedgerState> {
+    Ok(match Ledger::read(&place.shm, &project.key, place.root.as_ref()) {
+        Lookup::Absent => LedgerState::Known,
+        Lookup::Present(ledger) => {
+            project.ledger = Some(ledger);
+            LedgerState::Known
+        }
+        Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => {
+            LedgerState::Bad(error.to_string())
+        }
+        Lookup::Unreadable(error) => {
+            project.squatters = squatters(&place.shm, &project.key)?;
+            // A file of another user says nothing about this project: its owner has no ledger there.
+            match is_squatted(project, File::Ledger) {
+                true => LedgerState::Known,
+                false => LedgerState::Unseen(format!("its ledger cannot be read: {error}")),
+            }
+        }
+    })
+}
+
+fn is_squatted(project: &Project, file: File) -> bool {
+    let name = project.key.file(file);
+    project.squatters.iter().any(|squatter| squatter.name == name)
+}
+
+/// A damaged ledger beside nothing else is no project. Its owner cannot keep memory with it, so it is removed
+/// like an interrupted load.
+fn judge_bad_ledger(survey: &Survey<'_>, project: &Project, why: String) -> Result<Verdict> {
+    let has_nothing =
+        project.file.is_none() && survey.segments_of(&project.key.project, project.uid)?.is_empty();
+    Ok((if has_nothing { State::Abandoned } else { State::Corrupt }, Some(why)))
+}
+
+fn judge_with_metadata(
+    place: &Place,
+    survey: &Survey<'_>,
+    project: &mut Project,
+    unseen: Option<&str>,
+    holder: bool,
+) -> Result<Verdict> {
+    let mark = project.metadata.as_ref().and_then(|metadata| metadata.mark.clone());
+    if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(place, mark)) {
+        return Ok((State::Elsewhere, Some(why)));
+    }
+    if let (Some(why), Some(_)) = (unseen, &mark) {
+        return judge_as_reader(place, project, why);
+    }
+    if let Some(verdict) = judge_activity(place, survey, project, holder)? {
+        return Ok(verdict);
+    }
+    if let Some(verdict) = mark.as_ref().and_then(|mark| find_tampering(project, mark)) {
+        return Ok(verdict);
+    }
+    Ok(judge_segments(place, project, mark.as_ref()))
+}
+
+/// A project whose ledger this user may not read is live if this user can read its metadata and every segment.
+/// Whether it is held, and whether its keeper is alive, is not visible then.
+fn judge_as_reader(place: &Place, project: &mut Project, why: &str) -> Result<Verdict> {
+    if let Some(wrong) = collect_segments(place, project)? {
+        return Ok((State::Corrupt, Some(wrong)));
+    }
+    let unreadable = match project.missing.is_empty() {
+        true => unreadable_segment(place, project),
+        false => Some(why.to_owned()),
+    };
+    Ok((if unreadable.is_some() { State::Foreign } else { State::Live }, unreadable))
+}
+
+/// Metadata whose mark names a load that the ledger does not know was put there by another process: the owner of
+/// the root directory can do that. Only the metadata of programs without ledgers (Python) has no mark.
+fn find_tampering(project: &Project, mark: &Mark) -> Option<Verdict> {
+    if credentials::is_in_user_namespace()
+        && project.ledger.is_none()
+        && !project.present.is_empty()
+    {
+        let why = "its ledger cannot be found in this user namespace".to_owned();
+        return Some((State::Foreign, Some(why)));
+    }
+    let ledger = project.ledger.as_ref()?;
+    let current = ledger.current.as_ref()?;
+    let is_known = [Some(current), ledger.next.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|record| record.token == mark.token);
+    (!is_known).then(|| {
+        let why =
+            format!("its metadata is of load '{}', which its ledger does not know", mark.token);
+        (State::Corrupt, Some(why))
+    })
+}
+
+/// What is the same with the metadata file and without it: segments that may not be, somebody at work,
+/// somebody who left.
+fn judge_activity(
+    place: &Place,
+    survey: &Survey<'_>,
+    project: &mut Project,
+    holder: bool,
+) -> Result<Option<Verdict>> {
+    let wrong = collect_segments(place, project)?;
+    collect_leftovers(place, survey, project)?;
+    if let Some(why) = wrong {
+        return Ok(Some((State::Corrupt, Some(why))));
+    }
+    let has_file = project.file.is_some();
+    let unfinished = has_file && is_unfinished(place, survey, project)?;
+    let is_changing = match lock::is_changing(&place.shm, &project.key) {
+        Lookup::Absent => false,
+        Lookup::Present(is_changing) => is_changing,
+        Lookup::Unreadable(error) => {
+            project.squatters = squatters(&place.shm, &project.key)?;
+            // Under a lock file of another user there is none of the owner: no process changes the project.
+            if !is_squatted(project, File::Lock) {
+                return Err(error);
+            }
+            false
+        }
+    };
+    if is_changing && !holder {
+        project.changing = has_file;
+        let whole = has_file && project.missing.is_empty();
+        return Ok(Some((if whole { State::Live } else { busy_state(project) }, None)));
+    }
+    project.unfinished = unfinished;
+    match interrupted(project) {
+        Some(why) => Ok(Some((State::Abandoned, Some(why.to_owned())))),
+        None => dead_keeper(place, project),
+    }
+}
+
+/// What was begun and given up, as the ledger tells it.
+fn interrupted(project: &Project) -> Option<&'static str> {
+    let has_file = project.file.is_some();
+    match &project.ledger {
+        None if has_file => None,
+        None => Some("a load ended before it began"),
+        Some(ledger) if ledger.removing.is_some() => Some("its removal was interrupted"),
+        Some(ledger) if !has_file && ledger.current.is_none() => Some("its load was interrupted"),
+        Some(_) => None,
+    }
+}
+
+/// Whether a change that did not come to its end left something: told only while nobody is at it.
+fn is_unfinished(place: &Place, survey: &Survey<'_>, project: &Project) -> Result<bool> {
+    if !project.leftovers.is_empty() || survey.has_temporary_files(&project.key) {
+        return Ok(true);
+    }
+    let Some(ledger) = &project.ledger else {
+        let lock = place.shm.stat_of(&project.key.file(File::Lock)).known()?;
+        return Ok(lock.is_some_and(|stat| stat.st_uid == project.uid));
+    };
+    let metadata = project.metadata.as_ref();
+    let replaced = metadata.is_some_and(|metadata| {
+        ledger.current.is_some() && metadata.mark.is_none() && !metadata.leaves().is_empty()
+    });
+    Ok(ledger.next.is_some() || !ledger.retiring.is_empty() || replaced)
+}
+
+/// A held project lives as long as its life lock is held.
+fn dead_keeper(place: &Place, project: &Project) -> Result<Option<Verdict>> {
+    let Some(record) = project.record() else { return Ok(None) };
+    if record.lifetime != Lifetime::Held {
+        return Ok(None);
+    }
+    // A lock file of another user in the place of the owner's proves nothing: not a dead keeper.
+    Ok(match lock::is_kept(&place.shm, &project.key, &record.token).known()? {
+        Some(true) => None,
+        Some(false) | None => Some((
+            State::Abandoned,
+            Some(format!("its keeper, process {}, is gone", record.keeper.pid)),
+        )),
+    })
+}
+
+fn judge_segments(place: &Place, project: &Project, mark: Option<&Mark>) -> Verdict {
+    if project.missing.is_empty() {
+        return (State::Live, None);
+    }
+    let total = project.missing.len() + project.present.len();
+    let missing = format!("{} of {total} segments are gone", project.missing.len());
+    if !project.present.is_empty() {
+        return (State::Broken, Some(missing));
+    }
+    let written = project.file.as_ref().map_or(i64::MAX, |file| file.mtime);
+    match prove_stale(place, mark, written) {
+        Some(proof) => (State::Stale, Some(format!("all segments are gone, {proof}"))),
+        None => (State::Broken, Some(format!("{missing}, or lie elsewhere"))),
+    }
+}
+
+/// Why it is certain that the segments were in this shm directory and are gone; `None` when it is not.
+fn prove_stale(place: &Place, mark: Option<&Mark>, written: i64) -> Option<String> {
+    let Some(mark) = mark else {
+        let local = place.root.as_ref().is_some_and(host::is_local);
+        return match host::is_shm_of_process_1(&place.shm) {
+            Some(true) if local => Some("and they can only have been here".to_owned()),
+            // Whoever cannot look at process 1 still knows what a reboot does.
+            None if local
+                && written < place.host.boot_time
+                && place.shm.path() == OsStr::new("/dev/shm") =>
+            {
+                Some("the metadata is older than this boot".to_owned())
+            }
+            _ => None,
+        };
+    };
+    if mark.boot != place.host.boot {
+        return Some("loaded before this boot".to_owned());
+    }
+    (mark.shm == place.shm.id().to_string()).then(|| "removed by somebody else".to_owned())
+}
+
+fn judge_without_metadata(
+    place: &Place,
+    survey: &Survey<'_>,
+    project: &mut Project,
+    holder: bool,
+) -> Result<Verdict> {
+    let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
+    project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
+    let has_next = project.ledger.as_ref().is_some_and(|ledger| ledger.next.is_some());
+    if place.root.is_none() && has_next && survey.has_temporary_files(&project.key) {
+        // The ledger that publication puts into place is prepared: the metadata may be published.
+        let why = "its root cannot be opened, and its load may be complete".to_owned();
+        return Ok((State::Foreign, Some(why)));
+    }
+    if let Some(verdict) = judge_activity(place, survey, project, holder)? {
+        return Ok(verdict);
+    }
+    Ok(match (project.present.is_empty(), project.missing.is_empty()) {
+        (_, true) => (State::Detached, Some("its metadata file is gone".to_owned())),
+        (true, false) => {
+            (State::Abandoned, Some("its metadata and all its segments are gone".to_owned()))
+        }
+        (false, false) => {
+            (State::Broken, Some("its metadata file and some of its segments are gone".to_owned()))
+        }
+    })
+}
+
+fn busy_state(project: &Project) -> State {
+    match &project.ledger {
+        Some(ledger) if ledger.removing.is_some() => State::Removing,
+        _ => State::Loading,
+    }
+}
+
+/// Where else the marked segments are; `None` when it is here, or was before a reboot.
+fn is_elsewhere(place: &Place, mark: &Mark) -> Option<String> {
+    if mark.boot == place.host.boot {
+        return (mark.shm != place.shm.id().to_string())
+            .then(|| "loaded with another shm directory (a container?)".to_owned());
+    }
+    (mark.host != place.host.name).then(|| format!("loaded on host '{}'", mark.host))
+}

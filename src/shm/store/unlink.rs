@@ -1,0 +1,83 @@
+//! Removes a whole project by its name: judges it, takes its lock, judges it again, and removes it as its owner.
+
+use nix::unistd::Uid;
+
+use crate::error::{Kind, Result};
+use crate::os::credentials::act_as;
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::gc::squatters;
+use crate::shm::store::ledger_store::Change;
+use crate::shm::store::lock;
+use crate::shm::store::node_dirs::Place;
+use crate::shm::store::removal::{self, Removed};
+use crate::shm::store::scan::Survey;
+use crate::shm::store::state::{self, Project, State};
+
+/// Returns the segments that [`unlink`] would remove.
+///
+/// # Errors
+/// As [`unlink`].
+pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
+    let project = match state::find_own(place, name) {
+        Err(error) if error.kind() == Kind::NotFound => {
+            return match clear_name(place, name, all_users, true)? {
+                0 => Err(error),
+                _ => Ok(Vec::new()),
+            };
+        }
+        found => found?,
+    };
+    if !is_unreadable_file(&project, all_users) {
+        removal::allowed(&project, all_users)?;
+    }
+    Ok(removal::segments_of(&project, &place.shm))
+}
+
+/// Removes the project: metadata, segments, ledger. With `all_users`, root removes the project of another user,
+/// and every file that blocks the name.
+///
+/// # Errors
+/// Returns [`Kind::NotFound`] if there is no such project, [`Kind::Permission`] for a project of another user, and
+/// [`Kind::Busy`] if another process changes it for longer than [`lock::PATIENCE`].
+pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
+    let mut cleared = clear_name(place, name, all_users, false)?;
+    let mut judged = state::find_own(place, name);
+    if let Ok(project) = &judged
+        && is_unreadable_file(project, all_users)
+    {
+        squatters::clear_metadata(place, project)?;
+        cleared += 1;
+        judged = state::find_own(place, name);
+    }
+    let judged = match judged {
+        Err(error) if error.kind() == Kind::NotFound && cleared > 0 => return Ok(Vec::new()),
+        judged => judged?,
+    };
+    removal::allowed(&judged, all_users)?;
+    act_as(judged.uid, || remove(place, &judged))
+}
+
+/// Removes the files that block the name, for root with `all_users`. Returns their number.
+fn clear_name(place: &Place, name: &ProjectName, all_users: bool, dry_run: bool) -> Result<usize> {
+    if all_users && Uid::effective().is_root() {
+        return squatters::clear_name(place, name, dry_run);
+    }
+    Ok(0)
+}
+
+/// Whether the metadata is not a regular file with one name, and may be removed. It has no content to compare, and
+/// only its name is removed.
+fn is_unreadable_file(project: &Project, all_users: bool) -> bool {
+    let me = Uid::effective();
+    project.state == State::Corrupt
+        && project.file.as_ref().is_some_and(|file| !file.trusted)
+        && (project.uid == me.as_raw() || (me.is_root() && all_users))
+}
+
+/// Removes a project that was judged without its lock: takes the lock and judges again.
+fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
+    let change = Change::begin_for(place, &judged.key, &mut lock::patience())?;
+    let survey = Survey::new(place);
+    let project = state::judge_locked(place, &survey, &judged.key);
+    change.remove(&project)
+}
