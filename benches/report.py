@@ -16,7 +16,7 @@ GOALS = [
     ("chunked 1 GiB, no filter", "chunked", None, "load", "python", None),
     ("shuffle + gzip 1 GiB", "gzip", None, "load", "python", 7),
     ("shuffle + gzip 1 GiB, `huge=within_size`", "gzip", "within_size", "load", "python", 10),
-    ("shuffle + gzip 1 GiB, one job", "gzip", None, "one_job", "python", 3.5),
+    ("shuffle + gzip 1 GiB, one thread", "gzip", None, "one_job", "python", 3.5),
     ("shuffle + lzf 1 GiB", "lzf", None, "load", "python", 8),
     ("shuffle + zstd 1 GiB", "zstd", None, "load", "h5py", 4),
     ("blosc (lz4) 1 GiB", "blosc", None, "load", "h5py", 4),
@@ -32,7 +32,7 @@ GOALS = [
     ("shuffle + gzip 1 GiB, cold", "gzip", None, "cold load", "cold cat", 1.1),
     ("`list -s`, 20 projects of 50 arrays", "list", None, "list_short", "python_list", 50),
 ]
-SHOWN = {"cp": "`cp`", "python": "Python", "h5py": "h5py", "cold cat": "`cat`, or warm",
+SHOWN = {"cp": "`cp`", "python": "Python", "h5py": "h5py", "cold cat": "`cat` or warm load",
          "python_list": "`cute-shm-list -short`"}
 
 
@@ -49,7 +49,7 @@ def seconds(rounds, name):
 
 
 def theirs(one, against):
-    """A cold load cannot be faster than the disk, nor than a warm one."""
+    """The time to compare with: a cold load cannot be faster than the disk or a warm load."""
     return max(one["cold cat"][0], one["load"][0]) if against == "cold cat" else one[against][0]
 
 
@@ -97,7 +97,7 @@ def growth(measured):
 
 
 def table(measured):
-    head = ["| work | cute-shm | against | it takes | cute-shm takes | goal | met | the pages alone | peak MiB |",
+    head = ["| work | cute-shm | compared with | its time | ratio | goal | met | pages alone | peak MiB |",
             "|---|---|---|---|---|---|---|---|---|"]
     grown = list(growth(measured))
     more = ["", "| size | load | microseconds each | peak MiB |", "|---|---|---|---|", *grown] if grown else []
