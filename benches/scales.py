@@ -1,6 +1,6 @@
 """Loads of files with many variables that have dimension scales, beside h5py reading the same file.
 
-    python benches/scales.py BINARY [COUNT...]
+    PYTHONPATH=tests/python python benches/scales.py BINARY [COUNT...]
 
 h5py reads all values and attributes. Names of scales are not looked up: that takes h5py quadratic time."""
 
@@ -12,28 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import h5py
-import numpy as np
+from hdf5_files import write_scales
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-REFERENCE = np.dtype([("dataset", h5py.ref_dtype), ("dimension", np.int32)])
-
-
-def write(path, count):
-    """Variables as netCDF-4 writes them, in linear time: h5py's `attach_scale` rewrites the list of references."""
-    with h5py.File(path, "w", track_order=True, libver="v108") as f:
-        scales = [f.create_dataset(name, data=np.arange(n)) for name, n in (("x", 4), ("y", 3))]
-        dimensions, back = np.empty(2, object), np.empty(count, REFERENCE)
-        for axis, scale in enumerate(scales):
-            scale.make_scale(scale.name)
-            dimensions[axis] = np.array([scale.ref], h5py.ref_dtype)
-        for number in range(count):
-            variable = f.create_dataset(f"v{number:06}", data=np.zeros((4, 3)), track_order=True)
-            variable.attrs.create("DIMENSION_LIST", dimensions, dtype=h5py.vlen_dtype(h5py.ref_dtype))
-            back[number] = (variable.ref, 0)
-        for axis, scale in enumerate(scales):
-            back["dimension"] = axis
-            scale.attrs.create("REFERENCE_LIST", back, dtype=REFERENCE)
 
 
 READ = """
@@ -67,7 +48,7 @@ def main():
         environment = {**os.environ, "CUTE_SHM_DIR": shm, "CUTE_SHM_ROOT": str(Path(folder, "root"))}
         for count in counts:
             file = str(Path(folder, f"{count}.h5"))
-            write(file, count)
+            write_scales(file, count)
             rounds = [(load(binary, environment, file), read(file)) for _ in range(ROUNDS)]
             ours, plain = (statistics.median(column) for column in zip(*rounds))
             ratio = statistics.median(row[0] / row[1] for row in rounds)

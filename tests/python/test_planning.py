@@ -8,28 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-
-REFERENCE = np.dtype([("dataset", h5py.ref_dtype), ("dimension", np.int32)])
-
-
-def write_scales(path, count):
-    """Variables with two dimension scales as netCDF-4 writes them. h5py's `attach_scale` rewrites the list
-    of references each time."""
-    with h5py.File(path, "w", track_order=True, libver="v108") as f:
-        scales = [f.create_dataset(name, data=np.arange(n)) for name, n in (("x", 4), ("y", 3))]
-        for scale in scales:
-            scale.make_scale(scale.name)
-        dimensions = np.empty(2, object)
-        for axis, scale in enumerate(scales):
-            dimensions[axis] = np.array([scale.ref], h5py.ref_dtype)
-        back = np.empty(count, REFERENCE)
-        for number in range(count):
-            variable = f.create_dataset(f"v{number}", data=np.zeros((4, 3)), track_order=True)
-            variable.attrs.create("DIMENSION_LIST", dimensions, dtype=h5py.vlen_dtype(h5py.ref_dtype))
-            back[number] = (variable.ref, 0)
-        for axis, scale in enumerate(scales):
-            back["dimension"] = axis
-            scale.attrs.create("REFERENCE_LIST", back, dtype=REFERENCE)
+from hdf5_files import write_scales
 
 
 def write_shared_groups(path, levels):
