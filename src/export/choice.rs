@@ -1,11 +1,12 @@
 //! What of a project is exported, and that all of it is of one version of the project.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Content, is_below, select};
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
+use crate::shm::format::metadata::{Group, Node};
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::origin::Extras;
 use crate::shm::store::lookup;
@@ -55,15 +56,19 @@ impl Choice<'_> {
         };
         let record = project.record();
         let extras = Extras::of(project);
+        let root = select(project.tree(), &prefix, &|path| self.filter.takes(path));
         let is_selected = |path: &String| is_below(path, &prefix) && self.filter.takes(path);
-        let named = extras.iter().flat_map(|extras| extras.named_types.iter().enumerate());
-        let named_types = named
-            .filter(|(_, named)| named.paths.iter().any(is_selected))
-            .map(|(number, _)| number)
-            .collect();
+        let named_types = extras.as_ref().map_or_else(BTreeSet::new, |extras| {
+            let named = extras.named_types.iter().enumerate();
+            let selected = named.filter(|(_, named)| named.paths.iter().any(is_selected));
+            let mut types: BTreeSet<usize> = selected.map(|(number, _)| number).collect();
+            add_types_of(extras, &root, "", &mut types);
+            add_types_of_types(extras, &mut types);
+            types
+        });
         let content = Content {
             shm: &place.shm,
-            root: select(project.tree(), &prefix, &|path| self.filter.takes(path)),
+            root,
             extras,
             named_types,
             group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
@@ -87,6 +92,33 @@ impl Choice<'_> {
         };
         let notes = project.record().map(|record| &record.left_out[..]).unwrap_or_default();
         notes.iter().filter(wanted).cloned().collect()
+    }
+}
+
+/// Adds the committed datatypes of the objects in a group and of their attributes.
+fn add_types_of(extras: &Extras, group: &Group, path: &str, types: &mut BTreeSet<usize>) {
+    let shown = if path.is_empty() { "/" } else { path };
+    types.extend(extras.group(shown).iter().filter_map(|attribute| attribute.named_type));
+    for (name, node) in group {
+        let path = format!("{path}/{name}");
+        if let Some(dataset) = extras.dataset(&path) {
+            types.extend(dataset.named_type);
+            types.extend(dataset.attrs.iter().filter_map(|attribute| attribute.named_type));
+        }
+        if let Node::Group(inner) = node {
+            add_types_of(extras, inner, &path, types);
+        }
+    }
+}
+
+/// Adds the committed datatypes of the attributes of `types`.
+fn add_types_of_types(extras: &Extras, types: &mut BTreeSet<usize>) {
+    let mut unvisited: Vec<usize> = types.iter().copied().collect();
+    while let Some(number) = unvisited.pop() {
+        let attributes = extras.named_types.get(number).map(|named| &named.attrs[..]);
+        let used = attributes.unwrap_or_default().iter();
+        let new = used.filter_map(|attribute| attribute.named_type);
+        unvisited.extend(new.filter(|&number| types.insert(number)));
     }
 }
 

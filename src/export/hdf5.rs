@@ -53,11 +53,15 @@ pub(super) fn write(
     let Export { later, references, mut notes, skipped, known, groups, types, advance, .. } =
         export;
     drop((groups, types));
-    for (object, attribute, prefix, path) in references {
+    for Waiting { object, attribute, named, prefix, path } in references {
         let rename = |target: &str| format!("{prefix}{target}");
-        if let Err(error) = writer.attribute(&object, &attribute, &rename) {
-            notes.push(note(&path, &attribute.name, &error));
-        }
+        let lost = match writer.attribute(&object, &attribute, &rename, named.as_deref()) {
+            Ok(0) => continue,
+            Ok(1) => "1 reference is null: its object is not in the file".to_owned(),
+            Ok(lost) => format!("{lost} references are null: their objects are not in the file"),
+            Err(error) => error.to_string(),
+        };
+        notes.push(Note::new(format!("{path}@{}", attribute.name), lost));
     }
     drop(known);
     writer.close()?;
@@ -77,6 +81,17 @@ struct Later {
     offset: u64,
 }
 
+/// An attribute with references, which is written after all objects.
+struct Waiting {
+    object: Rc<Object>,
+    attribute: ExactAttribute,
+    /// The committed datatype that is its type.
+    named: Option<Rc<Object>>,
+    /// The path of the source file's root in the project.
+    prefix: String,
+    path: String,
+}
+
 struct Export<'a, 'w> {
     content: &'a Content<'a>,
     writer: &'w Writer,
@@ -85,7 +100,7 @@ struct Export<'a, 'w> {
     /// Datasets that further paths may lead to, by their segments.
     known: HashMap<Vec<String>, Rc<Object>>,
     later: Vec<Later>,
-    references: Vec<(Rc<Object>, ExactAttribute, String, String)>,
+    references: Vec<Waiting>,
     notes: Vec<Note>,
     /// Arrays that HDF5 cannot represent.
     skipped: HashSet<String>,
@@ -287,10 +302,11 @@ impl Export<'_, '_> {
                 self.notes.push(Note::new(path, error.to_string()));
             }
         }
+        // Before its attributes, which may be of this type.
+        self.types.insert(number, object.clone());
         if let (Some(object), Some(path)) = (&object, named.paths.first()) {
             self.exact(object, &named.attrs, path)?;
         }
-        self.types.insert(number, object.clone());
         Ok(object)
     }
 
@@ -403,10 +419,17 @@ impl Export<'_, '_> {
     fn exact(&mut self, object: &Rc<Object>, attributes: &[Attribute], path: &str) -> Result<()> {
         let Some(extras) = &self.content.extras else { return Ok(()) };
         for attribute in attributes.iter().filter_map(|attribute| extras.exact(attribute)) {
+            let named = attribute.named_type.map(|number| self.named_type(number)).transpose()?;
+            let named = named.flatten();
             if attribute.refers() {
-                let prefix = self.prefix(path);
-                self.references.push((Rc::clone(object), attribute, prefix, path.to_owned()));
-            } else if let Err(error) = self.writer.attribute(object, &attribute, &str::to_owned) {
+                let (object, path) = (Rc::clone(object), path.to_owned());
+                let prefix = self.prefix(&path);
+                self.references.push(Waiting { object, attribute, named, prefix, path });
+                continue;
+            }
+            let rename = &str::to_owned;
+            if let Err(error) = self.writer.attribute(object, &attribute, rename, named.as_deref())
+            {
                 self.notes.push(note(path, &attribute.name, &error));
             }
         }
@@ -421,7 +444,7 @@ impl Export<'_, '_> {
     ) {
         for (name, value) in attrs {
             let written = match attribute(name, value) {
-                Some(attribute) => self.writer.attribute(object, &attribute, &str::to_owned),
+                Some(attribute) => self.writer.attribute(object, &attribute, &str::to_owned, None),
                 None => Err(Error::new(Kind::Unsupported, "HDF5 has no such value")),
             };
             if let Err(error) = written {

@@ -12,7 +12,7 @@ mod safetensors;
 mod sink;
 mod source;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,8 +77,9 @@ pub struct Content<'a> {
     pub root: Group,
     /// What the ledger keeps of the sources, where it may be believed.
     pub extras: Option<Extras>,
-    /// Committed datatypes that are selected: indices into those of `extras`.
-    pub named_types: Vec<usize>,
+    /// Committed datatypes that are selected, or used by selected objects and their attributes: indices into
+    /// those of `extras`.
+    pub named_types: BTreeSet<usize>,
     /// Attributes of groups by path, as TOML has them.
     pub group_attrs: toml::Table,
     /// Names of the groups that whole files became.

@@ -53,12 +53,21 @@ pub(super) fn read(object: &Id) -> Attributes {
 }
 
 impl Attributes {
-    fn add_exact(&mut self, read: Outcome<(exact::ExactAttribute, Vec<(usize, u64)>)>) {
-        let Ok((exact, places)) = read else { return };
-        if !places.is_empty() {
-            self.references.push(exact::References { attribute: self.exact.len(), places });
+    fn add_exact(&mut self, read: Outcome<exact::Unresolved>) {
+        let Ok(exact::Unresolved { attribute, references, committed }) = read else { return };
+        let number = self.exact.len();
+        if !references.is_empty() {
+            self.references.push(exact::References { attribute: number, places: references });
         }
-        self.exact.push(exact);
+        self.committed.extend(committed.map(|token| (number, token)));
+        self.exact.push(attribute);
+    }
+
+    /// Sets the committed datatypes of the attributes to what `number` returns for their tokens.
+    pub(super) fn resolve_types(&mut self, number: impl Fn([u8; 16]) -> Option<usize>) {
+        for (attribute, token) in std::mem::take(&mut self.committed) {
+            self.exact[attribute].named_type = number(token);
+        }
     }
 }
 

@@ -59,9 +59,13 @@ impl Datatype {
         self.0
     }
 
-    /// The token of a committed datatype.
-    pub(super) fn token(&self) -> Outcome<[u8; 16]> {
-        links::object(&self.0).map(|object| links::bytes(object.token))
+    /// The token of a committed datatype; `None` for one that is part of its dataset or attribute.
+    pub(super) fn committed_token(&self) -> Outcome<Option<[u8; 16]>> {
+        // SAFETY: `self` is an open datatype.
+        if check(unsafe { H5Tcommitted(self.raw()) })? == 0 {
+            return Ok(None);
+        }
+        links::object(&self.0).map(|object| Some(links::bytes(object.token)))
     }
 
     pub(super) fn raw(&self) -> hid_t {

@@ -29,6 +29,17 @@ pub struct ExactAttribute {
     pub shape: Option<Vec<u64>>,
     /// Its elements, strings and sequences written out with their lengths, references as paths.
     pub data: Vec<u8>,
+    /// The committed datatype that this type is: an index into [`super::Inventory::named_types`].
+    pub named_type: Option<usize>,
+}
+
+/// An attribute as read, before the paths and numbers of other objects are known.
+pub(super) struct Unresolved {
+    pub(super) attribute: ExactAttribute,
+    /// Where in its data the path of each reference belongs, and the address that it leads to.
+    pub(super) references: Vec<(usize, u64)>,
+    /// The token of its committed datatype.
+    pub(super) committed: Option<[u8; 16]>,
 }
 
 /// The references of one attribute, whose paths are not known before every object was met.
@@ -40,9 +51,8 @@ pub(super) struct References {
     pub(super) places: Vec<(usize, u64)>,
 }
 
-/// Reads one attribute of an open object: without the paths of the objects that it refers to, and where
-/// these belong.
-pub(super) fn read(object: &Id, name: &CStr) -> Outcome<(ExactAttribute, Vec<(usize, u64)>)> {
+/// Reads one attribute of an open object.
+pub(super) fn read(object: &Id, name: &CStr) -> Outcome<Unresolved> {
     // SAFETY: `object` is open, the name ends with NUL.
     let attribute = Id::own(unsafe { H5Aopen(object.raw(), name.as_ptr(), H5P_DEFAULT) })?;
     // SAFETY: `attribute` is open, here and below.
@@ -72,7 +82,10 @@ pub(super) fn read(object: &Id, name: &CStr) -> Outcome<(ExactAttribute, Vec<(us
     }
     let Packed { data, references } = all;
     let name = name.to_string_lossy().into_owned();
-    Ok((ExactAttribute { name, kind: kind.encode()?, shape, data }, references))
+    let committed = kind.committed_token()?;
+    let kind = kind.encode()?;
+    let attribute = ExactAttribute { name, kind, shape, data, named_type: None };
+    Ok(Unresolved { attribute, references, committed })
 }
 
 /// Puts the paths of objects into the attributes that refer to them, by the address of each object. An

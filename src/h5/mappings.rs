@@ -52,14 +52,21 @@ pub(super) struct Slab {
     block: u64,
 }
 
-/// All mappings, and the extents of the virtual dataset as its file stores them; `None` without any
-/// mapping.
-pub(super) fn read(dcpl: &Id) -> Outcome<Option<(Vec<Mapping>, Vec<u64>)>> {
+/// All mappings of a virtual dataset, and its dataspace as its file stores it.
+pub(super) struct Stored {
+    pub(super) mappings: Vec<Mapping>,
+    pub(super) extents: Vec<u64>,
+    /// The largest size of each dimension.
+    pub(super) limits: Vec<u64>,
+}
+
+/// Reads the mappings from a creation list; `None` without any mapping.
+pub(super) fn read(dcpl: &Id) -> Outcome<Option<Stored>> {
     let mut count = 0;
     // SAFETY: `dcpl` is an open dataset creation list, and the count outlives the call.
     check(unsafe { H5Pget_virtual_count(dcpl.raw(), &raw mut count) })?;
     let mut mappings = Vec::new();
-    let mut extents = None;
+    let mut space = None;
     for index in 0..count {
         // SAFETY: as above, here and below; the library writes at most as many bytes as the call allows.
         let to = Dataspace::own(unsafe { H5Pget_virtual_vspace(dcpl.raw(), index) })?;
@@ -73,12 +80,14 @@ pub(super) fn read(dcpl: &Id) -> Outcome<Option<(Vec<Mapping>, Vec<u64>)>> {
         let dataset = file::text(|buffer, size| unsafe {
             H5Pget_virtual_dsetname(dcpl.raw(), index, buffer, size)
         })?;
-        if extents.is_none() {
-            extents = to.shape()?;
+        if space.is_none()
+            && let Some(extents) = to.shape()?
+        {
+            space = Some((extents, to.limits()?));
         }
         mappings.push(Mapping { file, dataset, to: span(&to)?, from: span(&from)? });
     }
-    Ok(extents.map(|extents| (mappings, extents)))
+    Ok(space.map(|(extents, limits)| Stored { mappings, extents, limits }))
 }
 
 fn span(space: &Dataspace) -> Outcome<Span> {

@@ -196,6 +196,9 @@ pub struct Attributes {
     pub exact: Vec<ExactAttribute>,
     /// References in `exact` that have no path yet; none once the walk has ended.
     references: Vec<exact::References>,
+    /// Index in `exact` and token of each committed datatype that has no number yet; none once the walk has
+    /// ended.
+    committed: Vec<(usize, [u8; 16])>,
 }
 
 /// A dataset: what its arrays will be, and how to find it again.

@@ -202,8 +202,8 @@ impl Packed {
     }
 }
 
-/// Packed elements with the paths that `path` returns for the addresses of `references`; one that it
-/// does not know leads nowhere. `None` if that takes more than `most` bytes.
+/// Packed elements with the paths that `path` returns for the addresses of `references`; an empty path
+/// marks an object that was not loaded. `None` if that takes more than `most` bytes.
 pub(super) fn with_paths<'p>(
     data: &[u8],
     references: &[(usize, u64)],
@@ -215,7 +215,8 @@ pub(super) fn with_paths<'p>(
     for &(at, address) in references {
         let path = path(address);
         whole.extend_from_slice(data.get(done..at)?);
-        whole.extend(u32::try_from(path.len()).ok()?.to_le_bytes());
+        let length = if path.is_empty() { NONE } else { u32::try_from(path.len()).ok()? };
+        whole.extend(length.to_le_bytes());
         whole.extend_from_slice(path.as_bytes());
         done = at;
         (whole.len() <= most).then_some(())?;
@@ -255,12 +256,20 @@ impl Arena {
     }
 }
 
-/// Makes `count` elements of `kind` again from what [`pack`] wrote. References are made to objects of
-/// the open `file`, whose paths `rename` tells; one to what is not there leads nowhere.
+/// Restores elements from what [`pack`] wrote. References lead to objects of the open `file` at the paths
+/// that `rename` returns.
 pub(super) struct Unpacker<'a> {
     pub(super) file: hid_t,
     pub(super) rename: &'a dyn Fn(&str) -> String,
     pub(super) arena: Arena,
+    /// References that became null because the file lacks their objects.
+    pub(super) lost: usize,
+}
+
+impl<'a> Unpacker<'a> {
+    pub(super) fn new(file: hid_t, rename: &'a dyn Fn(&str) -> String) -> Self {
+        Self { file, rename, arena: Arena::default(), lost: 0 }
+    }
 }
 
 impl Unpacker<'_> {
@@ -289,8 +298,11 @@ impl Unpacker<'_> {
                 Ok(())
             }
             H5T_class_t::H5T_REFERENCE if kind.is_object_reference()? => {
-                let path = take_counted(packed)?.unwrap_or_default();
-                self.refer(&String::from_utf8_lossy(path), out);
+                let path = take_counted(packed)?.map(String::from_utf8_lossy);
+                let is_null = path.as_deref().is_some_and(str::is_empty);
+                if !is_null && path.and_then(|path| self.refer(&path, out)).is_none() {
+                    self.lost += 1;
+                }
                 Ok(())
             }
             H5T_class_t::H5T_ARRAY => self.elements(&kind.base()?, packed, out),
@@ -322,20 +334,19 @@ impl Unpacker<'_> {
         }
     }
 
-    fn refer(&self, path: &str, out: &mut [u8]) {
-        let path = if path.is_empty() { String::new() } else { (self.rename)(path) };
-        let Ok(name) = std::ffi::CString::new(path) else { return };
+    /// Creates a reference to the object at a path of the source; `None` if the file has no such object.
+    fn refer(&self, path: &str, out: &mut [u8]) -> Option<()> {
+        let name = std::ffi::CString::new((self.rename)(path)).ok()?;
         let mut room = [0_u64; 8];
-        if name.is_empty() || out.len() > 64 {
-            return;
-        }
+        (out.len() <= 64).then_some(())?;
         let (place, kind) = (room.as_mut_ptr().cast(), H5R_type_t::H5R_OBJECT1);
         // SAFETY: the file is open, the name ends with NUL, the room is larger than any reference.
-        if unsafe { H5Rcreate(place, self.file, name.as_ptr(), kind, -1) } >= 0 {
-            for (to, from) in out.iter_mut().zip(room.iter().flat_map(|word| word.to_ne_bytes())) {
-                *to = from;
-            }
+        let status = unsafe { H5Rcreate(place, self.file, name.as_ptr(), kind, -1) };
+        (status >= 0).then_some(())?;
+        for (to, from) in out.iter_mut().zip(room.iter().flat_map(|word| word.to_ne_bytes())) {
+            *to = from;
         }
+        Some(())
     }
 }
 

@@ -15,7 +15,7 @@ use hdf5_sys::h5p::{
     H5P_CLS_DATASET_ACCESS, H5P_DEFAULT, H5Pcreate, H5Pget_chunk, H5Pget_fill_value,
     H5Pset_efile_prefix,
 };
-use hdf5_sys::h5t::{H5Tcommitted, H5Treclaim};
+use hdf5_sys::h5t::H5Treclaim;
 
 use super::answers;
 use super::dataspace::Dataspace;
@@ -155,7 +155,7 @@ pub(super) fn plan(
     let Found { id, path, file, token, link, is_source } = found;
     // SAFETY: `id` is an open dataset, here and below.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
-    let named_type = named_type(&file_type)?;
+    let named_type = file_type.committed_token()?;
     let mut reader = Reader::default();
     let (encoded_type, node) = types.node(&file_type, &mut reader)?;
     let stored_at = chunks::offset(&id);
@@ -165,10 +165,11 @@ pub(super) fn plan(
         Some(_) => (contiguous(&id, &file_type)?, RawFiles::None),
         None => storage(&id, &file_type, &files.path(file), files)?,
     };
-    let mut limits = None;
+    let mut limits;
     let (mut shape, mut layout, filled) = if storage.layout == "virtual" {
         let mut context = Context { files, types, seen: &mut *seen, path };
         let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
+        limits = planned.limits.filter(|limits| *limits != planned.shape);
         (planned.shape, Some(Box::new(planned.layout)), planned.filled)
     } else {
         // SAFETY: as above. Only for a virtual dataset would the library open other files.
@@ -243,13 +244,6 @@ pub(super) fn plan(
     dataset.skipped_fields =
         skipped.map(|(field, reason)| Skip::new(format!("{path}{field}"), reason)).collect();
     Ok((dataset, filled))
-}
-
-/// The token of a committed datatype; `None` for one that is part of its dataset.
-fn named_type(kind: &Datatype) -> Outcome<Option<[u8; 16]>> {
-    // SAFETY: `kind` is an open datatype.
-    let is_named = check(unsafe { H5Tcommitted(kind.raw()) })? > 0;
-    Ok(if is_named { Some(kind.token()?) } else { None })
 }
 
 /// Plans a dataset of which its header tells all, and whose type is known; `None` where the two do not

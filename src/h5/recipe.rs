@@ -311,7 +311,8 @@ pub fn attribute(name: &str, value: &Value) -> Option<ExactAttribute> {
         _ => Datatype::predefined(*H5T_NATIVE_DOUBLE),
     };
     let kind = kind.and_then(|kind| kind.encode()).ok()?;
-    Some(ExactAttribute { name: name.to_owned(), kind, shape: Some(shape), data })
+    let name = name.to_owned();
+    Some(ExactAttribute { name, kind, shape: Some(shape), data, named_type: None })
 }
 
 fn flatten<'a>(value: &'a Value, shape: &[u64], out: &mut Vec<&'a Value>) -> Option<()> {

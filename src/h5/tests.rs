@@ -677,6 +677,7 @@ fn an_attribute_from_a_damaged_record_is_refused() {
         kind: kind.to_vec(),
         shape: Some(vec![2]),
         data: data.to_vec(),
+        named_type: None,
     };
     let long = [&0x4000_0000_u32.to_le_bytes()[..], &vec![0; 64 << 20], &[0; 4]].concat();
     for (kind, data) in [
@@ -687,12 +688,12 @@ fn an_attribute_from_a_damaged_record_is_refused() {
         (&region, &[0; 64]),
         (&texts, &[9, 0, 0, 0, b'x']),
     ] {
-        let written = writer.attribute(&root, &record(kind, data), &str::to_owned);
+        let written = writer.attribute(&root, &record(kind, data), &str::to_owned, None);
         assert!(written.is_err(), "{} bytes", data.len());
     }
     assert!(
         writer
-            .attribute(&root, &record(&numbers.encode().unwrap(), &[7; 8]), &str::to_owned)
+            .attribute(&root, &record(&numbers.encode().unwrap(), &[7; 8]), &str::to_owned, None)
             .is_ok()
     );
 }

@@ -100,6 +100,8 @@ pub(super) struct Context<'a> {
 /// A virtual dataset, planned.
 pub(super) struct Planned {
     pub(super) shape: Vec<u64>,
+    /// The largest size of each dimension, as its file stores them.
+    pub(super) limits: Option<Vec<u64>>,
     pub(super) layout: Virtual,
     /// Why elements have the fill value.
     pub(super) filled: Vec<String>,
@@ -126,9 +128,9 @@ pub(super) fn plan(
     let (absent, is_ordered) = (planner.absent, planner.is_ordered);
     let feeds = if is_ordered { whole.feeds } else { grouped(whole.feeds) };
     let range = (0, whole.shape.iter().product());
-    let Level { shape, fill, is_whole, .. } = whole;
+    let Level { shape, limits, fill, is_whole, .. } = whole;
     let layout = Virtual { feeds, fill, is_whole, is_ordered, range };
-    Ok(Planned { shape, layout, filled: describe(&absent) })
+    Ok(Planned { shape, limits, layout, filled: describe(&absent) })
 }
 
 /// A sentence for each absent source, and one for all beyond a few.
@@ -187,6 +189,7 @@ enum Known {
 /// One level: a virtual dataset with its own sources resolved.
 struct Level {
     shape: Vec<u64>,
+    limits: Option<Vec<u64>>,
     feeds: Vec<Feed>,
     fill: Vec<u8>,
     is_whole: bool,
@@ -211,11 +214,13 @@ impl Planner<'_, '_> {
         // SAFETY: `id` is an open dataset.
         let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
         let lacking = fill(&dcpl, self.node)?;
-        let Some((mappings, stored)) = mappings::read(&dcpl)? else {
+        let Some(mappings::Stored { mappings, extents: stored, limits }) = mappings::read(&dcpl)?
+        else {
             // SAFETY: as above. Without a mapping no source is opened.
             let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
             let shape = space.shape()?.unwrap_or_default();
-            return Ok(Level { shape, feeds: Vec::new(), fill: lacking, is_whole: false });
+            let (limits, feeds) = (Some(space.limits()?), Vec::new());
+            return Ok(Level { shape, limits, feeds, fill: lacking, is_whole: false });
         };
         drop(dcpl);
         let folder = self.context.files.path(file);
@@ -224,7 +229,8 @@ impl Planner<'_, '_> {
             self.resolve(mapping, (file, &folder), &mut resolved)?;
         }
         let shape = extents(&mappings, &resolved, stored)?;
-        self.join(shape, resolved, lacking)
+        let level = self.join(shape, resolved, lacking)?;
+        Ok(Level { limits: Some(limits), ..level })
     }
 
     /// Finds the sources of a mapping: one, or one for each numbered block that exists.
@@ -417,7 +423,7 @@ impl Planner<'_, '_> {
         self.is_ordered |= overlap;
         let all = shape.iter().try_fold(1_u64, |all, &extent| all.checked_mul(extent));
         let Some(all) = all else { return damaged("more elements than can be counted") };
-        Ok(Level { shape, feeds, fill, is_whole: !overlap && mapped == all })
+        Ok(Level { shape, limits: None, feeds, fill, is_whole: !overlap && mapped == all })
     }
 
     /// The elements of one source on their way through `route`.

@@ -139,6 +139,7 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
     walk.graph(root, object)?;
     walk.count_paths()?;
     walk.inventory.root = walk.expand()?;
+    walk.resolve_types();
     walk.resolve_references();
     walk.inventory.sources = walk.inventory.files.looked();
     walk.inventory.outside = walk.inventory.files.outside();
@@ -399,6 +400,26 @@ impl Walk<'_> {
         Ok((id, object))
     }
 
+    /// Gives the attributes whose types are committed datatypes the numbers of these.
+    fn resolve_types(&mut self) {
+        let Inventory { datasets, group_attrs, named_types, named_by_object, .. } =
+            &mut self.inventory;
+        let number_in = |file: u64| {
+            let named_by_object = &*named_by_object;
+            move |token: [u8; 16]| named_by_object.get(&(file, token)).copied()
+        };
+        for (attrs, group) in group_attrs.iter_mut().zip(&self.groups) {
+            attrs.resolve_types(number_in(group.key.0));
+        }
+        for (key, &number) in named_by_object.iter() {
+            named_types[number].attrs.resolve_types(number_in(key.0));
+        }
+        for dataset in datasets {
+            let file = dataset.file() as u64;
+            dataset.attrs.resolve_types(number_in(file));
+        }
+    }
+
     /// Gives the attributes that refer to objects the paths of these: the first path of each.
     fn resolve_references(&mut self) {
         let Inventory { datasets, group_attrs, named_types, named_by_object, .. } =
@@ -417,6 +438,10 @@ impl Walk<'_> {
         });
         let paths: HashMap<(Option<u64>, [u8; 16]), String> = groups
             .chain(datasets.iter().map(|dataset| (key(dataset), dataset.path.clone())))
+            .chain(named_by_object.iter().filter_map(|(key, &number)| {
+                let path = named_types[number].paths.first()?;
+                Some(((Some(key.0), key.1), path.clone()))
+            }))
             .collect();
         let path_in = |file: Option<u64>| {
             let paths = &paths;

@@ -12,6 +12,7 @@ use hdf5_sys::h5d::{
 };
 use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fcreate};
 use hdf5_sys::h5g::{H5Gcreate2, H5Gopen2};
+use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // the setters of property lists
 use hdf5_sys::h5p::*;
 use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate};
@@ -182,11 +183,7 @@ impl Writer {
                 None => space(Some(&recipe.shape))?,
             };
             let creation = self.creation(recipe, packing)?;
-            let is_equal = |named: &&Object| {
-                // SAFETY: both are open datatypes.
-                unsafe { H5Tequal(named.0.raw(), recipe.file_type.raw()) > 0 }
-            };
-            let kind = named.filter(is_equal).map_or(recipe.file_type.raw(), |named| named.0.raw());
+            let kind = named_if_equal(named, &recipe.file_type);
             let links = self.links.raw();
             let (at, name) = (at.0.raw(), text.as_ptr());
             // SAFETY: all is open, the name ends with NUL.
@@ -225,8 +222,7 @@ impl Writer {
             Fill::Value(value) => {
                 let kind = Datatype::decode(&packing.fill_type)?;
                 let mut element = zeroed(1, kind.size()?)?;
-                let (arena, rename) = (Arena::default(), &str::to_owned);
-                let mut unpacker = Unpacker { file: self.file.raw(), rename, arena };
+                let mut unpacker = Unpacker::new(self.file.raw(), &str::to_owned);
                 unpacker.elements(&kind, &mut &value[..], &mut element)?;
                 // SAFETY: the buffer has one element of the type; its pointers lead into a living arena.
                 check(unsafe { H5Pset_fill_value(id, kind.raw(), element.as_ptr().cast()) })?
@@ -315,18 +311,21 @@ impl Writer {
         write().map(|_| ()).map_err(|trouble| failed("a chunk", trouble))
     }
 
-    /// Writes an attribute; `rename` tells the path of what a reference led to in the source.
+    /// Writes an attribute; `rename` returns the path in this file for a path that a reference has in the
+    /// source. Its type is the committed datatype `named`, if that is equal. Returns how many references
+    /// became null because the file lacks their objects.
     ///
     /// # Errors
-    /// In HDF5's words.
+    /// Returns an error if the record is damaged, or if libhdf5 does not accept it.
     pub fn attribute(
         &self,
         object: &Object,
         attribute: &ExactAttribute,
         rename: &dyn Fn(&str) -> String,
-    ) -> Result<()> {
+        named: Option<&Object>,
+    ) -> Result<usize> {
         let _lock = ids::lock();
-        let made = self.make_attribute(object, attribute, rename);
+        let made = self.make_attribute(object, attribute, rename, named);
         made.map_err(|trouble| failed(&format!("@{}", attribute.name), trouble))
     }
 
@@ -335,7 +334,8 @@ impl Writer {
         object: &Object,
         attribute: &ExactAttribute,
         rename: &dyn Fn(&str) -> String,
-    ) -> Outcome<()> {
+        named: Option<&Object>,
+    ) -> Outcome<usize> {
         let kind = Datatype::decode(&attribute.kind)?;
         let space = space(attribute.shape.as_deref())?;
         let name = attribute_name(&attribute.name)?;
@@ -344,21 +344,21 @@ impl Writer {
         let Some(elements) = elements else { return damaged("an attribute too large") };
         // Before the attribute exists: a damaged record leaves none.
         let mut buffer = zeroed(elements, kind.size()?)?;
-        let arena = Arena::default();
-        let mut unpacker = Unpacker { file: self.file.raw(), rename, arena };
+        let mut unpacker = Unpacker::new(self.file.raw(), rename);
         unpacker.elements(&kind, &mut &attribute.data[..], &mut buffer)?;
         let creation = list(*H5P_CLS_ATTRIBUTE_CREATE)?;
         let (id, text) = (object.0.raw(), name.as_ptr());
         // SAFETY: all is open, the name ends with NUL.
         let made = Id::own(unsafe {
             check(H5Pset_char_encoding(creation.raw(), H5T_cset_t::H5T_CSET_UTF8))?;
-            H5Acreate2(id, text, kind.raw(), space.raw(), creation.raw(), H5P_DEFAULT)
+            let file_type = named_if_equal(named, &kind);
+            H5Acreate2(id, text, file_type, space.raw(), creation.raw(), H5P_DEFAULT)
         })?;
         if elements > 0 {
             // SAFETY: the buffer has every element; its pointers lead into the arena, which still lives.
             check(unsafe { H5Awrite(made.raw(), kind.raw(), buffer.as_ptr().cast()) })?;
         }
-        Ok(())
+        Ok(unpacker.lost)
     }
 
     /// Writes all that is not yet written, and closes the file.
@@ -384,9 +384,16 @@ impl ExactAttribute {
     }
 }
 
-fn list(class: hdf5_sys::h5i::hid_t) -> Outcome<Id> {
+fn list(class: hid_t) -> Outcome<Id> {
     // SAFETY: the class is one of the library's own.
     Id::own(unsafe { H5Pcreate(class) })
+}
+
+/// The committed datatype `named` if it describes the same bytes as `kind`, else `kind`.
+fn named_if_equal(named: Option<&Object>, kind: &Datatype) -> hid_t {
+    // SAFETY: both are open datatypes.
+    let is_equal = |named: &&Object| unsafe { H5Tequal(named.0.raw(), kind.raw()) > 0 };
+    named.filter(is_equal).map_or(kind.raw(), |named| named.0.raw())
 }
 
 fn attribute_name(name: &str) -> Outcome<CString> {

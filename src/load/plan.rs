@@ -186,7 +186,7 @@ impl Plan {
         let pieces = &mut pieces;
         let first_type = self.extras.named_types.len();
         for named in &inventory.named_types {
-            self.extras.add_type(&prefix, named);
+            self.extras.add_type(&prefix, named, first_type);
         }
         let inventory_ref = &inventory;
         let mut builder = Builder {
@@ -321,7 +321,7 @@ impl Builder<'_> {
         let shown = if path.is_empty() { "/" } else { path };
         let attrs = &self.inventory.group_attrs[group.attrs];
         self.attributes(attrs, shown);
-        self.plan.extras.add_group(shown, &attrs.exact);
+        self.plan.extras.add_group(shown, &attrs.exact, self.first_type);
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
             // The reader takes any table with this key for an array; only the top level is safe.
@@ -350,8 +350,8 @@ impl Builder<'_> {
             Some(first) => *first,
             None => self.add_task(number, dataset, path)?,
         };
-        let named = inventory.named_type(dataset).map(|named| self.first_type + named);
-        self.plan.extras.add_dataset(path, (self.number, number), dataset, named);
+        let types = (self.first_type, inventory.named_type(dataset));
+        self.plan.extras.add_dataset(path, (self.number, number), dataset, types);
         Ok(self.form(&dataset.form, number, &mut next))
     }
 

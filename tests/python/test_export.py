@@ -184,6 +184,105 @@ def test_committed_datatypes_come_back(cli, project, tmp_path):
             assert group["colors"].id.get_type() == group["types/color"].id
 
 
+def test_committed_datatypes_of_attributes_come_back(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    with h5py.File(file, "w") as f:
+        f["types/pair"] = np.dtype([("a", "<i4"), ("b", "<f8")])
+        f["types/color"] = h5py.enum_dtype({"RED": 0, "BLUE": 7}, "i4")
+        f["d"], f["table"] = np.arange(3), np.zeros(2, [("x", "i4"), ("y", "f4")])
+        f.create_group("g")
+        pair, color = f["types/pair"], f["types/color"]
+        for at in (f, f["g"], f["d"], f["table"]):
+            at.attrs.create("pair", np.array((1, 2.5), pair.dtype), dtype=pair)
+            at.attrs.create("colors", np.array([7, 0], "i4"), dtype=color)
+            at.attrs["own"] = np.int32(3)
+        # A type that has an attribute of its own type, and one of a type that is created later.
+        color.attrs.create("default", np.int32(7), dtype=color)
+        color.attrs.create("pair", np.array((3, 4.5), pair.dtype), dtype=pair)
+        # References wait until all objects exist. One leads to a committed datatype.
+        rows = np.empty(1, object)
+        rows[0] = np.array([f["d"].ref, h5py.h5r.create(f.id, b"types/pair", h5py.h5r.OBJECT)], h5py.ref_dtype)
+        f["g"].attrs.create("refs", rows, dtype=h5py.vlen_dtype(h5py.ref_dtype))
+
+    def check(before, after, types):
+        found = 0
+        for path in (".", "g", "d", "table", "types/color"):
+            for name, value in before[path].attrs.items():
+                one, other = before[path].attrs.get_id(name), after[path].attrs.get_id(name)
+                assert one.get_type().committed() == other.get_type().committed(), (path, name)
+                if one.get_type().committed():
+                    found += 1
+                    named = [t for t in types if h5py.h5o.get_info(other.get_type()).addr == h5py.h5o.get_info(t.id).addr]
+                    assert len(named) == 1 and named[0].dtype == other.dtype
+                if name != "refs":
+                    assert np.asarray(after[path].attrs[name]).tobytes() == np.asarray(value).tobytes()
+        assert found == 10
+        root = after.name.rstrip("/")
+        assert [after[ref].name for ref in after["g"].attrs["refs"][0]] == [f"{root}/d", f"{root}/types/pair"]
+
+    cli.load(project, file)
+    cli.ok("export", project, "-o", back, "--strict")
+    with h5py.File(file) as a, h5py.File(back) as b:
+        check(a, b, list(b["types"].values()))
+    # Each of two files has its own types.
+    shutil.copy(file, tmp_path / "second.h5")
+    cli.ok("load-hdf5", "-po", project, file, tmp_path / "second.h5")
+    cli.ok("export", project, "-o", tmp_path / "two.h5", "--strict")
+    with h5py.File(file) as a, h5py.File(tmp_path / "two.h5") as b:
+        for group in ("f", "second"):
+            check(a, b[group], list(b[group]["types"].values()))
+    # An attribute that is exported brings its type with it.
+    cli.ok("export", project, "/f/d", "-o", tmp_path / "part.h5")
+    with h5py.File(tmp_path / "part.h5") as f:
+        assert f["f/d"].attrs.get_id("pair").get_type().committed() and set(f["f/types"]) == {"pair", "color"}
+
+
+def test_references_to_objects_that_are_not_exported_are_null_with_a_warning(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    with h5py.File(file, "w") as f:
+        f["a"], f["b"] = [1], [2]
+        f.create_dataset("refs", data=f["a"].ref, dtype=h5py.ref_dtype)
+        f["a"].attrs["b"] = f["b"].ref
+        f["a"].attrs.create("null", np.array([h5py.Reference(), f["a"].ref], object), dtype=h5py.ref_dtype)
+        f["b"].attrs["skipped"] = f["refs"].ref
+    cli.load(project, file)
+    notes = {note["path"]: note["reason"] for note in cli.ok("export", project, "-o", back, "--json").json()["left_out"]}
+    assert set(notes) == {"/refs", "/b@skipped"}
+    assert notes["/b@skipped"] == "1 reference is null: its object is not in the file"
+    with h5py.File(back) as f:
+        assert not f["b"].attrs["skipped"] and f[f["a"].attrs["b"]].name == "/b"
+        assert [bool(ref) for ref in f["a"].attrs["null"]] == [False, True]
+    part = cli.ok("export", project, "-o", tmp_path / "part.h5", "--json", "--exclude", "/b").json()
+    assert {note["path"] for note in part["left_out"]} == {"/refs", "/a@b"}
+    assert cli.run("export", project, "a", "-o", tmp_path / "strict.h5", "--strict").code == 9
+
+
+def test_maximum_extents_of_virtual_datasets_come_back(cli, project, tmp_path):
+    """Also without its sources: then nothing but the file of the virtual dataset has the maximum extents."""
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    with h5py.File(tmp_path / "s.h5", "w") as f:
+        f.create_dataset("x", data=np.arange(12).reshape(4, 3), maxshape=(None, 3), chunks=(2, 3))
+    with h5py.File(file, "w", libver="latest") as f:
+        unlimited = h5py.h5s.UNLIMITED
+        for name, maximum, is_open in (("fixed", (4, 3), False), ("bounded", (9, 3), False), ("free", (None, None), False),
+                                       ("growing", (None, 3), True), ("empty", (8, None), None)):
+            layout = h5py.VirtualLayout((4, 3), "i8", maxshape=maximum)
+            if is_open is not None:
+                source = h5py.VirtualSource("s.h5", "x", (4, 3), "i8", (None, 3))
+                count = unlimited if is_open else 4
+                layout[0:count, :] = source[0:count, :]
+            f.create_virtual_dataset(name, layout, fillvalue=-1)
+    for sources in ("present", "absent"):
+        cli.load(project, file, "-o")
+        cli.ok("export", project, "-o", back, "--overwrite", *(["--strict"] if sources == "present" else []))
+        with h5py.File(file) as a, h5py.File(back) as b:
+            for name in a:
+                assert b[name].maxshape == a[name].maxshape, (name, sources)
+                if sources == "present" or name != "growing":
+                    np.testing.assert_array_equal(a[name][()], b[name][()])
+        (tmp_path / "s.h5").unlink(missing_ok=True)
+
+
 def test_attributes_keep_their_types(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     write(file, "attributes_that_toml_cannot_hold")

@@ -121,6 +121,9 @@ pub struct Attribute {
     pub shape: Option<Vec<u64>>,
     /// Its packed elements in base64.
     pub data: String,
+    /// The committed datatype that its type is: an index into [`Extras::named_types`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_type: Option<usize>,
 }
 
 impl Extras {
@@ -168,21 +171,24 @@ impl Extras {
             kind: self.encoded_type(attribute.kind)?,
             shape: attribute.shape.clone(),
             data: STANDARD.decode(&attribute.data).ok()?,
+            named_type: attribute.named_type,
         })
     }
 
-    /// Remembers a group; one without attributes has nothing to remember.
-    pub fn add_group(&mut self, path: &str, attributes: &[ExactAttribute]) {
+    /// Adds a group, unless it has no attributes. `first_type` is the number of the first committed datatype
+    /// of its file, here and below.
+    pub fn add_group(&mut self, path: &str, attributes: &[ExactAttribute], first_type: usize) {
         if !attributes.is_empty() {
-            let attributes = self.attributes(attributes);
+            let attributes = self.attributes(attributes, first_type);
             self.groups.insert(path.to_owned(), attributes);
         }
     }
 
     /// Remembers a committed datatype under its paths, which begin after `prefix`.
-    pub fn add_type(&mut self, prefix: &str, named: &h5::NamedType) {
+    pub fn add_type(&mut self, prefix: &str, named: &h5::NamedType, first_type: usize) {
         let paths = named.paths.iter().map(|path| format!("{prefix}{path}")).collect();
-        let (kind, attrs) = (self.kind(&named.kind), self.attributes(&named.attrs.exact));
+        let attrs = self.attributes(&named.attrs.exact, first_type);
+        let kind = self.kind(&named.kind);
         self.named_types.push(NamedType { paths, kind, attrs });
     }
 
@@ -192,12 +198,13 @@ impl Extras {
         path: &str,
         number: (usize, usize),
         dataset: &Dataset,
-        named_type: Option<usize>,
+        (first_type, named_type): (usize, Option<usize>),
     ) {
         let index = if let Some(&index) = self.known_datasets.get(&number) {
             index
         } else {
-            let stored = Stored { named_type, ..self.stored(dataset) };
+            let named_type = named_type.map(|named| first_type + named);
+            let stored = Stored { named_type, ..self.stored(dataset, first_type) };
             self.datasets.push(stored);
             self.known_datasets.insert(number, self.datasets.len() - 1);
             self.datasets.len() - 1
@@ -205,7 +212,7 @@ impl Extras {
         self.paths.insert(path.to_owned(), index);
     }
 
-    fn stored(&mut self, dataset: &Dataset) -> Stored {
+    fn stored(&mut self, dataset: &Dataset, first_type: usize) -> Stored {
         let names = match dataset.leaves()[..] {
             [leaf] => &leaf.enum_members[..],
             _ => &[],
@@ -223,16 +230,17 @@ impl Extras {
             fill: FillValue::new(&dataset.storage.fill),
             fill_time: dataset.storage.fill_time.map(str::to_owned),
             names: names.iter().filter_map(name).collect(),
-            attrs: self.attributes(&dataset.attrs.exact),
+            attrs: self.attributes(&dataset.attrs.exact, first_type),
         }
     }
 
-    fn attributes(&mut self, attributes: &[ExactAttribute]) -> Vec<Attribute> {
+    fn attributes(&mut self, attributes: &[ExactAttribute], first_type: usize) -> Vec<Attribute> {
         let each = |attribute: &ExactAttribute| Attribute {
             name: attribute.name.clone(),
             kind: self.kind(&attribute.kind),
             shape: attribute.shape.clone(),
             data: STANDARD.encode(&attribute.data),
+            named_type: attribute.named_type.map(|named| first_type + named),
         };
         attributes.iter().map(each).collect()
     }
@@ -257,6 +265,7 @@ mod tests {
             kind: vec![3, 0, 255],
             shape: Some(vec![2]),
             data: b"x\0'\n".to_vec(),
+            named_type: None,
         }
     }
 
@@ -264,7 +273,7 @@ mod tests {
     fn what_is_remembered_is_read_back_and_types_are_kept_once() {
         let mut extras = Extras::default();
         assert_eq!(extras.to_text(), "");
-        extras.add_group("/g'\n", &[attribute("a"), attribute("b")]);
+        extras.add_group("/g'\n", &[attribute("a"), attribute("b")], 0);
         let back = Extras::parse(&extras.to_text()).unwrap();
         assert_eq!(back.types.len(), 1);
         let exact: Vec<_> = back.group("/g'\n").iter().map(|a| back.exact(a).unwrap()).collect();
