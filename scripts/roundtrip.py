@@ -1,171 +1,214 @@
-"""Loads HDF5 files, exports them to HDF5, and compares with h5diff and h5py.
+"""Loads HDF5 files, exports them to HDF5, and compares source and export through several libraries.
 
-    roundtrip.py CUTE_SHM FOLDER [--json OUT] [-v]
+    roundtrip.py CUTE_SHM PATH... [--json OUT] [--limit MB] [--readers NAME,...]
 
-A file counts as the same when every object that was loaded has the same data, the same type and the
-same attributes. Prints the counts, and the reason for each file that differs.
+A PATH is a file or a folder. A difference counts as warned if the export reports the object in
+`left_out`. Exits with 1 if a difference has no warning, or if an export fails.
 """
 
 import argparse
 import collections
-import concurrent.futures
+import contextlib
 import json
+import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from pathlib import Path
 
-import h5py
-import numpy as np
+import readers
 
-LIMIT = 60
-# h5diff's words for what is no difference in what was loaded.
-HARMLESS = ("is an empty dataset", "Use -c for a list", "Some objects are not comparable")
+SECONDS = 30
 
 
-def run(*command, **options):
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          errors="replace", timeout=LIMIT, stdin=subprocess.DEVNULL, **options)
+class Judge:
+    """A process that compares files through one library. A file that crashes it ends only this process."""
 
+    def __init__(self, name):
+        self.name, self.process = name, None
 
-def same(a, b):
-    """Whether two values of h5py are the same, NaN being equal to itself."""
-    if isinstance(a, h5py.Reference) or isinstance(b, h5py.Reference):
-        return type(a) is type(b) and bool(a) == bool(b)
-    if isinstance(a, h5py.Empty) or isinstance(b, h5py.Empty):
-        return isinstance(a, h5py.Empty) and isinstance(b, h5py.Empty) and a.dtype == b.dtype
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.dtype.hasobject:
-        if a.dtype.fields:
-            return all(same(a[name], b[name]) for name in a.dtype.names)
-        return all(same(x, y) if not isinstance(x, (str, bytes)) else x == y
-                   for x, y in zip(a.ravel(), b.ravel()))
-    if a.dtype.kind in "gG" and a.dtype.itemsize >= 16 or a.dtype.fields:
-        # Padding between values is nobody's.
-        if a.dtype.fields:
-            return all(same(a[name], b[name]) for name in a.dtype.names)
-        return bool(np.array_equal(a, b) or (np.isnan(a) == np.isnan(b)).all())
-    return a.tobytes() == b.tobytes()
+    def start(self):
+        self.here, there = multiprocessing.get_context("spawn").Pipe()
+        arguments = (self.name, there)
+        self.process = multiprocessing.get_context("spawn").Process(target=readers.serve, args=arguments, daemon=True)
+        self.process.start()
+        there.close()
 
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.join()
+            self.process = None
 
-def attributes(before, after, path):
-    """What differs in the attributes of two objects."""
-    for name in before.attrs:
+    def compare(self, source, exported):
+        """`None` if the library does not read the source, else the differences as (path, aspect, detail)."""
+        if not self.process:
+            self.start()
+        is_source_read = False
         try:
-            value = before.attrs[name]
-        except Exception:  # noqa: BLE001, S112: what h5py cannot read is not compared
-            continue
-        if name not in after.attrs:
-            yield f"{path}@{name} is missing"
-        elif not same(value, after.attrs[name]):
-            yield f"{path}@{name} differs"
+            self.here.send((str(source), str(exported)))
+            is_source_read, found = self.receive()
+            if is_source_read:
+                _, found = self.receive()
+            return found
+        except (TimeoutError, EOFError, OSError) as error:
+            self.stop()
+            # A library that crashes or hangs on the source does not read it.
+            problem = f"takes more than {SECONDS} s" if isinstance(error, TimeoutError) else "crashes the library"
+            return [("/", f"export {problem}", "")] if is_source_read else None
+
+    def receive(self):
+        """The next message: whether it announces that the source is read, and the differences."""
+        if not self.here.poll(SECONDS):
+            raise TimeoutError
+        message = self.here.recv()
+        return message == readers.SOURCE_IS_READ, message
 
 
-def compare(source, exported):
-    """What h5py finds different in the objects of `exported`; all of them, through every path."""
-    with h5py.File(source, "r") as before, h5py.File(exported, "r") as after:
-        stack = [("/", before, after)]
-        while stack:
-            path, a, b = stack.pop()
-            yield from attributes(a, b, path)
-            if isinstance(b, h5py.Dataset):
-                if a.dtype != b.dtype:
-                    if not (a.dtype.fields and b.dtype.fields):
-                        yield f"{path} has dtype {b.dtype}, not {a.dtype}"
-                    else:
-                        yield f"{path} lacks fields that have no form in shared memory"
-                elif a.shape != b.shape:
-                    yield f"{path} has shape {b.shape}, not {a.shape}"
-                elif not same(a[()], b[()]):
-                    yield f"{path} has other data"
+def warned(path, notes):
+    """The reason of the warning about an object, one above it, or an attribute or field of it."""
+    for note, reason in notes.items():
+        if path == note or path.startswith((f"{note}/", f"{note}@")) or note.startswith((f"{path}/", f"{path}@")):
+            return reason
+    return None
+
+
+def general(reason):
+    """A reason without the names, numbers and paths of one file."""
+    return re.sub(r"\b\d+\b", "N", re.sub(r"'[^']*'|\"[^\"]*\"", "…", reason.splitlines()[0]))
+
+
+class RoundTrip:
+    def __init__(self, options, scratch, shm):
+        self.binary, self.limit, self.scratch = options.binary.resolve(), options.limit * 10**6, Path(scratch)
+        self.environment = {**os.environ, "CUTE_SHM_DIR": str(shm)}
+        self.judges = [Judge(name) for name in options.readers]
+
+    def command(self, name, *args, cwd=None):
+        command = [self.binary, name, "--root", self.scratch / "root", "-q", *args]
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace", timeout=SECONDS,
+                              stdin=subprocess.DEVNULL, cwd=cwd or self.scratch, env=self.environment)
+
+    def file(self, source):
+        """The outcome for one file, its reason, and the differences of each library."""
+        exported = self.scratch / f"export{source.suffix or '.h5'}"
+        try:
+            plan = self.command("load-hdf5", "--json", "--dry-run", "roundtrip", source, cwd=source.parent)
+            if plan.returncode:
+                return "not loaded", error(plan), {}
+            size = json.loads(plan.stdout)["size_bytes"]
+            if size > self.limit:
+                return "skipped", f"{size / 1e6:.0f} MB of data, more than the limit of {self.limit / 1e6:.0f} MB", {}
+            load = self.command("load-hdf5", "--json", "--persistent", "roundtrip", source, cwd=source.parent)
+            if load.returncode:
+                return "not loaded", error(load), {}
+            export = self.command("export", "--json", "roundtrip", "--format", "hdf5", "-o", exported)
+            if export.returncode:
+                return "export failed", error(export), {}
+            notes = {note["path"]: note["reason"] for note in json.loads(export.stdout)["left_out"]}
+            return self.compare(source, exported, notes)
+        except subprocess.TimeoutExpired as timeout:
+            return "skipped", f"'{timeout.cmd[1]}' takes more than {SECONDS} s", {}
+        finally:
+            self.command("unlink", "--force", "roundtrip")
+            exported.unlink(missing_ok=True)
+
+    def compare(self, source, exported, notes):
+        found = {}
+        for judge in self.judges:
+            differences = judge.compare(source, exported)
+            if differences is not None:
+                found[judge.name] = [(path, aspect, detail, warned(path, notes)) for path, aspect, detail in differences]
+        everything = [difference for differences in found.values() for difference in differences]
+        silent = [f"{path}: {aspect} {detail}".strip() for path, aspect, detail, reason in everything if not reason]
+        if silent:
+            return "differs without a warning", "; ".join(silent[:3]), found
+        if everything:
+            return "differs as warned", everything[0][3], found
+        return "same", "", found
+
+
+def error(done):
+    with contextlib.suppress(ValueError, LookupError):
+        return json.loads(done.stdout)["errors"][0]["message"]
+    return done.stderr.strip() or f"exit status {done.returncode}"
+
+
+def files_in(paths):
+    """The files of folders with a MANIFEST.tsv, and all HDF5 files of others."""
+    for path in paths:
+        manifest = path / "MANIFEST.tsv"
+        if path.is_file():
+            yield path.resolve()
+        elif manifest.is_file():
+            for row in manifest.read_text().splitlines()[1:]:
+                file = path / row.split("\t")[0]
+                if file.is_file():
+                    yield file.resolve()
+        else:
+            yield from sorted(file.resolve() for file in path.rglob("*") if readers.is_hdf5(file))
+
+
+def report(verdicts, names):
+    """Prints the tables: outcomes, differences of each library, and the reasons."""
+    counts = collections.Counter(outcome for outcome, _, _ in verdicts.values())
+    print("\n| outcome | files |\n|---|---:|")
+    for outcome, count in counts.most_common():
+        print(f"| {outcome} | {count} |")
+    print("\n| library | files that it reads | same | differ as warned | differ without a warning |")
+    print("|---|---:|---:|---:|---:|")
+    reasons = collections.defaultdict(lambda: [set(), 0])
+    for name in names:
+        same = as_warned = silent = 0
+        for file, (_, _, found) in verdicts.items():
+            differences = found.get(name)
+            if differences is None:
                 continue
-            stack.extend((f"{path.rstrip('/')}/{name}", a[name], b[name]) for name in b)
-
-
-def difference(source, exported):
-    """The reasons that h5diff gives, without objects that only the source has."""
-    done = run("h5diff", "--follow-symlinks", "-r", source, exported, cwd=source.parent)
-    if done.returncode == 0:
-        return []
-    found, at = [], ""
-    for line in (done.stdout + done.stderr).splitlines():
-        if line.startswith(("dataset:", "attribute:", "group")):
-            at = line
-        counted = re.match(r"(\d+) differences? found", line)
-        is_other = (counted and counted[1] != "0") or "not comparable" in line.lower() or line.startswith("Error")
-        if is_other and not any(word in line for word in HARMLESS):
-            found.append(f"{at} {line}")
-    return found[:3]
-
-
-def judge(binary, source, scratch):
-    """Outcome and reason for one file."""
-    project, exported = "rt" + uuid.uuid4().hex[:12], scratch / (uuid.uuid4().hex + ".h5")
-    common = ["--root", scratch / "root", "-q"]
-    try:
-        loaded = run(binary, "load-hdf5", *common, "--persistent", "--no-progress", project, source,
-                     cwd=source.parent)
-        if loaded.returncode:
-            return "not loaded", loaded.stderr.strip()
-        written = run(binary, "export", *common, project, "-o", exported)
-        if written.returncode:
-            return "not exported", written.stderr.strip()
-        # In a process of its own: some files kill h5py.
-        told = run(sys.executable, __file__, "--compare", source, exported, cwd=source.parent)
-        # What h5py cannot read, such as tagged opaque types, h5diff alone judges.
-        found = [] if told.returncode else json.loads(told.stdout)
-        by_tool = difference(source, exported)
-        if any("Error" in line.split()[:1] for line in by_tool):
-            return ("same for h5py", by_tool[0]) if not told.returncode else ("not compared", by_tool[0])
-        if found:
-            return "different for h5py", "; ".join(found[:3])
-        if by_tool:
-            return "different for h5diff", "; ".join(by_tool)
-        return "same", ""
-    except subprocess.TimeoutExpired:
-        return "timeout", ""
-    finally:
-        run(binary, "unlink", *common, "--force", project)
-        exported.unlink(missing_ok=True)
+            same += not differences
+            without = any(reason is None for *_, reason in differences)
+            silent += without
+            as_warned += bool(differences) and not without
+            for _, aspect, _, reason in differences:
+                key = f"warning: {general(reason)}" if reason else f"no warning: {aspect}"
+                reasons[name, key][0].add(file)
+                reasons[name, key][1] += 1
+        print(f"| {name} | {same + as_warned + silent} | {same} | {as_warned} | {silent} |")
+    print("\n| library | reason of the difference | files | objects |\n|---|---|---:|---:|")
+    for (name, key), (files, objects) in sorted(reasons.items(), key=lambda item: (item[0][0], -item[1][1])):
+        print(f"| {name} | {key} | {len(files)} | {objects} |")
+    skips = collections.Counter(general(reason) for outcome, reason, _ in verdicts.values() if outcome == "skipped")
+    for reason, count in skips.items():
+        print(f"skipped: {count} files: {reason}")
+    return counts
 
 
 def main():
-    if sys.argv[1:2] == ["--compare"]:
-        print(json.dumps(list(compare(*sys.argv[2:]))))
-        return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("-v", action="store_true")
+    parser.add_argument("paths", type=Path, nargs="+")
+    parser.add_argument("--json", type=Path, help="write all verdicts to this file")
+    parser.add_argument("--limit", type=int, default=200, help="skip files with more MB of data (default: 200)")
+    parser.add_argument("--readers", type=lambda text: text.split(","), default=list(readers.READERS))
     options = parser.parse_args()
-    binary = options.binary.resolve()
-    manifest = options.folder / "MANIFEST.tsv"
-    if manifest.is_file():
-        rows = [line.split("\t") for line in manifest.read_text().splitlines()[1:]]
-        files = [options.folder / row[0] for row in rows]
-    else:
-        files = sorted(path for path in options.folder.rglob("*.h*5") if path.is_file())
-    files = [file.resolve() for file in files if file.is_file()]
-    with tempfile.TemporaryDirectory() as scratch:
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            jobs = {file: pool.submit(judge, binary, file, Path(scratch)) for file in files}
-            verdicts = {str(file): job.result() for file, job in jobs.items()}
-    counts = collections.Counter(outcome for outcome, _ in verdicts.values())
-    for file, (outcome, reason) in sorted(verdicts.items(), key=lambda item: item[1]):
-        if outcome.startswith(("different", "timeout", "not exported", "not compared")) or options.v and reason:
-            print(f"{outcome}: {os.path.relpath(file, options.folder.resolve())}: {reason[:300]}")
-    total = len(verdicts) - counts["not loaded"]
-    print(f"round trip: {counts['same'] + counts['same for h5py']} of {total} loaded files come back the same; "
-          + ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
+    # Ends by an exception, so that the folders and processes below are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    files, verdicts = list(dict.fromkeys(files_in(options.paths))), {}
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory(dir="/dev/shm") as shm:
+        trip = RoundTrip(options, scratch, shm)
+        try:
+            for number, file in enumerate(files, 1):
+                outcome, reason, _ = verdicts[str(file)] = trip.file(file)
+                print(f"[{number}/{len(files)}] {os.path.relpath(file)}: {outcome}{reason and f': {reason[:300]}'}", flush=True)
+        finally:
+            for judge in trip.judges:
+                judge.stop()
+    counts = report(verdicts, options.readers)
     if options.json:
         options.json.write_text(json.dumps({"counts": counts, "files": verdicts}, indent=1))
-    return int(bool(counts["not exported"] or counts["timeout"]))
+    return int(bool(counts["differs without a warning"] or counts["export failed"]))
 
 
 if __name__ == "__main__":
