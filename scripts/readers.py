@@ -1,7 +1,7 @@
 """Comparisons of two HDF5 files, each through one library. Used by roundtrip.py, in processes of their own.
 
 Each comparison returns `None` if the library does not read the first file, else a list of differences:
-(path, aspect, detail). Objects that the library cannot read in the first file are not compared.
+(path, aspect, detail, other paths of the object...). Objects that the library cannot read in the first file are not compared.
 """
 
 import collections
@@ -178,6 +178,13 @@ def with_h5py(source, exported):
                         stack.append((child(path, name), inner[0], b[name]))
                 found.extend((child(path, name), "object that the source lacks", "") for name in b
                              if names and name not in names[0])
+        groups = {path: a for path, a, _ in objects}
+        for number, (path, aspect, detail) in enumerate(found):
+            # A warning may name another path through which the object is missing.
+            above, _, name = path.rpartition("/")
+            above = groups.get(above or "/")
+            aliases = paths[key(above.id)] if above else ()
+            found[number] = (path, aspect, detail, *(child(alias, name) for alias in aliases))
         for path, a, b in objects:
             attributes(path, a, b)
             if isinstance(a, h5py.Dataset):

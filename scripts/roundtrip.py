@@ -56,9 +56,11 @@ class Judge:
             return found
         except (TimeoutError, EOFError, OSError) as error:
             self.stop()
-            # A library that crashes or hangs on the source does not read it.
+            # A library that crashes or hangs on the source, perhaps only after it returned all values, does not read it.
+            if not is_source_read or exported == source or self.compare(source, source) is None:
+                return None
             problem = f"takes more than {SECONDS} s" if isinstance(error, TimeoutError) else "crashes the library"
-            return [("/", f"export {problem}", "")] if is_source_read else None
+            return [("/", f"export {problem}", "")]
 
     def receive(self):
         """The next message: whether it announces that the source is read, and the differences."""
@@ -121,7 +123,9 @@ class RoundTrip:
         for judge in self.judges:
             differences = judge.compare(source, exported)
             if differences is not None:
-                found[judge.name] = [(path, aspect, detail, warned(path, notes)) for path, aspect, detail in differences]
+                found[judge.name] = [
+                    (path, aspect, detail, next(filter(None, (warned(alias, notes) for alias in (path, *aliases))), None))
+                    for path, aspect, detail, *aliases in differences]
         everything = [difference for differences in found.values() for difference in differences]
         silent = [f"{path}: {aspect} {detail}".strip() for path, aspect, detail, reason in everything if not reason]
         if silent:
