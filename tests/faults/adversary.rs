@@ -543,7 +543,7 @@ fn an_attacker_at_every_step_costs_no_live_project_and_pins_no_dead_one() {
          calls of a victim's load, `--overwrite`, `--ensure`, `unlink`, `gc` and `-- CMD`, and of root's `gc` and `unlink`",
         format!(
             "{runs} commands, {steps} stops, {actions} actions that the kernel allowed, {kills} kills, {refused} commands refused, \
-             {cleared_by_root} times root had to remove something"
+             {cleared_by_root} times root had to remove a file"
         ),
         "no live project of another user removed or altered; every dead one removed; `list` and `gc` always end",
     );

@@ -44,7 +44,7 @@ impl Trial {
         figure(
             what,
             format!("{total} files: {}", codes.join(", ")),
-            "no hang, no panic, nothing left",
+            "no hang, no panic, nothing remains",
         );
     }
 }

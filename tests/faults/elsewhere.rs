@@ -33,7 +33,7 @@ fn a_root_that_two_shm_directories_share() {
     figure(
         "a root shared by two shm directories: gc, unlink, overwrite",
         "1",
-        "nothing of the other's",
+        "no file of the other directory changed",
     );
 }
 
@@ -98,7 +98,7 @@ fn a_private_tmp_is_another_root() {
     figure(
         "a private /tmp (mount namespace) with held and persistent projects, gc outside",
         "1",
-        "nothing live taken; after the job's end what it held goes, what was persistent stays",
+        "no live project removed; after the job, its held project is removed and its persistent one remains",
     );
 }
 
@@ -130,5 +130,9 @@ fn another_boot_or_host_in_the_mark() {
     sandbox.run(["unlink", "p", "s"]).expect(0);
     fs::remove_file(sandbox.metadata("o")).unwrap();
     sandbox.assert_nothing();
-    figure("marks of another host, of another boot", "2", "other host untouched, other boot stale");
+    figure(
+        "metadata marked by another host, by another boot",
+        "2",
+        "other host: unchanged; other boot: `stale`",
+    );
 }

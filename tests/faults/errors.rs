@@ -129,9 +129,11 @@ impl Case<'_> {
 fn report(what: &str, tally: &Tally) {
     let codes: Vec<_> = tally.codes.iter().map(|(code, n)| format!("{n} exit {code}")).collect();
     figure(
-        &format!("an error at a system call of {what}, once or from then on; then one `gc`"),
+        &format!(
+            "an error at one system call of {what}, or at it and all later ones; then one `gc`"
+        ),
         format!("{} runs, {} different calls: {}", tally.runs, tally.calls.len(), codes.join(", ")),
-        "old or new whole, a clear error, nothing else left",
+        "old or new project whole, an error message, nothing else remains",
     );
 }
 
@@ -185,7 +187,7 @@ fn errors_in_an_ensure_of_what_is_there() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.file(1), &["--persistent", "--ensure"]);
-    errors_in("`--ensure` of what is there", &sandbox, args, &[Some(1)], Success::Loaded(1));
+    errors_in("`--ensure` of a loaded project", &sandbox, args, &[Some(1)], Success::Loaded(1));
 }
 
 #[test]

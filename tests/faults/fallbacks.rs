@@ -134,10 +134,10 @@ fn every_call_that_may_be_missing_has_a_fallback() {
         Filtered { sandbox: &sandbox, rules }.whole_life([&first, &second]);
     }
     figure(
-        "a missing or forbidden system call, each by ENOSYS and EPERM: `--until-exit`, `gc`; with all of them missing also \
+        "a missing (ENOSYS) or forbidden (EPERM) system call: `--until-exit`, `gc`; with all of them missing also \
          overwrite, ensure, list, export, hold",
         format!("{count} filters and 2 with all"),
-        "each command as elsewhere, nothing left",
+        "each command works as usual, nothing remains",
     );
 }
 

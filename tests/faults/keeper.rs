@@ -57,7 +57,7 @@ fn a_killed_loader_is_a_lack_of_memory() {
     let done = Halted::start(&sandbox, &["--persistent"]).end_loader(Signal::SIGKILL).expect(5);
     assert!(done.err.contains("memory"), "{done:?}");
     sandbox.assert_nothing();
-    figure("SIGKILL of the loader during a load", "1", "exit 5 (memory), nothing left");
+    figure("SIGKILL of the loader during a load", "1", "exit 5 (memory), nothing remains");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_crashed_loader_is_a_corrupt_file() {
         sandbox.assert_nothing();
     }
     let what = "SIGSEGV, SIGABRT, SIGBUS, SIGILL of the loader during a load";
-    figure(what, "4", "exit 8 naming the dataset, nothing left");
+    figure(what, "4", "exit 8 with the name of the dataset, nothing remains");
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn the_old_project_survives_the_loader_of_an_overwrite() {
         assert_eq!(sandbox.files(), before);
     }
     figure(
-        "loader of an `--overwrite` killed, crashed",
+        "SIGKILL and crash of the loader of an `--overwrite`",
         "2",
-        "old project untouched, nothing else",
+        "old project unchanged, nothing else remains",
     );
 }
 
@@ -118,7 +118,11 @@ fn a_loader_dies_with_its_keeper() {
         sandbox.run(["gc"]).expect(0);
         sandbox.assert_nothing();
     }
-    figure("SIGKILL of the keeper during a load", "2", "loader gone too; one gc leaves nothing");
+    figure(
+        "SIGKILL of the keeper during a load",
+        "2",
+        "the loader exits too; one `gc` removes everything",
+    );
 }
 
 #[test]
@@ -160,9 +164,9 @@ fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
     assert!(longest < Duration::from_secs(sized(2, 1)), "it took {longest:?}");
     let size = sized(256, 2048);
     figure(
-        &format!("SIGINT, SIGTERM, SIGHUP in the middle of a load of {size} MiB"),
-        format!("{times}, the slowest ended after {} ms", longest.as_millis()),
-        "nothing left",
+        &format!("SIGINT, SIGTERM, SIGHUP during a load of {size} MiB"),
+        format!("{times}; the slowest exited after {} ms", longest.as_millis()),
+        "nothing remains",
     );
 }
 

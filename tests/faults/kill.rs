@@ -84,10 +84,10 @@ fn a_kill_at_any_moment_leaves_nothing_that_one_gc_does_not_take() {
     let visible: usize = threads.into_iter().map(|thread| thread.join().expect("no failure")).sum();
     let seconds = begun.elapsed().as_secs();
     figure(
-        "SIGKILL of keeper and loader at a random moment of load, --overwrite, --ensure; then one `gc`",
+        "SIGKILL of keeper and loader at a random moment of load, `--overwrite`, `--ensure`; then one `gc`",
         format!(
             "{total} kills in {seconds} s (in {visible} a whole project was visible afterwards)"
         ),
-        "nothing left, nothing half visible, every next load works",
+        "nothing remains, no partial project visible, every next load works",
     );
 }

@@ -24,7 +24,7 @@ fn sixty_four_ensures_make_one_load() {
     assert_eq!(sandbox.whole("p"), Some(1));
     sandbox.run(["unlink", "p"]).expect(0);
     sandbox.assert_nothing();
-    figure("64 `--ensure --persistent` at once", "64 processes", "one load, shared by all");
+    figure("64 concurrent `--ensure --persistent`", "64 processes", "one load, shared by all");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn many_that_hold_the_same_keep_it_until_the_last() {
     figure(
         "co-keepers by `--ensure`, half of them killed",
         "8",
-        "kept until the last, then nothing",
+        "kept until the last one exits, then removed",
     );
 }
 
@@ -68,9 +68,9 @@ fn a_failing_load_is_shared_by_those_who_wait() {
     assert!(begun.elapsed() < Duration::from_secs(60));
     sandbox.assert_nothing();
     figure(
-        "16 `--ensure` at once of a damaged file",
+        "16 concurrent `--ensure` of a damaged file",
         "16 processes",
-        "exit 8 for each, nothing left",
+        "exit 8 for each, nothing remains",
     );
 }
 
@@ -88,7 +88,7 @@ fn two_jobs_keep_what_they_share() {
     assert_eq!(sandbox.whole("p"), Some(1));
     sandbox.run(["gc", "--job", "102"]).expect(0);
     sandbox.assert_nothing();
-    figure("two jobs share a project; each has its epilog", "1", "kept until the second");
+    figure("two jobs share a project; each has its epilog", "1", "kept until the second epilog");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn until_exit_however_the_process_ends() {
     let none = sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", "4194305"]));
     none.expect(3);
     sandbox.assert_nothing();
-    figure("`--until-exit` of a process that is killed or terminated", "2", "nothing left");
+    figure("`--until-exit` of a process that is killed or terminated", "2", "nothing remains");
 }
 
 #[test]
@@ -125,7 +125,11 @@ fn a_killed_background_keeper_leaves_what_one_gc_takes() {
     until("it is abandoned", || sandbox.state("p").as_deref() == Some("abandoned"));
     sandbox.run(["gc"]).expect(0);
     sandbox.assert_nothing();
-    figure("SIGKILL of a keeper in the background", "1", "abandoned; one gc leaves nothing");
+    figure(
+        "SIGKILL of a keeper in the background",
+        "1",
+        "`abandoned`; one `gc` removes everything",
+    );
 }
 
 #[test]
@@ -152,9 +156,9 @@ fn a_keeper_ends_when_its_project_is_not_its_own_any_more() {
         sandbox.assert_nothing();
     }
     figure(
-        "held project made persistent, replaced, unlinked by another process",
+        "another process makes a held project persistent, replaces it, unlinks it",
         "3",
-        "the keeper ends within a second and says why; the other's work stays",
+        "the keeper exits within a second with a message; the change of the other process remains",
     );
 }
 
@@ -198,7 +202,11 @@ fn root_that_is_unreadable_for_a_while_ends_no_keeper() {
     keeper.signal(Signal::SIGTERM);
     keeper.wait().expect(143);
     sandbox.assert_nothing();
-    figure("a keeper whose directories cannot be read for 1 s each", "2", "it holds on");
+    figure(
+        "a keeper whose directories cannot be read for 1 s each",
+        "2",
+        "it continues to hold the project",
+    );
 }
 
 #[test]

@@ -66,9 +66,9 @@ fn every_size_about_what_is_needed() {
     }
     assert!(refused > 20 && loaded > 8, "{refused} refused, {loaded} loaded");
     figure(
-        "load into a tmpfs of 1 to 90 pages (64 are the arrays), persistent and for a command",
+        "load into a tmpfs of 1 to 90 pages (the arrays take 64), persistent and for a command",
         format!("{refused} refused, {loaded} loaded"),
-        "exit 5 or a whole project; nothing left, free space the same to the byte",
+        "exit 5 or a whole project; nothing remains, the same free space to the byte",
     );
 }
 
@@ -99,9 +99,9 @@ fn an_overwrite_without_room_for_both_leaves_the_old() {
         tried += 1;
     }
     figure(
-        "`--overwrite` in a tmpfs from room for one project to room for both",
+        "`--overwrite` in a tmpfs with space for one project up to space for both",
         format!("{tried} sizes"),
-        "exit 5 and the old whole, or the new whole; nothing else left",
+        "exit 5 and the old project, or the new project; nothing else remains",
     );
 }
 
@@ -158,7 +158,7 @@ fn no_inodes() {
     figure(
         "load of 64 arrays into a tmpfs of 2 to 75 inodes",
         format!("{refused} refused, {loaded} loaded"),
-        "exit 5 or a whole project, nothing left",
+        "exit 5 or a whole project, nothing remains",
     );
 }
 
@@ -213,7 +213,7 @@ fn memory_that_others_take_meanwhile() {
     figure(
         "load of 64 MiB, four jobs, while another process takes all memory; small and huge pages",
         format!("{refused} refused, {loaded} loaded"),
-        "exit 5 or a whole project; nothing left, free space the same to the byte",
+        "exit 5 or a whole project; nothing remains, the same free space to the byte",
     );
 }
 
@@ -266,5 +266,9 @@ fn a_cgroup_below_the_need() {
     assert_eq!(sandbox.whole("p"), Some(1));
     sandbox.run(["unlink", "p"]).expect(0);
     sandbox.assert_nothing();
-    figure("load of 64 MiB in a cgroup of 48 MiB", "1", "exit 5 naming the cgroup, nothing left");
+    figure(
+        "load of 64 MiB in a cgroup of 48 MiB",
+        "1",
+        "exit 5 with the name of the cgroup, nothing remains",
+    );
 }

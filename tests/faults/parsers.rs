@@ -108,8 +108,8 @@ fn metadata_and_ledgers_of_any_text() {
     let deep = format!("[{}a]\n", "a.".repeat(50_000));
     let _ = Metadata::parse(&deep);
     figure(
-        "mutated texts to the parsers of metadata and ledgers",
-        format!("{total} each, {understood} still understood"),
+        "mutated texts as input of the parsers of metadata and ledgers",
+        format!("{total} each, {understood} still valid"),
         "no panic",
     );
 }

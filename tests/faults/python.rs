@@ -78,7 +78,7 @@ fn python_unlinks_a_held_project() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert!(done.err.contains("another process removed"), "{done:?}");
     sandbox.assert_nothing();
-    figure("Python unlinks a held project", "1", "the keeper ends within a second and says why");
+    figure("Python unlinks a held project", "1", "the keeper exits within a second with a message");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn python_overwrites_a_held_project() {
     python.run(&["unlink", &name]).expect(0);
     sandbox.run(["gc"]).expect(0);
     sandbox.assert_nothing();
-    figure("Python overwrites a held project", "1", "the keeper ends; Python's project is intact");
+    figure("Python overwrites a held project", "1", "the keeper exits; Python's project is intact");
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn python_loads_for_long_while_gc_runs() {
     sandbox.assert_nothing();
     assert!(gcs > 5);
     figure(
-        "Python loads for long, its first arrays two hours old, while `gc --orphans` runs",
-        format!("{gcs} gcs"),
-        "nothing of Python's is taken",
+        "`gc --orphans` during a long Python load whose first arrays are two hours old",
+        format!("{gcs} `gc` runs"),
+        "no Python segment is removed",
     );
 }
 
@@ -156,9 +156,9 @@ fn python_makes_a_project_of_the_same_name_during_a_load() {
     python.run(&["unlink", &name]).expect(0);
     sandbox.assert_nothing();
     figure(
-        "Python makes the same project during a load",
+        "Python creates the same project during a load",
         "1",
-        "exit 4, Python's intact, ours gone",
+        "exit 4, Python's project is intact, the load is removed",
     );
 }
 
@@ -185,9 +185,5 @@ fn python_leaves_an_empty_metadata_file() {
     fs::remove_file(sandbox.metadata(&name)).unwrap();
     sandbox.run(["gc"]).expect(0);
     until("nothing is left", || sandbox.files().is_empty());
-    figure(
-        "an empty metadata file of Python's: gc, load, overwrite, while held",
-        "4",
-        "not removed",
-    );
+    figure("an empty metadata file from Python: gc, load, overwrite, hold", "4", "not removed");
 }

@@ -89,9 +89,9 @@ fn readers_that_exit_crash_or_run_out_of_descriptors() {
             .collect();
         ran += 1;
         figure(
-            &format!("reader of Python {version} that ends in four ways"),
+            &format!("reader in Python {version} that exits in four ways"),
             told.join(", "),
-            "told rightly; gc and gc --broken leave nothing",
+            "correct state; `gc` and `gc --broken` remove everything",
         );
     }
     assert!(ran > 0 || std::env::var_os("CI").is_none(), "no Python at all");

@@ -78,7 +78,7 @@ pub fn at_every_call_with(
     figure(
         &format!("SIGKILL at {counted} system call of {what}; then one `gc`"),
         format!("{points} points, {} different calls", kinds.len()),
-        "old or new whole, nothing else left",
+        "old or new project whole, nothing else remains",
     );
 }
 
@@ -119,7 +119,7 @@ fn killed_in_an_ensure_of_what_is_there() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.file(1), &["--persistent", "--ensure"]);
-    at_every_call("`--ensure` of what is there", &sandbox, &args, &[Some(1)]);
+    at_every_call("`--ensure` of a loaded project", &sandbox, &args, &[Some(1)]);
 }
 
 #[test]

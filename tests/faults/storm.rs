@@ -110,8 +110,8 @@ fn no_live_project_is_lost_and_every_byte_comes_back() {
         assert_eq!(used(), before, "blocks of the shm file system");
     }
     figure(
-        "loads, ensures, overwrites, unlinks, gcs, holds and kills of a few names by 6 processes at once",
+        "loads, ensures, overwrites, unlinks, gcs, holds and kills of a few names by 6 concurrent processes",
         format!("{commands} commands and {reads} reads in {} s", time.as_secs()),
-        "no live project lost, usage back to the byte",
+        "no live project lost, all memory freed",
     );
 }

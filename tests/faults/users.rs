@@ -164,9 +164,9 @@ fn a_group_shares_and_others_are_denied() {
     node.run(&ours, &["unlink", "p", "q"]).expect(0);
     node.sandbox.assert_nothing();
     figure(
-        "--mode 0660 --group; list, gc, unlink, --overwrite by a friend, a stranger, root",
+        "`--mode 0660 --group`: list, gc, unlink, `--overwrite` by a group member, another user, root",
         "3 users",
-        "the group reads and writes, others are denied, every skip has its reason",
+        "the group reads and writes, other users are denied, every skip has a reason",
     );
 }
 
@@ -294,6 +294,6 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
         "14 traps of a hostile user (links, FIFOs, ../x, another's segments, 1 GiB of metadata, a ledger \
          that claims another's segments) against root's list, show, gc, unlink",
         format!("{runs} commands"),
-        "no file but the trap itself touched, no hang",
+        "only the trap itself changed, no hang",
     );
 }
