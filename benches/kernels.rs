@@ -43,7 +43,7 @@ fn shuffles() {
             // In blocks, as the filter has them.
             let block = 8192 / size / 8 * 8 * size;
             for (from, to) in source.chunks_exact(block).zip(target.chunks_exact_mut(block)) {
-                kernels::unbitshuffle(size, black_box(from), &mut planes, to);
+                kernels::unbitshuffle(size, black_box(from), &mut planes, to).expect("memory");
             }
         });
     }

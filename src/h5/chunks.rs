@@ -22,7 +22,7 @@ use hdf5_sys::h5s::H5S_UNLIMITED;
 use super::answers;
 use super::codec::{Decoder, LARGE, Pipeline, Refused};
 use super::dataspace::Dataspace;
-use super::error::{Outcome, check, damaged, unsupported};
+use super::error::{Outcome, Trouble, check, damaged, unsupported};
 use super::files::Files;
 use super::headers::Headers;
 use super::ids::Id;
@@ -144,7 +144,7 @@ pub(super) fn check_codec(dataset: &Dataset, files: &Files) -> Outcome<()> {
     if first.size > pipeline.most_stored() || pipeline.chunk_bytes() > MOST_TRIED {
         return Ok(());
     }
-    let mut stored = vec![0; usize::try_from(first.size).unwrap_or(0)];
+    let mut stored = read::zeroed(first.size, 1)?;
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut stored, first.address));
     if read.is_err() {
         return Ok(());
@@ -420,19 +420,24 @@ fn absent(stored: &mut [Stored], count: u64) -> Option<u64> {
 }
 
 fn numbers_of_absent(stored: &[Stored], count: u64) -> Outcome<Vec<u64>> {
-    let words = usize::try_from(count.div_ceil(64)).unwrap_or(usize::MAX);
-    let mut there = read::zeroed(words as u64, 1)?.into_iter().map(u64::from).collect::<Vec<_>>();
+    let mut there = read::zeroed(count.div_ceil(8), 1)?;
     for chunk in stored {
-        if let Some(word) = usize::try_from(chunk.number / 64).ok().and_then(|at| there.get_mut(at))
+        if let Some(bits) = usize::try_from(chunk.number / 8).ok().and_then(|at| there.get_mut(at))
         {
-            *word |= 1 << (chunk.number % 64);
+            *bits |= 1 << (chunk.number % 8);
         }
     }
     let lacks = |number: &u64| {
-        let word = usize::try_from(number / 64).ok().and_then(|at| there.get(at));
-        word.is_some_and(|word| word >> (number % 64) & 1 == 0)
+        let bits = usize::try_from(number / 8).ok().and_then(|at| there.get(at));
+        bits.is_some_and(|bits| bits >> (number % 8) & 1 == 0)
     };
-    Ok((0..count).filter(lacks).collect())
+    let mut absent = Vec::new();
+    let more = usize::try_from(count.saturating_sub(stored.len() as u64)).unwrap_or(usize::MAX);
+    if absent.try_reserve_exact(more).is_err() {
+        return Err(Trouble::NoMemory(format!("no memory for the numbers of {more} chunks")));
+    }
+    absent.extend((0..count).filter(lacks));
+    Ok(absent)
 }
 
 /// The element that an open dataset is full of which was never written.

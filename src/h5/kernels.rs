@@ -10,8 +10,16 @@ pub fn unshuffle(size: usize, source: &[u8], target: &mut [u8]) {
 }
 
 /// The same for bits; both slices hold the same whole groups of eight elements, `planes` is room.
-pub fn unbitshuffle(size: usize, source: &[u8], planes: &mut Vec<u8>, target: &mut [u8]) {
-    kernels::untranspose(size, source, planes, target);
+///
+/// # Errors
+/// [`Kind::NoMemory`] if there is no memory for `planes`.
+pub fn unbitshuffle(
+    size: usize,
+    source: &[u8],
+    planes: &mut Vec<u8>,
+    target: &mut [u8],
+) -> Result<()> {
+    kernels::untranspose(size, source, planes, target).map_err(error)
 }
 
 /// Picks a field out of `elements` of `size` bytes each.
@@ -41,11 +49,15 @@ impl Chunks {
     pub fn decode(&mut self, stored: &[u8]) -> Result<&[u8]> {
         let Self(pipeline, decoder, target) = self;
         let done = pipeline.decode(decoder, 0, (stored, usize::MAX), target);
-        done.map_err(|refused| match refused {
-            Refused::Unknown(why) => Error::new(Kind::Unsupported, why),
-            Refused::Damaged(why) => Error::new(Kind::Corrupt, why),
-            Refused::NoMemory => Error::new(Kind::NoMemory, "not enough memory for a chunk"),
-        })?;
+        done.map_err(error)?;
         Ok(target)
+    }
+}
+
+fn error(refused: Refused) -> Error {
+    match refused {
+        Refused::Unknown(why) => Error::new(Kind::Unsupported, why),
+        Refused::Damaged(why) => Error::new(Kind::Corrupt, why),
+        Refused::NoMemory => Error::new(Kind::NoMemory, "not enough memory for a chunk"),
     }
 }

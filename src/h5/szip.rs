@@ -8,12 +8,21 @@
 
 use std::ffi::{c_int, c_uint};
 
-use libaec_sys::{AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_OK, aec_buffer_decode, aec_stream};
+use libaec_sys::{
+    AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_MEM_ERROR, AEC_OK, aec_buffer_decode, aec_stream,
+};
+
+use super::codec::{Refused, resize};
 
 /// Bits of the options parameter that concern decoding: most significant byte first, and
 /// prediction from the nearest neighbour.
 const MSB: c_uint = 16;
 const NEAREST_NEIGHBOUR: c_uint = 32;
+
+/// The status of a call of libaec that succeeded.
+const OK: c_int = AEC_OK.cast_signed();
+
+const DAMAGED: Refused = Refused::Damaged("szip: damaged data");
 
 /// The limits of the format: pixels of a block and of a scanline.
 const MOST_IN_BLOCK: usize = 32;
@@ -46,15 +55,15 @@ impl Params {
         is_valid.then_some(params)
     }
 
-    /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code. `None` if it is
-    /// damaged, or larger than `most`.
-    pub(super) fn chunk(self, source: &[u8], most: usize) -> Option<Vec<u8>> {
-        let (size, code) = source.split_first_chunk::<4>()?;
-        let size = usize::try_from(u32::from_le_bytes(*size)).ok().filter(|&size| size <= most)?;
-        self.decode(code, size)
+    /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code. One that is larger than
+    /// `most` is damaged.
+    pub(super) fn chunk(self, source: &[u8], most: usize) -> Result<Vec<u8>, Refused> {
+        let (size, code) = source.split_first_chunk::<4>().ok_or(DAMAGED)?;
+        let size = usize::try_from(u32::from_le_bytes(*size)).ok().filter(|&size| size <= most);
+        self.decode(code, size.ok_or(DAMAGED)?)
     }
 
-    fn decode(self, code: &[u8], size: usize) -> Option<Vec<u8>> {
+    fn decode(self, code: &[u8], size: usize) -> Result<Vec<u8>, Refused> {
         let planes = matches!(self.bits_per_pixel, 32 | 64);
         let bits = if planes { 8 } else { self.bits_per_pixel };
         let pixel = match bits {
@@ -63,31 +72,39 @@ impl Params {
             _ => 4,
         };
         let blocks = self.pixels_per_scanline.div_ceil(self.pixels_per_block);
-        let line = self.pixels_per_scanline.checked_mul(pixel)?;
-        let padded = blocks.checked_mul(self.pixels_per_block)?.checked_mul(pixel)?;
+        // The limits of the parameters keep these small.
+        let line = self.pixels_per_scanline * pixel;
+        let padded = blocks * self.pixels_per_block * pixel;
         let lines = size.div_ceil(line);
-        let room = if padded == line { size } else { padded.checked_mul(lines)? };
+        let room = if padded == line { Some(size) } else { padded.checked_mul(lines) };
+        let room = room.ok_or(DAMAGED)?;
         // A bit stands for 64 blocks at the most: what claims to be larger is no szip.
         let most = code.len().saturating_mul(8 * 64).saturating_mul(self.pixels_per_block * pixel);
         if room > most {
-            return None;
+            return Err(DAMAGED);
         }
         let mut plain = self.rice(code, room, bits, blocks)?;
         if padded != line {
-            plain = plain.chunks(padded).flat_map(|l| &l[..line.min(l.len())]).copied().collect();
+            remove_padding(&mut plain, padded, line);
         }
         plain.truncate(size);
         if plain.len() < size {
-            return None;
+            return Err(DAMAGED);
         }
-        Some(if planes { interleave(&plain, self.bits_per_pixel / 8) } else { plain })
+        if planes { interleave(&plain, self.bits_per_pixel / 8) } else { Ok(plain) }
     }
 
     /// Undoes the extended Rice code: up to `room` bytes.
-    fn rice(self, code: &[u8], room: usize, bits: usize, blocks: usize) -> Option<Vec<u8>> {
+    fn rice(
+        self,
+        code: &[u8],
+        room: usize,
+        bits: usize,
+        blocks: usize,
+    ) -> Result<Vec<u8>, Refused> {
+        let number = |number: usize| c_uint::try_from(number).map_err(|_| DAMAGED);
         let mut plain = Vec::new();
-        plain.try_reserve_exact(room).ok()?;
-        plain.resize(room, 0_u8);
+        resize(&mut plain, room)?;
         let mut flags = 0;
         if self.options & MSB != 0 {
             flags |= AEC_DATA_MSB;
@@ -102,32 +119,46 @@ impl Params {
             next_out: plain.as_mut_ptr(),
             avail_out: room,
             total_out: 0,
-            bits_per_sample: c_uint::try_from(bits).ok()?,
-            block_size: c_uint::try_from(self.pixels_per_block).ok()?,
-            rsi: c_uint::try_from(blocks).ok()?,
+            bits_per_sample: number(bits)?,
+            block_size: number(self.pixels_per_block)?,
+            rsi: number(blocks)?,
             flags,
             state: std::ptr::null_mut(),
         };
         // SAFETY: both buffers live through the call, and the stream says how long they are.
         let status = unsafe { aec_buffer_decode(&raw mut stream) };
-        if status != AEC_OK.cast_signed() as c_int {
-            return None;
+        match status {
+            OK => {}
+            AEC_MEM_ERROR => return Err(Refused::NoMemory),
+            _ => return Err(DAMAGED),
         }
         plain.truncate(stream.total_out);
-        Some(plain)
+        Ok(plain)
     }
 }
 
+/// Moves lines of `line` bytes together that take `padded` bytes each.
+fn remove_padding(plain: &mut Vec<u8>, padded: usize, line: usize) {
+    let mut done = 0;
+    for start in (0..plain.len()).step_by(padded) {
+        let end = plain.len().min(start + line);
+        plain.copy_within(start..end, done);
+        done += end - start;
+    }
+    plain.truncate(done);
+}
+
 /// Puts planes of bytes back together to words.
-fn interleave(planes: &[u8], word: usize) -> Vec<u8> {
+fn interleave(planes: &[u8], word: usize) -> Result<Vec<u8>, Refused> {
     let count = planes.len() / word;
-    let mut words = vec![0; planes.len()];
+    let mut words = Vec::new();
+    resize(&mut words, planes.len())?;
     for (plane, bytes) in planes.chunks_exact(count.max(1)).take(word).enumerate() {
         for (word, &byte) in words.chunks_exact_mut(word).zip(bytes) {
             word[plane] = byte;
         }
     }
-    words
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -136,16 +167,23 @@ mod tests {
 
     #[test]
     fn planes_become_words() {
-        assert_eq!(interleave(&[1, 3, 2, 4], 2), [1, 2, 3, 4]);
-        assert_eq!(interleave(&[], 4), [0_u8; 0]);
+        assert_eq!(interleave(&[1, 3, 2, 4], 2).unwrap(), [1, 2, 3, 4]);
+        assert_eq!(interleave(&[], 4).unwrap(), [0_u8; 0]);
+    }
+
+    #[test]
+    fn padding_of_scanlines_is_removed() {
+        let mut plain = vec![1, 2, 0, 3, 4, 0, 5];
+        remove_padding(&mut plain, 3, 2);
+        assert_eq!(plain, [1, 2, 3, 4, 5]);
     }
 
     #[test]
     fn nonsense_is_refused() {
         let params = Params::new(&[141, 32, 8, 256]).unwrap();
-        assert!(params.chunk(&[1, 0], 1 << 20).is_none());
-        assert!(params.chunk(&[255, 255, 255, 255, 7], usize::MAX).is_none());
-        assert!(params.chunk(&[9, 0, 0, 0, 0], 8).is_none());
+        assert!(params.chunk(&[1, 0], 1 << 20) == Err(DAMAGED));
+        assert!(params.chunk(&[255, 255, 255, 255, 7], usize::MAX) == Err(DAMAGED));
+        assert!(params.chunk(&[9, 0, 0, 0, 0], 8) == Err(DAMAGED));
     }
 
     #[test]

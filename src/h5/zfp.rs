@@ -15,6 +15,10 @@ use zfp_sys::{
     zfp_type, zfp_type_size, zfp_type_zfp_type_double, zfp_type_zfp_type_float,
 };
 
+use super::codec::Refused;
+
+const DAMAGED: Refused = Refused::Damaged("zfp: damaged data");
+
 /// The most parameters of a filter: version, and a header of 148 bits.
 const MOST_VALUES: usize = 16;
 
@@ -48,29 +52,31 @@ impl Params {
         self.bytes
     }
 
-    /// Decodes a chunk into `target`; `None` if it is damaged, or of another size.
-    pub(super) fn chunk(&self, source: &[u8], target: &mut [u8]) -> Option<()> {
+    /// Decodes a chunk into `target`. One of another size is damaged.
+    pub(super) fn chunk(&self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
         if target.len() != self.bytes || source.len() > self.most {
-            return None;
+            return Err(DAMAGED);
         }
         let (mut code, mut plain) = (words(self.most)?, words(self.bytes)?);
         fill(&mut code, source);
         let mut header = self.header.clone();
-        Decoder::open(&mut header)?.decode(&mut code, &mut plain)?;
+        // The header was read before: now only memory can be missing.
+        let decoder = Decoder::open(&mut header).ok_or(Refused::NoMemory)?;
+        decoder.decode(&mut code, &mut plain)?;
         for (place, word) in target.chunks_mut(8).zip(&plain) {
-            place.copy_from_slice(word.to_ne_bytes().get(..place.len())?);
+            place.copy_from_slice(&word.to_ne_bytes()[..place.len()]);
         }
-        Some(())
+        Ok(())
     }
 }
 
 /// Zeros for that many bytes, and a word more.
-fn words(bytes: usize) -> Option<Vec<u64>> {
+fn words(bytes: usize) -> Result<Vec<u64>, Refused> {
     let count = bytes / 8 + 2;
     let mut words = Vec::new();
-    words.try_reserve_exact(count).ok()?;
+    words.try_reserve_exact(count).map_err(|_| Refused::NoMemory)?;
     words.resize(count, 0);
-    Some(words)
+    Ok(words)
 }
 
 /// The library reads words of 64 bits, the first byte the least significant.
@@ -132,23 +138,23 @@ impl Decoder {
     }
 
     /// Decodes `code`, which is as large as [`Self::sizes`] tells, into `plain`, which is so, too.
-    fn decode(self, code: &mut [u64], plain: &mut [u64]) -> Option<()> {
-        let (bytes, most) = self.sizes()?;
+    fn decode(self, code: &mut [u64], plain: &mut [u64]) -> Result<(), Refused> {
+        let (bytes, most) = self.sizes().ok_or(DAMAGED)?;
         if size_of_val(code) < most || size_of_val(plain) < bytes {
-            return None;
+            return Err(DAMAGED);
         }
         // SAFETY: the library reads no more bits than the code has, which is what it may take at most, and
         // writes the array's numbers, for which there is room.
         unsafe {
             let bits = stream_open(code.as_mut_ptr().cast(), size_of_val(code));
             if bits.is_null() {
-                return None;
+                return Err(Refused::NoMemory);
             }
             zfp_stream_set_bit_stream(self.stream, bits);
             zfp_field_set_pointer(self.field, plain.as_mut_ptr().cast());
             let read = zfp_decompress(self.stream, self.field);
             stream_close(bits);
-            (read > 0).then_some(())
+            if read > 0 { Ok(()) } else { Err(DAMAGED) }
         }
     }
 }
@@ -296,16 +302,17 @@ mod tests {
                 let known = Params::new(&params).unwrap();
                 let mut target = vec![0xee; bytes];
                 assert_eq!(known.bytes(), bytes);
-                assert!(known.chunk(&code, &mut target).is_some());
-                assert!(known.chunk(&code, &mut target[1..]).is_none());
-                known.chunk(&code[..code.len() / 2], &mut target);
+                assert!(known.chunk(&code, &mut target).is_ok());
+                assert!(known.chunk(&code, &mut target[1..]).is_err());
+                let _ = known.chunk(&code[..code.len() / 2], &mut target);
                 for _ in 0..20 {
                     let noise: Vec<u8> = (0..known.most).map(|_| dice()).collect();
-                    known.chunk(&noise, &mut target);
+                    let _ = known.chunk(&noise, &mut target);
                     let mut odd = params.clone();
                     odd[1 + usize::from(dice()) % 6] ^= 1 << (dice() % 32);
                     if let Some(odd) = Params::new(&odd).filter(|odd| odd.bytes() < 1 << 20) {
-                        odd.chunk(&noise[..odd.most.min(noise.len())], &mut vec![0; odd.bytes()]);
+                        let _ = odd
+                            .chunk(&noise[..odd.most.min(noise.len())], &mut vec![0; odd.bytes()]);
                     }
                 }
             }

@@ -391,3 +391,40 @@ def test_of_a_chunk_far_beyond_its_dataset_only_the_beginning_is_decoded(cli, py
         cli.load(project, tmp_path / "f.h5", "--overwrite", *options)
         found = python.read(project)
         assert all(found[("t", name)]["bytes"] == data[name][rows].tobytes() for name in kind.names)
+
+
+LIMITED = {
+    "deflate": lambda: {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    "lzf": lambda: {"compression": "lzf"},
+    "scaleoffset": lambda: {"scaleoffset": 0},
+    "szip": lambda: {"compression": "szip", "compression_opts": ("nn", 32)},
+    "zfp": lambda: hdf5plugin.Zfp(reversible=True),
+    **{name: CODERS[name] for name in ["lz4", "zstd", "bzip2", "bitshuffle lz4", "bitshuffle zstd"]},
+    **{f"blosc {coder}": lambda coder=coder: hdf5plugin.Blosc(cname=coder, shuffle=2) for coder in ["zlib", "zstd", "snappy"]},
+    "blosc2 delta": CODERS["blosc2 delta"],
+    "large": lambda: {"compression": "gzip", "chunks": (5 << 20,)},
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_codec_without_memory_is_exit_5_and_no_crash(cli, project, tmp_path, name):
+    options = {"chunks": (32 << 10,), **LIMITED[name]()}
+    values = (np.arange(5 << 20) % 1000).astype("<i4") if name == "large" else (np.arange(64 << 10) % 1000).astype("<i4")
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file.create_dataset("x", data=values, **options)
+
+    def code(bytes):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (bytes, bytes))  # noqa: E731
+        outcome = cli.run("load-hdf5", "--persistent", "--overwrite", "--jobs", "1", project, tmp_path / "f.h5", preexec_fn=limit)
+        assert "panicked" not in outcome.err and "damaged" not in outcome.err, outcome.err
+        return outcome.code
+
+    # The least limit with which the load succeeds.
+    low, high = 8 << 20, 512 << 20
+    assert code(high) == 0
+    while high - low > 64 << 10:
+        middle = (low + high) // 2
+        low, high = (low, middle) if code(middle) == 0 else (middle, high)
+    # Below 0, a signal: the system could not even start the program.
+    codes = [code(high - (step * 96 << 10)) for step in range(24)]
+    assert set(codes) <= {0, 5}, codes

@@ -2,7 +2,7 @@
 //! on; alone, or with LZ4 or Zstandard after it.
 //! Source: <https://github.com/kiyo-masui/bitshuffle>, its README and the header of its filter.
 
-use super::{Decoder, Refused, lz, shuffle};
+use super::{Decoded, Decoder, Refused, lz, resize, shuffle};
 
 /// Elements come in groups of this many; what is left over is stored as it is.
 const GROUP: usize = 8;
@@ -53,32 +53,27 @@ impl Params {
         }
     }
 
-    pub(super) fn decode(
-        self,
-        decoder: &mut Decoder,
-        source: &[u8],
-        target: &mut [u8],
-    ) -> Result<(), Refused> {
+    pub(super) fn decode(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         match self.coder {
             Coder::Plain => self.plain(decoder, source, target),
             _ => self.coded(decoder, source, target),
         }
     }
 
-    fn plain(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    fn plain(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         super::same_size(source, target)?;
         let shuffled = target.len() / (self.element * GROUP) * self.element * GROUP;
         let block = self.block.saturating_mul(self.element);
         let parts = target[..shuffled].chunks_mut(block);
         for (part, bits) in parts.zip(source[..shuffled].chunks(block)) {
-            untranspose(self.element, bits, &mut decoder.planes, part);
+            untranspose(self.element, bits, &mut decoder.planes, part)?;
         }
         target[shuffled..].copy_from_slice(&source[shuffled..]);
         Ok(())
     }
 
     /// The whole size in 8 bytes, a block's in 4, then coded blocks with 4 bytes of size each.
-    fn coded(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    fn coded(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         let damaged = Refused::Damaged("bitshuffle: damaged data");
         let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
         let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
@@ -93,7 +88,7 @@ impl Params {
         let shuffled = target.len() / group * group;
         let (body, tail) = target.split_at_mut(shuffled);
         let mut bits = Vec::new();
-        super::resize(&mut bits, block.min(shuffled))?;
+        resize(&mut bits, block.min(shuffled))?;
         for part in body.chunks_mut(block) {
             let (size, after) = rest.split_first_chunk::<4>().ok_or(damaged)?;
             let size = u32::from_be_bytes(*size) as usize;
@@ -101,10 +96,10 @@ impl Params {
             rest = after;
             let bits = &mut bits[..part.len()];
             match self.coder {
-                Coder::Zstd => super::zstd(&mut decoder.zstd, code, bits)?,
+                Coder::Zstd => super::zstd(decoder, code, bits)?,
                 _ => lz::lz4(code, bits)?,
             }
-            untranspose(self.element, bits, &mut decoder.planes, part);
+            untranspose(self.element, bits, &mut decoder.planes, part)?;
         }
         tail.copy_from_slice(rest.get(..tail.len()).ok_or(damaged)?);
         Ok(())
@@ -117,19 +112,26 @@ fn usual_block(element: usize) -> usize {
 
 /// Turns rows of bits back into elements; both slices hold the same whole groups of elements. `planes`
 /// gets the first bytes of all elements, then the second ones, and so on.
-pub(crate) fn untranspose(element: usize, bits: &[u8], planes: &mut Vec<u8>, target: &mut [u8]) {
+pub(crate) fn untranspose(
+    element: usize,
+    bits: &[u8],
+    planes: &mut Vec<u8>,
+    target: &mut [u8],
+) -> Decoded {
     let row = bits.len() / element / 8;
     if row == 0 {
-        return;
+        return Ok(());
     }
     if element == 1 {
-        return plane(row, bits, target);
+        plane(row, bits, target);
+        return Ok(());
     }
-    planes.resize(bits.len(), 0);
+    resize(planes, bits.len())?;
     for (rows, out) in bits.chunks_exact(row * 8).zip(planes.chunks_exact_mut(row * 8)) {
         plane(row, rows, out);
     }
     shuffle::unshuffle(element, planes, target);
+    Ok(())
 }
 
 /// Eight rows of bits become as many bytes.
@@ -212,7 +214,7 @@ mod tests {
                 }
             }
             let mut target = vec![0; plain.len()];
-            untranspose(element, &bits, &mut Vec::new(), &mut target);
+            untranspose(element, &bits, &mut Vec::new(), &mut target).unwrap();
             assert_eq!(target, plain, "{row} bytes a row of elements of {element}");
         }
     }

@@ -3,7 +3,7 @@
 //! Source: <https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst>.
 
 use super::bitshuffle::untranspose;
-use super::{Decoder, Refused, blosclz, inflate, lz, shuffle, zstd};
+use super::{Decoded, Decoder, Refused, blosclz, inflate, lz, shuffle, zstd};
 
 const HEADER: usize = 16;
 const DAMAGED: Refused = Refused::Damaged("blosc: damaged data");
@@ -57,29 +57,20 @@ pub(super) fn begin(
     source: &[u8],
     (least, whole): (usize, usize),
     target: &mut Vec<u8>,
-) -> Result<(), Refused> {
+) -> Decoded {
     let block = Header::parse(source).ok_or(DAMAGED)?.block.max(1);
     let bytes = least.checked_next_multiple_of(block).unwrap_or(whole).min(whole);
     super::resize(target, bytes)?;
     decode_blocks(decoder, source, whole, target)
 }
 
-pub(super) fn decode(
-    decoder: &mut Decoder,
-    source: &[u8],
-    target: &mut [u8],
-) -> Result<(), Refused> {
+pub(super) fn decode(decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
     let whole = target.len();
     decode_blocks(decoder, source, whole, target)
 }
 
 /// Fills `target`, which has the first blocks of a chunk of `whole` bytes, or all of them.
-fn decode_blocks(
-    decoder: &mut Decoder,
-    source: &[u8],
-    whole: usize,
-    target: &mut [u8],
-) -> Result<(), Refused> {
+fn decode_blocks(decoder: &mut Decoder, source: &[u8], whole: usize, target: &mut [u8]) -> Decoded {
     if source.first().is_some_and(|&version| version > VERSION) {
         return Err(Refused::Unknown("blosc: a chunk of a version that is not known here"));
     }
@@ -105,17 +96,12 @@ fn decode_blocks(
         let code = usize::try_from(u32::from_le_bytes(start)).ok().and_then(|at| source.get(at..));
         let plain = &mut plain[..part.len()];
         block(decoder, &header, code.ok_or(DAMAGED)?, plain)?;
-        unfilter(&header, decoder, plain, part);
+        unfilter(&header, decoder, plain, part)?;
     }
     Ok(())
 }
 
-fn block(
-    decoder: &mut Decoder,
-    header: &Header,
-    mut code: &[u8],
-    target: &mut [u8],
-) -> Result<(), Refused> {
+fn block(decoder: &mut Decoder, header: &Header, mut code: &[u8], target: &mut [u8]) -> Decoded {
     let split = target.len() == header.block && header.is_split(target.len());
     let parts = if split { header.element } else { 1 };
     for part in target.chunks_mut((target.len() / parts).max(1)) {
@@ -129,12 +115,7 @@ fn block(
 }
 
 /// Undoes the coder: fills `part` exactly. What did not shrink is as it was.
-pub(super) fn stream(
-    decoder: &mut Decoder,
-    coder: u8,
-    bytes: &[u8],
-    part: &mut [u8],
-) -> Result<(), Refused> {
+pub(super) fn stream(decoder: &mut Decoder, coder: u8, bytes: &[u8], part: &mut [u8]) -> Decoded {
     match coder {
         _ if bytes.len() == part.len() => part.copy_from_slice(bytes),
         0 => blosclz::decode(bytes, part).ok_or(DAMAGED)?,
@@ -143,25 +124,26 @@ pub(super) fn stream(
             Ok(size) if size == part.len() => {}
             _ => return Err(DAMAGED),
         },
-        3 => inflate(&mut decoder.inflate, bytes, part)?,
-        4 => zstd(&mut decoder.zstd, bytes, part)?,
+        3 => inflate(decoder, bytes, part)?,
+        4 => zstd(decoder, bytes, part)?,
         _ => return Err(Refused::Unknown("blosc: a coder that is not known here")),
     }
     Ok(())
 }
 
 /// Undoes what came before the coder.
-fn unfilter(header: &Header, decoder: &mut Decoder, plain: &[u8], target: &mut [u8]) {
+fn unfilter(header: &Header, decoder: &mut Decoder, plain: &[u8], target: &mut [u8]) -> Decoded {
     let element = header.element;
     if header.flags & BITSHUFFLE != 0 {
         // Blocks that are no whole groups of eight elements are not shuffled.
         let (count, rest) = (plain.len() / element, plain.len() % element);
         let whole = if count % 8 == 0 { plain.len() - rest } else { 0 };
-        untranspose(element, &plain[..whole], &mut decoder.planes, &mut target[..whole]);
+        untranspose(element, &plain[..whole], &mut decoder.planes, &mut target[..whole])?;
         target[whole..].copy_from_slice(&plain[whole..]);
     } else if header.flags & SHUFFLE != 0 && element > 1 {
         shuffle::unshuffle(element, plain, target);
     } else {
         target.copy_from_slice(plain);
     }
+    Ok(())
 }

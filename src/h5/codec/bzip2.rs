@@ -3,12 +3,13 @@
 
 use bzip2::{Decompress, Status};
 
-use super::Refused;
+use super::{Refused, check_room};
 
 const DAMAGED: Refused = Refused::Damaged("bzip2: damaged data");
 
 /// How much of `target` one stream fills.
 pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Refused> {
+    check_room()?;
     let mut engine = Decompress::new(false);
     loop {
         let place = |total: u64| usize::try_from(total).map_err(|_| DAMAGED);
@@ -19,6 +20,7 @@ pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Refused> 
         let (read, done) = (place(engine.total_in())? - read, place(engine.total_out())? - done);
         match status {
             Status::StreamEnd => return place(engine.total_out()),
+            Status::MemNeeded => return Err(Refused::NoMemory),
             // Neither input nor room is left.
             _ if read == 0 && done == 0 => return Err(DAMAGED),
             _ => {}

@@ -84,10 +84,12 @@ pub(crate) enum Refused {
 
 type Decoded = Result<(), Refused>;
 
-/// What a thread decodes with: it keeps its memory from chunk to chunk.
+/// What a thread decodes with: it keeps its memory from chunk to chunk. The contexts of the C libraries are
+/// created for the first chunk that needs them.
+#[derive(Default)]
 pub(crate) struct Decoder {
-    inflate: libdeflater::Decompressor,
-    zstd: zstd_safe::DCtx<'static>,
+    inflate: Option<libdeflater::Decompressor>,
+    zstd: Option<zstd_safe::DCtx<'static>>,
     scratch: Vec<u8>,
     planes: Vec<u8>,
     blocks: blosc2::Room,
@@ -96,18 +98,6 @@ pub(crate) struct Decoder {
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoder").finish_non_exhaustive()
-    }
-}
-
-impl Default for Decoder {
-    fn default() -> Self {
-        Self {
-            inflate: libdeflater::Decompressor::new(),
-            zstd: zstd_safe::DCtx::create(),
-            scratch: Vec::new(),
-            planes: Vec::new(),
-            blocks: blosc2::Room::default(),
-        }
     }
 }
 
@@ -186,9 +176,9 @@ impl Step {
     }
 
     /// The size of what the step was given on writing, if the stored bytes tell it.
-    fn claimed_size(&self, decoder: &mut Decoder, source: &[u8]) -> Option<usize> {
+    fn claimed_size(&self, decoder: &mut Decoder, source: &[u8]) -> Result<Option<usize>, Refused> {
         let size = |size: Option<u64>| usize::try_from(size?).ok();
-        match self {
+        Ok(match self {
             Self::Shuffle(_) => Some(source.len()),
             Self::Fletcher32 => source.len().checked_sub(4),
             #[cfg(feature = "szip")]
@@ -196,7 +186,7 @@ impl Step {
             Self::Lz4 => size(lz::framed_size(source)),
             Self::Zstd => size(zstd_safe::get_frame_content_size(source).ok().flatten()),
             Self::Blosc => blosc::size(source),
-            Self::Blosc2(_) => blosc2::Params::size(decoder, source),
+            Self::Blosc2(_) => blosc2::Params::size(decoder, source)?,
             Self::Bitshuffle(params) => params.size(source),
             #[cfg(feature = "zfp")]
             Self::Zfp(params) => Some(params.bytes()),
@@ -204,7 +194,7 @@ impl Step {
             Self::Nbit(params) => Some(params.decoded_bytes().unwrap_or(source.len())),
             Self::ScaleOffset(params) => Some(params.decoded_bytes().unwrap_or(source.len())),
             Self::Deflate | Self::Lzf | Self::Bzip2 => None,
-        }
+        })
     }
 
     /// Makes `target` what the step was given on writing, of which only a bound is known.
@@ -221,7 +211,7 @@ impl Step {
         // Not more than there is.
         let most = most.or(bounded.then_some(source.len()));
         let most = most.ok_or(unknown)?;
-        if let Some(size) = self.claimed_size(decoder, source) {
+        if let Some(size) = self.claimed_size(decoder, source)? {
             if size > most {
                 return Err(damaged);
             }
@@ -233,11 +223,9 @@ impl Step {
         }
         resize(target, most)?;
         let size = match self {
-            Self::Deflate => {
-                decoder.inflate.zlib_decompress(source, target).map_err(|_| damaged)?
-            }
+            Self::Deflate => inflate_fills(decoder, source, target)?,
             Self::Lzf => lz::lzf_fills(source, target).ok_or(damaged)?,
-            Self::Zstd => decoder.zstd.decompress(&mut target[..], source).map_err(|_| damaged)?,
+            Self::Zstd => zstd_fills(decoder, source, target)?,
             Self::Bzip2 => bzip2::fills(source, target)?,
             _ => return Err(unknown),
         };
@@ -248,7 +236,7 @@ impl Step {
     /// Fills `target`, whose size is exactly what the step was given on writing.
     fn undo(&self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         match self {
-            Self::Deflate => inflate(&mut decoder.inflate, source, target),
+            Self::Deflate => inflate(decoder, source, target),
             Self::Shuffle(size) => {
                 same_size(source, target).map(|()| shuffle::unshuffle(*size, source, target))
             }
@@ -257,15 +245,12 @@ impl Step {
             Self::ScaleOffset(params) => params.decode(source, target),
             Self::Lzf => lz::lzf(source, target),
             #[cfg(feature = "szip")]
-            Self::Szip(params) => match params.chunk(source, target.len()) {
-                Some(plain) if plain.len() == target.len() => {
-                    target.copy_from_slice(&plain);
-                    Ok(())
-                }
-                _ => Err(Refused::Damaged("szip: damaged data")),
-            },
+            Self::Szip(params) => {
+                let plain = params.chunk(source, target.len())?;
+                same_size(&plain, target).map(|()| target.copy_from_slice(&plain))
+            }
             Self::Lz4 => lz::lz4_framed(source, target),
-            Self::Zstd => zstd(&mut decoder.zstd, source, target),
+            Self::Zstd => zstd(decoder, source, target),
             Self::Blosc => blosc::decode(decoder, source, target),
             Self::Blosc2(params) => params.decode(decoder, source, target),
             Self::Bitshuffle(params) => params.decode(decoder, source, target),
@@ -274,9 +259,7 @@ impl Step {
                 _ => Err(Refused::Damaged("bzip2: damaged data")),
             },
             #[cfg(feature = "zfp")]
-            Self::Zfp(params) => {
-                params.chunk(source, target).ok_or(Refused::Damaged("zfp: damaged data"))
-            }
+            Self::Zfp(params) => params.chunk(source, target),
             Self::Vbz(params) => params.decode(decoder, source, target),
         }
     }
@@ -292,7 +275,7 @@ pub(super) fn undo_alone(
 ) -> Result<Vec<u8>, Refused> {
     let step = step(filter)?;
     let mut target = Vec::new();
-    if step.claimed_size(decoder, source).is_some() {
+    if step.claimed_size(decoder, source)?.is_some() {
         step.undo_some(decoder, source, Some(most), &mut target)?;
         return Ok(target);
     }
@@ -300,7 +283,7 @@ pub(super) fn undo_alone(
     let mut room = source.len().saturating_mul(8).max(64 << 10).min(most);
     loop {
         match step.undo_some(decoder, source, Some(room), &mut target) {
-            Err(_) if room < most => room = room.saturating_mul(4).min(most),
+            Err(Refused::Damaged(_)) if room < most => room = room.saturating_mul(4).min(most),
             done => return done.map(|()| target),
         }
     }
@@ -320,20 +303,54 @@ fn same_size(source: &[u8], target: &[u8]) -> Decoded {
 }
 
 /// Zlib data that fills `target` exactly.
-fn inflate(engine: &mut libdeflater::Decompressor, source: &[u8], target: &mut [u8]) -> Decoded {
-    match engine.zlib_decompress(source, target) {
-        Ok(size) if size == target.len() => Ok(()),
-        _ => Err(Refused::Damaged("deflate: damaged data")),
+fn inflate(decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
+    match inflate_fills(decoder, source, target)? {
+        size if size == target.len() => Ok(()),
+        _ => Err(DEFLATE_DAMAGED),
     }
 }
 
+/// How much of `target` zlib data fill.
+fn inflate_fills(
+    decoder: &mut Decoder,
+    source: &[u8],
+    target: &mut [u8],
+) -> Result<usize, Refused> {
+    let context = match &mut decoder.inflate {
+        Some(context) => context,
+        none => {
+            check_room()?;
+            none.insert(libdeflater::Decompressor::new())
+        }
+    };
+    context.zlib_decompress(source, target).map_err(|_| DEFLATE_DAMAGED)
+}
+
 /// Zstandard frames that fill `target` exactly.
-fn zstd(engine: &mut zstd_safe::DCtx<'static>, source: &[u8], target: &mut [u8]) -> Decoded {
-    let size = target.len();
-    match engine.decompress(target, source) {
-        Ok(done) if done == size => Ok(()),
-        _ => Err(Refused::Damaged("zstd: damaged data")),
+fn zstd(decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
+    match zstd_fills(decoder, source, target)? {
+        size if size == target.len() => Ok(()),
+        _ => Err(ZSTD_DAMAGED),
     }
+}
+
+/// How much of `target` Zstandard frames fill.
+fn zstd_fills(decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Result<usize, Refused> {
+    let context = match &mut decoder.zstd {
+        Some(context) => context,
+        none => none.insert(zstd_safe::DCtx::try_create().ok_or(Refused::NoMemory)?),
+    };
+    context.decompress(target, source).map_err(|_| ZSTD_DAMAGED)
+}
+
+const DEFLATE_DAMAGED: Refused = Refused::Damaged("deflate: damaged data");
+const ZSTD_DAMAGED: Refused = Refused::Damaged("zstd: damaged data");
+
+/// Makes sure that there is memory for the context of a C library whose crate panics when its allocation fails.
+/// The contexts of libdeflate and bzip2 are smaller than this.
+fn check_room() -> Decoded {
+    const CONTEXT: usize = 256 << 10;
+    Vec::<u8>::new().try_reserve_exact(CONTEXT).map_err(|_| Refused::NoMemory)
 }
 
 /// Makes `buffer` as long as `size`; what it holds does not matter.

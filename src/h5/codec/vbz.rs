@@ -3,7 +3,7 @@
 //! Source: <https://github.com/nanoporetech/vbz_compression>, its README;
 //! <https://arxiv.org/abs/1709.08990> for StreamVByte.
 
-use super::{Decoder, Refused, resize};
+use super::{Decoded, Decoder, Refused, resize};
 
 const DAMAGED: Refused = Refused::Damaged("vbz: damaged data");
 
@@ -33,18 +33,13 @@ impl Params {
     }
 
     /// Decodes the code behind the decoded size, which is 4 bytes.
-    pub(super) fn decode(
-        self,
-        decoder: &mut Decoder,
-        source: &[u8],
-        target: &mut [u8],
-    ) -> Result<(), Refused> {
+    pub(super) fn decode(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         let (size, code) = source.split_first_chunk::<4>().ok_or(DAMAGED)?;
         if u32::from_le_bytes(*size) as usize != target.len() {
             return Err(DAMAGED);
         }
         match (self.size, self.zstd) {
-            (0, true) => super::zstd(&mut decoder.zstd, code, target),
+            (0, true) => super::zstd(decoder, code, target),
             (0, false) => super::same_size(code, target).map(|()| target.copy_from_slice(code)),
             (_, false) => self.integers(code, target),
             (_, true) => {
@@ -52,8 +47,8 @@ impl Params {
                 // A quarter of a byte says how many bytes an integer has, which are no more than 4.
                 let most = (target.len() / self.size).saturating_mul(5);
                 let done = resize(&mut bytes, most).and_then(|()| {
-                    let done = decoder.zstd.decompress(&mut bytes[..], code);
-                    self.integers(&bytes[..done.map_err(|_| DAMAGED)?], target)
+                    let done = super::zstd_fills(decoder, code, &mut bytes)?;
+                    self.integers(&bytes[..done], target)
                 });
                 decoder.planes = bytes;
                 done
@@ -61,7 +56,7 @@ impl Params {
         }
     }
 
-    fn integers(self, code: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    fn integers(self, code: &[u8], target: &mut [u8]) -> Decoded {
         if !target.len().is_multiple_of(self.size) {
             return Err(DAMAGED);
         }

@@ -2,7 +2,7 @@
 //! deflated, and its own size if it was shuffled before.
 
 use std::fs::File;
-use std::io::{BufReader, Error as IoError, ErrorKind, Read, Result as IoResult};
+use std::io::{BufRead, Error as IoError, ErrorKind, Read, Result as IoResult};
 use std::os::unix::fs::FileExt as _;
 
 use flate2::bufread::ZlibDecoder;
@@ -28,7 +28,7 @@ pub enum Source<'f> {
     /// Stored as it is.
     Stored(Range<'f>),
     /// Deflated.
-    Inflated(Box<ZlibDecoder<BufReader<Range<'f>>>>),
+    Inflated(Box<ZlibDecoder<Buffered<'f>>>),
 }
 
 /// A part of a file.
@@ -55,6 +55,45 @@ impl Read for Range<'_> {
     }
 }
 
+/// A part of a file that is read into a buffer. `BufReader` would abort the process if there is no memory for it.
+#[derive(Debug)]
+pub struct Buffered<'f> {
+    range: Range<'f>,
+    buffer: Vec<u8>,
+    /// The bytes of the buffer that were read and not taken.
+    unread: std::ops::Range<usize>,
+}
+
+impl<'f> Buffered<'f> {
+    fn new(range: Range<'f>) -> Result<Self, Trouble> {
+        let mut buffer = Vec::new();
+        let bytes = usize::try_from(range.left).unwrap_or(READ).clamp(1, READ);
+        resize(&mut buffer, bytes)?;
+        Ok(Self { range, buffer, unread: 0..0 })
+    }
+}
+
+impl BufRead for Buffered<'_> {
+    fn fill_buf(&mut self) -> IoResult<&[u8]> {
+        if self.unread.is_empty() {
+            self.unread = 0..self.range.read(&mut self.buffer)?;
+        }
+        Ok(&self.buffer[self.unread.clone()])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.unread.start = self.unread.end.min(self.unread.start + count);
+    }
+}
+
+impl Read for Buffered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let done = self.fill_buf()?.read(buffer)?;
+        self.consume(done);
+        Ok(done)
+    }
+}
+
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
         match self {
@@ -67,14 +106,15 @@ impl Read for Source<'_> {
 impl<'f> Decoded<'f> {
     /// The bytes of a chunk in this part of the file, which has `whole` bytes if it is complete.
     pub fn open(range: Range<'f>, streamed: Streamed, whole: usize) -> Result<Self, Trouble> {
-        let inflate = |range| Box::new(ZlibDecoder::new(BufReader::with_capacity(READ, range)));
+        let inflate =
+            |range| Buffered::new(range).map(|buffered| Box::new(ZlibDecoder::new(buffered)));
         let source = match streamed {
             Streamed::Stored => Source::Stored(range),
-            Streamed::Deflate => Source::Inflated(inflate(range)),
+            Streamed::Deflate => Source::Inflated(inflate(range)?),
             Streamed::ShuffleDeflate(size) => {
                 let mut planes = Vec::new();
                 resize(&mut planes, whole)?;
-                let mut decoder = inflate(range);
+                let mut decoder = inflate(range)?;
                 let mut done = 0;
                 while done < whole {
                     match decoder.read(&mut planes[done..]).map_err(damaged)? {
@@ -89,7 +129,9 @@ impl<'f> Decoded<'f> {
                 return Ok(Self::Planes { planes, size });
             }
         };
-        Ok(Self::Sequence { source, at: 0, spare: vec![0; 64 << 10] })
+        let mut spare = Vec::new();
+        resize(&mut spare, 64 << 10)?;
+        Ok(Self::Sequence { source, at: 0, spare })
     }
 
     /// Fills `buffer` with the bytes from `position` on, which is not before what was taken last.

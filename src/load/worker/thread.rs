@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Kind, Result};
+use crate::h5::codec::resize;
 use crate::h5::{Dataset, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, lookup};
 use crate::load::Request;
 use crate::load::plan::{Piece, Plan, Task};
@@ -385,10 +386,13 @@ fn sink<'s, 'a>(
 /// A buffer of zeros for each piece of a small task.
 fn buffers(pieces: &[Piece]) -> Result<Vec<Vec<u8>>> {
     let buffer = |piece: &Piece| {
-        let bytes = usize::try_from(piece.bytes).map_err(|_| {
-            Error::new(Kind::NoMemory, format!("'{}' does not fit into memory", piece.path))
+        let mut buffer = Vec::new();
+        let bytes = usize::try_from(piece.bytes).unwrap_or(usize::MAX);
+        resize(&mut buffer, bytes).map_err(|_| {
+            let message = format!("not enough memory for the {bytes} bytes of '{}'", piece.path);
+            Error::new(Kind::NoMemory, message).about(&*piece.path).with_hint(NO_MEMORY_HINT)
         })?;
-        Ok(vec![0; bytes])
+        Ok(buffer)
     };
     pieces.iter().map(buffer).collect()
 }

@@ -3,7 +3,7 @@
 
 use super::super::bitshuffle::untranspose;
 use super::super::{blosc, resize, shuffle};
-use super::{DAMAGED, Decoder, Refused, Room};
+use super::{DAMAGED, Decoded, Decoder, Refused, Room};
 
 const HEADER: usize = 32;
 /// Both kinds of shuffle at once: what tells this header from that of Blosc 1.
@@ -30,7 +30,7 @@ pub(super) enum Same<'a> {
 }
 
 impl Same<'_> {
-    pub(super) fn fill(self, target: &mut [u8]) -> Result<(), Refused> {
+    pub(super) fn fill(self, target: &mut [u8]) -> Decoded {
         let (single, double) = (0x7fc0_0000_u32.to_le_bytes(), (0x7ff8_u64 << 48).to_le_bytes());
         let value = match self {
             Self::Zeros | Self::Anything => &[0][..],
@@ -108,7 +108,7 @@ impl<'a> Chunk<'a> {
         decoder: &mut Decoder,
         room: &mut Room,
         target: &mut [u8],
-    ) -> Result<(), Refused> {
+    ) -> Decoded {
         let is_whole = target.len() == self.bytes || target.len().is_multiple_of(self.block);
         if target.len() > self.bytes || !is_whole {
             return Err(DAMAGED);
@@ -124,7 +124,7 @@ impl<'a> Chunk<'a> {
         room: &mut Room,
         number: usize,
         target: &mut [u8],
-    ) -> Result<(), Refused> {
+    ) -> Decoded {
         let start = number.checked_mul(self.block).filter(|&at| at < self.bytes).ok_or(DAMAGED)?;
         if target.len() != self.block.min(self.bytes - start) {
             return Err(DAMAGED);
@@ -147,18 +147,13 @@ impl<'a> Chunk<'a> {
             self.unshuffle(decoder, room, target)?;
         }
         if self.delta {
-            self.undo_delta(number, &mut room.first, target);
+            self.undo_delta(number, &mut room.first, target)?;
         }
         Ok(())
     }
 
     /// Undoes the coder: one stream for the block, or one for each byte of an element.
-    fn streams(
-        &self,
-        decoder: &mut Decoder,
-        mut code: &[u8],
-        target: &mut [u8],
-    ) -> Result<(), Refused> {
+    fn streams(&self, decoder: &mut Decoder, mut code: &[u8], target: &mut [u8]) -> Decoded {
         let split = self.flags & WHOLE == 0 && target.len() == self.block;
         let streams = if split { self.element } else { 1 };
         if !target.len().is_multiple_of(streams) {
@@ -193,36 +188,32 @@ impl<'a> Chunk<'a> {
     }
 
     /// Undoes the shuffles, from memory to memory and the last one into `target`.
-    fn unshuffle(
-        &self,
-        decoder: &mut Decoder,
-        room: &mut Room,
-        target: &mut [u8],
-    ) -> Result<(), Refused> {
+    fn unshuffle(&self, decoder: &mut Decoder, room: &mut Room, target: &mut [u8]) -> Decoded {
         let Some((last, first)) = self.shuffles.split_last() else { return Ok(()) };
         for &kind in first {
             resize(&mut room.between, target.len())?;
-            self.undo(kind, &room.coded, decoder, &mut room.between);
+            self.undo(kind, &room.coded, decoder, &mut room.between)?;
             std::mem::swap(&mut room.coded, &mut room.between);
         }
-        self.undo(*last, &room.coded, decoder, target);
-        Ok(())
+        self.undo(*last, &room.coded, decoder, target)
     }
 
-    fn undo(&self, kind: u8, source: &[u8], decoder: &mut Decoder, target: &mut [u8]) {
+    fn undo(&self, kind: u8, source: &[u8], decoder: &mut Decoder, target: &mut [u8]) -> Decoded {
         if kind == SHUFFLE {
-            return shuffle::unshuffle(self.element, source, target);
+            shuffle::unshuffle(self.element, source, target);
+            return Ok(());
         }
         // What is no whole group of eight elements was left as it is.
         let whole = source.len() / self.element / 8 * 8 * self.element;
         let (bits, rest) = source.split_at(whole);
         let (elements, end) = target.split_at_mut(whole);
-        untranspose(self.element, bits, &mut decoder.planes, elements);
+        untranspose(self.element, bits, &mut decoder.planes, elements)?;
         end.copy_from_slice(rest);
+        Ok(())
     }
 
     /// Undoes the difference, by bits, to the first block, whose elements differ from those before.
-    fn undo_delta(&self, number: usize, first: &mut Vec<u8>, target: &mut [u8]) {
+    fn undo_delta(&self, number: usize, first: &mut Vec<u8>, target: &mut [u8]) -> Decoded {
         let width = match self.element {
             1 | 2 | 4 | 8 => self.element,
             size if size % 8 == 0 => 8,
@@ -233,11 +224,12 @@ impl<'a> Chunk<'a> {
             for at in width..whole {
                 target[at] ^= target[at - width];
             }
-            first.clear();
-            first.extend_from_slice(target);
+            resize(first, target.len())?;
+            first.copy_from_slice(target);
         } else {
             target[..whole].iter_mut().zip(&*first).for_each(|(byte, first)| *byte ^= first);
         }
+        Ok(())
     }
 }
 

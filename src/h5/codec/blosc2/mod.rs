@@ -11,7 +11,7 @@ mod grid;
 use self::chunk::Chunk;
 use self::frame::{Content, Frame};
 use self::grid::Grid;
-use super::{Decoder, Refused};
+use super::{Decoded, Decoder, Refused};
 
 /// An element of so many bytes is beyond what a chunk's header can tell.
 const TOO_LARGE: u32 = 256;
@@ -58,16 +58,17 @@ impl Params {
         Some(Self { shape })
     }
 
-    /// The decoded size that a chunk claims.
-    pub(super) fn size(decoder: &mut Decoder, source: &[u8]) -> Option<usize> {
+    /// The decoded size that a chunk claims, if it is sound.
+    pub(super) fn size(decoder: &mut Decoder, source: &[u8]) -> Result<Option<usize>, Refused> {
         let mut room = std::mem::take(&mut decoder.blocks);
         let frame = Frame::parse(decoder, &mut room, source);
         decoder.blocks = room;
-        let frame = frame.ok()?;
-        match &frame.grid {
-            Some(grid) => grid.bytes(frame.element),
-            None => Some(frame.bytes),
-        }
+        Ok(match frame {
+            Ok(Frame { grid: Some(grid), element, .. }) => grid.bytes(element),
+            Ok(frame) => Some(frame.bytes),
+            Err(Refused::NoMemory) => return Err(Refused::NoMemory),
+            Err(_) => None,
+        })
     }
 
     /// Decodes the first blocks of a chunk of `whole` bytes, which have the first `least` bytes; all of them
@@ -78,7 +79,7 @@ impl Params {
         source: &[u8],
         (least, whole): (usize, usize),
         target: &mut Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Decoded {
         let mut room = std::mem::take(&mut decoder.blocks);
         let done = (|| {
             let frame = Frame::parse(decoder, &mut room, source)?;
@@ -100,7 +101,7 @@ impl Params {
         decoder: &mut Decoder,
         source: &[u8],
         target: &mut [u8],
-    ) -> Result<(), Refused> {
+    ) -> Decoded {
         let mut room = std::mem::take(&mut decoder.blocks);
         let whole = target.len();
         let done = self.decode_in(&mut room, decoder, source, whole, target);
@@ -115,7 +116,7 @@ impl Params {
         source: &[u8],
         whole: usize,
         target: &mut [u8],
-    ) -> Result<(), Refused> {
+    ) -> Decoded {
         let frame = Frame::parse(decoder, room, source)?;
         let chunk_bytes = match &frame.grid {
             Some(grid) => {
@@ -151,7 +152,7 @@ fn array(
     chunk: &Chunk<'_>,
     (grid, element): (&Grid, usize),
     target: &mut [u8],
-) -> Result<(), Refused> {
+) -> Decoded {
     if grid.block_bytes(element) != Some(chunk.block) {
         return Err(DAMAGED);
     }
