@@ -121,6 +121,13 @@ impl Error {
         Self { source: Some(Box::new(error)), ..Self::new(Kind::Io, what) }.refine()
     }
 
+    /// Adds the error behind this one, which completes the message.
+    #[must_use]
+    pub(crate) fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
     /// Takes kind and hint from the system's error number, where they follow from it.
     fn refine(mut self) -> Self {
         let error = self.source.as_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
@@ -199,7 +206,9 @@ impl Error {
 
     /// The system's error number behind this error, where there is one.
     pub fn errno(&self) -> Option<i32> {
-        self.source.as_ref()?.downcast_ref::<std::io::Error>()?.raw_os_error()
+        let first = self.source.as_deref().map(|error| error as &(dyn StdError + 'static));
+        let mut chain = std::iter::successors(first, |&error| error.source());
+        chain.find_map(|error| error.downcast_ref::<std::io::Error>()?.raw_os_error())
     }
 }
 

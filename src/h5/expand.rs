@@ -152,7 +152,9 @@ impl Walk<'_> {
             match found {
                 Ok(Some(index)) => drop(here.group.children.insert(name, Child::Dataset(index))),
                 // Once for each link, not for each path that leads to its group.
-                Err(trouble) if tree.noted.insert((node, next)) => self.note(&path, trouble)?,
+                Err(trouble) if tree.noted.insert((node, next)) => {
+                    self.note(&path, self.groups[node].file(), trouble)?;
+                }
                 Ok(None) | Err(_) => {}
             }
         }

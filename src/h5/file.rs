@@ -8,39 +8,22 @@ use std::path::{Path, PathBuf};
 use hdf5_sys::h5f::{H5F_ACC_RDONLY, H5Fget_name, H5Fopen};
 use hdf5_sys::h5p::{H5P_CLS_FILE_ACCESS, H5Pcreate, H5Pset_cache, H5Pset_file_locking};
 
-use super::error::{Outcome, check};
+use super::error::{Cause, Outcome, Trouble, cannot_open, check};
 use super::ids::Id;
-use super::lookup;
-use super::{foreign, messages};
-use crate::error::{Error, Kind, Result};
+use super::{foreign, lookup};
+use crate::error::{Error, Result};
 
 /// Opens the file at `path` for reading.
 pub(super) fn open(path: &Path) -> Result<Id> {
     let shown = path.display();
-    let cannot =
-        |error| Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string());
-    let corrupt = |text: String| Error::new(Kind::Corrupt, text).about(shown.to_string());
     lookup::open_regular(path).map_err(|error| match error.raw_os_error() {
-        Some(_) => cannot(error),
-        None => corrupt(format!("cannot open '{shown}': {error}")),
+        Some(_) => Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string()),
+        None => cannot_open(path, Trouble::Damaged(error.to_string())),
     })?;
-    open_hdf5(path).map_err(|trouble| {
-        if is_not_hdf5(trouble.reason()) {
-            return foreign::not_hdf5(path);
-        }
-        let original = trouble.original().unwrap_or_default().to_owned();
-        let error = corrupt(format!("cannot open '{shown}': {}", trouble.into_reason()));
-        let error = error.with_detail(Some(&original).filter(|text| !text.is_empty()));
-        match messages::hint(&original, &path.to_string_lossy()) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+    open_hdf5(path).map_err(|trouble| match trouble.cause() {
+        Cause::NotHdf5 => foreign::not_hdf5(path),
+        _ => cannot_open(path, trouble),
     })
-}
-
-/// Whether libhdf5 found no HDF5 file at all.
-pub(super) fn is_not_hdf5(reason: &str) -> bool {
-    reason.contains("file signature not found")
 }
 
 /// Opens a regular file with libhdf5.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
-use super::error::{Outcome, Trouble, damaged};
+use super::error::{Cause, Outcome, Trouble, damaged};
 use super::ids::Id;
 use super::lookup::{self, Looked, Presence, Purpose};
 use super::{chunks, file, foreign, links};
@@ -99,7 +99,8 @@ impl Files {
             }
             Err(error) => {
                 let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
-                return damaged(format!("{}{}", super::SYSTEM_CALL, errno.desc()));
+                let reason = format!("a system call failed: {}", errno.desc());
+                return Err(Trouble::System(reason, errno));
             }
         };
         let mut state = self.state();
@@ -210,23 +211,23 @@ impl Files {
                     match self.open(&path, &metadata) {
                         Ok(index) => return Ok(Some(index)),
                         Err(trouble) => {
-                            unusable.get_or_insert((path, trouble.into_reason()));
+                            unusable.get_or_insert(cannot_open(&path, trouble));
                         }
                     }
                 }
                 // libhdf5 would wait for the other end of a pipe.
-                Presence::Unusable(reason, Some(metadata)) if !metadata.is_file() => {
-                    return damaged(format!("cannot open '{}': {reason}", path.display()));
+                Presence::Unusable { reason, metadata: Some(metadata), .. }
+                    if !metadata.is_file() =>
+                {
+                    return Err(cannot_open(&path, Trouble::Damaged(reason)));
                 }
-                Presence::Unusable(reason, _) => {
-                    unusable.get_or_insert((path, reason));
+                Presence::Unusable { reason, errno, .. } => {
+                    let trouble = Trouble::of_system(reason, errno);
+                    unusable.get_or_insert(cannot_open(&path, trouble));
                 }
             }
         }
-        match unusable {
-            Some((path, reason)) => damaged(format!("cannot open '{}': {reason}", path.display())),
-            None => Ok(None),
-        }
+        unusable.map_or(Ok(None), Err)
     }
 
     fn open(&self, path: &Path, metadata: &std::fs::Metadata) -> Outcome<usize> {
@@ -237,7 +238,7 @@ impl Files {
             return Ok(index);
         }
         let id = file::open_hdf5(path).map_err(|trouble| {
-            if file::is_not_hdf5(trouble.reason()) {
+            if trouble.cause() == Cause::NotHdf5 {
                 return Trouble::Damaged(format!("it is {}", foreign::format_of(path)));
             }
             trouble
@@ -287,6 +288,11 @@ impl Files {
     pub(super) fn take_missed(&self) -> Option<Missed> {
         self.state().missed.take()
     }
+}
+
+/// The failure to open a file that another one names.
+fn cannot_open(path: &Path, trouble: Trouble) -> Trouble {
+    trouble.within(&format!("cannot open '{}'", path.display()))
 }
 
 impl State {

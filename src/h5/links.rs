@@ -221,11 +221,6 @@ pub(super) fn object(id: &Id) -> Outcome<Object> {
     }
 }
 
-/// Whether libhdf5 means that the object which a link names does not exist.
-pub(super) fn leads_nowhere(reason: &str) -> bool {
-    reason.contains("doesn't exist") || reason.contains("not found")
-}
-
 /// The bytes of a token, which tell it from others of the same file.
 pub(super) fn bytes(token: H5O_token_t) -> [u8; 16] {
     // SAFETY: a token is 16 plain bytes.

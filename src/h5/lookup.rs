@@ -14,8 +14,15 @@ pub enum Presence {
     Regular(Metadata),
     /// No such file.
     Absent,
-    /// Something exists there, but it cannot be read: the reason, and its metadata if known.
-    Unusable(String, Option<Metadata>),
+    /// Something exists there, but it cannot be read.
+    Unusable {
+        /// The reason in words.
+        reason: String,
+        /// The system's error number, if a system call failed.
+        errno: Option<i32>,
+        /// Its metadata, if known.
+        metadata: Option<Metadata>,
+    },
 }
 
 /// A path that was looked for, and the result.
@@ -79,7 +86,11 @@ pub(crate) fn presence(path: &Path) -> Presence {
         Err(error) => match error.raw_os_error() {
             // A name that no file can have is absent too.
             Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG) => Presence::Absent,
-            code => Presence::Unusable(reason(&error, code), std::fs::metadata(path).ok()),
+            errno => Presence::Unusable {
+                reason: reason(&error, errno),
+                errno,
+                metadata: std::fs::metadata(path).ok(),
+            },
         },
     }
 }
@@ -171,7 +182,7 @@ mod tests {
             (Path::new("/dev/zero"), "a device"),
             (temp.path(), "a directory"),
         ] {
-            let Presence::Unusable(reason, Some(_)) = presence(path) else {
+            let Presence::Unusable { reason, metadata: Some(_), .. } = presence(path) else {
                 panic!("{}", path.display())
             };
             assert!(reason.contains(word), "{reason}");

@@ -1,6 +1,8 @@
 //! Translates the HDF5 library's error messages into plain English. The library speaks of its own
 //! structures and functions; users know files, datasets and datatypes.
 
+use nix::errno::Errno;
+
 use crate::error::word;
 
 /// Parts of the library's messages, and their meaning. The first match counts.
@@ -98,26 +100,76 @@ const MEANINGS: &[(&str, &str)] = &[
     ("memory allocation failed", "not enough memory for the HDF5 library"),
 ];
 
-/// The beginning of the reason if a system call of the library failed. The system's words follow.
-pub(crate) const SYSTEM_CALL: &str = "a system call failed: ";
+/// What a message of the library means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meaning {
+    /// The reason in plain English.
+    pub(super) reason: String,
+    /// The error of the system call that failed, if one did.
+    pub(super) errno: Option<Errno>,
+    /// What the user can do about it, if the message tells.
+    pub(super) advice: Option<Advice>,
+}
+
+/// What the user can do about a file that the library cannot open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Another program is writing the file.
+    CloseWriter,
+    /// The file is one part of several.
+    JoinParts,
+    /// The end of the file is missing.
+    CopyAgain,
+}
+
+impl Advice {
+    /// The hint for the file at `path`.
+    pub(super) fn hint(self, path: &str) -> String {
+        match self {
+            Self::CloseWriter => format!(
+                "wait until the writing program has closed the file; only if no program writes it, run 'h5clear -s {}'",
+                word(path)
+            ),
+            Self::JoinParts => {
+                "join its parts into one file with 'h5repart -family_to_single PATTERN OUT'"
+                    .to_owned()
+            }
+            Self::CopyAgain => "copy or download the file again".to_owned(),
+        }
+    }
+}
 
 /// The error of the system call in a message; `None` for 0, which the library reports where a file is too short.
-fn system_error(original: &str) -> Option<String> {
+fn system_error(original: &str) -> Option<Errno> {
     let (_, number) = original.split_once("errno = ")?;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
-    let errno = digits.parse().ok().filter(|&errno| errno != 0)?;
-    Some(format!("{SYSTEM_CALL}{}", nix::errno::Errno::from_raw(errno).desc()))
+    digits.parse().ok().filter(|&errno| errno != 0).map(Errno::from_raw)
 }
 
 /// What a message of the library means; one that is not known is quoted.
-pub(super) fn translate(original: &str) -> String {
-    if let Some(text) = truncated(original).or_else(|| system_error(original)) {
-        return text;
-    }
-    match MEANINGS.iter().find(|(part, _)| original.contains(part)) {
-        Some((_, meaning)) => (*meaning).to_owned(),
-        None => format!("the HDF5 library reports \"{original}\""),
-    }
+pub(super) fn interpret(original: &str) -> Meaning {
+    let truncated = truncated(original);
+    let errno = if truncated.is_some() { None } else { system_error(original) };
+    let known = || MEANINGS.iter().find(|(part, _)| original.contains(part));
+    let reason = match (truncated, errno) {
+        (Some(text), _) => text,
+        (None, Some(errno)) => format!("a system call failed: {}", errno.desc()),
+        (None, None) => known().map_or_else(
+            || format!("the HDF5 library reports \"{original}\""),
+            |(_, meaning)| (*meaning).to_owned(),
+        ),
+    };
+    Meaning { reason, errno, advice: advice(original) }
+}
+
+fn advice(original: &str) -> Option<Advice> {
+    const ADVICE: [(&str, Advice); 4] = [
+        ("already open for", Advice::CloseWriter),
+        ("family driver", Advice::JoinParts),
+        ("truncated file", Advice::CopyAgain),
+        ("beyond the end", Advice::CopyAgain),
+    ];
+    ADVICE.iter().find(|(part, _)| original.contains(part)).map(|(_, advice)| *advice)
 }
 
 /// `truncated file: eof = 96, sblock->base_addr = 0, stored_eof = 2048`.
@@ -132,39 +184,28 @@ fn truncated(original: &str) -> Option<String> {
     Some(format!("the file is truncated: it has {size} of {whole} bytes"))
 }
 
-/// What to do about a file that the library cannot open.
-pub(super) fn hint(original: &str, path: &str) -> Option<String> {
-    let file = word(path);
-    if original.contains("already open for") {
-        return Some(format!(
-            "wait until the writing program has closed the file; only if no program writes it, run 'h5clear -s {file}'"
-        ));
-    }
-    if original.contains("family driver") {
-        return Some(
-            "join its parts into one file with 'h5repart -family_to_single PATTERN OUT'".to_owned(),
-        );
-    }
-    if original.starts_with("truncated file") || original.contains("beyond the end") {
-        return Some("copy or download the file again".to_owned());
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn messages_of_the_library_become_plain_english() {
+        let reason = |original: &str| interpret(original).reason;
         let truncated = "truncated file: eof = 96, sblock->base_addr = 512, stored_eof = 2048";
-        assert_eq!(translate(truncated), "the file is truncated: it has 96 of 2560 bytes");
+        assert_eq!(reason(truncated), "the file is truncated: it has 96 of 2560 bytes");
         let bits = "datatype has unusually large # of unused bits (prec = 3 bits, size = 4 bytes), possibly \
                     corrupted file. See documentation for H5Pset_relax_file_integrity_checks for details.";
-        assert!(!translate(bits).contains("H5P"));
+        assert!(!reason(bits).contains("H5P"));
         let writing = "file is already open for write (may use <h5clear file> to clear file consistency flags)";
-        assert!(!translate(writing).contains("h5clear"));
-        assert!(hint(writing, "a b.h5").unwrap().ends_with("run 'h5clear -s \"a b.h5\"'"));
-        assert_eq!(translate("odd"), "the HDF5 library reports \"odd\"");
+        assert!(!reason(writing).contains("h5clear"));
+        let advice = interpret(writing).advice.unwrap();
+        assert!(advice.hint("a b.h5").ends_with("run 'h5clear -s \"a b.h5\"'"));
+        let failed = interpret("file read failed: time = x, errno = 5, error message = 'y'");
+        assert_eq!(
+            (failed.errno, failed.reason.as_str()),
+            (Some(Errno::EIO), "a system call failed: I/O error")
+        );
+        assert_eq!(interpret("file read failed: time = x, errno = 0").errno, None);
+        assert_eq!(reason("odd"), "the HDF5 library reports \"odd\"");
     }
 }

@@ -64,12 +64,12 @@ use self::chunks::Zeros;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::chunks::needed;
 pub use self::chunks::{ChunkIndex, Stored};
+pub(crate) use self::error::{Cause, Unreadable, cannot_read};
 pub use self::exact::ExactAttribute;
 pub use self::files::External;
 pub use self::form::{Content, Form, Leaf};
 pub use self::layout::Layout;
 pub use self::lookup::{Looked, Presence};
-pub(crate) use self::messages::SYSTEM_CALL;
 pub use self::recipe::{Recipe, attribute};
 pub(crate) use self::scatter::pick;
 pub use self::virtuals::{Emit, Feed, Virtual, Way};
@@ -356,7 +356,7 @@ impl Inventory {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else { return Ok(None) };
         let Ok(id) = dataset.place.open(&self.files) else { return Ok(None) };
-        chunks::index(dataset, &id, Zeros::There).map_err(|trouble| cannot_read(dataset, trouble))
+        chunks::index(dataset, &id, Zeros::There).map_err(|trouble| self.error(dataset, trouble))
     }
 
     /// How source number `feed` of the virtual dataset `dataset` can be read.
@@ -368,7 +368,7 @@ impl Inventory {
         let Some(dataset) = self.datasets.get(dataset) else { return Ok(Way::Library) };
         let feed = dataset.sources.as_ref().and_then(|sources| sources.feeds().get(feed));
         let Some(feed) = feed else { return Ok(Way::Library) };
-        feed.way(&self.files).map_err(|trouble| cannot_read(dataset, feed.cannot(trouble)))
+        feed.way(&self.files).map_err(|trouble| self.error(dataset, feed.cannot(trouble)))
     }
 
     /// Shows the elements of source number `feed` of the virtual dataset `dataset` as libhdf5 reads them:
@@ -393,7 +393,7 @@ impl Inventory {
             failed.as_ref().map_err(|_| error::Trouble::Damaged("given up".to_owned())).copied()
         });
         failed?;
-        seen.map_err(|trouble| cannot_read(dataset, feed.cannot(trouble)))
+        seen.map_err(|trouble| self.error(dataset, feed.cannot(trouble)))
     }
 
     /// Bytes that decoding one chunk takes, and how many chunks there are; zeros if it is not in chunks.
@@ -428,7 +428,7 @@ impl Inventory {
             failed.is_ok()
         });
         failed?;
-        seen.map_err(|trouble| cannot_read(dataset, trouble))
+        seen.map_err(|trouble| self.error(dataset, trouble))
     }
 
     /// Copies dataset number `dataset` into `sinks`, one per leaf and exactly as long, all zero
@@ -444,7 +444,12 @@ impl Inventory {
         let Some(dataset) = self.datasets.get(dataset) else {
             return Err(Error::new(Kind::Io, format!("there is no dataset number {dataset}")));
         };
-        read::read(self, dataset, sinks, progress).map_err(|trouble| cannot_read(dataset, trouble))
+        read::read(self, dataset, sinks, progress).map_err(|trouble| self.error(dataset, trouble))
+    }
+
+    /// The error of a dataset that cannot be read.
+    fn error(&self, dataset: &Dataset, trouble: error::Trouble) -> Error {
+        error::unreadable(&dataset.path, &self.files.path(dataset.file()), trouble)
     }
 }
 
@@ -453,10 +458,6 @@ pub(crate) const KEEP_GOING_HINT: &str = "load the other datasets with --keep-go
 /// What to do when there is no memory to read a dataset.
 pub(crate) const NO_MEMORY_HINT: &str =
     "load less with --include or --rows, or raise the limit (--mem, ulimit -v)";
-
-fn cannot_read(dataset: &Dataset, trouble: error::Trouble) -> Error {
-    error::unreadable(&dataset.path, trouble)
-}
 
 /// The version of the HDF5 library that reads: `2.0.0`.
 pub fn library_version() -> String {

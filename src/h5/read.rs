@@ -248,7 +248,7 @@ impl<'a> Reading<'a> {
                 _ if native::lacked_memory() => {
                     Err(Trouble::NoMemory("no memory to decode a chunk".to_owned()))
                 }
-                _ => Err(Trouble::last_of_read()),
+                _ => Err(Trouble::last()),
             }
         })?;
         Ok(())

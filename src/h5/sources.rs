@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hdf5_sys::h5p::{H5Pget_external, H5Pget_external_count};
 
-use super::error::{Outcome, check, damaged};
+use super::error::{Outcome, Trouble, check, damaged};
 use super::files::Files;
 use super::ids::Id;
 use super::lookup::{self, Presence};
@@ -55,9 +55,9 @@ fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> Outcome<Option<P
         match files.look(&path) {
             Presence::Regular(metadata) => found.push((path, metadata)),
             Presence::Absent => return Ok(Some(path)),
-            Presence::Unusable(reason, _) => {
-                let shown = path.display();
-                return damaged(format!("cannot open external raw file '{shown}': {reason}"));
+            Presence::Unusable { reason, errno, .. } => {
+                let what = format!("cannot open external raw file '{}'", path.display());
+                return Err(Trouble::of_system(reason, errno).within(&what));
             }
         }
     }

@@ -13,7 +13,7 @@ use hdf5_sys::h5p::{H5Pfill_value_defined, H5Pget_fill_value, H5Pget_layout};
 
 use super::chunks::{self, Zeros};
 use super::dataspace::Dataspace;
-use super::error::{Outcome, Trouble, check, damaged};
+use super::error::{Cause, Outcome, Trouble, check, damaged};
 use super::files::{Files, Missed};
 use super::ids::Id;
 use super::lookup::Purpose;
@@ -376,7 +376,7 @@ impl Planner<'_, '_> {
             Err(trouble) => match files.take_missed() {
                 Some(Missed::Trouble(trouble)) => Err(trouble),
                 Some(Missed::Absent) => Ok(None),
-                None if links::leads_nowhere(trouble.reason()) => Ok(None),
+                None if trouble.cause() == Cause::NotFound => Ok(None),
                 None => Err(trouble),
             },
         }

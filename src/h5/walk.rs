@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
+use nix::errno::Errno;
 
 use super::datatype::Datatype;
-use super::error::{Trouble, unreadable};
+use super::error::{Cause, Trouble, cannot_open, unreadable};
 use super::expand::Budget;
 use super::files::{Files, Missed};
 use super::headers::Headers;
@@ -65,6 +66,13 @@ pub(super) struct Unwanted {
     link: (H5O_token_t, usize, CString),
 }
 
+impl Node {
+    /// The index of its file.
+    pub(super) fn file(&self) -> usize {
+        usize::try_from(self.key.0).unwrap_or(usize::MAX)
+    }
+}
+
 pub(super) struct Walk<'a> {
     pub(super) options: Options<'a>,
     pub(super) inventory: Inventory,
@@ -98,11 +106,7 @@ type Found = std::result::Result<Option<(Target, Option<Here>)>, Trouble>;
 
 /// Looks through the open `file` from its root.
 pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory> {
-    let cannot = |trouble: Trouble| {
-        let (shown, reason) = (path.display(), trouble.into_reason());
-        Error::new(Kind::Corrupt, format!("cannot open '{shown}': {reason}"))
-            .about(shown.to_string())
-    };
+    let cannot = |trouble| cannot_open(path, trouble);
     let files = Arc::new(Files::new(path, options.external));
     files.look(path);
     let access = links::access(&files).map_err(cannot)?;
@@ -168,7 +172,7 @@ impl Walk<'_> {
         let links = match links::list(&id) {
             Ok(links) => links,
             Err(trouble) => {
-                self.note(&path, trouble)?;
+                self.note(&path, object.file(), trouble)?;
                 Vec::new()
             }
         };
@@ -196,7 +200,7 @@ impl Walk<'_> {
         let (target, below) = match found {
             Ok(Some((target, below))) => (target, below),
             Ok(None) => return Ok(None),
-            Err(trouble) => (Target::Nowhere(self.fail(trouble, &path)?), None),
+            Err(trouble) => (Target::Nowhere(self.fail(trouble, &path, here.object.file())?), None),
         };
         if !matches!(target, Target::Nowhere(_)) {
             here.names.insert(link.name.clone());
@@ -326,7 +330,7 @@ impl Walk<'_> {
                 self.inventory.datasets.push(dataset);
                 Ok(Known::Planned(self.inventory.datasets.len() - 1))
             }
-            Err(trouble) => self.fail(trouble, path).map(Known::Failed),
+            Err(trouble) => self.fail(trouble, path, file).map(Known::Failed),
         }
     }
 
@@ -334,14 +338,16 @@ impl Walk<'_> {
     pub(super) fn plan_unwanted(&mut self, place: Unwanted, path: &str) -> Result<Known> {
         match plan::open_by_token(&self.inventory.files, place.file, place.token) {
             Ok(id) => self.plan(id, place, path),
-            Err(trouble) => self.fail(trouble, path).map(Known::Failed),
+            Err(trouble) => self.fail(trouble, path, place.file).map(Known::Failed),
         }
     }
 
-    /// Keeps the reason why an object is not loaded; damage ends the walk unless it shall go on.
-    fn fail(&mut self, trouble: Trouble, path: &str) -> Result<usize> {
-        if trouble.is_damage() && !self.options.keep_going {
-            return Err(unreadable(path, trouble));
+    /// Keeps the reason why an object of file number `file` is not loaded; damage ends the walk unless it shall go on.
+    fn fail(&mut self, trouble: Trouble, path: &str, file: usize) -> Result<usize> {
+        if matches!(trouble, Trouble::NoMemory(_))
+            || (trouble.is_damage() && !self.options.keep_going)
+        {
+            return Err(unreadable(path, &self.inventory.files.path(file), trouble));
         }
         if let Trouble::Refused(reason) = &trouble {
             return Err(refused(path, reason));
@@ -377,20 +383,24 @@ impl Walk<'_> {
                 let cannot = |reason: String| format!("{sort} link to '{target}': {reason}");
                 // That says nothing about the link: its target must not be skipped silently.
                 if let Some(lack) = lack_of_descriptors() {
-                    return Err(Trouble::Damaged(cannot(lack.to_string())));
+                    return Err(Trouble::System(cannot(lack.desc().to_owned()), lack));
                 }
-                let leads_nowhere = links::leads_nowhere(trouble.reason());
-                let is_loop = trouble.reason().contains("too many");
-                let reason = trouble.into_reason();
+                let cause = trouble.cause();
                 return Err(match files.take_missed() {
                     Some(Missed::Absent) => dangling(sort, &target),
                     Some(Missed::Trouble(trouble)) => {
                         trouble.within(&format!("{sort} link to '{target}'"))
                     }
-                    None if leads_nowhere => dangling(sort, &target),
-                    None if sort == "external" && !is_loop => Trouble::Damaged(cannot(reason)),
+                    None if cause == Cause::NotFound => dangling(sort, &target),
+                    None if is_failure(cause)
+                        || (matches!(link.kind, LinkKind::External)
+                            && cause != Cause::LinkLoop) =>
+                    {
+                        trouble.within(&format!("{sort} link to '{target}'"))
+                    }
                     None => Trouble::Unsupported(format!(
-                        "{sort} link to '{target}' cannot be followed: {reason}"
+                        "{sort} link to '{target}' cannot be followed: {}",
+                        trouble.into_reason()
                     )),
                 });
             }
@@ -465,7 +475,7 @@ impl Walk<'_> {
     }
 
     /// Notes why a path is not loaded; what is unreadable ends the walk unless it shall go on.
-    pub(super) fn note(&mut self, path: &str, trouble: Trouble) -> Result<()> {
+    pub(super) fn note(&mut self, path: &str, file: usize, trouble: Trouble) -> Result<()> {
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         match trouble {
             Trouble::Unsupported(reason) => self.inventory.skips.push(Skip::new(path, reason)),
@@ -480,7 +490,7 @@ impl Walk<'_> {
                 let skip = Skip { detail, ..Skip::new(path, trouble.into_reason()) };
                 self.inventory.damaged.push(skip);
             }
-            trouble => return Err(unreadable(&path, trouble)),
+            trouble => return Err(unreadable(&path, &self.inventory.files.path(file), trouble)),
         }
         Ok(())
     }
@@ -528,9 +538,15 @@ fn headers<'w>(
 }
 
 /// Whether nothing can be opened any more: the library does not tell.
-fn lack_of_descriptors() -> Option<std::io::Error> {
+fn lack_of_descriptors() -> Option<Errno> {
     let error = std::fs::File::open("/dev/null").err()?;
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)).then_some(error)
+    let errno = Errno::from_raw(error.raw_os_error()?);
+    matches!(errno, Errno::EMFILE | Errno::ENFILE).then_some(errno)
+}
+
+/// Whether a cause is a failure of this process or of its node, and not of the file.
+fn is_failure(cause: Cause) -> bool {
+    matches!(cause, Cause::System(_) | Cause::NoMemory)
 }
 
 fn dangling(sort: &str, target: &str) -> Trouble {

@@ -452,7 +452,9 @@ fn failed(what: &str, trouble: Trouble) -> Error {
     let kind = match trouble {
         Trouble::Unsupported(_) | Trouble::MissingFilter(_) => Kind::Unsupported,
         Trouble::NoMemory(_) => Kind::NoMemory,
-        Trouble::Damaged(_) | Trouble::Library(_) | Trouble::Refused(_) => Kind::Io,
+        Trouble::Damaged(_) | Trouble::System(..) | Trouble::Library(_) | Trouble::Refused(_) => {
+            Kind::Io
+        }
     };
     Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).about(what)
 }

@@ -4,12 +4,10 @@
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use crate::error::Told;
 use crate::error::{Error, Kind, Result};
-use crate::h5;
 use crate::load::Request;
 use crate::load::plan::{self, Piece, Plan, Task};
 use crate::load::supervisor::child::{End, KeeperLine, PANICKED};
@@ -41,15 +39,6 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
 
 /// Plans, and moves what was planned once the keeper says so; `None` when it never does.
 pub(crate) fn load(
-    request: &Request,
-    place: &Place,
-    token: &Token,
-    line: &mut KeeperLine,
-) -> Result<Option<(Loaded, Plan)>> {
-    plan_and_move(request, place, token, line).map_err(by_cause)
-}
-
-fn plan_and_move(
     request: &Request,
     place: &Place,
     token: &Token,
@@ -159,6 +148,9 @@ pub fn died(end: End, reading: Option<&str>, file: &str) -> Error {
     .about(file)
 }
 
+/// A loader that begins with fewer free addresses may crash for lack of them.
+const SCARCE: u64 = 64 << 20;
+
 /// The error of a loader that a limit of its process ended.
 fn limited(end: End, place: &str) -> Option<Error> {
     let seconds = limits::processor_seconds().filter(|&seconds| {
@@ -171,36 +163,13 @@ fn limited(end: End, place: &str) -> Option<Error> {
     }
     // The allocator of a Rust program aborts it when there is no memory, and libraries panic.
     let aborted = [End::Killed(Signal::SIGABRT), End::Exited(PANICKED)].contains(&end);
-    let bytes = limits::address_space().filter(|_| aborted)?;
+    // Where an allocation fails, the HDF5 library may use the null pointer. A stack that cannot grow ends likewise.
+    let crashed = end == End::Killed(Signal::SIGSEGV)
+        && limits::free_addresses().is_some_and(|bytes| bytes < SCARCE);
+    let bytes = limits::address_space().filter(|_| aborted || crashed)?;
     let message = format!("the loader was aborted{place}, most likely for lack of address space");
     let hint = format!("it is limited to {bytes} bytes; raise the limit: ulimit -v, ulimit -d");
     Some(Error::new(Kind::NoMemory, message).with_hint(hint))
-}
-
-/// The same error, with the kind of its cause. The HDF5 library reports a failed system call, and memory that a limit
-/// forbids, as it reports a damaged file.
-fn by_cause(error: Error) -> Error {
-    if error.kind() != Kind::Corrupt {
-        return error;
-    }
-    let text = error.to_string();
-    let lacks_memory = || text.contains("no memory") || text.contains("alloc");
-    let cause = errno_in(&text)
-        .or_else(|| limits::address_space().filter(|_| lacks_memory()).map(|_| libc::ENOMEM));
-    let Some(errno) = cause else { return error };
-    let system = Error::io("", std::io::Error::from_raw_os_error(errno));
-    let error = error.with_kind(system.kind());
-    match system.hint() {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
-}
-
-/// The number of the system's error in a message about the HDF5 library.
-fn errno_in(text: &str) -> Option<i32> {
-    let (_, words) = text.split_once(h5::SYSTEM_CALL)?;
-    let known = (1..=133).filter(|&errno| words.starts_with(Errno::from_raw(errno).desc()));
-    known.max_by_key(|&errno| Errno::from_raw(errno).desc().len())
 }
 
 /// Processor time of all children that have ended.
@@ -209,20 +178,4 @@ fn children_seconds() -> u64 {
     used.map_or(0, |used| {
         u64::try_from(used.user_time().tv_sec() + used.system_time().tv_sec() + 1).unwrap_or(0)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failed_system_call_in_the_library_is_not_a_damaged_file() {
-        let kind = |text: &str| by_cause(Error::new(Kind::Corrupt, text)).kind();
-        let failed = |errno: Errno| kind(&format!("'/x': {}{}", h5::SYSTEM_CALL, errno.desc()));
-        assert_eq!(failed(Errno::EIO), Kind::Io);
-        assert_eq!(failed(Errno::EMFILE), Kind::Io);
-        assert_eq!(failed(Errno::EACCES), Kind::Permission);
-        assert_eq!(failed(Errno::ENOMEM), Kind::NoMemory);
-        assert_eq!(kind("a bad signature"), Kind::Corrupt);
-    }
 }

@@ -461,11 +461,13 @@ pub(crate) fn not_regular(path: &Path, why: &std::io::Error) -> Error {
 /// A file that another one names, as it was when it was looked for.
 fn source_of(looked: &Looked, group: Option<&str>) -> Source {
     match &looked.presence {
-        Presence::Regular(metadata) | Presence::Unusable(_, Some(metadata)) => {
+        Presence::Regular(metadata) | Presence::Unusable { metadata: Some(metadata), .. } => {
             present(&looked.path, group, true, metadata)
         }
         Presence::Absent => missing(&looked.path, group, SourceState::Absent),
-        Presence::Unusable(_, None) => missing(&looked.path, group, SourceState::Unreadable),
+        Presence::Unusable { metadata: None, .. } => {
+            missing(&looked.path, group, SourceState::Unreadable)
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::error::Error;
 
+/// The unit of `/proc/self/statm`.
+const PAGE_BYTES: u64 = 4096;
+
 /// The hint for an error number that a limit of this process explains; `None` if no limit does.
 pub fn hint(errno: i32) -> Option<String> {
     match errno {
@@ -38,6 +41,14 @@ pub fn is_file_size(errno: Option<i32>) -> bool {
 /// The soft limit of a process's address space or data, if there is one.
 pub fn address_space() -> Option<u64> {
     soft(Resource::RLIMIT_AS).or_else(|| soft(Resource::RLIMIT_DATA))
+}
+
+/// Bytes of addresses that `ulimit -v` leaves this process; `None` without a limit.
+pub fn free_addresses() -> Option<u64> {
+    let limit = soft(Resource::RLIMIT_AS)?;
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').next()?.parse().ok()?;
+    Some(limit.saturating_sub(pages.saturating_mul(PAGE_BYTES)))
 }
 
 /// The soft limit of processor time in seconds, if there is one.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
+use crate::os::limits;
 
 /// The size of a page of shared memory, to which every segment is rounded up.
 pub const PAGE: u64 = 4096;
@@ -144,12 +145,7 @@ fn file_system(shm: &Directory) -> Option<Bound> {
 
 /// What `ulimit -v` leaves of this process's addresses.
 fn address_space() -> Option<Bound> {
-    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
-    let (limit, _) =
-        getrlimit(Resource::RLIMIT_AS).ok().filter(|limit| limit.0 != RLIM_INFINITY)?;
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split(' ').next()?.parse().ok()?;
-    let free_bytes = limit.saturating_sub(pages.saturating_mul(PAGE));
+    let free_bytes = limits::free_addresses()?;
     Some(Bound {
         what: "limit of addresses (ulimit -v)".to_owned(),
         free_bytes,

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind};
+use crate::h5::Unreadable;
 use crate::load::plan::{Plan, Task};
 use crate::load::worker::transfer::Job;
 use crate::shm::format::ledger::Note;
@@ -180,13 +181,12 @@ impl<'a> Pool<'a> {
     /// A task failed: with `--keep-going` that is noted, else it ends the load.
     pub fn fail(&self, number: usize, error: Error) {
         let mut state = unlocked(&self.state);
-        if self.keep_going && error.kind() == Kind::Corrupt {
+        let unreadable = Unreadable::of(&error).filter(|_| error.kind() != Kind::NoMemory);
+        if let Some(unreadable) = unreadable.filter(|_| self.keep_going) {
             let path = self.plan.tasks[number].path.clone();
-            let text = error.to_string();
-            let reason = text.strip_prefix(&format!("cannot read '{path}'")).unwrap_or(&text);
-            let reason = reason.trim_start_matches([':', ' ']).to_owned();
             let detail = error.detail().map(str::to_owned);
-            state.failed.push((number, Note { detail, ..Note::new(path, reason) }));
+            let note = Note { detail, ..Note::new(path, unreadable.to_string()) };
+            state.failed.push((number, note));
         } else {
             let path = &self.plan.tasks[number].path;
             let error = match error.kind() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Kind, Result};
 use crate::h5::codec::resize;
-use crate::h5::{Dataset, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, lookup};
+use crate::h5::{Cause, Dataset, Inventory, NO_MEMORY_HINT, cannot_read, lookup};
 use crate::load::Request;
 use crate::load::plan::{Piece, Plan, Task};
 use crate::load::supervisor::protocol::Message;
@@ -153,16 +153,13 @@ impl<'a> Mover<'a> {
     fn error(&self, task: &Task, trouble: Trouble) -> Error {
         let (path, file) = (&self.dataset(task).path, self.dataset(task).file());
         let file = self.paths.get(task.input).and_then(|paths| paths.get(file)?.as_deref());
-        let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
         match trouble {
             Trouble::Refused(why) | Trouble::Damaged(why) => {
-                Error::new(Kind::Corrupt, format!("cannot read '{path}'{file}: {why}"))
-                    .about(path)
-                    .with_hint(KEEP_GOING_HINT)
+                cannot_read((path, file), Cause::Damage, why)
             }
             Trouble::NoMemory => {
-                let message = format!("not enough memory to decode a chunk of '{path}'{file}");
-                Error::new(Kind::NoMemory, message).about(path).with_hint(NO_MEMORY_HINT)
+                let reason = "not enough memory to decode a chunk";
+                cannot_read((path, file), Cause::NoMemory, reason)
             }
             Trouble::Failed(error) => error,
         }

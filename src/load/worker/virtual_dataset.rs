@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::error::{Error, Kind, Result};
-use crate::h5::{Feed, Inventory, KEEP_GOING_HINT, NO_MEMORY_HINT, Virtual, Way, lookup};
+use crate::error::{Error, Result};
+use crate::h5::{Cause, Feed, Inventory, Virtual, Way, cannot_read, lookup};
 use crate::load::plan::{Piece, Task};
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::progress::Voice;
@@ -171,12 +171,11 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    fn error(&self, kind: Kind, feed: &Feed, why: &str) -> Error {
-        let path = self.inventory.datasets.get(self.task.dataset).map_or("", |one| &one.path);
-        let hint = if kind == Kind::NoMemory { NO_MEMORY_HINT } else { KEEP_GOING_HINT };
-        Error::new(kind, format!("cannot read '{path}': source {}: {why}", feed.name))
-            .about(path)
-            .with_hint(hint)
+    fn error(&self, cause: Cause, feed: &Feed, why: &str) -> Error {
+        let dataset = &self.inventory.datasets[self.task.dataset];
+        let paths = self.inventory.raw_files();
+        let file = paths.get(dataset.file()).and_then(Option::as_deref);
+        cannot_read((&dataset.path, file), cause, format!("source {}: {why}", feed.name))
     }
 
     fn feed(&self, number: usize) -> Option<&'a Feed> {
@@ -252,9 +251,9 @@ impl<'a> Assembly<'a> {
         match done {
             Ok(()) => Ok(()),
             Err(Trouble::Failed(error)) => Err(error),
-            Err(Trouble::Damaged(why)) => Err(self.error(Kind::Corrupt, feed, why)),
+            Err(Trouble::Damaged(why)) => Err(self.error(Cause::Damage, feed, why)),
             Err(Trouble::NoMemory) => {
-                Err(self.error(Kind::NoMemory, feed, "not enough memory to decode a chunk"))
+                Err(self.error(Cause::NoMemory, feed, "not enough memory to decode a chunk"))
             }
             // libhdf5 decides, once: it reads the whole source. What was written already stays right.
             Err(Trouble::Refused(_)) if prepared.given_up.swap(true, Ordering::Relaxed) => Ok(()),
