@@ -18,16 +18,41 @@ pub(super) fn advice(missing: &[String], prefixes: &[PathBuf]) -> Option<String>
             let directory = crate::error::word(&directory.to_string_lossy());
             format!("to load data behind {names}, set HDF5_PLUGIN_PATH={directory}")
         }
-        None => format!(
-            "to load data behind {names}, install the HDF5 {which} ('pip install hdf5plugin' has many) \
-             and set HDF5_PLUGIN_PATH to its directory"
-        ),
+        None => {
+            let source = source(missing);
+            format!(
+                "to load data behind {names}, install the HDF5 {which}{source} and set HDF5_PLUGIN_PATH to its directory"
+            )
+        }
     })
+}
+
+/// The registered names of the filters of hdf5plugin 7 that are not built in here.
+const IN_HDF5PLUGIN: [&str; 5] = ["fcidecomp", "htj2k", "sperr", "sz", "sz3"];
+
+/// Where to get the plugins of these filters, as far as it is known. PyTables has LZO in its own extension module
+/// and not as a plugin.
+fn source(missing: &[String]) -> &'static str {
+    let is_in = |filter: &String| IN_HDF5PLUGIN.contains(&name(filter));
+    if missing.iter().all(is_in) {
+        " ('pip install hdf5plugin')"
+    } else if missing.iter().any(is_in) {
+        " ('pip install hdf5plugin' has some of them)"
+    } else if missing.iter().all(|filter| name(filter) == "lzo") {
+        ", or rewrite the file with PyTables ('ptrepack --complib zlib IN OUT'),"
+    } else {
+        ""
+    }
+}
+
+/// The name in `name (filter number)`.
+fn name(filter: &str) -> &str {
+    filter.split(' ').next().unwrap_or_default()
 }
 
 /// Whether a directory has a plugin for a filter, under the name that hdf5plugin gives it.
 fn has(directory: &Path, filter: &str) -> bool {
-    let name = filter.split(' ').next().unwrap_or_default();
+    let name = name(filter);
     ["so", "dylib"].iter().any(|end| directory.join(format!("libh5{name}.{end}")).is_file())
 }
 
@@ -75,5 +100,15 @@ mod tests {
         let found = advice(&["mafisc (filter 32002)", "sz (filter 32017)"]).unwrap();
         assert!(found.contains("pip install hdf5plugin"), "{found}");
         assert!(found.contains("mafisc (filter 32002), sz (filter 32017)"), "{found}");
+    }
+
+    #[test]
+    fn advice_offers_hdf5plugin_only_for_its_filters() {
+        let advice = |missing: &str| super::advice(&[missing.to_owned()], &[]).unwrap();
+        assert!(advice("sz3 (filter 32024)").contains("'pip install hdf5plugin'"));
+        assert!(advice("lzo (filter 305)").contains("'ptrepack --complib zlib IN OUT'"));
+        for missing in ["lzo (filter 305)", "mafisc (filter 32002)", "filter 40000"] {
+            assert!(!advice(missing).contains("hdf5plugin"), "{missing}");
+        }
     }
 }
