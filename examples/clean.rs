@@ -1,4 +1,4 @@
-//! Lists the projects of this node, or removes those that are named, as `demo_clean` does.
+//! Lists the projects of this node, or removes the named ones, like `demo_clean`.
 //!
 //!     cargo run --example clean -- [PROJECT...]
 

@@ -1,4 +1,4 @@
-//! Reads the array of the server example under its lock, and checks that no update is half done.
+//! Reads the array of the server example under its lock, and checks that no update is partial.
 //!
 //!     cargo run --example client -- PROJECT LOCKFILE [ROUNDS]
 
@@ -17,11 +17,11 @@ fn main() -> Result<()> {
         let reading = attached.read_locked(&lock, Duration::from_secs(10))?;
         let numbers = reading.slice::<i64>("data")?;
         if numbers.iter().any(|number| *number != numbers[0]) {
-            return Err(Error::new(Kind::Corrupt, "an update was seen half done"));
+            return Err(Error::new(Kind::Corrupt, "read a partial update"));
         }
         drop(reading);
         std::thread::sleep(Duration::from_millis(1));
     }
-    println!("{rounds} rounds, every one whole");
+    println!("{rounds} rounds, no partial update");
     Ok(())
 }

@@ -1,17 +1,17 @@
-//! Loads an HDF5 file as a project that stays, as `demo_hdf5` does, and tells what was left out.
+//! Loads an HDF5 file as a persistent project, like `demo_hdf5`, and prints the skipped objects.
 //!
 //!     cargo run --example hdf5 -- PROJECT FILE [--include GLOB]
 
 use cute_shm::{Node, Note, Observer, Planned, Result};
 
-struct Told;
+struct Printer;
 
-impl Observer for Told {
+impl Observer for Printer {
     fn planned(&mut self, plan: &Planned) {
         println!("{} arrays, {} bytes", plan.arrays.len(), plan.bytes());
     }
     fn warn(&mut self, note: &Note) {
-        println!("left out: {}: {}", note.path, note.reason);
+        println!("skipped {}: {}", note.path, note.reason);
     }
 }
 
@@ -22,8 +22,8 @@ fn main() -> Result<()> {
         return Ok(());
     };
     println!("{} bytes in the file's arrays", cute_shm::hdf5_size(file)?);
-    let mut told = Told;
-    let mut load = Node::from_env().load_hdf5(project, file).overwrite(true).observer(&mut told);
+    let mut printer = Printer;
+    let mut load = Node::from_env().load_hdf5(project, file).overwrite(true).observer(&mut printer);
     if let [flag, glob] = options
         && flag == "--include"
     {

@@ -1,4 +1,4 @@
-//! Prints the tree of a project, with the sum of each array of numbers, as `demo_read` does.
+//! Prints the tree of a project, with the sum of each numeric array, like `demo_read`.
 //!
 //!     cargo run --example read -- PROJECT
 

@@ -1,9 +1,9 @@
-/* Attaches the arrays of a project from C, read-only: docs/format.md in one file.
+/* Attaches the arrays of a project read-only in C, as docs/format.md describes.
  *
  *   cc -O2 -o reader reader.c && ./reader /tmp/cute-shm/cute-shm.weather.toml
  *
- * Prints a line for each array: path, dtype, shape, and the sum of its elements where they are numbers.
- * Segments are looked for in $CUTE_SHM_DIR, else in /dev/shm.
+ * Prints a line for each array: path, dtype, shape, and the sum of its elements if they are numbers.
+ * Segments are in $CUTE_SHM_DIR, else in /dev/shm.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ static void die(const char *what, const char *about) {
     exit(1);
 }
 
-/* ---- just enough TOML: headers, keys, strings and integers; other values are passed over ---- */
+/* ---- the necessary part of TOML: headers, keys, strings and integers; other values are skipped ---- */
 
 static const char *blank(const char *at) {
     for (;;) {
@@ -45,7 +45,7 @@ static char *utf8(char *to, unsigned long c) {
     return to;
 }
 
-/* A string in any of TOML's four forms; `to` may be NULL. */
+/* Parses a string of any of TOML's four types; `to` may be NULL. */
 static const char *string(const char *at, char *to, size_t room) {
     char quote = *at, *end = to + room - 5;
     int triple = at[1] == quote && at[2] == quote;
@@ -77,7 +77,7 @@ static const char *string(const char *at, char *to, size_t room) {
     return NULL;
 }
 
-/* A dotted key, its parts joined by slashes. */
+/* Parses a dotted key and joins its parts with slashes. */
 static const char *key(const char *at, char *to, size_t room) {
     for (char *start = to;; *to++ = '/') {
         size_t left = room - (size_t)(to - start);
@@ -97,7 +97,7 @@ static const char *key(const char *at, char *to, size_t room) {
     }
 }
 
-/* Passes over any value. */
+/* Skips any value. */
 static const char *value(const char *at) {
     if (*at == '"' || *at == '\'') return string(at, NULL, TEXT);
     if (*at != '[' && *at != '{') return at + strcspn(at, ",]}\r\n#");
@@ -126,7 +126,7 @@ static const char *shape(const char *at, struct array *array) {
 
 /* ---- elements ---- */
 
-/* The kind of a dtype's numbers (i, u, f, b; 0 for what is no number), their size and byte order. */
+/* Returns the kind of a dtype (i, u, f, b; 0 if not a number), with its item size and byte order. */
 static char kind_of(const char *dtype, size_t *size, int *swapped) {
     static const char *names[] = {"bool", "uint", "int", "float"}, kinds[] = "buif";
     *swapped = *dtype == '>';
@@ -161,7 +161,7 @@ static int number(const unsigned char *from, char kind, size_t size, int swapped
     return 0;
 }
 
-/* The array's bytes, mapped read-only; they stay mapped when the descriptor is closed. */
+/* Maps the bytes of the array read-only. They remain mapped after the descriptor is closed. */
 static const unsigned char *attach(const struct array *array, size_t *size) {
     const char *folder = getenv("CUTE_SHM_DIR");
     char path[2 * TEXT];
@@ -188,7 +188,7 @@ static void show(const struct array *array) {
     }
     char kind = kind_of(array->dtype, &size, &swapped);
     const unsigned char *data = attach(array, &bytes);
-    /* Beyond the end of a file that is too short lies a bus error: look before. */
+    /* An access beyond the end of a file is a bus error: check the length first. */
     ok = kind && size && count <= bytes / size;
     double sum = 0, one = 0;
     for (uint64_t i = 0; ok && i < count; i++, sum += one) ok = number(data + i * size, kind, size, swapped, &one);
@@ -197,7 +197,7 @@ static void show(const struct array *array) {
     munmap((void *)data, bytes);
 }
 
-/* A table with the key shm_name is an array; what lies below it (attrs) is its own. */
+/* Prints each array: a table with the key shm_name. Its subtables (attrs) belong to it. */
 static void walk(const char *at) {
     static struct array array;
     char table[TEXT] = "", name[TEXT];

@@ -1,9 +1,10 @@
-# Attaches the arrays of a project from Julia 1.6 or newer, read-only: docs/format.md with the standard library alone.
+# Attaches the arrays of a project read-only in Julia 1.6 or newer, as docs/format.md describes. Needs only Julia's
+# standard library.
 #
 #   julia reader.jl /tmp/cute-shm/cute-shm.weather.toml
 #
-# Prints a line for each array: path, dtype, shape, and the sum of its elements where they are numbers.
-# Segments are looked for in $CUTE_SHM_DIR, else in /dev/shm.
+# Prints a line for each array: path, dtype, shape, and the sum of its elements if they are numbers.
+# Segments are in $CUTE_SHM_DIR, else in /dev/shm.
 #
 # Julia's first axis varies fastest, numpy's last one does: an array of shape (3, 4) in the metadata has
 # size (4, 3) here, and x[i, j] in Python, from 0, is x[j + 1, i + 1] here. Nothing is copied.
@@ -22,7 +23,7 @@ const ELEMENTS = Dict(
     "c8" => ComplexF32, "c16" => ComplexF64,
 )
 
-"The type of an element, and whether its bytes are in the other order. Fixed strings are tuples of bytes."
+"Returns the element type, and whether its byte order differs from this machine's. Fixed strings are tuples of bytes."
 function element(dtype)
     haskey(ELEMENTS, dtype) && return ELEMENTS[dtype], false
     order, code = dtype[1], dtype[2:end]
@@ -36,14 +37,14 @@ end
 swap(x::Complex) = complex(swap(real(x)), swap(imag(x)))
 swap(x::Real) = bswap(x)
 
-"The array of one entry of the metadata; a copy only where its byte order is not this machine's."
+"Maps the array of one entry of the metadata. Copies it only if its byte order differs from this machine's."
 function attach(entry; shm = get(ENV, "CUTE_SHM_DIR", "/dev/shm"))
     type, swapped = element(entry["dtype"])
     dims = Tuple(reverse(Int.(entry["shape"])))
     count = prod(dims)
     count == 0 && return Array{type}(undef, dims)
     file = joinpath(shm, entry["shm_name"])
-    # Beyond the end of a file that is too short lies a bus error: look before.
+    # An access beyond the end of a file is a bus error: check the length first.
     filesize(file) >= count * sizeof(type) || error("'$file' is too short")
     values = open(io -> Mmap.mmap(io, Vector{type}, (count,)), file)
     array = reshape(values, dims)

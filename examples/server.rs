@@ -1,4 +1,4 @@
-//! Updates a shared array under a file lock, as `demo_server` does: all its numbers are always equal.
+//! Updates a shared array under a file lock, like `demo_server`. All elements are always equal.
 //!
 //!     cargo run --example server -- PROJECT LOCKFILE [ROUNDS]
 

@@ -1,4 +1,4 @@
-//! Shares a nested tree of arrays, as the Python package's `demo_transfer` does.
+//! Shares a nested tree of arrays, like `demo_transfer` of the Python package.
 //!
 //!     cargo run --example transfer -- PROJECT            until Enter is pressed
 //!     cargo run --example transfer -- PROJECT --persist  until it is unlinked
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     }
     let guard = share.hold(&tree)?;
     println!("'{}' is shared: press Enter to remove it", guard.name());
-    // Whatever comes, also nothing at all, ends the wait.
+    // Any input, end of file and an error end the wait.
     let _ = std::io::stdin().read_line(&mut String::new());
     guard.remove()
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 #SBATCH --nodes=4 --ntasks-per-node=1
-# Every node loads its quarter of the rows of each array, and reads only that part of the file.
+# Every node loads a quarter of the rows of each array, and reads only that part of the file.
 set -e
 
 # auto: SLURM_NODEID of SLURM_NNODES. Each node prints one JSON object with its host name and rows.

@@ -1,4 +1,4 @@
-"""Reads an array that writer.py updates, under the same lock, and counts the states that it saw.
+"""Reads an array that writer.py updates, under the same lock, and counts the different states.
 
     python reader.py PROJECT LOCK [ROUNDS]
 """
@@ -21,9 +21,9 @@ def main(project, lock, rounds=50):
     for _ in range(int(rounds)):
         with FileLock(lock):
             if state.min() != state.max():
-                sys.exit("half a state was seen")
+                sys.exit("read a partial state")
             seen.add(float(state[0]))
-    print(f"{len(seen)} whole states seen", flush=True)
+    print(f"{len(seen)} complete states", flush=True)
     os._exit(0)
 
 

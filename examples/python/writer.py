@@ -1,8 +1,8 @@
-"""Makes a project with one array and updates it under a lock, so that readers see whole states only.
+"""Creates a project with one array and updates it under a lock, so that readers never read a partial state.
 
     python writer.py PROJECT LOCK [ROUNDS]
 
-All elements are the same number after every round: whoever holds the lock never sees two of them.
+All elements are equal after every round: a process that holds the lock never reads two different numbers.
 """
 
 import os
@@ -27,7 +27,7 @@ def main(project, lock, rounds=50):
             for first in range(0, state.size, 1000):
                 state[first : first + 1000] = number
     print("done", flush=True)
-    # Python keeps the mapping until the arrays are gone; the process ends without cleaning it up.
+    # Python keeps the mapping while the arrays exist, so the process exits without cleaning it up.
     os._exit(0)
 
 

@@ -130,7 +130,7 @@ def test_a_rust_client_sees_every_update_of_a_python_server_whole(
 ):
     server = script(SERVER, project, tmp_path / "lock", 2000)
     assert server.stdout.readline() == "ready\n"
-    assert "every one whole" in finish(example("client", project, tmp_path / "lock", 200))
+    assert "no partial update" in finish(example("client", project, tmp_path / "lock", 200))
     server.communicate("", timeout=60)
 
 

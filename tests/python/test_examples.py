@@ -32,7 +32,7 @@ def test_writer_and_reader_share_a_lock_with_export(cli, project, root, tmp_path
         assert project in cli.ok("list").out
         cli.ok("show", project, "state", "--stats")
     out, err = reader.communicate(timeout=60)
-    assert reader.returncode == 0 and "whole states" in out, err
+    assert reader.returncode == 0 and "complete states" in out, err
     out, err = writer.communicate(timeout=60)
     assert writer.returncode == 0 and out == "done\n", err
     assert states
