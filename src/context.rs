@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use crate::cli::{ColorChoice, Global};
-use crate::shm::format::ledger::Job;
+use crate::shm::format::ledger::BatchJob;
 use crate::shm::format::rows::Rows;
 use crate::shm::store::node_dirs::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
 
@@ -31,7 +31,7 @@ pub struct Context {
     /// Where Python environments are that the user has at hand: the active one first.
     pub python_prefixes: Vec<PathBuf>,
     /// The batch job that we run in.
-    pub job: Option<Job>,
+    pub job: Option<BatchJob>,
     /// The restart count that the scheduler tells, if it does.
     pub restart_count: Option<u64>,
     /// This node's share of what several nodes load.
@@ -93,7 +93,7 @@ fn python_prefixes() -> Vec<PathBuf> {
 }
 
 /// The scheduler's variables, in the order in which they are believed.
-fn job() -> Option<Job> {
+fn job() -> Option<BatchJob> {
     let schedulers = [
         ("slurm", "SLURM_JOB_ID"),
         ("pbs", "PBS_JOBID"),
@@ -108,7 +108,7 @@ fn job() -> Option<Job> {
         }
         let restart = restart_count().filter(|_| *scheduler == "slurm").unwrap_or(0);
         let since = jiff::Timestamp::now().to_string();
-        Some(Job { scheduler: (*scheduler).to_owned(), id, restart, since })
+        Some(BatchJob { scheduler: (*scheduler).to_owned(), id, restart, since })
     })
 }
 

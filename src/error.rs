@@ -1,4 +1,4 @@
-//! The one error type of the crate: a kind, a sentence, what it concerns, a hint.
+//! The one error type of the crate: a kind, a sentence, what it subject, a hint.
 //! The only file that knows exit codes.
 
 use std::error::Error as StdError;
@@ -91,7 +91,7 @@ impl Kind {
 /// use cute_shm::{Kind, Node};
 /// let error = Node::with_root("/tmp/of-nobody").open("demo").unwrap_err();
 /// assert_eq!(error.kind(), Kind::NotFound);
-/// assert_eq!(error.concerns(), Some("demo"));
+/// assert_eq!(error.subject(), Some("demo"));
 /// eprintln!("error: {error}");
 /// if let Some(hint) = error.hint() {
 ///     eprintln!("hint: {hint}");
@@ -102,7 +102,7 @@ impl Kind {
 pub struct Error {
     kind: Kind,
     message: String,
-    concerns: Option<String>,
+    subject: Option<String>,
     hint: Option<String>,
     detail: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -111,8 +111,8 @@ pub struct Error {
 impl Error {
     /// An error of `kind`; `message` is a sentence without a capital and a full stop.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        let (concerns, hint, detail, source) = (None, None, None, None);
-        Self { kind, message: message.into(), concerns, hint, detail, source }
+        let (subject, hint, detail, source) = (None, None, None, None);
+        Self { kind, message: message.into(), subject, hint, detail, source }
     }
 
     /// An I/O failure while doing `what`; its kind follows from the system's error number.
@@ -155,10 +155,10 @@ impl Error {
         self
     }
 
-    /// Names the project, file or array that this error concerns.
+    /// Names the project, file or array that this error subject.
     #[must_use]
-    pub fn about(mut self, concerns: impl Into<String>) -> Self {
-        self.concerns = Some(concerns.into());
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
         self
     }
 
@@ -199,9 +199,9 @@ impl Error {
         self.detail.as_deref()
     }
 
-    /// The project, file or array that it concerns.
-    pub fn concerns(&self) -> Option<&str> {
-        self.concerns.as_deref()
+    /// The project, file or array that it subject.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// The system's error number behind this error, where there is one.
@@ -241,33 +241,33 @@ impl StdError for Error {
 
 /// An [`Error`] as it crosses the pipe between loader and keeper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct ErrorReport {
     kind: Kind,
     message: String,
-    concerns: Option<String>,
+    subject: Option<String>,
     hint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
-impl From<&Error> for Told {
+impl From<&Error> for ErrorReport {
     fn from(error: &Error) -> Self {
         Self {
             kind: error.kind,
             message: error.to_string(),
-            concerns: error.concerns.clone(),
+            subject: error.subject.clone(),
             hint: error.hint.clone(),
             detail: error.detail.clone(),
         }
     }
 }
 
-impl From<Told> for Error {
-    fn from(told: Told) -> Self {
+impl From<ErrorReport> for Error {
+    fn from(told: ErrorReport) -> Self {
         Self {
             kind: told.kind,
             message: told.message,
-            concerns: told.concerns,
+            subject: told.subject,
             hint: told.hint,
             detail: told.detail,
             source: None,
@@ -276,7 +276,7 @@ impl From<Told> for Error {
 }
 
 /// A name as one word of a shell's command line, for the commands in hints.
-pub(crate) fn word(name: &str) -> String {
+pub(crate) fn shell_quote(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "._-/+=:@%,".contains(c);
     if !name.is_empty() && name.chars().all(plain) {
         return name.to_owned();
@@ -300,11 +300,11 @@ mod tests {
 
     #[test]
     fn an_error_survives_the_pipe() {
-        let error = Error::new(Kind::Corrupt, "bad").about("f.h5").with_hint("try another");
-        let told = Told::from(&error);
+        let error = Error::new(Kind::Corrupt, "bad").with_subject("f.h5").with_hint("try another");
+        let told = ErrorReport::from(&error);
         let back = Error::from(told);
         assert_eq!(
-            (back.kind(), back.concerns(), back.hint()),
+            (back.kind(), back.subject(), back.hint()),
             (Kind::Corrupt, Some("f.h5"), Some("try another"))
         );
     }
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn names_in_hints_are_one_word() {
         assert_eq!(
-            ["a-b.c", "größe", "a b", "a$\"", ""].map(word),
+            ["a-b.c", "größe", "a b", "a$\"", ""].map(shell_quote),
             ["a-b.c", "größe", "\"a b\"", r#""a\$\"""#, "\"\""]
         );
     }

@@ -67,7 +67,7 @@ pub use api::{
 pub use error::{Error, Kind, Result};
 pub use h5::External;
 pub use load::{Observer, Planned, PlannedArray};
-pub use shm::format::ledger::{Note, Source as SourceFile, SourceState};
+pub use shm::format::ledger::{Note, SourceFile, SourceState};
 pub use shm::store::state::State;
 // The crates whose types stand in the API: attributes, and arrays.
 #[cfg(feature = "ndarray")]

@@ -179,7 +179,7 @@ impl<'p> Array<'p> {
             let (path, there) = (&self.path, self.dtype());
             let message = format!("array '{path}' is big-endian ({there}): it has no view");
             return Err(Error::new(Kind::Usage, message)
-                .about(&**path)
+                .with_subject(&**path)
                 .with_hint("Array::to_vec copies it in the machine's byte order"));
         }
         if element::is::<T>(&dtype) { Ok(()) } else { Err(self.wrong_type::<T>()) }
@@ -189,20 +189,20 @@ impl<'p> Array<'p> {
         Dtype::parse(self.dtype()).ok_or_else(|| {
             let message =
                 format!("array '{}' is of the unknown dtype '{}'", self.path, self.dtype());
-            Error::new(Kind::Unsupported, message).about(&*self.path)
+            Error::new(Kind::Unsupported, message).with_subject(&*self.path)
         })
     }
 
     fn wrong_type<T: Element>(&self) -> Error {
         let (path, there, shape) = (&self.path, self.dtype(), shown(self.shape().iter()));
         let message = format!("array '{path}' is {there} of shape {shape}, not {}", T::DTYPE);
-        Error::new(Kind::Usage, message).about(&**path)
+        Error::new(Kind::Usage, message).with_subject(&**path)
     }
 
     /// What a `bool` cannot be.
     pub(super) fn no_values<T: Element>(&self) -> Error {
         let message = format!("array '{}' holds bytes that are no {}", self.path, T::DTYPE);
-        Error::new(Kind::Corrupt, message).about(&*self.path)
+        Error::new(Kind::Corrupt, message).with_subject(&*self.path)
     }
 
     /// The shape for `D`, if the rank is right.
@@ -214,7 +214,7 @@ impl<'p> Array<'p> {
         {
             let (path, there) = (&self.path, shown(shape.iter()));
             let message = format!("array '{path}' has shape {there}, not {rank} axes");
-            return Err(Error::new(Kind::Usage, message).about(&**path));
+            return Err(Error::new(Kind::Usage, message).with_subject(&**path));
         }
         let mut dimension = D::zeros(shape.len());
         for (axis, &n) in dimension.slice_mut().iter_mut().zip(shape) {
@@ -226,6 +226,6 @@ impl<'p> Array<'p> {
     #[cfg(feature = "ndarray")]
     pub(super) fn odd(&self, error: &dyn std::fmt::Display) -> Error {
         Error::new(Kind::Unsupported, format!("array '{}' has no view: {error}", self.path))
-            .about(&*self.path)
+            .with_subject(&*self.path)
     }
 }

@@ -12,7 +12,7 @@ use crate::os::threads;
 use crate::shm::format::metadata::{Group, Metadata};
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::segment::attached::Segment;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{self, METADATA_LIMIT};
 
 /// A thread of its own is worth its start for so many segments.
@@ -21,8 +21,8 @@ const PER_THREAD: usize = 500;
 pub(super) type Read = (File, String, u32);
 
 /// The metadata file, its text and its owner; `None` when it is not there.
-pub(super) fn read(place: &Place, name: &ProjectName) -> Result<Option<Read>> {
-    let Some(root) = &place.root else { return Ok(None) };
+pub(super) fn read(dirs: &NodeDirs, name: &ProjectName) -> Result<Option<Read>> {
+    let Some(root) = &dirs.root else { return Ok(None) };
     let Some((mut file, stat)) = root.open_file(&name.metadata_file(), OFlag::O_RDONLY).known()?
     else {
         return Ok(None);
@@ -46,14 +46,14 @@ pub(super) struct Attached {
 
 /// Attaches every segment, or says which is gone.
 pub(super) fn attach(
-    place: &Place,
+    dirs: &NodeDirs,
     name: &ProjectName,
     text: &str,
     uid: u32,
 ) -> Result<std::result::Result<Attached, String>> {
     let metadata = Metadata::parse(text).map_err(|why| corrupt(name, &why))?;
     let wanted: Vec<_> = wanted(name, &metadata)?.into_iter().collect();
-    let mapped = threads::each(&wanted, PER_THREAD, |(_, share)| share.map(place, uid));
+    let mapped = threads::each(&wanted, PER_THREAD, |(_, share)| share.map(dirs, uid));
     let mut segments = HashMap::with_capacity(wanted.len());
     for ((name, _), segment) in wanted.into_iter().zip(mapped) {
         match segment? {
@@ -63,7 +63,7 @@ pub(super) fn attach(
     }
     let mut first = None;
     if let Some((name, segment)) = segments.iter().min_by_key(|(name, _)| *name) {
-        first = segment.open(&place.shm)?;
+        first = segment.open(&dirs.shm)?;
         if first.is_none() {
             return Ok(Err(name.to_owned()));
         }
@@ -78,8 +78,8 @@ struct Share {
 }
 
 impl Share {
-    fn map(&self, place: &Place, uid: u32) -> Result<Option<Segment>> {
-        Segment::attach(&place.shm, &self.name, self.bytes, uid)
+    fn map(&self, dirs: &NodeDirs, uid: u32) -> Result<Option<Segment>> {
+        Segment::attach(&dirs.shm, &self.name, self.bytes, uid)
     }
 }
 
@@ -108,17 +108,18 @@ fn wanted<'m>(name: &ProjectName, metadata: &'m Metadata) -> Result<IndexMap<&'m
 }
 
 fn corrupt(name: &ProjectName, why: &str) -> Error {
-    Error::new(Kind::Corrupt, format!("project '{name}' is corrupt: {why}")).about(name.to_text())
+    Error::new(Kind::Corrupt, format!("project '{name}' is corrupt: {why}"))
+        .with_subject(name.to_text())
 }
 
 /// Why a project cannot be attached, in the words of the one judge.
-pub(super) fn why_not(place: &Place, name: &ProjectName, otherwise: &str) -> Error {
-    let judged = state::find(place, name);
+pub(super) fn why_not(dirs: &NodeDirs, name: &ProjectName, otherwise: &str) -> Error {
+    let judged = state::find(dirs, name);
     let project = match judged {
         Ok(project) => project,
         Err(error) => return error,
     };
     let why = project.why.as_deref().unwrap_or(otherwise);
     let message = format!("project '{name}' cannot be attached, it is {}: {why}", project.state);
-    Error::new(Kind::NotFound, message).about(name.to_text())
+    Error::new(Kind::NotFound, message).with_subject(name.to_text())
 }

@@ -11,7 +11,7 @@ use crate::os::threads;
 use crate::shm::format::name::SegmentName;
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
-use crate::shm::segment::segment_writer::{Target, unlocked};
+use crate::shm::segment::segment_writer::{SegmentWriter, lock_ignoring_poison};
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
 /// pieces of this size, so that workers end at the same time.
@@ -40,7 +40,7 @@ pub(super) fn copy(
     let open = |job: &Job<'_>| {
         let segment = NewSegment::create(shm, job.segment.clone(), job.source.nbytes() as u64)?;
         segment.allow(access)?;
-        Target::new(segment, job.source.nbytes() as u64, pages)
+        SegmentWriter::new(segment, job.source.nbytes() as u64, pages)
     };
     let (large, small): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.source.nbytes() > PIECE);
     crew.each(&small, |job| {
@@ -63,12 +63,12 @@ pub(super) fn copy(
             target.finish()?.persist();
         }
     }
-    unlocked(&crew.failure).take().map_or(Ok(()), Err)
+    lock_ignoring_poison(&crew.failure).take().map_or(Ok(()), Err)
 }
 
 /// Which bytes of which array are one worker's at a time.
-fn pieces(targets: &[(Target<'_>, &Source<'_>)]) -> Vec<(usize, usize, usize)> {
-    let each = |(number, (_, source)): (usize, &(Target<'_>, &Source<'_>))| {
+fn pieces(targets: &[(SegmentWriter<'_>, &Source<'_>)]) -> Vec<(usize, usize, usize)> {
+    let each = |(number, (_, source)): (usize, &(SegmentWriter<'_>, &Source<'_>))| {
         let (bytes, step) = (source.nbytes(), step(source, PIECE));
         let starts = (0..bytes).step_by(step);
         starts
@@ -92,7 +92,7 @@ fn row(source: &Source<'_>) -> usize {
 }
 
 /// Fills a part of a segment, which begins and ends with a row.
-fn fill(target: &Target<'_>, source: &Source<'_>, start: usize, end: usize) -> Result<()> {
+fn fill(target: &SegmentWriter<'_>, source: &Source<'_>, start: usize, end: usize) -> Result<()> {
     let elements = match source.data() {
         Data::Bytes(bytes) => return target.write(start as u64, &bytes[start..end]),
         Data::Rows(elements) => elements,
@@ -130,7 +130,7 @@ impl Crew {
             {
                 if let Err(error) = work(item) {
                     self.stop.store(true, Ordering::Relaxed);
-                    unlocked(&self.failure).get_or_insert(error);
+                    lock_ignoring_poison(&self.failure).get_or_insert(error);
                 }
             }
         };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::os::flock::{Flocked, With};
+use crate::os::flock::{Flocked, LockMode};
 
 /// How often a lock that another holds is asked for again: as often as `filelock` does.
 const POLL: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ pub(super) struct Hold {
 
 impl Hold {
     /// Takes the lock file, then the lock on the file that stands for the project's memory.
-    pub fn take(lock: &FileLock, lockable: &File, with: With, limit: Duration) -> Result<Self> {
+    pub fn take(lock: &FileLock, lockable: &File, mode: LockMode, limit: Duration) -> Result<Self> {
         let begun = Instant::now();
         let until = |take: &mut dyn FnMut() -> Result<Option<Flocked>>| loop {
             if let Some(taken) = take()? {
@@ -65,9 +65,9 @@ impl Hold {
             }
             std::thread::sleep(POLL.min(limit));
         };
-        let file = until(&mut || Flocked::try_path(&lock.0, with))?;
+        let file = until(&mut || Flocked::try_path(&lock.0, mode))?;
         let project = until(&mut || {
-            let again = reopen(lockable).and_then(|file| Flocked::try_open(file, with));
+            let again = reopen(lockable).and_then(|file| Flocked::try_open(file, mode));
             again.map_err(|e| Error::io("cannot lock the project's first segment", e))
         })?;
         Ok(Self { _project: project, _file: file })
@@ -83,5 +83,5 @@ fn reopen(file: &File) -> std::io::Result<File> {
 fn busy(lock: &FileLock) -> Error {
     let shown = lock.0.display().to_string();
     Error::new(Kind::Busy, format!("the lock '{shown}', or the project's own, is held by another"))
-        .about(shown)
+        .with_subject(shown)
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::load::{Held, Outcome};
 use crate::shm::format::ledger::Note;
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// What was shared.
 #[derive(Debug, Clone)]
@@ -32,12 +32,12 @@ pub struct Report {
 
 impl Report {
     /// What a load came to.
-    pub(super) fn new(place: &Place, project: &ProjectName, outcome: Outcome) -> Result<Self> {
+    pub(super) fn new(dirs: &NodeDirs, project: &ProjectName, outcome: Outcome) -> Result<Self> {
         let planned = outcome.planned;
         let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
         let skipped = |Note { path, reason, .. }| Skipped { path, reason };
         Ok(Self {
-            metadata: place.root()?.join(&project.metadata_file()),
+            metadata: dirs.root()?.join(&project.metadata_file()),
             token: outcome.token.to_string(),
             arrays: outcome.arrays,
             bytes: outcome.bytes,
@@ -87,7 +87,7 @@ pub struct Skipped {
 pub struct Guard {
     node: Node,
     name: String,
-    place: Place,
+    dirs: NodeDirs,
     held: Option<Held>,
     report: Report,
 }
@@ -96,11 +96,11 @@ impl Guard {
     pub(super) fn new(
         node: Node,
         name: String,
-        place: Place,
+        dirs: NodeDirs,
         held: Option<Held>,
         report: Report,
     ) -> Self {
-        Self { node, name, place, held, report }
+        Self { node, name, dirs, held, report }
     }
 
     /// The project's name.
@@ -152,7 +152,7 @@ impl Guard {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn remove(mut self) -> Result<()> {
-        self.held.take().map_or(Ok(()), |held| held.release(&self.place))
+        self.held.take().map_or(Ok(()), |held| held.release(&self.dirs))
     }
 
     /// Lets the project stay until it is unlinked, or the node reboots.
@@ -176,7 +176,7 @@ impl Guard {
     /// ```
     pub fn persist(mut self) -> Result<Report> {
         if let Some(held) = &self.held {
-            held.make_persistent(&self.place)?;
+            held.make_persistent(&self.dirs)?;
         }
         // Nothing is left to remove: the life lock may go.
         drop(self.held.take());
@@ -187,7 +187,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(held) = self.held.take()
-            && let Err(error) = held.release(&self.place)
+            && let Err(error) = held.release(&self.dirs)
         {
             log::warn!(target: "cute_shm", "project '{}' was not removed: {error}", self.name);
         }

@@ -310,7 +310,7 @@ impl<'p> Writing<'p> {
     fn bytes_of(&mut self, array: &Array<'_>) -> Result<&mut [u8]> {
         let project = self.reading.project;
         let segment = project.segment_of(array);
-        segment.allow_writing(&project.place().shm)?;
+        segment.allow_writing(&project.dirs().shm)?;
         // SAFETY: as long as `self` lives nobody else reads or writes: so say the locks, or who made the
         // guard without; the slice borrows all of `self`, so that this process has no second one.
         Ok(unsafe { segment.bytes_mut() })

@@ -12,8 +12,8 @@ use crate::h5::{self, External};
 use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
 use crate::shm::format::ledger::{Lifetime, Note, Selection};
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::lock::PATIENCE;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::lock::LOCK_TIMEOUT;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// A load of HDF5 files, made by [`Node::load_hdf5`]. It reads with as many threads as there are processors, and keeps a
 /// bounded part of the file in memory besides the segments.
@@ -87,7 +87,7 @@ impl<'a> Load<'a> {
             overwrite: false,
             strict: false,
             keep_going: false,
-            wait: PATIENCE,
+            wait: LOCK_TIMEOUT,
             grace: Duration::ZERO,
             threads: None,
             observer: None,
@@ -228,8 +228,8 @@ impl<'a> Load<'a> {
     /// ```
     pub fn hold(self) -> Result<Guard> {
         let (node, name) = (self.node.clone(), self.name.clone());
-        let (place, held, report) = self.run(Lifetime::Held)?;
-        Ok(Guard::new(node, name, place, held, report))
+        let (dirs, held, report) = self.run(Lifetime::Held)?;
+        Ok(Guard::new(node, name, dirs, held, report))
     }
 
     /// Loads, and leaves the project until somebody unlinks it, or the node reboots.
@@ -256,7 +256,7 @@ impl<'a> Load<'a> {
         self.run(Lifetime::Persistent).map(|(_, _, report)| report)
     }
 
-    fn run(self, lifetime: Lifetime) -> Result<(Place, Option<Held>, Report)> {
+    fn run(self, lifetime: Lifetime) -> Result<(NodeDirs, Option<Held>, Report)> {
         let request = Request {
             project: ProjectName::new(self.name.as_ref())?,
             inputs: self.inputs,
@@ -273,22 +273,22 @@ impl<'a> Load<'a> {
             verify: false,
             external: self.external,
         };
-        let place = Place::create(self.node.paths())?;
+        let dirs = NodeDirs::create(self.node.paths())?;
         let (mut silent, cancel) = (Silent, self.cancel);
         let observer = self.observer.unwrap_or(&mut silent);
         let mut go_on = || Ok(!cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)));
         let mut outcome = match self.progress {
-            None => load::run_here(&place, &request, observer, &mut go_on)?,
+            None => load::run_here(&dirs, &request, observer, &mut go_on)?,
             Some(told) => {
                 let mut progress = Progress { observer, told, done: 0, total: 0 };
-                let outcome = load::run_here(&place, &request, &mut progress, &mut go_on)?;
+                let outcome = load::run_here(&dirs, &request, &mut progress, &mut go_on)?;
                 (progress.told)(outcome.bytes, outcome.bytes);
                 outcome
             }
         };
         let held = outcome.held.take();
-        let report = Report::new(&place, &request.project, outcome)?;
-        Ok((place, held, report))
+        let report = Report::new(&dirs, &request.project, outcome)?;
+        Ok((dirs, held, report))
     }
 }
 

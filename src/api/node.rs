@@ -9,8 +9,8 @@ use super::project::Project;
 use super::share::Share;
 use crate::error::Result;
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::node_dirs::{DEFAULT_SHM_DIR, Paths, Place};
-use crate::shm::store::scan::Survey;
+use crate::shm::store::node_dirs::{DEFAULT_SHM_DIR, NodeDirs, Paths};
+use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{self, State};
 use crate::shm::store::unlink;
 use crate::shm::store::wait::until_live;
@@ -145,21 +145,21 @@ impl Node {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn projects(&self) -> Result<Vec<Listed>> {
-        let place = Place::open(&self.paths)?;
-        let survey = Survey::new(&place);
+        let dirs = NodeDirs::open(&self.paths)?;
+        let scan = Scan::new(&dirs);
         let listed = |project: state::Project| Listed {
             name: project.name().to_text(),
             os_name: project.name().as_os_str().to_owned(),
             metadata: project
                 .file
                 .as_ref()
-                .and_then(|_| Some(place.root.as_ref()?.join(&project.name().metadata_file()))),
+                .and_then(|_| Some(dirs.root.as_ref()?.join(&project.name().metadata_file()))),
             state: project.state,
             arrays: project.metadata.as_ref().map_or(0, |found| found.leaves().len() as u64),
             bytes: project.size(),
             owner: project.uid,
         };
-        Ok(state::judge_all(&place, &survey, |_| true)?.into_iter().map(listed).collect())
+        Ok(state::judge_all(&dirs, &scan, |_| true)?.into_iter().map(listed).collect())
     }
 
     /// Attaches a project, whoever made it.
@@ -269,8 +269,8 @@ impl Node {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn unlink(&self, name: impl AsRef<OsStr>) -> Result<Unlinked> {
-        let place = Place::open(&self.paths)?;
-        let removed = unlink::unlink(&place, &ProjectName::existing(name.as_ref())?, false)?;
+        let dirs = NodeDirs::open(&self.paths)?;
+        let removed = unlink::unlink(&dirs, &ProjectName::existing(name.as_ref())?, false)?;
         let bytes = removed.iter().map(|segment| segment.bytes).sum();
         Ok(Unlinked { segments: removed.len() as u64, bytes })
     }

@@ -11,11 +11,11 @@ use super::group::{Entry, GroupRef};
 use super::guards::{Reading, Writing};
 use super::node::Node;
 use crate::error::{Error, Kind, Result};
-use crate::os::flock::With;
+use crate::os::flock::LockMode;
 use crate::shm::format::metadata::{self, Group};
 use crate::shm::format::name::ProjectName;
 use crate::shm::segment::attached::Segment;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// An attached project, made by [`Node::open`]: the tree of its arrays, and their memory. The memory
 /// stays as long as this value does, also when somebody unlinks or replaces the project meanwhile.
@@ -63,7 +63,7 @@ use crate::shm::store::node_dirs::Place;
 #[derive(Debug)]
 pub struct Project {
     name: ProjectName,
-    place: Place,
+    dirs: NodeDirs,
     lockable: File,
     text: String,
     root: Group,
@@ -75,18 +75,18 @@ impl Project {
         // A project that is replaced while we attach it has other metadata by now: that is then the one.
         let mut before = None;
         loop {
-            let place = Place::open(node.paths())?;
-            let Some((file, text, uid)) = read(&place, name)? else {
-                return Err(why_not(&place, name, "it has no metadata"));
+            let dirs = NodeDirs::open(node.paths())?;
+            let Some((file, text, uid)) = read(&dirs, name)? else {
+                return Err(why_not(&dirs, name, "it has no metadata"));
             };
-            match attach(&place, name, &text, uid)? {
+            match attach(&dirs, name, &text, uid)? {
                 Ok(Attached { root, segments, first }) => {
                     log::debug!(target: "cute_shm", "attached project '{name}': {} segments", segments.len());
                     let (name, lockable) = (name.clone(), first.unwrap_or(file));
-                    return Ok(Self { name, place, lockable, text, root, segments });
+                    return Ok(Self { name, dirs, lockable, text, root, segments });
                 }
                 Err(gone) if before.as_ref() == Some(&text) => {
-                    return Err(why_not(&place, name, &format!("its segment '{gone}' is gone")));
+                    return Err(why_not(&dirs, name, &format!("its segment '{gone}' is gone")));
                 }
                 Err(_) => before = Some(text),
             }
@@ -150,7 +150,7 @@ impl Project {
                 let what =
                     if found.is_some() { "is a group, not an array," } else { "is not there" };
                 Err(Error::new(Kind::NotFound, format!("'{path}' {what} in project '{name}'"))
-                    .about(path))
+                    .with_subject(path))
             }
         }
     }
@@ -197,8 +197,8 @@ impl Project {
         own.is_some_and(|own| std::ptr::eq(own, array.memory()))
     }
 
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    pub(super) fn dirs(&self) -> &NodeDirs {
+        &self.dirs
     }
 
     /// Views that are read-only, while no program that takes `lock`, and no Rust program that uses this
@@ -223,7 +223,7 @@ impl Project {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn read_locked(&self, lock: &FileLock, limit: Duration) -> Result<Reading<'_>> {
-        Ok(Reading::new(self, Some(Hold::take(lock, &self.lockable, With::Readers, limit)?)))
+        Ok(Reading::new(self, Some(Hold::take(lock, &self.lockable, LockMode::Shared, limit)?)))
     }
 
     /// Views that may be written, while no program that takes `lock`, and no Rust program that uses this
@@ -250,7 +250,7 @@ impl Project {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn write_locked(&self, lock: &FileLock, limit: Duration) -> Result<Writing<'_>> {
-        Ok(Writing::new(self, Some(Hold::take(lock, &self.lockable, With::Nobody, limit)?)))
+        Ok(Writing::new(self, Some(Hold::take(lock, &self.lockable, LockMode::Exclusive, limit)?)))
     }
 
     /// Views that are read-only, without a lock: for arrays that are written once and then only read.
@@ -325,6 +325,6 @@ impl Project {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn is_current(&self) -> Result<bool> {
-        Ok(read(&self.place, &self.name)?.is_some_and(|(_, text, _)| text == self.text))
+        Ok(read(&self.dirs, &self.name)?.is_some_and(|(_, text, _)| text == self.text))
     }
 }

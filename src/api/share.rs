@@ -14,8 +14,8 @@ use crate::os::memory::Need;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::{ProjectName, SegmentName};
-use crate::shm::store::lock::PATIENCE;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::lock::LOCK_TIMEOUT;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// What is to be shared as, and how: made by [`Node::share`].
 ///
@@ -60,7 +60,7 @@ impl Share {
             mode: 0o600,
             group: None,
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
-            wait: PATIENCE,
+            wait: LOCK_TIMEOUT,
             grace: Duration::ZERO,
         }
     }
@@ -124,8 +124,8 @@ impl Share {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn hold(self, tree: &Tree<'_>) -> Result<Guard> {
-        let (place, held, report) = self.run(tree, Lifetime::Held)?;
-        Ok(Guard::new(self.node, self.name, place, held, report))
+        let (dirs, held, report) = self.run(tree, Lifetime::Held)?;
+        Ok(Guard::new(self.node, self.name, dirs, held, report))
     }
 
     /// Shares the arrays until somebody unlinks the project, or the node reboots.
@@ -153,22 +153,22 @@ impl Share {
         &self,
         tree: &Tree<'_>,
         lifetime: Lifetime,
-    ) -> Result<(Place, Option<crate::load::Held>, Report)> {
+    ) -> Result<(NodeDirs, Option<crate::load::Held>, Report)> {
         let request = self.request(lifetime)?;
-        let place = Place::create(self.node.paths())?;
-        let making = Making::begin(&place, &request, &mut || Ok(true))?;
-        let made = self.fill(tree, &place, &request, &making);
+        let dirs = NodeDirs::create(self.node.paths())?;
+        let making = Making::begin(&dirs, &request, &mut || Ok(true))?;
+        let made = self.fill(tree, &dirs, &request, &making);
         let mut outcome = making.end(made, std::thread::sleep)?;
         let held = outcome.held.take();
-        let report = Report::new(&place, &request.project, outcome)?;
-        Ok((place, held, report))
+        let report = Report::new(&dirs, &request.project, outcome)?;
+        Ok((dirs, held, report))
     }
 
     /// Makes the segments of an announced load.
     fn fill(
         &self,
         tree: &Tree<'_>,
-        place: &Place,
+        dirs: &NodeDirs,
         request: &Request,
         making: &Making<'_>,
     ) -> Result<(Planned, Loaded)> {
@@ -177,7 +177,7 @@ impl Share {
         let segment = |number| SegmentName::new(&request.project, token, number);
         let job = |(number, &source)| Job { segment: segment(number), source };
         let jobs: Vec<_> = (0..).zip(&sources).map(job).collect();
-        copy::copy(&place.shm, &jobs, &request.access(), self.threads)?;
+        copy::copy(&dirs.shm, &jobs, &request.access(), self.threads)?;
         let root = tree.metadata(&request.project, token);
         let loaded = Loaded {
             metadata: Metadata { mark: None, root }.to_toml(),

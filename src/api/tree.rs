@@ -187,7 +187,8 @@ impl<'a> Tree<'a> {
 fn split(path: &str) -> Result<(&str, &str)> {
     let inner = path.strip_prefix('/').unwrap_or(path);
     let bad = |why: &str| {
-        Error::new(Kind::Usage, format!("bad path '{}': {why}", path.escape_debug())).about(path)
+        Error::new(Kind::Usage, format!("bad path '{}': {why}", path.escape_debug()))
+            .with_subject(path)
     };
     if inner.split('/').any(str::is_empty) {
         return Err(bad("a name in it is empty"));
@@ -200,7 +201,8 @@ fn split(path: &str) -> Result<(&str, &str)> {
 }
 
 fn taken(path: &str) -> Error {
-    Error::new(Kind::Exists, format!("'{path}' is there already, or below an array")).about(path)
+    Error::new(Kind::Exists, format!("'{path}' is there already, or below an array"))
+        .with_subject(path)
 }
 
 #[cfg(test)]

@@ -72,6 +72,6 @@ impl sealed::Find for &Array<'_> {
             return Ok(self.clone());
         }
         let message = format!("array '{}' is of another attached project", self.path());
-        Err(Error::new(Kind::Usage, message).about(self.path()))
+        Err(Error::new(Kind::Usage, message).with_subject(self.path()))
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::os::user::with_effective_user;
 use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW, text};
 use crate::shm::store::gc::{self, Action, Options, Outcome};
-use crate::shm::store::node_dirs::{Paths, Place};
+use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::state::State;
 
 /// Arguments of `doctor`.
@@ -78,10 +78,10 @@ impl Found {
         let mut found = Vec::new();
         let opened = gc::run(paths, &options, &mut |outcome| found.push(outcome));
         let (leftovers, most_arrays) = (reapable(&found), most_arrays(&found));
-        let usable = opened.and_then(|()| Place::rehearse(paths));
+        let usable = opened.and_then(|()| NodeDirs::rehearse(paths));
         let directories = match usable {
             Err(error) => unusable(&error),
-            Ok(place) => odd(&place).unwrap_or_else(|| {
+            Ok(dirs) => odd(&dirs).unwrap_or_else(|| {
                 let message = "root and shm directory are safe, and this user can write to them";
                 Check::new("directories", Level::Ok, message)
             }),
@@ -113,8 +113,8 @@ fn unusable(error: &Error) -> Check {
     }
 }
 
-fn odd(place: &Place) -> Option<Check> {
-    let warning = place.warning.clone()?;
+fn odd(dirs: &NodeDirs) -> Option<Check> {
+    let warning = dirs.warning.clone()?;
     Some(Check::new("directories", Level::Warning, warning).with_hint(
         "let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf",
     ))

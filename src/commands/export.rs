@@ -9,7 +9,7 @@ use super::open;
 use crate::error::{Error, Kind, Result};
 use crate::export::{self, Choice, Format, Target};
 use crate::os::descriptors;
-use crate::os::flock::{Flocked, With};
+use crate::os::flock::{Flocked, LockMode};
 use crate::os::signals::Signals;
 use crate::output::json::Warning;
 use crate::output::{Output, text};
@@ -191,7 +191,7 @@ fn interrupted(signals: Option<&Signals>) -> Result<()> {
 
 fn take(path: &Path, signals: Option<&Signals>) -> Result<Flocked> {
     loop {
-        if let Some(lock) = Flocked::try_path(path, With::Nobody)? {
+        if let Some(lock) = Flocked::try_path(path, LockMode::Exclusive)? {
             return Ok(lock);
         }
         match signals {

@@ -9,10 +9,10 @@ use super::unlink::Entry;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Output, text};
-use crate::shm::store::attachments::Attached;
+use crate::shm::store::attachments::Attachments;
 use crate::shm::store::batch_jobs::{Ended, Which};
 use crate::shm::store::gc::{self, Action, Options, Outcome};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::State;
 
 /// The time limit of `--best-effort`: a scheduler waits for its epilog.
@@ -139,8 +139,8 @@ fn collect(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let result = gc::run(paths, &options, &mut |outcome| outcomes.push(outcome));
     // The processes that map removed segments are searched last: reading /proc may take long.
     let attached = match outcomes.iter().any(|outcome| !outcome.removed.is_empty()) {
-        true => Attached::look(&Place::without_root(paths)?),
-        false => Attached::default(),
+        true => Attachments::read(&NodeDirs::without_root(paths)?),
+        false => Attachments::default(),
     };
     let mut tally = Tally::default();
     for outcome in &outcomes {
@@ -241,7 +241,7 @@ fn options(args: &Args, context: &Context) -> Options {
     }
 }
 
-fn report(outcome: &Outcome, attached: &Attached, dry: bool, output: &mut Output<'_, Body>) {
+fn report(outcome: &Outcome, attached: &Attachments, dry: bool, output: &mut Output<'_, Body>) {
     let entry = Entry::new(&outcome.name, &outcome.removed, attached);
     let action = word(outcome);
     let (name, reason) = (&entry.project, &outcome.reason);

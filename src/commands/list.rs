@@ -11,8 +11,8 @@ use crate::output::table::{Cell, Columns, Give};
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, Text, YELLOW, text};
 use crate::shm::format::ledger::Lifetime;
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::attachments::Attached;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::attachments::Attachments;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{self, Project, State};
 
 /// Arguments of `list`.
@@ -47,12 +47,12 @@ pub struct Body {
 /// # Errors
 /// [`Kind::Findings`] with `--check`; else as the system says.
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
-    let place = open(output)?;
+    let dirs = open(output)?;
     // Reading the mappings of all processes takes as long as judging all projects: both at a time.
-    let find = || select(&place, args.pattern.as_deref());
+    let find = || select(&dirs, args.pattern.as_deref());
     let (projects, attached) = match args.short {
         true => {
-            let (projects, attached) = threads::both(find, || Attached::look(&place));
+            let (projects, attached) = threads::both(find, || Attachments::read(&dirs));
             (projects, Some(attached))
         }
         false => (find(), None),
@@ -60,7 +60,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let (projects, unread) = projects?;
     output.body.projects = projects
         .iter()
-        .map(|project| describe(&place, project, !args.short, attached.as_ref()))
+        .map(|project| describe(&dirs, project, !args.short, attached.as_ref()))
         .collect();
     let width = output.context.width;
     if output.body.projects.is_empty() {
@@ -83,13 +83,13 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if args.check { check(&projects) } else { Ok(()) }
 }
 
-fn select(place: &Place, pattern: Option<&str>) -> Result<(Vec<Project>, Option<Error>)> {
+fn select(dirs: &NodeDirs, pattern: Option<&str>) -> Result<(Vec<Project>, Option<Error>)> {
     let glob = pattern.map(globset::Glob::new).transpose();
     let glob = glob.map_err(|e| Error::new(Kind::Usage, format!("bad glob: {e}")))?;
     let glob = glob.map(|glob| glob.compile_matcher());
     let wanted =
         |name: &ProjectName| glob.as_ref().is_none_or(|glob| glob.is_match(name.as_os_str()));
-    state::everything(place, wanted)
+    state::everything(dirs, wanted)
 }
 
 fn warn_of(project: &Project, output: &mut Output<'_, Body>) {

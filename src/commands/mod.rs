@@ -21,8 +21,8 @@ use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::output::json::{self, Warning};
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::attachments::Attached;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::attachments::Attachments;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State, find};
 
 /// The JSON body of commands that tell nothing but success.
@@ -31,29 +31,29 @@ use crate::shm::store::state::{Project, State, find};
 pub struct Nothing {}
 
 /// Opens the place and tells what is odd about it.
-fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<Place> {
-    let place = Place::open(&output.context.paths)?;
-    warn_of_root(&place, output);
-    Ok(place)
+fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<NodeDirs> {
+    let dirs = NodeDirs::open(&output.context.paths)?;
+    warn_of_root(&dirs, output);
+    Ok(dirs)
 }
 
-fn warn_of_root<B: Serialize>(place: &Place, output: &mut Output<'_, B>) {
-    if let Some(warning) = &place.warning {
+fn warn_of_root<B: Serialize>(dirs: &NodeDirs, output: &mut Output<'_, B>) {
+    if let Some(warning) = &dirs.warning {
         output.warn(Warning::new("root", warning.clone()));
     }
 }
 
 /// A judged project in JSON.
 fn describe(
-    place: &Place,
+    dirs: &NodeDirs,
     project: &Project,
     full: bool,
-    attached: Option<&Attached>,
+    attached: Option<&Attachments>,
 ) -> json::Project {
     let record = project.record();
     let now = jiff::Timestamp::now().as_second();
     let file = project.name().metadata_file();
-    let root = place.root.as_ref().map_or(Path::new(""), |root| root.path());
+    let root = dirs.root.as_ref().map_or(Path::new(""), |root| root.path());
     let metadata = project.metadata.as_ref();
     let since = record.and_then(|record| record.created.parse::<jiff::Timestamp>().ok());
     let written = project.file.as_ref().map(|file| file.mtime);

@@ -13,8 +13,8 @@ use crate::export::is_below;
 use crate::output::{Output, Text, json};
 use crate::shm::format::ledger::Note;
 use crate::shm::format::name::ProjectName;
-use crate::shm::format::origin::Extras;
-use crate::shm::store::attachments::Attached;
+use crate::shm::format::origin::Origin;
+use crate::shm::store::attachments::Attachments;
 use crate::shm::store::lookup;
 use crate::shm::store::readable::ensure_readable;
 use crate::view::Stats;
@@ -81,15 +81,15 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let name = ProjectName::existing(&args.project)?;
     let place = open(output)?;
     let project = find(&place, &name)?;
-    let attached = Attached::look(&place);
+    let attached = Attachments::read(&place);
     let mut described = describe(&place, &project, true, Some(&attached));
     let root = project.tree();
     let prefix = args.key.as_deref().map(|key| lookup::resolve(&project, key)).transpose()?;
     if let (Some(prefix), Some(arrays)) = (&prefix, &mut described.arrays) {
         arrays.retain(|array| is_below(&array.key, prefix));
     }
-    if let Some(extras) = Extras::of(&project) {
-        add_storage(&mut described, &extras);
+    if let Some(origin) = Origin::of(&project) {
+        add_storage(&mut described, &origin);
     }
     if let Some(record) = project.record() {
         output.body.group_attrs = json::attributes(&record.attributes);
@@ -130,11 +130,11 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 /// How the source stored each array; the fields of a compound share what their table had.
-fn add_storage(project: &mut json::Project, extras: &Extras) {
+fn add_storage(project: &mut json::Project, origin: &Origin) {
     for array in project.arrays.iter_mut().flatten() {
         let mut path = array.key.as_str();
         let stored = loop {
-            if let Some(stored) = extras.dataset(path) {
+            if let Some(stored) = origin.dataset(path) {
                 break Some(stored);
             }
             match path.rsplit_once('/') {

@@ -9,8 +9,8 @@ use super::{names, open, partial};
 use crate::error::{Kind, Result};
 use crate::output::{Output, text};
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::attachments::Attached;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::attachments::Attachments;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal::Removed;
 use crate::shm::store::unlink::{unlink as remove, would_unlink};
 
@@ -63,7 +63,7 @@ pub struct Entry {
 
 impl Entry {
     /// The entry of a project whose segments `removed` were removed.
-    pub fn new(project: &ProjectName, removed: &[Removed], attached: &Attached) -> Self {
+    pub fn new(project: &ProjectName, removed: &[Removed], attached: &Attachments) -> Self {
         let total: u64 = removed.iter().map(|segment| segment.bytes).sum();
         let (mapped_bytes, pids) = attached.to_removed(removed);
         Self {
@@ -99,12 +99,12 @@ impl Entry {
 pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let names = names(&args.projects)?;
     output.body.dry_run = args.dry_run;
-    let place = open(output)?;
-    let results: Vec<_> = names.iter().map(|name| one(&place, name, args)).collect();
+    let dirs = open(output)?;
+    let results: Vec<_> = names.iter().map(|name| one(&dirs, name, args)).collect();
     // The processes that map removed segments are searched last: reading /proc may take long.
     let attached = match results.iter().flatten().any(|removed| !removed.is_empty()) {
-        true => Attached::look(&place),
-        false => Attached::default(),
+        true => Attachments::read(&dirs),
+        false => Attachments::default(),
     };
     let mut failed = 0;
     for (name, result) in names.iter().zip(results) {
@@ -126,9 +126,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     partial(failed, names.len())
 }
 
-fn one(place: &Place, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
+fn one(dirs: &NodeDirs, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
     match args.dry_run {
-        true => would_unlink(place, name, args.all_users),
-        false => remove(place, name, args.all_users),
+        true => would_unlink(dirs, name, args.all_users),
+        false => remove(dirs, name, args.all_users),
     }
 }

@@ -11,8 +11,8 @@ use crate::commands::load_hdf5::named;
 use crate::context::Context;
 use crate::shm::format::metadata::{Group, Metadata, Node};
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::{Survey, metadata_in};
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::{Scan, metadata_in};
 use crate::shm::store::state::{self, METADATA_LIMIT};
 
 /// A word and what it means.
@@ -117,10 +117,10 @@ fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
 }
 
 /// Where the projects are, also when the line says so.
-fn place(wanted: &Wanted) -> Option<Place> {
+fn open(wanted: &Wanted) -> Option<NodeDirs> {
     let root = wanted.values("root").last().map(|root| expanded(root));
     let global = Global { root, json: false, quiet: true, verbose: 0, color: ColorChoice::Never };
-    Place::open(&Context::resolve(&global).paths).ok()
+    NodeDirs::open(&Context::resolve(&global).paths).ok()
 }
 
 /// A path without the shell's sign for the home directory.
@@ -133,14 +133,14 @@ fn expanded(path: &str) -> PathBuf {
 
 /// The names of projects that can be read; where others count too, all that belong to the root.
 fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
-    let place = place(wanted)?;
+    let dirs = open(wanted)?;
     let all = matches!(wanted.command.get_name(), "wait" | "unlink" | "list");
     let names: Vec<ProjectName> = if all {
-        let survey = Survey::new(&place);
-        let keys = state::keys_of_root(&place, &survey, |_| true).ok()?;
+        let scan = Scan::new(&dirs);
+        let keys = state::keys_of_root(&dirs, &scan, |_| true).ok()?;
         keys.into_iter().map(|key| key.project).collect()
     } else {
-        metadata_in(place.root.as_ref()?).ok()?.into_iter().collect()
+        metadata_in(dirs.root.as_ref()?).ok()?.into_iter().collect()
     };
     let given = wanted.values("projects");
     let names = names.iter().filter_map(|name| name.as_os_str().to_str());
@@ -150,9 +150,9 @@ fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
 /// The groups and arrays of the project on the line, written as the key was begun: `/a/b`, `a/b` or `a.b`.
 fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
     let name = ProjectName::existing(wanted.values("project").first()?.as_ref()).ok()?;
-    let place = place(wanted)?;
+    let dirs = open(wanted)?;
     let (text, _) =
-        place.root.as_ref()?.read_text(&name.metadata_file(), METADATA_LIMIT).known().ok()??;
+        dirs.root.as_ref()?.read_text(&name.metadata_file(), METADATA_LIMIT).known().ok()??;
     let mut found = Vec::new();
     collect(&Metadata::parse(&text).ok()?.root, "", &mut found);
     let written = |key: String| match &wanted.begun {

@@ -8,9 +8,9 @@ use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::metadata::{Group, Node};
 use crate::shm::format::name::{ProjectName, SegmentName};
-use crate::shm::format::origin::Extras;
+use crate::shm::format::origin::Origin;
 use crate::shm::store::lookup;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::readable;
 use crate::shm::store::state::Project;
 
@@ -36,10 +36,10 @@ impl Choice<'_> {
     ///
     /// # Errors
     /// As [`readable::find`] and [`lookup::resolve`]; [`Kind::NotFound`] when a segment is gone.
-    pub fn content<'p>(&self, place: &'p Place, most: usize) -> Result<Content<'p>> {
+    pub fn content<'p>(&self, dirs: &'p NodeDirs, most: usize) -> Result<Content<'p>> {
         let mut looks = 0;
         loop {
-            let mut content = self.of(place, &readable::find(place, self.name)?)?;
+            let mut content = self.of(dirs, &readable::find(dirs, self.name)?)?;
             looks += 1;
             match content.hold(most) {
                 Err(error) if error.kind() == Kind::NotFound && looks < MOST_LOOKS => {}
@@ -49,27 +49,27 @@ impl Choice<'_> {
         }
     }
 
-    fn of<'p>(&self, place: &'p Place, project: &Project) -> Result<Content<'p>> {
+    fn of<'p>(&self, dirs: &'p NodeDirs, project: &Project) -> Result<Content<'p>> {
         let prefix = match self.key {
             Some(key) => lookup::resolve(project, key)?,
             None => "/".to_owned(),
         };
         let record = project.record();
-        let extras = Extras::of(project);
+        let origin = Origin::of(project);
         let root = select(project.tree(), &prefix, &|path| self.filter.takes(path));
         let is_selected = |path: &String| is_below(path, &prefix) && self.filter.takes(path);
-        let named_types = extras.as_ref().map_or_else(BTreeSet::new, |extras| {
-            let named = extras.named_types.iter().enumerate();
+        let named_types = origin.as_ref().map_or_else(BTreeSet::new, |origin| {
+            let named = origin.named_types.iter().enumerate();
             let selected = named.filter(|(_, named)| named.paths.iter().any(is_selected));
             let mut types: BTreeSet<usize> = selected.map(|(number, _)| number).collect();
-            add_types_of(extras, &root, "", &mut types);
-            add_types_of_types(extras, &mut types);
+            add_types_of(origin, &root, "", &mut types);
+            add_types_of_types(origin, &mut types);
             types
         });
         let content = Content {
-            shm: &place.shm,
+            shm: &dirs.shm,
             root,
-            extras,
+            origin,
             named_types,
             group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
             source_groups: record
@@ -96,26 +96,26 @@ impl Choice<'_> {
 }
 
 /// Adds the committed datatypes of the objects in a group and of their attributes.
-fn add_types_of(extras: &Extras, group: &Group, path: &str, types: &mut BTreeSet<usize>) {
+fn add_types_of(origin: &Origin, group: &Group, path: &str, types: &mut BTreeSet<usize>) {
     let shown = if path.is_empty() { "/" } else { path };
-    types.extend(extras.group(shown).iter().filter_map(|attribute| attribute.named_type));
+    types.extend(origin.group(shown).iter().filter_map(|attribute| attribute.named_type));
     for (name, node) in group {
         let path = format!("{path}/{name}");
-        if let Some(dataset) = extras.dataset(&path) {
+        if let Some(dataset) = origin.dataset(&path) {
             types.extend(dataset.named_type);
             types.extend(dataset.attrs.iter().filter_map(|attribute| attribute.named_type));
         }
         if let Node::Group(inner) = node {
-            add_types_of(extras, inner, &path, types);
+            add_types_of(origin, inner, &path, types);
         }
     }
 }
 
 /// Adds the committed datatypes of the attributes of `types`.
-fn add_types_of_types(extras: &Extras, types: &mut BTreeSet<usize>) {
+fn add_types_of_types(origin: &Origin, types: &mut BTreeSet<usize>) {
     let mut unvisited: Vec<usize> = types.iter().copied().collect();
     while let Some(number) = unvisited.pop() {
-        let attributes = extras.named_types.get(number).map(|named| &named.attrs[..]);
+        let attributes = origin.named_types.get(number).map(|named| &named.attrs[..]);
         let used = attributes.unwrap_or_default().iter();
         let new = used.filter_map(|attribute| attribute.named_type);
         unvisited.extend(new.filter(|&number| types.insert(number)));
@@ -134,6 +134,6 @@ fn ensure_there(project: &Project, content: &Content<'_>) -> Result<()> {
     let (name, state) = (project.name().to_text(), project.state);
     let message = format!("project '{name}' is {state}: the segment of '/{path}' is gone");
     Err(Error::new(Kind::NotFound, message)
-        .about(format!("/{path}"))
+        .with_subject(format!("/{path}"))
         .with_hint("--exclude leaves out what is gone; or load it again"))
 }

@@ -15,7 +15,7 @@ use crate::shm::format::dtype::{Class, Dtype};
 use crate::shm::format::ledger::Note;
 use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::format::origin::{Attribute, FillValue};
-use crate::shm::segment::published::Published;
+use crate::shm::segment::published::PublishedSegment;
 
 /// Writes `content` to the empty file at `path`, which `spot` has open. Returns a note for everything that the
 /// file does not restore, and the paths of the arrays that HDF5 cannot represent, without the leading slash.
@@ -115,8 +115,8 @@ impl Export<'_, '_> {
     fn group(&mut self, at: &Rc<Object>, group: &Group, path: &str) -> Result<()> {
         let shown = if path.is_empty() { "/" } else { path };
         let content = self.content;
-        match &content.extras {
-            Some(extras) => self.all_attributes(at, extras.group(shown), shown)?,
+        match &content.origin {
+            Some(origin) => self.all_attributes(at, origin.group(shown), shown)?,
             None => self.attributes(at, content.group_attrs(shown), shown),
         }
         for (name, node) in group {
@@ -132,7 +132,7 @@ impl Export<'_, '_> {
                     Err(error) => {
                         let arrays: Vec<String> = arrays_below(inner, &path);
                         let arrays = arrays.iter().map(String::as_str);
-                        self.skip_unsupported(Err(error.about(&path)), &path, arrays)?;
+                        self.skip_unsupported(Err(error.with_subject(&path)), &path, arrays)?;
                     }
                 },
             }
@@ -163,13 +163,13 @@ impl Export<'_, '_> {
         if let Some(known) = self.known.get(&key) {
             return self.writer.link(known, at, name);
         }
-        let unsupported = |reason: String| Error::new(Kind::Unsupported, reason).about(path);
+        let unsupported = |reason: String| Error::new(Kind::Unsupported, reason).with_subject(path);
         let Some(dtype) = Dtype::parse(&array.dtype).filter(|_| array.nbytes().is_some()) else {
             return Err(unsupported(format!("unknown dtype '{}'", array.dtype)));
         };
-        let stored = self.content.extras.as_ref().and_then(|extras| extras.dataset(path));
+        let stored = self.content.origin.as_ref().and_then(|origin| origin.dataset(path));
         let as_it_was = stored.and_then(|stored| {
-            let encoded = self.content.extras.as_ref()?.encoded_type(stored.kind)?;
+            let encoded = self.content.origin.as_ref()?.encoded_type(stored.kind)?;
             let found = (dtype.clone(), array.shape.clone());
             let find = |path: &[String]| path.is_empty().then(|| found.clone());
             Recipe::of_source(&encoded, &stored.shape, &find)
@@ -201,13 +201,13 @@ impl Export<'_, '_> {
 
     /// Puts a compound's table together again; false when it is an ordinary group.
     fn compound(&mut self, at: &Object, name: &str, table: &Group, path: &str) -> Result<bool> {
-        let Some(extras) = &self.content.extras else { return Ok(false) };
-        let Some(stored) = extras.dataset(path) else { return Ok(false) };
+        let Some(origin) = &self.content.origin else { return Ok(false) };
+        let Some(stored) = origin.dataset(path) else { return Ok(false) };
         let find = |path: &[String]| {
             let array = field(table, path)?;
             Some((Dtype::parse(&array.dtype)?, array.shape.clone()))
         };
-        let recipe = extras
+        let recipe = origin
             .encoded_type(stored.kind)
             .and_then(|encoded| Recipe::of_source(&encoded, &stored.shape, &find));
         let Some(recipe) = recipe else {
@@ -239,8 +239,8 @@ impl Export<'_, '_> {
     ) -> Result<Rc<Object>> {
         let (item, shape) = recipe.extents();
         let mut packing = self.packing(recipe, path);
-        let extras = self.content.extras.as_ref();
-        let number = extras.and_then(|extras| extras.dataset(path)?.named_type);
+        let origin = self.content.origin.as_ref();
+        let number = origin.and_then(|origin| origin.dataset(path)?.named_type);
         let named = number.map(|number| self.named_type(number)).transpose()?.flatten();
         let mut object = self.writer.dataset(at, name, recipe, &packing, named.as_deref());
         let is_filled = packing.fill != Fill::Zero || packing.fill_time.is_some();
@@ -251,7 +251,7 @@ impl Export<'_, '_> {
             packing = Packing { fill: Fill::Zero, fill_time: None, ..packing };
             object = self.writer.dataset(at, name, recipe, &packing, named.as_deref());
         }
-        let object = object.map_err(|e| e.about(path))?;
+        let object = object.map_err(|e| e.with_subject(path))?;
         if arrays.iter().any(|array| array.nbytes() == Some(0)) && shape.contains(&0) {
             return Ok(Rc::new(object));
         }
@@ -285,8 +285,8 @@ impl Export<'_, '_> {
             return Ok(known.clone());
         }
         self.types.insert(number, None);
-        let Some(extras) = &self.content.extras else { return Ok(None) };
-        let Some(named) = extras.named_types.get(number) else { return Ok(None) };
+        let Some(origin) = &self.content.origin else { return Ok(None) };
+        let Some(named) = origin.named_types.get(number) else { return Ok(None) };
         let mut object: Option<Rc<Object>> = None;
         for path in &named.paths {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -294,7 +294,7 @@ impl Export<'_, '_> {
                 if let Some(object) = &object {
                     return self.writer.link(object, &at, name);
                 }
-                let encoded = extras.encoded_type(named.kind).unwrap_or_default();
+                let encoded = origin.encoded_type(named.kind).unwrap_or_default();
                 object = Some(Rc::new(self.writer.commit(&at, name, &encoded)?));
                 Ok(())
             });
@@ -332,8 +332,8 @@ impl Export<'_, '_> {
 
     /// How the file stores a dataset: as its source, where that is known.
     fn packing(&self, recipe: &Recipe, path: &str) -> Packing {
-        let extras = self.content.extras.as_ref();
-        let stored = extras.and_then(|extras| extras.dataset(path));
+        let origin = self.content.origin.as_ref();
+        let stored = origin.and_then(|origin| origin.dataset(path));
         let (item, shape) = recipe.extents();
         let mut packing = Packing {
             deflate: self.content.gzip.filter(|_| !recipe.has_pointers() && !shape.is_empty()),
@@ -347,7 +347,7 @@ impl Export<'_, '_> {
             packing.limits = stored.limits.clone().filter(fits);
             packing.fill = stored.fill.as_ref().map(FillValue::fill).unwrap_or_default();
             packing.fill_type =
-                extras.and_then(|extras| extras.encoded_type(stored.kind)).unwrap_or_default();
+                origin.and_then(|origin| origin.encoded_type(stored.kind)).unwrap_or_default();
             packing.fill_time.clone_from(&stored.fill_time);
             chunk = stored.chunk.clone().filter(|chunk| chunk.len() == shape.len());
         }
@@ -382,7 +382,7 @@ impl Export<'_, '_> {
         dtype: &Dtype,
     ) -> Result<()> {
         let open = |array: &&Array| self.content.open(path, array);
-        let sources: Vec<Arc<Published>> = arrays.iter().map(open).collect::<Result<_>>()?;
+        let sources: Vec<Arc<PublishedSegment>> = arrays.iter().map(open).collect::<Result<_>>()?;
         let advance = &mut *self.advance;
         let text = *dtype.class() == Class::Text && recipe.has_pointers();
         let mut read = |number: usize, offset: u64, into: &mut [u8]| {
@@ -417,8 +417,8 @@ impl Export<'_, '_> {
 
     /// Attributes as they were; those that refer to objects wait until all objects are there.
     fn exact(&mut self, object: &Rc<Object>, attributes: &[Attribute], path: &str) -> Result<()> {
-        let Some(extras) = &self.content.extras else { return Ok(()) };
-        for attribute in attributes.iter().filter_map(|attribute| extras.exact(attribute)) {
+        let Some(origin) = &self.content.origin else { return Ok(()) };
+        for attribute in attributes.iter().filter_map(|attribute| origin.exact(attribute)) {
             let named = attribute.named_type.map(|number| self.named_type(number)).transpose()?;
             let named = named.flatten();
             if attribute.refers() {
@@ -470,18 +470,18 @@ impl Export<'_, '_> {
 
 /// What the load left out, but for the attributes that are remembered all the same.
 fn lost(content: &Content) -> Vec<Note> {
-    let extras = content.extras.as_ref();
-    let is_kept = |note: &Note| {
-        extras.is_some_and(|extras| {
+    let origin = content.origin.as_ref();
+    let is_alive = |note: &Note| {
+        origin.is_some_and(|origin| {
             note.path.match_indices('@').any(|(at, _)| {
                 let (object, name) = (&note.path[..at], &note.path[at + 1..]);
-                let stored = extras.dataset(object).map(|stored| &stored.attrs[..]);
-                let attributes = stored.unwrap_or_else(|| extras.group(object));
+                let stored = origin.dataset(object).map(|stored| &stored.attrs[..]);
+                let attributes = stored.unwrap_or_else(|| origin.group(object));
                 attributes.iter().any(|attribute| attribute.name == name)
             })
         })
     };
-    content.left_out.iter().filter(|note| !is_kept(note)).cloned().collect()
+    content.left_out.iter().filter(|note| !is_alive(note)).cloned().collect()
 }
 
 /// What a dataset's bytes are made of.

@@ -25,8 +25,8 @@ use crate::os::directory::Directory;
 use crate::shm::format::dtype::Dtype;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::metadata::{Array, Group, Node};
-use crate::shm::format::origin::Extras;
-use crate::shm::segment::published::Published;
+use crate::shm::format::origin::Origin;
+use crate::shm::segment::published::PublishedSegment;
 
 /// Bytes that are moved at once: they stay in the processor's cache between read and write.
 const PIECE: usize = 1 << 20;
@@ -76,9 +76,9 @@ pub struct Content<'a> {
     /// The selected groups and arrays.
     pub root: Group,
     /// What the ledger keeps of the sources, where it may be believed.
-    pub extras: Option<Extras>,
+    pub origin: Option<Origin>,
     /// Committed datatypes that are selected, or used by selected objects and their attributes: indices into
-    /// those of `extras`.
+    /// those of `origin`.
     pub named_types: BTreeSet<usize>,
     /// Attributes of groups by path, as TOML has them.
     pub group_attrs: toml::Table,
@@ -89,7 +89,7 @@ pub struct Content<'a> {
     /// What the load could not take, of what is selected.
     pub left_out: Vec<Note>,
     /// Segments that are open already, by name: they stay what they are when the project is replaced.
-    pub held: HashMap<String, Arc<Published>>,
+    pub held: HashMap<String, Arc<PublishedSegment>>,
 }
 
 /// Told of bytes that were written; an error from it ends the export.
@@ -204,7 +204,7 @@ impl Content<'_> {
             if held.contains_key(&array.segment) {
                 continue;
             }
-            match Published::open(self.shm, array) {
+            match PublishedSegment::open(self.shm, array) {
                 Ok(segment) => drop(held.insert(array.segment.clone(), Arc::new(segment))),
                 Err(error) if error.kind() == Kind::NotFound => return Err(error),
                 Err(_) => {}
@@ -214,12 +214,12 @@ impl Content<'_> {
         Ok(())
     }
 
-    fn open(&self, path: &str, array: &Array) -> Result<Arc<Published>> {
+    fn open(&self, path: &str, array: &Array) -> Result<Arc<PublishedSegment>> {
         if let Some(held) = self.held.get(&array.segment) {
             return Ok(Arc::clone(held));
         }
-        Published::open(self.shm, array).map(Arc::new).map_err(|error| match error.kind() {
-            Kind::Unsupported => error.about(format!("/{path}")),
+        PublishedSegment::open(self.shm, array).map(Arc::new).map_err(|error| match error.kind() {
+            Kind::Unsupported => error.with_subject(format!("/{path}")),
             _ => error,
         })
     }
@@ -289,7 +289,7 @@ fn refused(first: &Note, count: usize) -> Error {
     };
     let message = format!("'{}' cannot be exported: {}{more}", first.path, first.reason);
     Error::new(Kind::Unsupported, message)
-        .about(&first.path)
+        .with_subject(&first.path)
         .with_hint("leave it out with --exclude, or omit --strict")
 }
 
@@ -297,7 +297,7 @@ fn refused(first: &Note, count: usize) -> Error {
 fn lacks(format: &str, path: &str, array: &Array) -> Error {
     let message = format!("'/{path}' cannot be written: {}", no_dtype(format, array));
     Error::new(Kind::Unsupported, message)
-        .about(format!("/{path}"))
+        .with_subject(format!("/{path}"))
         .with_hint("leave it out with --exclude, or export to hdf5 or npz")
 }
 

@@ -144,11 +144,12 @@ impl Target {
     /// [`Kind::Exists`] for a file that is there, unless it may be replaced; as the system says.
     pub fn open(place: &Path, replace: bool) -> Result<Self> {
         let shown = place.display().to_string();
-        let cannot = |e| Error::io(format!("cannot write '{shown}'"), e).about(shown.clone());
+        let cannot =
+            |e| Error::io(format!("cannot write '{shown}'"), e).with_subject(shown.clone());
         match fs::metadata(place) {
             Ok(there) if there.is_dir() => {
                 let message = format!("'{shown}' is a directory");
-                Err(Error::new(Kind::Usage, message).about(shown))
+                Err(Error::new(Kind::Usage, message).with_subject(shown))
             }
             Ok(there) if !there.is_file() => {
                 let file = OpenOptions::new().write(true).open(place).map_err(cannot)?;
@@ -157,7 +158,7 @@ impl Target {
             Ok(_) if !replace => {
                 let message = format!("'{shown}' exists already");
                 let hint = "use --overwrite to replace it";
-                Err(Error::new(Kind::Exists, message).about(shown).with_hint(hint))
+                Err(Error::new(Kind::Exists, message).with_subject(shown).with_hint(hint))
             }
             Ok(there) => {
                 // A link keeps its name; what it leads to is replaced.
@@ -246,14 +247,17 @@ impl Temporary {
             .create_new(true)
             .mode(0o666)
             .open(&path)
-            .map_err(|e| Error::io(format!("cannot write '{shown}'"), e).about(shown.clone()))?;
+            .map_err(|e| {
+                Error::io(format!("cannot write '{shown}'"), e).with_subject(shown.clone())
+            })?;
         let sink = Sink { file, shown, seekable: true, written: 0 };
         Ok(Self { sink, path, place: place.to_owned(), replace, finished: false })
     }
 
     fn finish(mut self, advance: Advance) -> Result<u64> {
         let shown = self.sink.shown.clone();
-        let cannot = |e| Error::io(format!("cannot write '{shown}'"), e).about(shown.clone());
+        let cannot =
+            |e| Error::io(format!("cannot write '{shown}'"), e).with_subject(shown.clone());
         let size = self.sink.file.metadata().map_err(cannot)?.len();
         let replaces = self.replace && self.place.exists();
         match replaces {
@@ -268,7 +272,7 @@ impl Temporary {
                 Ok(()) => fs::remove_file(&self.path).map_err(cannot)?,
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                     let message = format!("'{shown}' was made by somebody else meanwhile");
-                    return Err(Error::new(Kind::Exists, message).about(shown.clone()));
+                    return Err(Error::new(Kind::Exists, message).with_subject(shown.clone()));
                 }
                 // Some file systems have no hard links.
                 Err(_) => fs::rename(&self.path, &self.place).map_err(cannot)?,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::h5::Layout;
-use crate::shm::segment::published::Published;
+use crate::shm::segment::published::PublishedSegment;
 
 /// Where a dataset's bytes come from; any thread can read any part.
 #[derive(Debug)]
 pub(super) enum Source {
     /// One segment, byte for byte.
-    Segment(Arc<Published>),
+    Segment(Arc<PublishedSegment>),
     /// One segment for each field.
-    Fields(Layout, Vec<Arc<Published>>),
+    Fields(Layout, Vec<Arc<PublishedSegment>>),
 }
 
 impl Source {

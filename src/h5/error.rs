@@ -211,7 +211,7 @@ pub(crate) fn cannot_read(
 ) -> Error {
     let file = file.filter(|file| !file.as_os_str().is_empty());
     let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
-    let error = failed(format!("cannot read '{path}'{file}"), cause, reason).about(path);
+    let error = failed(format!("cannot read '{path}'{file}"), cause, reason).with_subject(path);
     if error.hint().is_some() { error } else { error.with_hint(KEEP_GOING_HINT) }
 }
 
@@ -230,7 +230,7 @@ pub(super) fn cannot_open(file: &Path, trouble: Trouble) -> Error {
         _ => None,
     };
     let action = format!("cannot open '{shown}'");
-    let error = failed(action, trouble.cause(), trouble.into_reason()).about(shown.clone());
+    let error = failed(action, trouble.cause(), trouble.into_reason()).with_subject(shown.clone());
     let error = error.with_detail(original);
     match advice {
         Some(advice) => error.with_hint(advice.hint(&shown)),

@@ -17,7 +17,9 @@ use crate::error::{Error, Result};
 pub(super) fn open(path: &Path) -> Result<Id> {
     let shown = path.display();
     lookup::open_regular(path).map_err(|error| match error.raw_os_error() {
-        Some(_) => Error::io(format!("cannot open '{shown}'"), error).about(shown.to_string()),
+        Some(_) => {
+            Error::io(format!("cannot open '{shown}'"), error).with_subject(shown.to_string())
+        }
         None => cannot_open(path, Trouble::Damaged(error.to_string())),
     })?;
     open_hdf5(path).map_err(|trouble| match trouble.cause() {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::error::{Error, Kind, word};
+use crate::error::{Error, Kind, shell_quote};
 
 /// As many bytes tell every format here.
 const HEAD: u64 = 1024;
@@ -64,9 +64,9 @@ pub(super) fn format_of(path: &Path) -> &'static str {
 pub(super) fn not_hdf5(path: &Path) -> Error {
     let shown = path.display();
     let (what, hint) = look(path);
-    let hint = hint.replace("FILE", &word(&path.to_string_lossy()));
+    let hint = hint.replace("FILE", &shell_quote(&path.to_string_lossy()));
     Error::new(Kind::Corrupt, format!("'{shown}' is {what}"))
-        .about(shown.to_string())
+        .with_subject(shown.to_string())
         .with_hint(hint)
 }
 

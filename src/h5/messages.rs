@@ -3,7 +3,7 @@
 
 use nix::errno::Errno;
 
-use crate::error::word;
+use crate::error::shell_quote;
 
 /// Parts of the library's messages, and their meaning. The first match counts.
 const MEANINGS: &[(&str, &str)] = &[
@@ -128,7 +128,7 @@ impl Advice {
         match self {
             Self::CloseWriter => format!(
                 "wait until the writing program has closed the file; only if no program writes it, run 'h5clear -s {}'",
-                word(path)
+                shell_quote(path)
             ),
             Self::JoinParts => {
                 "join its parts into one file with 'h5repart -family_to_single PATTERN OUT'"

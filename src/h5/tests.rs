@@ -399,7 +399,7 @@ fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
         inventory(&file.path(), Options { select, seen, rows: None, keep_going, external })
     };
     let error = look(false).unwrap_err();
-    assert_eq!((error.kind(), error.concerns()), (Kind::Corrupt, Some("/gone")));
+    assert_eq!((error.kind(), error.subject()), (Kind::Corrupt, Some("/gone")));
     let found = look(true).unwrap();
     assert_eq!(found.damaged[0].path, "/gone");
     assert_eq!(bytes(&found, 0)[0], [5_i32, 6].map(i32::to_le_bytes).concat());

@@ -497,9 +497,11 @@ impl Walk<'_> {
 }
 
 fn refused(path: &str, reason: &str) -> Error {
-    Error::new(Kind::Permission, format!("cannot load '{path}': {reason}")).about(path).with_hint(
-        "--external allows it; --as-user USER reads it as that user; --exclude leaves it out",
-    )
+    Error::new(Kind::Permission, format!("cannot load '{path}': {reason}"))
+        .with_subject(path)
+        .with_hint(
+            "--external allows it; --as-user USER reads it as that user; --exclude leaves it out",
+        )
 }
 
 /// A further link to an object.

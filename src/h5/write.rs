@@ -456,5 +456,5 @@ fn failed(what: &str, trouble: Trouble) -> Error {
             Kind::Io
         }
     };
-    Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).about(what)
+    Error::new(kind, format!("cannot write '{what}': {}", trouble.into_reason())).with_subject(what)
 }

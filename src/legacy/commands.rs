@@ -15,8 +15,8 @@ use crate::output::{say, text};
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::lock::PATIENCE;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::lock::LOCK_TIMEOUT;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::METADATA_LIMIT;
 use crate::shm::store::unlink::unlink as remove;
 
@@ -26,11 +26,11 @@ pub(crate) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
     check_readable(&request.inputs[0].path)?;
     let mut signals = Signals::block()?;
     let mut progress = Progress::new(context, arguments.has("no_progress"));
-    let place = Place::create(&context.paths)?;
-    warn_of(&place, context);
-    let outcome = load::run(&place, &request, &mut signals, &mut progress)?;
+    let dirs = NodeDirs::create(&context.paths)?;
+    warn_of(&dirs, context);
+    let outcome = load::run(&dirs, &request, &mut signals, &mut progress)?;
     drop(progress);
-    told(&place, &request.project, &outcome)
+    told(&dirs, &request.project, &outcome)
 }
 
 fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
@@ -43,7 +43,7 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
         existing: if overwrite { Existing::Replace } else { Existing::Refuse },
         strict: false,
         keep_going: false,
-        wait: Some(PATIENCE),
+        wait: Some(LOCK_TIMEOUT),
         grace: Duration::ZERO,
         job: context.job.clone(),
         jobs: None,
@@ -55,8 +55,8 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
 
 /// The three lines after a load: the names at the top of the file are its "datasets", and scalars, which
 /// the Python package does not load, do not count.
-fn told(place: &Place, project: &ProjectName, outcome: &Outcome) -> Result<String> {
-    let (root, file) = (place.root()?, project.metadata_file());
+fn told(dirs: &NodeDirs, project: &ProjectName, outcome: &Outcome) -> Result<String> {
+    let (root, file) = (dirs.root()?, project.metadata_file());
     let text =
         root.read_text(&file, METADATA_LIMIT).known()?.map(|(text, _)| text).unwrap_or_default();
     let metadata = Metadata::parse(&text).map_err(|why| Error::new(Kind::Corrupt, why))?;
@@ -78,9 +78,9 @@ fn told(place: &Place, project: &ProjectName, outcome: &Outcome) -> Result<Strin
 /// `cute-shm-unlink`: removes a project.
 pub(crate) fn unlink(context: &Context, arguments: &Arguments) -> Result<String> {
     let name = ProjectName::existing(&arguments.positionals[0])?;
-    let place = Place::open(&context.paths)?;
-    warn_of(&place, context);
-    for segment in remove(&place, &name, false)? {
+    let dirs = NodeDirs::open(&context.paths)?;
+    warn_of(&dirs, context);
+    for segment in remove(&dirs, &name, false)? {
         if context.verbose > 1 {
             say(format!("removed {}", segment.name), context);
         }
@@ -89,8 +89,8 @@ pub(crate) fn unlink(context: &Context, arguments: &Arguments) -> Result<String>
     Ok(format!("Shared memory for project '{name}' has been cleaned up.\n"))
 }
 
-pub(crate) fn warn_of(place: &Place, context: &Context) {
-    if let Some(warning) = &place.warning {
+pub(crate) fn warn_of(dirs: &NodeDirs, context: &Context) {
+    if let Some(warning) = &dirs.warning {
         say(format!("warning: {warning}"), context);
     }
 }

@@ -16,20 +16,20 @@ use crate::legacy::wrap::{Align, Long, wrap};
 use crate::output::text;
 use crate::shm::format::metadata::Array;
 use crate::shm::format::name::SegmentName;
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::{Survey, metadata_in};
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::{Scan, metadata_in};
 use crate::shm::store::state::{self, State};
 
 /// Lists them.
 pub(crate) fn list(context: &Context, arguments: &Arguments) -> Result<String> {
-    let place = Place::open(&context.paths)?;
-    warn_of(&place, context);
-    let survey = Survey::new(&place);
+    let dirs = NodeDirs::open(&context.paths)?;
+    warn_of(&dirs, context);
+    let scan = Scan::new(&dirs);
     let mut listed = Vec::new();
-    for name in &place.root.as_ref().map(metadata_in).transpose()?.unwrap_or_default() {
-        let Some(key) = state::key_of(&place, &survey, name)? else { continue };
-        let project = state::judge(&place, &survey, &key);
-        listed.push(Listed::new(&place, &project, context.width.is_some()));
+    for name in &dirs.root.as_ref().map(metadata_in).transpose()?.unwrap_or_default() {
+        let Some(key) = state::key_of(&dirs, &scan, name)? else { continue };
+        let project = state::judge(&dirs, &scan, &key);
+        listed.push(Listed::new(&dirs, &project, context.width.is_some()));
     }
     let width = width();
     Ok(match (listed.is_empty(), arguments.has("short")) {
@@ -65,9 +65,9 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(place: &Place, project: &state::Project, terminal: bool) -> Self {
+    fn new(dirs: &NodeDirs, project: &state::Project, terminal: bool) -> Self {
         let file = project.name().metadata_file();
-        let root = place.root.as_ref().map_or(Path::new(""), |root| root.path());
+        let root = dirs.root.as_ref().map_or(Path::new(""), |root| root.path());
         let shown = |name: &str| text::shown(name, terminal);
         let missing: HashSet<String> = project.missing.iter().map(SegmentName::to_text).collect();
         let gone =

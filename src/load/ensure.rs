@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use crate::error::word;
+use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
 use crate::load::plan;
 use crate::load::supervisor::protocol::Planned;
 use crate::load::{Held, Outcome, Request};
-use crate::shm::format::ledger::{Lifetime, NamedFile, Record, Selection, Source};
+use crate::shm::format::ledger::{Lifetime, NamedFile, Record, Selection, SourceFile};
 use crate::shm::store::batch_jobs;
-use crate::shm::store::ledger_store::Change;
-use crate::shm::store::lock::LifeLock;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::ledger_store::LedgerStore;
+use crate::shm::store::lock::LivenessLock;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
 
 /// What `--ensure` does with an existing project.
@@ -57,14 +57,14 @@ pub(crate) fn refusal(project: &Project, request: &Request, difference: &str) ->
     let name = request.project.to_text();
     let hint = format!(
         "add --overwrite to replace it, remove it with 'cute-shm unlink {}', or choose another name",
-        word(&name)
+        shell_quote(&name)
     );
     let state = match project.state {
         State::Live => String::new(),
         state => format!("{state}, "),
     };
     Error::new(Kind::Exists, format!("project '{name}' exists already: {state}{difference}"))
-        .about(name)
+        .with_subject(name)
         .with_hint(hint)
 }
 
@@ -89,15 +89,15 @@ pub(crate) fn identity(request: &Request) -> String {
 /// # Errors
 /// Returns the errors of [`compare`] and of a change of the ledger.
 pub(crate) fn reuse(
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
-    change: &mut Change<'_>,
+    store: &mut LedgerStore<'_>,
     begun: Instant,
 ) -> Result<Option<Outcome>> {
-    let Some(project) = change.judge()? else { return Ok(None) };
+    let Some(project) = store.judge()? else { return Ok(None) };
     let record = project.record();
-    let Some(current) = change.current().filter(|current| {
-        project.key == *change.lock().key()
+    let Some(current) = store.current().filter(|current| {
+        project.key == *store.lock().key()
             && record.is_some_and(|record| record.token == current.token)
     }) else {
         return Ok(None);
@@ -108,7 +108,7 @@ pub(crate) fn reuse(
     let token = current.token.clone();
     let held = current.lifetime == Lifetime::Held && request.lifetime == Lifetime::Held;
     let planned = Planned { sources: current.sources.clone(), ..Planned::default() };
-    change.amend(|record| {
+    store.amend(|record| {
         if let Some(job) = &request.job {
             batch_jobs::join(&mut record.jobs, job);
         }
@@ -116,7 +116,8 @@ pub(crate) fn reuse(
             record.lifetime = Lifetime::Persistent;
         }
     })?;
-    let life = held.then(|| LifeLock::take(&place.shm, change.lock().key(), &token)).transpose()?;
+    let life =
+        held.then(|| LivenessLock::take(&dirs.shm, store.lock().key(), &token)).transpose()?;
     Ok(Some(Outcome {
         planned,
         arrays: project.present.len() as u64,
@@ -125,25 +126,25 @@ pub(crate) fn reuse(
         reused: true,
         lifetime: if held { Lifetime::Held } else { Lifetime::Persistent },
         elapsed: begun.elapsed(),
-        held: life.map(|life| Held::new(change.lock().key().clone(), token.clone(), life)),
+        held: life.map(|life| Held::new(store.lock().key().clone(), token.clone(), life)),
         token,
     }))
 }
 
 /// Whether every file that the load read is as it was.
-fn is_unchanged(record: &Record, wanted: &[Source]) -> bool {
+fn is_unchanged(record: &Record, wanted: &[SourceFile]) -> bool {
     let is_loaded = |source| record.sources.iter().any(|loaded| !loaded.linked && loaded == source);
     let mut linked = record.sources.iter().filter(|source| source.linked);
     wanted.iter().all(is_loaded) && linked.all(plan::is_unchanged)
 }
 
 /// The files in which the request differs from the load. A file is the same if its name or its real path is.
-fn different_files(record: &Record, files: &[NamedFile], wanted: &[Source]) -> Option<String> {
+fn different_files(record: &Record, files: &[NamedFile], wanted: &[SourceFile]) -> Option<String> {
     if record.files.is_empty() {
         return Some("shared by a program, not loaded from a file".to_owned());
     }
-    let is_same = |(file, source): (&NamedFile, &Source)| {
-        let real = |loaded: &Source| {
+    let is_same = |(file, source): (&NamedFile, &SourceFile)| {
+        let real = |loaded: &SourceFile| {
             !loaded.linked && loaded.path == source.path && loaded.group == source.group
         };
         record.files.contains(file) || record.sources.iter().any(real)

@@ -12,7 +12,7 @@ use crate::load::supervisor::supervise;
 use crate::load::transaction::Making;
 use crate::load::{Observer, Outcome, Request};
 use crate::os::limits;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// Loads a project within this process; observer and `go_on` are called on the caller's thread. Before the load
 /// begins, when all is planned, between two datasets, and after every 16 MiB that are read, `go_on` is asked.
@@ -21,12 +21,12 @@ use crate::shm::store::node_dirs::Place;
 /// As [`crate::load::run`]; what `go_on` returns, and [`Kind::Busy`] when it says no. Then nothing of this load
 /// stays, and an existing project is as it was.
 pub fn run_here(
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
     observer: &mut dyn Observer,
     go_on: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Outcome> {
-    let making = Making::begin(place, request, go_on)?;
+    let making = Making::begin(dirs, request, go_on)?;
     let token = making.token().clone();
     let mut planned = Planned::default();
     let mut keeper = |message: &Message| -> Result<()> {
@@ -46,7 +46,7 @@ pub fn run_here(
         }
         Ok(())
     };
-    let loaded = beside(&mut keeper, |line| loader::load(request, place, &token, line));
+    let loaded = beside(&mut keeper, |line| loader::load(request, dirs, &token, line));
     let loaded = loaded.map(|done| done.map(|(loaded, _plan)| loaded).unwrap_or_default());
     for note in loaded.iter().flat_map(|loaded| &loaded.failed) {
         observer.warn(note);

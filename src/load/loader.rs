@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use nix::sys::signal::Signal;
 
-use crate::error::Told;
+use crate::error::ErrorReport;
 use crate::error::{Error, Kind, Result};
 use crate::load::Request;
 use crate::load::plan::{self, Piece, Plan, Task};
@@ -20,18 +20,18 @@ use crate::os::threads;
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::name::Token;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// Runs the loader to its end; the last message says how it went.
-pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine) {
-    let last = match load(request, place, token, &mut line) {
+pub fn run(request: &Request, dirs: &NodeDirs, token: &Token, mut line: KeeperLine) {
+    let last = match load(request, dirs, token, &mut line) {
         Ok(Some((loaded, plan))) => {
             // The process ends now: to close every object of a large file would only take time.
             std::mem::forget(plan);
             Message::Loaded(loaded)
         }
         Ok(None) => return,
-        Err(error) => Message::Failed(Told::from(&error)),
+        Err(error) => Message::Failed(ErrorReport::from(&error)),
     };
     // A keeper that is gone needs no answer.
     let _ = line.sender.send(&last);
@@ -40,7 +40,7 @@ pub fn run(request: &Request, place: &Place, token: &Token, mut line: KeeperLine
 /// Plans, and moves what was planned once the keeper says so; `None` when it never does.
 pub(crate) fn load(
     request: &Request,
-    place: &Place,
+    dirs: &NodeDirs,
     token: &Token,
     line: &mut KeeperLine,
 ) -> Result<Option<(Loaded, Plan)>> {
@@ -64,7 +64,7 @@ pub(crate) fn load(
     if !line.wait_for_go() {
         return Ok(None);
     }
-    let failed = move_all(request, (place, token), &plan, line)?;
+    let failed = move_all(request, (dirs, token), &plan, line)?;
     plan::check_unchanged(&plan.sources)?;
     let numbers: HashSet<_> = failed.iter().map(|(task, _)| (task.input, task.dataset)).collect();
     let lost: usize = failed.iter().map(|(task, _)| task.count).sum();
@@ -75,7 +75,7 @@ pub(crate) fn load(
     let loaded = Loaded {
         metadata: plan.metadata(&request.project, token, &numbers),
         attributes: plan.attributes(),
-        extras: plan.extras(),
+        extras: plan.origin(),
         arrays: (plan.pieces.len() - lost) as u64,
         bytes,
         failed: failed.into_iter().map(|(_, note)| note).collect(),
@@ -86,7 +86,7 @@ pub(crate) fn load(
 /// Starts the workers and waits for them. No thread but the watch over the keeper was there before.
 fn move_all<'a>(
     request: &'a Request,
-    (place, token): (&'a Place, &'a Token),
+    (dirs, token): (&'a NodeDirs, &'a Token),
     plan: &'a Plan,
     line: &'a mut KeeperLine,
 ) -> Result<Vec<(&'a Task, Note)>> {
@@ -94,7 +94,7 @@ fn move_all<'a>(
         numa.apply()?;
     }
     let jobs = workers(request, plan);
-    let mover = Mover::new(request, (place, token), plan, Voice::new(&mut line.sender));
+    let mover = Mover::new(request, (dirs, token), plan, Voice::new(&mut line.sender));
     threads::crew(jobs, || mover.work());
     mover.into_pool().into_failed()
 }
@@ -114,7 +114,7 @@ const EACH: u64 = 64 << 10;
 pub fn died(end: End, reading: Option<&str>, file: &str) -> Error {
     let place = reading.map_or_else(String::new, |path| format!(" at '{path}'"));
     if let Some(error) = limited(end, &place) {
-        return error.about(file);
+        return error.with_subject(file);
     }
     match end {
         End::Killed(Signal::SIGKILL) => Error::new(
@@ -145,7 +145,7 @@ pub fn died(end: End, reading: Option<&str>, file: &str) -> Error {
             Error::new(Kind::Io, format!("the loader ended without a word{place}, status {status}"))
         }
     }
-    .about(file)
+    .with_subject(file)
 }
 
 /// A loader that begins with fewer free addresses may crash for lack of them.

@@ -31,7 +31,7 @@ pub use transaction::Outcome;
 use crate::h5::External;
 use crate::os::directory::Access;
 use crate::os::numa::Numa;
-use crate::shm::format::ledger::{Job, Lifetime, Note, Selection};
+use crate::shm::format::ledger::{BatchJob, Lifetime, Note, Selection};
 use crate::shm::format::name::ProjectName;
 
 /// A file to load.
@@ -80,7 +80,7 @@ pub struct Request {
     /// Retired segments are kept for this long.
     pub grace: Duration,
     /// The job that it is for.
-    pub job: Option<Job>,
+    pub job: Option<BatchJob>,
     /// Threads that read; `None` for as many as the processors this process may use.
     pub jobs: Option<NonZeroUsize>,
     /// Where pages come from; `None` leaves it to the system.

@@ -20,10 +20,10 @@ use crate::load::worker::convert::{Conversion, Conversions};
 use crate::load::worker::decode_memory;
 use crate::shm::format::dtype::Dtype;
 use crate::shm::format::glob::PathFilter;
-use crate::shm::format::ledger::{Note, Source, SourceState};
+use crate::shm::format::ledger::{Note, SourceFile, SourceState};
 use crate::shm::format::metadata::{self, ARRAY_KEY, Array};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
-use crate::shm::format::origin::Extras;
+use crate::shm::format::origin::Origin;
 use crate::shm::format::rows::Rows;
 
 /// Where a segment's bytes come from.
@@ -96,10 +96,10 @@ pub struct Plan {
     /// Every dataset.
     pub tasks: Vec<Task>,
     /// The files read or looked for, as they were before.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     root: Tree,
     attributes: Table,
-    extras: Extras,
+    origin: Origin,
     skips: Vec<Note>,
     damaged: Vec<Note>,
     filled: Vec<Note>,
@@ -184,9 +184,9 @@ impl Plan {
         let prefix = within(group, "");
         let mut tree = Tree::new();
         let pieces = &mut pieces;
-        let first_type = self.extras.named_types.len();
+        let first_type = self.origin.named_types.len();
         for named in &inventory.named_types {
-            self.extras.add_type(&prefix, named, first_type);
+            self.origin.add_type(&prefix, named, first_type);
         }
         let inventory_ref = &inventory;
         let mut builder = Builder {
@@ -253,8 +253,8 @@ impl Plan {
     }
 
     /// What an export needs and the metadata has no place for, as the ledger keeps it.
-    pub fn extras(&self) -> String {
-        self.extras.to_text()
+    pub fn origin(&self) -> String {
+        self.origin.to_text()
     }
 
     /// The metadata's text without its mark; `failed` are numbers of tasks that came to nothing.
@@ -321,7 +321,7 @@ impl Builder<'_> {
         let shown = if path.is_empty() { "/" } else { path };
         let attrs = &self.inventory.group_attrs[group.attrs];
         self.attributes(attrs, shown);
-        self.plan.extras.add_group(shown, &attrs.exact, self.first_type);
+        self.plan.origin.add_group(shown, &attrs.exact, self.first_type);
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
             // The reader takes any table with this key for an array; only the top level is safe.
@@ -351,7 +351,7 @@ impl Builder<'_> {
             None => self.add_task(number, dataset, path)?,
         };
         let types = (self.first_type, inventory.named_type(dataset));
-        self.plan.extras.add_dataset(path, (self.number, number), dataset, types);
+        self.plan.origin.add_dataset(path, (self.number, number), dataset, types);
         Ok(self.form(&dataset.form, number, &mut next))
     }
 
@@ -439,9 +439,11 @@ fn within(group: Option<&str>, path: &str) -> String {
 /// # Errors
 /// [`Kind::NotFound`] or [`Kind::Permission`] if it cannot be opened, [`Kind::Corrupt`] if it is not a
 /// regular file.
-pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<Source> {
-    let cannot =
-        |e| Error::io(format!("cannot open '{}'", path.display()), e).about(path.to_string_lossy());
+pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<SourceFile> {
+    let cannot = |e| {
+        Error::io(format!("cannot open '{}'", path.display()), e)
+            .with_subject(path.to_string_lossy())
+    };
     let metadata = std::fs::metadata(path).map_err(cannot)?;
     if !metadata.is_file() {
         h5::lookup::open_regular(path).map_err(|e| not_regular(path, &e))?;
@@ -454,12 +456,12 @@ pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<Source> 
 pub(crate) fn not_regular(path: &Path, why: &std::io::Error) -> Error {
     let shown = path.display();
     Error::new(Kind::Corrupt, format!("cannot open '{shown}': {why}"))
-        .about(path.to_string_lossy())
+        .with_subject(path.to_string_lossy())
         .with_hint("HDF5 needs a file that can be read in any order; write the data to one first: zcat x.h5.gz > x.h5")
 }
 
 /// A file that another one names, as it was when it was looked for.
-fn source_of(looked: &Looked, group: Option<&str>) -> Source {
+fn source_of(looked: &Looked, group: Option<&str>) -> SourceFile {
     match &looked.presence {
         Presence::Regular(metadata) | Presence::Unusable { metadata: Some(metadata), .. } => {
             present(&looked.path, group, true, metadata)
@@ -471,9 +473,9 @@ fn source_of(looked: &Looked, group: Option<&str>) -> Source {
     }
 }
 
-fn present(path: &Path, group: Option<&str>, linked: bool, stat: &std::fs::Metadata) -> Source {
+fn present(path: &Path, group: Option<&str>, linked: bool, stat: &std::fs::Metadata) -> SourceFile {
     let mtime = stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec());
-    Source {
+    SourceFile {
         path: absolute(path),
         group: group.map(str::to_owned),
         linked,
@@ -484,9 +486,9 @@ fn present(path: &Path, group: Option<&str>, linked: bool, stat: &std::fs::Metad
     }
 }
 
-fn missing(path: &Path, group: Option<&str>, state: SourceState) -> Source {
+fn missing(path: &Path, group: Option<&str>, state: SourceState) -> SourceFile {
     let (path, group) = (absolute(path), group.map(str::to_owned));
-    Source { path, group, linked: true, state, size_bytes: None, mtime_ns: None, file: None }
+    SourceFile { path, group, linked: true, state, size_bytes: None, mtime_ns: None, file: None }
 }
 
 fn absolute(path: &Path) -> String {
@@ -495,23 +497,23 @@ fn absolute(path: &Path) -> String {
 }
 
 /// Whether a source is still as it was: also whether an absent one is still absent.
-pub fn is_unchanged(before: &Source) -> bool {
+pub fn is_unchanged(before: &SourceFile) -> bool {
     let path = PathBuf::from(&before.path);
     let presence = h5::lookup::presence(&path);
     source_of(&Looked { path, presence }, before.group.as_deref())
-        == Source { linked: true, ..before.clone() }
+        == SourceFile { linked: true, ..before.clone() }
 }
 
 /// Refuses a load whose sources changed while they were read.
 ///
 /// # Errors
 /// [`Kind::Busy`], naming the file.
-pub fn check_unchanged(sources: &[Source]) -> Result<()> {
+pub fn check_unchanged(sources: &[SourceFile]) -> Result<()> {
     for before in sources {
         if !is_unchanged(before) {
             let message = format!("'{}' changed while it was read", before.path);
             return Err(Error::new(Kind::Busy, message)
-                .about(before.path.clone())
+                .with_subject(before.path.clone())
                 .with_hint("load it again once its writer has finished"));
         }
     }

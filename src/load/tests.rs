@@ -40,7 +40,7 @@ use crate::shm::format::name::{ProjectName, SegmentName, Token};
 use crate::shm::format::rows::Rows;
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
-use crate::shm::segment::segment_writer::Target;
+use crate::shm::segment::segment_writer::SegmentWriter;
 
 /// Numbers that are the same in every run. Source: Marsaglia, "Xorshift RNGs" (2003).
 struct Dice(u64);
@@ -273,8 +273,12 @@ fn compare(
     let token = Token::random().unwrap();
     let target = |(number, piece): (usize, &crate::load::plan::Piece)| {
         let name = SegmentName::new(&project, &token, number as u64);
-        Target::new(NewSegment::create(shm, name, piece.bytes).unwrap(), piece.bytes, Pages::Small)
-            .unwrap()
+        SegmentWriter::new(
+            NewSegment::create(shm, name, piece.bytes).unwrap(),
+            piece.bytes,
+            Pages::Small,
+        )
+        .unwrap()
     };
     let targets: Vec<_> = plan.pieces.iter().enumerate().map(target).collect();
     let file = Arc::new(File::open(path).unwrap());

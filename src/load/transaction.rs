@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::error::{Told, word};
+use crate::error::{ErrorReport, shell_quote};
 use crate::load::ensure;
 use crate::load::supervisor::protocol::{Loaded, Planned};
 use crate::load::{Existing, Held, Request};
@@ -13,9 +13,9 @@ use crate::os::memory::{self, Need};
 use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Note, Record};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{SegmentName, Token};
-use crate::shm::store::ledger_store::Change;
-use crate::shm::store::lock::{FailedLoad, LifeLock};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::ledger_store::LedgerStore;
+use crate::shm::store::lock::{FailedLoad, LivenessLock};
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
 
 /// A load that has come to its end.
@@ -45,12 +45,12 @@ pub struct Outcome {
 /// end, because its caller panics, it is taken back.
 #[derive(Debug)]
 pub(crate) struct Making<'a> {
-    place: &'a Place,
+    dirs: &'a NodeDirs,
     request: &'a Request,
-    change: Option<Change<'a>>,
+    store: Option<LedgerStore<'a>>,
     token: Token,
     replace: bool,
-    life: Option<LifeLock>,
+    life: Option<LivenessLock>,
     begun: Instant,
     owner: u32,
 }
@@ -59,14 +59,14 @@ impl<'a> Making<'a> {
     /// Takes the change lock and announces the load, which keeps a held project from here on. Another holder
     /// of the lock is waited for as long as the request and `go_on` say so.
     pub fn begin(
-        place: &'a Place,
+        dirs: &'a NodeDirs,
         request: &'a Request,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
         let begun = Instant::now();
         let patient = || request.wait.is_none_or(|limit| begun.elapsed() < limit);
-        let change = Change::begin(place, &request.project, &mut || Ok(go_on()? && patient()))?;
-        let mut making = Self::announce(place, request, change, begun)?;
+        let store = LedgerStore::begin(dirs, &request.project, &mut || Ok(go_on()? && patient()))?;
+        let mut making = Self::announce(dirs, request, store, begun)?;
         making.hold()?;
         Ok(making)
     }
@@ -74,19 +74,19 @@ impl<'a> Making<'a> {
     /// Announces the load under a change lock that is held. It is to be kept with [`Self::hold`] before the first
     /// segment is made.
     pub fn announce(
-        place: &'a Place,
+        dirs: &'a NodeDirs,
         request: &'a Request,
-        mut change: Change<'a>,
+        mut store: LedgerStore<'a>,
         begun: Instant,
     ) -> Result<Self> {
-        match announce(place, request, &mut change) {
+        match announce(dirs, request, &mut store) {
             Ok((token, replace)) => {
-                let (change, owner) = (Some(change), std::process::id());
-                Ok(Self { place, request, change, token, replace, life: None, begun, owner })
+                let (store, owner) = (Some(store), std::process::id());
+                Ok(Self { dirs, request, store, token, replace, life: None, begun, owner })
             }
             Err(error) => {
                 // The first error is what the user needs; what cannot be cleaned now, gc finds.
-                let _ = change.finish();
+                let _ = store.finish();
                 Err(error)
             }
         }
@@ -94,8 +94,8 @@ impl<'a> Making<'a> {
 
     /// Takes the life lock of a project that is held.
     pub fn hold(&mut self) -> Result<()> {
-        if let (Lifetime::Held, Some(change)) = (self.request.lifetime, &self.change) {
-            let life = LifeLock::take(&self.place.shm, change.lock().key(), &self.token)?;
+        if let (Lifetime::Held, Some(store)) = (self.request.lifetime, &self.store) {
+            let life = LivenessLock::take(&self.dirs.shm, store.lock().key(), &self.token)?;
             self.life = Some(life);
         }
         Ok(())
@@ -108,7 +108,7 @@ impl<'a> Making<'a> {
 
     /// Whether the memory that is needed is there.
     pub fn check_budget(&self, need: Need) -> Result<()> {
-        memory::check(&self.place.shm, need)
+        memory::check(&self.dirs.shm, need)
     }
 
     /// Publishes what was made, or takes everything back. `grace` waits before what is replaced goes.
@@ -117,11 +117,11 @@ impl<'a> Making<'a> {
         made: Result<(Planned, Loaded)>,
         grace: impl FnOnce(Duration),
     ) -> Result<Outcome> {
-        let Some(mut change) = self.change.take() else {
+        let Some(mut store) = self.store.take() else {
             return Err(Error::new(Kind::Io, "the load has ended already"));
         };
         let published = made.and_then(|(planned, loaded)| {
-            self.publish(&mut change, &planned, &loaded, grace)?;
+            self.publish(&mut store, &planned, &loaded, grace)?;
             Ok((planned, loaded))
         });
         let (planned, loaded) = match published {
@@ -129,11 +129,11 @@ impl<'a> Making<'a> {
             Err(error) => {
                 // Whoever judges the project now must not take it for one that is kept.
                 self.life = None;
-                return Err(self.give_up(change, error));
+                return Err(self.give_up(store, error));
             }
         };
-        let key = change.lock().key().clone();
-        change.finish()?;
+        let key = store.lock().key().clone();
+        store.finish()?;
         let token = self.token.clone();
         Ok(Outcome {
             planned,
@@ -150,29 +150,29 @@ impl<'a> Making<'a> {
 
     fn publish(
         &self,
-        change: &mut Change<'_>,
+        store: &mut LedgerStore<'_>,
         planned: &Planned,
         loaded: &Loaded,
         grace: impl FnOnce(Duration),
     ) -> Result<()> {
-        let text = format!("{}\n{}", mark(self.place, &self.token), loaded.metadata);
+        let text = format!("{}\n{}", mark(self.dirs, &self.token), loaded.metadata);
         let amend = |record: &mut Record| amend_record(record, planned, loaded);
         let access = self.request.access();
-        change.publish(text, &access, self.replace, amend, || grace(self.request.grace))
+        store.publish(text, &access, self.replace, amend, || grace(self.request.grace))
     }
 }
 
 impl Making<'_> {
     /// Nothing of the load stays; gives the error back.
-    fn give_up(&self, change: Change<'_>, error: Error) -> Error {
+    fn give_up(&self, store: LedgerStore<'_>, error: Error) -> Error {
         // What says nothing about the file is not for those who wait to load the same.
         let is_told = !matches!(error.kind(), Kind::Signal(_) | Kind::Busy);
         let _ = match is_told && !self.request.inputs.is_empty() {
             true => {
                 let request = ensure::identity(self.request);
-                change.give_up(&FailedLoad { request, error: Told::from(&error) })
+                store.finish_failed(&FailedLoad { request, error: ErrorReport::from(&error) })
             }
-            false => change.finish(),
+            false => store.finish(),
         };
         error
     }
@@ -182,20 +182,24 @@ impl Drop for Making<'_> {
     fn drop(&mut self) {
         // A forked process leaves it to the one that it comes from.
         if self.owner == std::process::id()
-            && let Some(change) = self.change.take()
+            && let Some(store) = self.store.take()
         {
-            let _ = change.finish();
+            let _ = store.finish();
         }
     }
 }
 
-fn announce(place: &Place, request: &Request, change: &mut Change<'_>) -> Result<(Token, bool)> {
-    let there = change.judge()?;
+fn announce(
+    dirs: &NodeDirs,
+    request: &Request,
+    store: &mut LedgerStore<'_>,
+) -> Result<(Token, bool)> {
+    let there = store.judge()?;
     let replace = may_replace(request, there.as_ref())?;
     let token = Token::random()?;
-    let mut next = record(place, request, &token);
+    let mut next = record(dirs, request, &token);
     next.replaces = there.as_ref().map(foreign_segments).unwrap_or_default();
-    change.announce(next)?;
+    store.announce(next)?;
     Ok((token, replace))
 }
 
@@ -209,7 +213,7 @@ fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.left_out = skipped.chain(&planned.left_out).chain(unreadable).cloned().collect();
     record.left_out.iter_mut().for_each(|note| note.detail = None);
     record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
-    record.extras = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
+    record.origin = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
 }
 
 /// Whether a project in the way may be replaced: what is provably dead counts as absent.
@@ -220,14 +224,16 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
     if let (State::Foreign, true) = (project.state, is_own) {
         let why = project.why.as_deref().unwrap_or("a file of it cannot be read");
         let message = format!("project '{name}' cannot be judged: {why}");
-        let hint =
-            format!("'cute-shm show {}' reports its files; nothing was changed", word(&name));
-        return Err(Error::new(Kind::Permission, message).about(name).with_hint(hint));
+        let hint = format!(
+            "'cute-shm show {}' reports its files; nothing was changed",
+            shell_quote(&name)
+        );
+        return Err(Error::new(Kind::Permission, message).with_subject(name).with_hint(hint));
     }
     if !is_own {
         let message = format!("project '{name}' belongs to user {}", project.uid);
         return Err(Error::new(Kind::Permission, message)
-            .about(name)
+            .with_subject(name)
             .with_hint("choose another name, or another root with --root DIR"));
     }
     if matches!(project.state, State::Stale | State::Abandoned) {
@@ -242,7 +248,7 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
         }
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
-    let word = word(&name);
+    let word = shell_quote(&name);
     let hint = match project.state {
         State::Elsewhere => {
             format!(
@@ -257,7 +263,7 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
         ),
     };
     Err(Error::new(Kind::Exists, format!("project '{name}' exists already"))
-        .about(name)
+        .with_subject(name)
         .with_hint(hint))
 }
 
@@ -274,7 +280,7 @@ fn foreign_segments(project: &Project) -> Vec<String> {
         .collect()
 }
 
-fn record(place: &Place, request: &Request, token: &Token) -> Record {
+fn record(dirs: &NodeDirs, request: &Request, token: &Token) -> Record {
     let pid = std::process::id();
     Record {
         token: token.clone(),
@@ -284,7 +290,7 @@ fn record(place: &Place, request: &Request, token: &Token) -> Record {
         keeper: Keeper {
             pid,
             start_time: host::start_time(pid).unwrap_or(0),
-            boot_id: place.host.boot.clone(),
+            boot_id: dirs.host.boot.clone(),
             uid: nix::unistd::Uid::effective().as_raw(),
         },
         jobs: request.job.iter().cloned().collect(),
@@ -295,17 +301,17 @@ fn record(place: &Place, request: &Request, token: &Token) -> Record {
         selection: request.selection.clone(),
         left_out: Vec::new(),
         attributes: toml::Table::new(),
-        extras: None,
+        origin: None,
         replaces: Vec::new(),
         metadata: None,
     }
 }
 
-fn mark(place: &Place, token: &Token) -> Mark {
+fn mark(dirs: &NodeDirs, token: &Token) -> Mark {
     Mark {
         token: token.clone(),
-        boot: place.host.boot.clone(),
-        host: place.host.name.clone(),
-        shm: place.shm.id().to_string(),
+        boot: dirs.host.boot.clone(),
+        host: dirs.host.name.clone(),
+        shm: dirs.shm.id().to_string(),
     }
 }

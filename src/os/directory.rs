@@ -229,7 +229,7 @@ impl Directory {
         let message = format!("'{shown}' belongs to user {owner}, not to user {uid}");
         Error::new(Kind::Permission, message).with_hint(format!(
             "user {owner} or root must remove it: rm {}",
-            crate::error::word(&path.to_string_lossy())
+            crate::error::shell_quote(&path.to_string_lossy())
         ))
     }
 

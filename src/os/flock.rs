@@ -14,18 +14,18 @@ use crate::error::{Error, Result};
 
 /// With whom a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum With {
+pub enum LockMode {
     /// With nobody: to write.
-    Nobody,
+    Exclusive,
     /// With others that read.
-    Readers,
+    Shared,
 }
 
-impl With {
+impl LockMode {
     fn how(self) -> FlockArg {
         match self {
-            Self::Nobody => FlockArg::LockExclusiveNonblock,
-            Self::Readers => FlockArg::LockSharedNonblock,
+            Self::Exclusive => FlockArg::LockExclusiveNonblock,
+            Self::Shared => FlockArg::LockSharedNonblock,
         }
     }
 }
@@ -43,9 +43,10 @@ impl Flocked {
     ///
     /// # Errors
     /// As the system says.
-    pub fn try_path(path: &Path, with: With) -> Result<Option<Self>> {
+    pub fn try_path(path: &Path, mode: LockMode) -> Result<Option<Self>> {
         let cannot = |e| {
-            Error::io(format!("cannot lock '{}'", path.display()), e).about(path.to_string_lossy())
+            Error::io(format!("cannot lock '{}'", path.display()), e)
+                .with_subject(path.to_string_lossy())
         };
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
@@ -54,7 +55,7 @@ impl Flocked {
             Err(e) if e.kind() == ErrorKind::PermissionDenied => File::open(path),
             opened => opened,
         };
-        let Some(locked) = Self::try_open(opened.map_err(cannot)?, with).map_err(cannot)? else {
+        let Some(locked) = Self::try_open(opened.map_err(cannot)?, mode).map_err(cannot)? else {
             return Ok(None);
         };
         // Some versions of filelock remove the file on release: a lock on a lost file keeps nobody away.
@@ -70,8 +71,8 @@ impl Flocked {
     ///
     /// # Errors
     /// As the system says.
-    pub fn try_open(file: File, with: With) -> std::io::Result<Option<Self>> {
-        match Flock::lock(file, with.how()) {
+    pub fn try_open(file: File, mode: LockMode) -> std::io::Result<Option<Self>> {
+        match Flock::lock(file, mode.how()) {
             Ok(file) => Ok(Some(Self { file: Some(file), owner: std::process::id() })),
             Err((_, Errno::EAGAIN | Errno::EINTR)) => Ok(None),
             Err((_, errno)) => Err(errno.into()),
@@ -98,22 +99,22 @@ mod tests {
     fn one_writes_or_several_read() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");
-        let take = |with| Flocked::try_path(&path, with).unwrap();
-        let held = take(With::Nobody).unwrap();
-        assert!(take(With::Nobody).is_none() && take(With::Readers).is_none());
+        let take = |mode| Flocked::try_path(&path, mode).unwrap();
+        let held = take(LockMode::Exclusive).unwrap();
+        assert!(take(LockMode::Exclusive).is_none() && take(LockMode::Shared).is_none());
         drop(held);
-        let reading = take(With::Readers).unwrap();
-        assert!(take(With::Readers).is_some() && take(With::Nobody).is_none());
+        let reading = take(LockMode::Shared).unwrap();
+        assert!(take(LockMode::Shared).is_some() && take(LockMode::Exclusive).is_none());
         drop(reading);
-        assert!(take(With::Nobody).is_some());
+        assert!(take(LockMode::Exclusive).is_some());
     }
 
     #[test]
     fn a_lock_on_a_file_that_was_removed_is_none() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");
-        let _lost = Flocked::try_path(&path, With::Nobody).unwrap().unwrap();
+        let _lost = Flocked::try_path(&path, LockMode::Exclusive).unwrap().unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert!(Flocked::try_path(&path, With::Nobody).unwrap().is_some());
+        assert!(Flocked::try_path(&path, LockMode::Exclusive).unwrap().is_some());
     }
 }

@@ -83,7 +83,9 @@ fn find(who: &str) -> Result<User> {
     };
     match found {
         Ok(Some(user)) => Ok(user),
-        Ok(None) => Err(Error::new(Kind::NotFound, format!("there is no user '{who}'")).about(who)),
+        Ok(None) => {
+            Err(Error::new(Kind::NotFound, format!("there is no user '{who}'")).with_subject(who))
+        }
         Err(errno) => Err(Error::io(format!("cannot look up user '{who}'"), errno)),
     }
 }
@@ -101,7 +103,7 @@ fn is_only(user: &User) -> bool {
 
 fn not_root(who: &str) -> Error {
     Error::new(Kind::Permission, format!("only root can load as user '{who}'"))
-        .about(who)
+        .with_subject(who)
         .with_hint("leave --as-user out, or let the prolog run it as root")
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::text::is_unsafe;
 use crate::error::Error;
-use crate::shm::format::ledger::{Job, Lifetime, Note, Source};
+use crate::shm::format::ledger::{BatchJob, Lifetime, Note, SourceFile};
 use crate::shm::store::state::State;
 
 /// The version of these forms.
@@ -93,7 +93,7 @@ impl From<&Error> for Failure {
             code: error.kind().code(),
             message: error.to_string(),
             hint: error.hint().map(str::to_owned),
-            concerns: error.concerns().map(str::to_owned),
+            concerns: error.subject().map(str::to_owned),
         }
     }
 }
@@ -123,9 +123,9 @@ pub struct Project {
     /// Seconds since then.
     pub age_seconds: Option<i64>,
     /// The jobs that use it.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<BatchJob>,
     /// What was read.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// How many arrays it has, by path.
     pub array_count: usize,
     /// How many segments are gone.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::dtype::Dtype;
 use crate::shm::format::metadata::Array;
-use crate::shm::segment::published::Published;
+use crate::shm::segment::published::PublishedSegment;
 
 /// One axis of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ struct Selection {
 /// A part of an array, without a copy of it.
 #[derive(Debug)]
 pub struct View {
-    source: Published,
+    source: PublishedSegment,
     dtype: Dtype,
     item: usize,
     selection: Selection,
@@ -35,7 +35,7 @@ impl View {
     ///
     /// # Errors
     /// [`Kind::Unsupported`] when nothing is known of its dtype.
-    pub fn new(source: Published, array: &Array) -> Result<Self> {
+    pub fn new(source: PublishedSegment, array: &Array) -> Result<Self> {
         let dtype = Dtype::parse(&array.dtype);
         let known = dtype.and_then(|dtype| Some((usize::try_from(dtype.itemsize()).ok()?, dtype)));
         let Some((item, dtype)) = known else {

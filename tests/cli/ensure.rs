@@ -208,7 +208,7 @@ fn ensure_does_not_share_the_failure_of_a_load_of_other_files() {
         targets.into_iter().any(|target| target.to_string_lossy().ends_with(".lock"))
     });
     let error = (&cute_shm::Error::new(cute_shm::Kind::Corrupt, "another file is damaged")).into();
-    lock.leave_word(&FailedLoad { request: "another load".to_owned(), error });
+    lock.store_error(&FailedLoad { request: "another load".to_owned(), error });
     lock.remove_file(&shm).unwrap();
     let run = waiting.end(&sandbox);
     assert_eq!(run.code(), 0, "{}", run.text());

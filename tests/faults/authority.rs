@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
 use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{File, Key, Ledger};
+use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
 use cute_shm::shm::format::name::ProjectName;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
@@ -104,7 +104,7 @@ fn ledger_of_another_user_with_colliding_hash_removes_nothing() {
             ledger.retiring = vec!["pYtho".to_owned().try_into().unwrap()];
         }
         ledger.write(&shm, &key).unwrap();
-        give(&shm.join(&key.file(File::Ledger)), &mallory);
+        give(&shm.join(&key.file(KeyFile::Ledger)), &mallory);
     }
     let greedy = ["gc", "--best-effort", "--broken", "--orphans", "--min-age", "0s"];
     for args in [&["gc"][..], &["list", "-s"], &greedy] {
@@ -201,7 +201,7 @@ fn lock_file_of_another_user_is_refused_and_root_clears_it() {
         return;
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
-    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(File::Lock));
+    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(KeyFile::Lock));
     fs::write(&lock, "").unwrap();
     fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
     give(&lock, &mallory);
@@ -223,7 +223,7 @@ fn keeper_takes_its_lock_again_when_the_lock_file_is_removed() {
         return;
     }
     let (node, victim) = (Node::new(), Guest::new());
-    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(File::Lock));
+    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(KeyFile::Lock));
     let mut keeper = hold(&node, &victim, "p");
     fs::remove_file(&lock).unwrap();
     until("the lock file exists again", || lock.exists());
@@ -242,7 +242,7 @@ fn unwrite_ledger(node: &Node, user: &Guest, project: &str) {
     let mut ledger = Ledger::read(&shm, &key, None).known().unwrap().expect("a ledger");
     ledger.next = ledger.current.take();
     ledger.write(&shm, &key).unwrap();
-    give(&shm.join(&key.file(File::Ledger)), user);
+    give(&shm.join(&key.file(KeyFile::Ledger)), user);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{File as KeyFile, Key};
+use cute_shm::shm::format::ledger::{Key, KeyFile};
 use cute_shm::shm::format::name::ProjectName;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;

@@ -5,7 +5,7 @@ use std::fs;
 
 use cute_shm::os::directory::Directory;
 use cute_shm::os::presence::Lookup;
-use cute_shm::shm::format::ledger::{File, Key, Ledger};
+use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
 use cute_shm::shm::format::metadata::{Mark, Metadata};
 use cute_shm::shm::format::name::ProjectName;
 
@@ -75,7 +75,7 @@ fn metadata_and_ledgers_of_any_text() {
     let [shm, root] = [&sandbox.shm, &sandbox.root].map(|path| Directory::open(path).unwrap());
     let uid = nix::unistd::Uid::effective().as_raw();
     let key = Key::new(&ProjectName::new(OsStr::new("p")).unwrap(), root.id(), uid);
-    let path = shm.join(&key.file(File::Ledger));
+    let path = shm.join(&key.file(KeyFile::Ledger));
     let ledger = fs::read(&path).unwrap();
     let (mut understood, total) = (0, rounds("PARSES", 20_000, 1_000_000));
     for _ in 0..total {

@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 use std::fs;
 
 use cute_shm::os::directory::Access;
-use cute_shm::shm::format::ledger::{Job, Keeper, Lifetime, Record, Selection};
+use cute_shm::shm::format::ledger::{BatchJob, Keeper, Lifetime, Record, Selection};
 use cute_shm::shm::format::metadata::Mark;
 use cute_shm::shm::format::name::{ProjectName, SegmentName, Token};
 use cute_shm::shm::segment::new_segment::NewSegment;
-use cute_shm::shm::store::ledger_store::Change;
-use cute_shm::shm::store::lock::LifeLock;
-use cute_shm::shm::store::node_dirs::{Paths, Place};
+use cute_shm::shm::store::ledger_store::LedgerStore;
+use cute_shm::shm::store::lock::LivenessLock;
+use cute_shm::shm::store::node_dirs::{NodeDirs, Paths};
 use cute_shm::shm::store::removal;
 
 use super::sandbox::Sandbox;
@@ -134,20 +134,20 @@ impl Kind {
 /// What keeps something alive for the length of a trial.
 #[derive(Default)]
 struct Alive<'a> {
-    changes: Vec<Change<'a>>,
-    lives: Vec<LifeLock>,
+    changes: Vec<LedgerStore<'a>>,
+    lives: Vec<LivenessLock>,
     files: Vec<fs::File>,
 }
 
 struct Maker<'a> {
     sandbox: &'a Sandbox,
-    place: &'a Place,
+    dirs: &'a NodeDirs,
     alive: Alive<'a>,
 }
 
 impl<'a> Maker<'a> {
     fn record(&self, token: &Token, lifetime: Lifetime, job: bool) -> Record {
-        let job = job.then(|| Job {
+        let job = job.then(|| BatchJob {
             scheduler: "slurm".to_owned(),
             id: "77".to_owned(),
             restart: 0,
@@ -158,7 +158,7 @@ impl<'a> Maker<'a> {
             lifetime,
             created: "2026-01-01T00:00:00Z".to_owned(),
             tool: "faults".to_owned(),
-            keeper: Keeper { pid: 1, start_time: 1, boot_id: self.place.host.boot.clone(), uid: 0 },
+            keeper: Keeper { pid: 1, start_time: 1, boot_id: self.dirs.host.boot.clone(), uid: 0 },
             jobs: job.into_iter().collect(),
             files: Vec::new(),
             sources: Vec::new(),
@@ -167,20 +167,20 @@ impl<'a> Maker<'a> {
             selection: Selection { mode: 0o600, ..Selection::default() },
             left_out: Vec::new(),
             attributes: toml::Table::new(),
-            extras: None,
+            origin: None,
             replaces: Vec::new(),
             metadata: None,
         }
     }
 
-    fn begin(&self, name: &ProjectName) -> Change<'a> {
-        Change::begin(self.place, name, &mut || Ok(false)).expect("the change lock")
+    fn begin(&self, name: &ProjectName) -> LedgerStore<'a> {
+        LedgerStore::begin(self.dirs, name, &mut || Ok(false)).expect("the change lock")
     }
 
     fn segments(&self, name: &ProjectName, token: &Token, count: u64) -> Vec<String> {
         let make = |number| {
             let segment = SegmentName::new(name, token, number);
-            let made = NewSegment::create(&self.place.shm, segment.clone(), 8).expect("a segment");
+            let made = NewSegment::create(&self.dirs.shm, segment.clone(), 8).expect("a segment");
             made.reserve_part(0, 8).expect("memory");
             made.persist();
             segment.to_text()
@@ -191,9 +191,9 @@ impl<'a> Maker<'a> {
     fn text(&self, token: Option<&Token>, segments: &[String]) -> String {
         let mark = token.map(|token| Mark {
             token: token.clone(),
-            boot: self.place.host.boot.clone(),
-            host: self.place.host.name.clone(),
-            shm: self.place.shm.id().to_string(),
+            boot: self.dirs.host.boot.clone(),
+            host: self.dirs.host.name.clone(),
+            shm: self.dirs.shm.id().to_string(),
         });
         let mut text = mark.map_or_else(String::new, |mark| format!("{mark}\n"));
         for (number, segment) in segments.iter().enumerate() {
@@ -212,18 +212,18 @@ impl<'a> Maker<'a> {
         name: &ProjectName,
         lifetime: Lifetime,
         job: bool,
-    ) -> (Change<'a>, Token) {
+    ) -> (LedgerStore<'a>, Token) {
         let token = Token::random().expect("a token");
-        let mut change = self.begin(name);
-        change.announce(self.record(&token, lifetime, job)).expect("to announce");
+        let mut store = self.begin(name);
+        store.announce(self.record(&token, lifetime, job)).expect("to announce");
         let segments = self.segments(name, &token, 2);
         if lifetime == Lifetime::Held {
-            let life = LifeLock::take(&self.place.shm, change.lock().key(), &token);
+            let life = LivenessLock::take(&self.dirs.shm, store.lock().key(), &token);
             self.alive.lives.push(life.expect("the life lock"));
         }
         let text = self.text(Some(&token), &segments);
-        change.publish(text, &Access::default(), true, |_| (), || ()).expect("to publish");
-        (change, token)
+        store.publish(text, &Access::default(), true, |_| (), || ()).expect("to publish");
+        (store, token)
     }
 
     fn edit(&self, name: &str, edit: impl FnOnce(String) -> String) {
@@ -253,35 +253,35 @@ impl<'a> Maker<'a> {
                 self.alive.lives.pop();
             }
             Kind::Loading | Kind::LoadKilled => {
-                let mut change = self.begin(&name);
-                change.announce(self.record(&token, Lifetime::Held, false)).expect("to announce");
+                let mut store = self.begin(&name);
+                store.announce(self.record(&token, Lifetime::Held, false)).expect("to announce");
                 self.segments(&name, &token, 2);
                 if kind == Kind::Loading {
-                    self.alive.changes.push(change);
+                    self.alive.changes.push(store);
                 }
             }
             Kind::BeganOnly => drop(self.begin(&name)),
             Kind::RemovalKilled => {
-                let (change, _) = self.project(&name, Lifetime::Persistent, false);
-                let project = change.judge().expect("to judge").expect("a project");
+                let (store, _) = self.project(&name, Lifetime::Persistent, false);
+                let project = store.judge().expect("to judge").expect("a project");
                 let mut ledger = project.ledger.clone().expect("a ledger");
                 let names = project.all_segments().iter().map(SegmentName::to_text).collect();
                 ledger.removing = Some(names);
-                ledger.write(&self.place.shm, change.lock().key()).expect("to write");
+                ledger.write(&self.dirs.shm, store.lock().key()).expect("to write");
                 let first = &project.all_segments()[0];
-                removal::remove_segment(&self.place.shm, first, change.lock().key().uid)
+                removal::remove_segment(&self.dirs.shm, first, store.lock().key().uid)
                     .expect("to remove");
                 fs::remove_file(self.sandbox.metadata(text)).expect("metadata");
             }
             Kind::OverwriteKilled => {
-                let (mut change, _) = self.project(&name, Lifetime::Persistent, false);
-                change.announce(self.record(&token, Lifetime::Held, false)).expect("to announce");
+                let (mut store, _) = self.project(&name, Lifetime::Persistent, false);
+                store.announce(self.record(&token, Lifetime::Held, false)).expect("to announce");
                 self.segments(&name, &token, 2);
             }
             Kind::OverwriteKilledAfterCommit => {
-                let (mut change, _) = self.project(&name, Lifetime::Persistent, false);
+                let (mut store, _) = self.project(&name, Lifetime::Persistent, false);
                 let next = self.record(&token, Lifetime::Persistent, false);
-                change.announce(next).expect("to announce");
+                store.announce(next).expect("to announce");
                 let segments = self.segments(&name, &token, 2);
                 self.edit(text, |_| self.text(Some(&token), &segments));
             }
@@ -292,14 +292,13 @@ impl<'a> Maker<'a> {
             Kind::StaleSinceBoot => {
                 drop(self.project(&name, Lifetime::Persistent, false));
                 self.remove_segments(text, 0);
-                self.edit(text, |old| old.replace(&self.place.host.boot, "another-boot"));
+                self.edit(text, |old| old.replace(&self.dirs.host.boot, "another-boot"));
                 self.forget(&name);
             }
             Kind::OtherBootAndHost => {
                 drop(self.project(&name, Lifetime::Persistent, false));
                 self.remove_segments(text, 0);
-                let (boot, host) =
-                    (&self.place.host.boot, format!("host {}", self.place.host.name));
+                let (boot, host) = (&self.dirs.host.boot, format!("host {}", self.dirs.host.name));
                 self.edit(text, |old| {
                     old.replace(boot, "another-boot").replace(&host, "host other")
                 });
@@ -308,7 +307,7 @@ impl<'a> Maker<'a> {
             Kind::OtherShm => {
                 drop(self.project(&name, Lifetime::Persistent, false));
                 self.remove_segments(text, 0);
-                let shm = format!("shm {}", self.place.shm.id());
+                let shm = format!("shm {}", self.dirs.shm.id());
                 self.edit(text, |old| old.replace(&shm, "shm 1:1"));
                 self.forget(&name);
             }
@@ -354,11 +353,11 @@ impl<'a> Maker<'a> {
 
     /// A reboot, or another node, knows nothing of our ledger and lock.
     fn forget(&self, name: &ProjectName) {
-        use cute_shm::shm::format::ledger::{File, Key};
-        let root = self.place.root().expect("a root");
+        use cute_shm::shm::format::ledger::{Key, KeyFile};
+        let root = self.dirs.root().expect("a root");
         let key = Key::new(name, root.id(), nix::unistd::Uid::effective().as_raw());
-        for file in [File::Ledger, File::Lock] {
-            self.place.shm.remove(&key.file(file)).expect("to remove");
+        for file in [KeyFile::Ledger, KeyFile::Lock] {
+            self.dirs.shm.remove(&key.file(file)).expect("to remove");
         }
     }
 }
@@ -379,8 +378,8 @@ fn files(sandbox: &Sandbox, name: &str) -> BTreeMap<String, Vec<u8>> {
 fn trial(rng: &mut Rng, counts: &mut BTreeMap<&'static str, usize>) {
     let sandbox = Sandbox::new();
     let paths = Paths { root: sandbox.root.clone(), shm: sandbox.shm.clone() };
-    let place = Place::create(&paths).expect("a place");
-    let mut maker = Maker { sandbox: &sandbox, place: &place, alive: Alive::default() };
+    let dirs = NodeDirs::create(&paths).expect("a place");
+    let mut maker = Maker { sandbox: &sandbox, dirs: &dirs, alive: Alive::default() };
     let asked = Asked::random(rng);
     let made: Vec<_> = (0..=rng.below(12))
         .map(|number| {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{File, Key, Ledger};
+use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
 use cute_shm::shm::format::name::ProjectName;
 use nix::sys::signal::Signal;
 use nix::unistd::{Group, Uid, User};
@@ -238,7 +238,7 @@ fn plant(node: &Node, mallory: &Guest, victim: &Path) {
     ledger.removing = Some(all.into_iter().chain(["../x".to_owned(), "x".to_owned()]).collect());
     let place = Directory::open(&node.sandbox.shm).unwrap();
     ledger.write(&place, &key).unwrap();
-    own(&place.join(&key.file(File::Ledger)));
+    own(&place.join(&key.file(KeyFile::Ledger)));
     for name in ["up", "abs", "other", "p.x", "huge", "folder"] {
         own(&root(name));
     }

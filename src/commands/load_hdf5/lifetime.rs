@@ -11,7 +11,7 @@ use crate::load::{self, Ending, Held, Ready, Watched};
 use crate::os::signals::Signals;
 use crate::output::json::Warning;
 use crate::output::{Output, ready};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// The processes that wait for a project, and the process that it is held for.
 #[derive(Debug, Default)]
@@ -45,14 +45,14 @@ enum End {
 /// result, or of a notice to a waiting process, that could not be written.
 pub(super) fn live(
     args: &Args,
-    place: &Place,
+    dirs: &NodeDirs,
     signals: &mut Signals,
     held: Option<Held>,
     waiting: Waiting,
     output: &mut Output<'_, Body>,
 ) -> Result<Lived> {
-    let end = keep(args, place, signals, held.as_ref(), waiting, output);
-    let released = held.map_or(Ok(()), |held| held.release(place));
+    let end = keep(args, dirs, signals, held.as_ref(), waiting, output);
+    let released = held.map_or(Ok(()), |held| held.release(dirs));
     let project = args.project.to_string_lossy();
     if let Err(error) = &released {
         let message =
@@ -87,7 +87,7 @@ fn what_happened(ending: Ending) -> &'static str {
 
 fn keep(
     args: &Args,
-    place: &Place,
+    dirs: &NodeDirs,
     signals: &mut Signals,
     held: Option<&Held>,
     waiting: Waiting,
@@ -120,7 +120,7 @@ fn keep(
         }
     };
     Ok(match held {
-        Some(held) => End::Held(held.wait(place, signals, watched.as_ref())),
+        Some(held) => End::Held(held.wait(dirs, signals, watched.as_ref())),
         None => End::Returned,
     })
 }

@@ -22,9 +22,9 @@ use crate::os::memory::Bound;
 use crate::os::signals::Signals;
 use crate::output::Output;
 use crate::output::progress::Progress;
-use crate::shm::format::ledger::{Lifetime, Source};
+use crate::shm::format::ledger::{Lifetime, SourceFile};
 use crate::shm::format::rows::Rows;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
@@ -62,7 +62,7 @@ pub struct Body {
     /// Bytes a second.
     pub rate_bytes: Option<u64>,
     /// The files read or looked for.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// The arrays (with `--dry-run` or a selection of rows; none when it was loaded already).
     pub arrays: Vec<PlannedArray>,
 }
@@ -136,18 +136,18 @@ fn load(
 ) -> Result<()> {
     let mut progress = Progress::new(output.context, args.no_progress);
     if args.dry_run {
-        let place = Place::rehearse(&output.context.paths)?;
-        warn_of_root(&place, output);
-        let planned = load::dry_run(&place, request, &mut signals, &mut progress)?;
-        tell_plan(&place, request, &planned, progress, output);
+        let dirs = NodeDirs::rehearse(&output.context.paths)?;
+        warn_of_root(&dirs, output);
+        let planned = load::dry_run(&dirs, request, &mut signals, &mut progress)?;
+        tell_plan(&dirs, request, &planned, progress, output);
         return Ok(());
     }
-    let place = Place::create(&output.context.paths)?;
-    warn_of_root(&place, output);
-    let mut outcome = load::run(&place, request, &mut signals, &mut progress)?;
+    let dirs = NodeDirs::create(&output.context.paths)?;
+    warn_of_root(&dirs, output);
+    let mut outcome = load::run(&dirs, request, &mut signals, &mut progress)?;
     // From here on every path has to release what is held: only `live` may fail.
     let held = outcome.held.take();
-    tell_outcome(&place, request, &outcome, progress, output);
+    tell_outcome(&dirs, request, &outcome, progress, output);
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
     // Damaged objects have no place in the plan.
     let total = outcome.planned.paths + outcome.planned.damaged.len() as u64;
@@ -157,7 +157,7 @@ fn load(
         // Whoever waits for a held project learns it now, not when it ends.
         output.fail(partial);
     }
-    let lived = lifetime::live(args, &place, &mut signals, held, waiting, output)?;
+    let lived = lifetime::live(args, &dirs, &mut signals, held, waiting, output)?;
     match (partial, lived) {
         // The status of a command is the command's.
         (None, _) | (_, Lived::Command) => Ok(()),

@@ -15,7 +15,7 @@ pub(super) fn advice(missing: &[String], prefixes: &[PathBuf]) -> Option<String>
     let found: Vec<PathBuf> = prefixes.iter().flat_map(|prefix| directories(prefix)).collect();
     Some(match found.iter().find(|directory| has_all(directory)) {
         Some(directory) => {
-            let directory = crate::error::word(&directory.to_string_lossy());
+            let directory = crate::error::shell_quote(&directory.to_string_lossy());
             format!("to load data behind {names}, set HDF5_PLUGIN_PATH={directory}")
         }
         None => {

@@ -7,17 +7,17 @@ use crate::output::json::Warning;
 use crate::output::progress::Progress;
 use crate::output::table::{Columns, Give};
 use crate::output::{Output, text};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 
 pub(super) fn tell_plan(
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
     planned: &Planned,
     progress: Progress,
     output: &mut Output<'_, Body>,
 ) {
     let need = planned.need();
-    let bounds = memory::bounds(&place.shm);
+    let bounds = memory::bounds(&dirs.shm);
     let binding = need.binding(&bounds);
     let free = binding.map_or(u64::MAX, |(bound, _)| bound.free_bytes);
     let fits = if binding.is_none_or(|(_, fits)| fits) { "fits" } else { "does not fit" };
@@ -71,14 +71,14 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
 }
 
 pub(super) fn tell_outcome(
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
     outcome: &Outcome,
     progress: Progress,
     output: &mut Output<'_, Body>,
 ) {
     fill(&outcome.planned, progress, output);
-    let metadata = place.root.as_ref().map(|root| root.join(&request.project.metadata_file()));
+    let metadata = dirs.root.as_ref().map(|root| root.join(&request.project.metadata_file()));
     let metadata = metadata.unwrap_or_default();
     let seconds = outcome.elapsed.as_secs_f64();
     let rate = rate(outcome.bytes, seconds);

@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::name::ProjectName;
 use crate::shm::format::rows::Rows;
-use crate::shm::store::lock::PATIENCE;
+use crate::shm::store::lock::LOCK_TIMEOUT;
 
 pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request> {
     Ok(Request {
@@ -35,7 +35,7 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
         },
         strict: args.strict,
         keep_going: args.keep_going,
-        wait: args.wait.or((!args.ensure).then_some(PATIENCE)),
+        wait: args.wait.or((!args.ensure).then_some(LOCK_TIMEOUT)),
         grace: args.grace,
         job: output.context.job.clone(),
         jobs: args.jobs,
@@ -107,14 +107,15 @@ pub(crate) fn named(file: &OsString) -> (Option<String>, PathBuf) {
 /// The usual mistakes, told before anything is started.
 pub(crate) fn check_readable(path: &Path) -> Result<()> {
     let shown = path.display();
-    let cannot = |e| Error::io(format!("cannot open '{shown}'"), e).about(path.to_string_lossy());
+    let cannot =
+        |e| Error::io(format!("cannot open '{shown}'"), e).with_subject(path.to_string_lossy());
     let stat = std::fs::metadata(path).map_err(cannot)?;
     if stat.is_dir() {
         return Err(Error::new(
             Kind::Corrupt,
             format!("'{shown}' is a directory, not an HDF5 file"),
         )
-        .about(path.to_string_lossy()));
+        .with_subject(path.to_string_lossy()));
     }
     let opened = open_regular(path);
     opened.map(drop).map_err(|e| if stat.is_file() { cannot(e) } else { not_regular(path, &e) })

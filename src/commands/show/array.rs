@@ -5,9 +5,9 @@ use crate::error::{Error, Kind, Result};
 use crate::export::select;
 use crate::output::{DIM, Output, Text, json, text};
 use crate::shm::format::metadata::{Array, Group, Node};
-use crate::shm::segment::published::Published;
+use crate::shm::segment::published::PublishedSegment;
 use crate::shm::store::lookup::array_at;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::view::{self, Canvas, Stats, View};
 
 /// Columns where there is no terminal.
@@ -17,12 +17,12 @@ const HEIGHT: usize = 20;
 
 /// Prints what was asked for of one array.
 pub(super) fn show(
-    place: &Place,
+    dirs: &NodeDirs,
     array: &Array,
     args: &Args,
     output: &mut Output<'_, Body>,
 ) -> Result<()> {
-    let source = Published::open(&place.shm, array)?;
+    let source = PublishedSegment::open(&dirs.shm, array)?;
     let mut view = View::new(source, array)?;
     if let Some(slice) = &args.slice {
         view = view.slice(slice)?;
@@ -91,14 +91,14 @@ fn describe(stats: &Stats, canvas: Canvas) -> Text {
 
 /// Python code for the array or the arrays at a path.
 pub(super) fn python(
-    place: &Place,
+    dirs: &NodeDirs,
     root: &Group,
     prefix: &str,
     project: &json::Project,
 ) -> Result<String> {
     if let Some(gone) = project.arrays.iter().flatten().find(|array| array.missing) {
         let message = format!("the segment of '{}' is gone", gone.key);
-        return Err(Error::new(Kind::NotFound, message).about(gone.key.clone()));
+        return Err(Error::new(Kind::NotFound, message).with_subject(gone.key.clone()));
     }
     // Escaped for a comment of one line, which is code.
     let name = text::shown(&project.name, true);
@@ -109,12 +109,12 @@ pub(super) fn python(
         let (origin, key) = (format!("one array of {origin}"), text::shown(prefix, true));
         let command = format!("cute-shm show {name} {key} --python");
         let arrays = [(prefix.to_owned(), array)];
-        return Ok(view::snippet(place.shm.path(), &arrays, false, &origin, &command));
+        return Ok(view::snippet(dirs.shm.path(), &arrays, false, &origin, &command));
     }
     let selected = select(root, prefix, &|_| true);
     let mut arrays = Vec::new();
     collect(&selected, "", &mut arrays);
-    Ok(view::snippet(place.shm.path(), &arrays, true, &origin, &command))
+    Ok(view::snippet(dirs.shm.path(), &arrays, true, &origin, &command))
 }
 
 fn collect<'a>(group: &'a Group, path: &str, arrays: &mut Vec<(String, &'a Array)>) {

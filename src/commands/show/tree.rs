@@ -193,7 +193,7 @@ impl Printer<'_> {
 
 /// What to do about a project that is not as it should be.
 fn advice(project: &json::Project) -> Option<String> {
-    let name = crate::error::word(&project.name);
+    let name = crate::error::shell_quote(&project.name);
     Some(match project.state {
         State::Live | State::Loading | State::Removing | State::Foreign => return None,
         State::Elsewhere => "look at it where it was loaded".to_owned(),

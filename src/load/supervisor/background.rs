@@ -57,8 +57,9 @@ impl Watched {
                 Self::Number { pid, started: host::start_time(pid.as_raw().cast_unsigned()) };
             (!watched.has_ended()).then_some(watched)
         };
-        let failed =
-            |errno| Error::io(format!("cannot watch process {pid}"), errno).about(pid.to_string());
+        let failed = |errno| {
+            Error::io(format!("cannot watch process {pid}"), errno).with_subject(pid.to_string())
+        };
         match why {
             Errno::ENOSYS | Errno::EPERM | Errno::EACCES => {
                 watched().ok_or_else(|| failed(Errno::ESRCH).with_kind(Kind::NotFound))

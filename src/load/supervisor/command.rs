@@ -49,7 +49,7 @@ pub fn run(
         let shown = program.to_string_lossy();
         limits::process(format!("cannot run '{shown}'"), e)
             .with_kind(Kind::Status(status))
-            .about(shown)
+            .with_subject(shown)
     })?;
     Ok(wait(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), signals))
 }

@@ -12,9 +12,9 @@ use crate::os::signals::Signals;
 use crate::shm::format::ledger::{Key, Ledger, Lifetime};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{SegmentName, Token};
-use crate::shm::store::ledger_store::Change;
-use crate::shm::store::lock::{self, LifeLock};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::ledger_store::LedgerStore;
+use crate::shm::store::lock::{self, LivenessLock};
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{METADATA_LIMIT, State};
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(50);
 pub struct Held {
     key: Key,
     token: Token,
-    life: Mutex<LifeLock>,
+    life: Mutex<LivenessLock>,
     /// The metadata file when it was last looked at: inode and time.
     seen: Mutex<Option<(u64, i64, i64)>>,
 }
@@ -49,19 +49,19 @@ pub enum Ending {
 }
 
 impl Held {
-    pub(crate) fn new(key: Key, token: Token, life: LifeLock) -> Self {
+    pub(crate) fn new(key: Key, token: Token, life: LivenessLock) -> Self {
         Self { key, token, life: Mutex::new(life), seen: Mutex::new(None) }
     }
 
     /// Waits until a signal comes, the project is gone, or the process `until` has ended. A file that cannot
     /// be read is not a lost project: it is read again at the next turn.
-    pub fn wait(&self, place: &Place, signals: &Signals, until: Option<&Watched>) -> Ending {
+    pub fn wait(&self, dirs: &NodeDirs, signals: &Signals, until: Option<&Watched>) -> Ending {
         let mut failed = false;
         loop {
             if let Some(caught) = signals.take() {
                 return Ending::Signal(caught);
             }
-            match self.lost(place) {
+            match self.lost(dirs) {
                 Ok(Some(ending)) => return ending,
                 Ok(None) => failed = false,
                 Err(error) if !failed => {
@@ -82,8 +82,8 @@ impl Held {
     }
 
     /// Whether the project is not this keeper's any more.
-    fn lost(&self, place: &Place) -> Result<Option<Ending>> {
-        let current = match Ledger::read(&place.shm, &self.key, place.root.as_ref()).known()? {
+    fn lost(&self, dirs: &NodeDirs) -> Result<Option<Ending>> {
+        let current = match Ledger::read(&dirs.shm, &self.key, dirs.root.as_ref()).known()? {
             Some(ledger) if ledger.removing.is_none() => ledger.current,
             _ => None,
         };
@@ -94,8 +94,8 @@ impl Held {
                 Some(Ending::MadePersistent)
             }
             Some(_) => {
-                self.renew_life_lock(place)?;
-                self.lost_to_python(place)?
+                self.renew_life_lock(dirs)?;
+                self.lost_to_python(dirs)?
             }
         })
     }
@@ -103,29 +103,29 @@ impl Held {
     /// Takes the life lock again if its file was removed: on a removed file no other process sees it. While that
     /// is not possible (another process changes the project, or another user's file has the name), the keeper
     /// tries again at its next look.
-    fn renew_life_lock(&self, place: &Place) -> Result<()> {
+    fn renew_life_lock(&self, dirs: &NodeDirs) -> Result<()> {
         let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
-        if life.is_current(&place.shm, &self.key)? {
+        if life.is_current(&dirs.shm, &self.key)? {
             return Ok(());
         }
-        let Ok(change) = Change::begin_for(place, &self.key, &mut || Ok(false)) else {
+        let Ok(store) = LedgerStore::begin_for(dirs, &self.key, &mut || Ok(false)) else {
             return Ok(());
         };
-        if change.current().is_some_and(|current| current.token == self.token)
-            && let Ok(renewed) = LifeLock::take(&place.shm, &self.key, &self.token)
+        if store.current().is_some_and(|current| current.token == self.token)
+            && let Ok(renewed) = LivenessLock::take(&dirs.shm, &self.key, &self.token)
         {
             *life = renewed;
             drop(life);
-            return change.finish();
+            return store.finish();
         }
         // Without a life lock the project would be judged abandoned: the change is dropped as it is.
         Ok(())
     }
 
     /// The Python package knows nothing of ledgers: it takes segments and metadata away, or puts its own there.
-    fn lost_to_python(&self, place: &Place) -> Result<Option<Ending>> {
+    fn lost_to_python(&self, dirs: &NodeDirs) -> Result<Option<Ending>> {
         let file = self.key.project.metadata_file();
-        let root = place.root()?;
+        let root = dirs.root()?;
         let now = root.stat_of(&file).known()?;
         let now = now.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +134,7 @@ impl Held {
         }
         let is_ours = |segment: &SegmentName| segment.bears(&self.token);
         let mut is_left = false;
-        place.shm.each_name(&mut |name| {
+        dirs.shm.each_name(&mut |name| {
             is_left |=
                 SegmentName::parse_for(&self.key.project, name).as_ref().is_some_and(is_ours);
         })?;
@@ -152,17 +152,17 @@ impl Held {
     }
 
     /// Removes the project, unless somebody else answers for it or has replaced it. When somebody is
-    /// changing it for longer than [`lock::PATIENCE`], this keeper leaves: whoever holds the lock judges the
+    /// changing it for longer than [`lock::LOCK_TIMEOUT`], this keeper leaves: whoever holds the lock judges the
     /// project again. Any other failure is tried again for as long.
     ///
     /// # Errors
     /// Returns the last error. The project is `abandoned` then: `gc` removes it.
-    pub fn release(self, place: &Place) -> Result<()> {
+    pub fn release(self, dirs: &NodeDirs) -> Result<()> {
         drop(self.life);
         let begun = Instant::now();
         loop {
-            match Self::try_release(place, &self.key, &self.token) {
-                Err(error) if begun.elapsed() < lock::PATIENCE => {
+            match Self::try_release(dirs, &self.key, &self.token) {
+                Err(error) if begun.elapsed() < lock::LOCK_TIMEOUT => {
                     let name = &self.key.project;
                     log::debug!(target: "cute_shm", "cannot remove '{name}' yet: {error}");
                     std::thread::sleep(RETRY);
@@ -172,17 +172,17 @@ impl Held {
         }
     }
 
-    fn try_release(place: &Place, key: &Key, token: &Token) -> Result<()> {
-        let change = match Change::begin_for(place, key, &mut lock::patience()) {
+    fn try_release(dirs: &NodeDirs, key: &Key, token: &Token) -> Result<()> {
+        let store = match LedgerStore::begin_for(dirs, key, &mut lock::patience()) {
             Err(error) if error.kind() == Kind::Busy => return Ok(()),
-            change => change?,
+            store => store?,
         };
-        let ours = change.current().is_some_and(|current| current.token == *token);
-        match change.judge()? {
+        let ours = store.current().is_some_and(|current| current.token == *token);
+        match store.judge()? {
             Some(project) if ours && project.state == State::Abandoned => {
-                change.remove(&project).map(drop)
+                store.remove(&project).map(drop)
             }
-            _ => change.finish(),
+            _ => store.finish(),
         }
     }
 
@@ -190,18 +190,18 @@ impl Held {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
-    pub fn make_persistent(&self, place: &Place) -> Result<()> {
-        let mut change = Change::begin_for(place, &self.key, &mut lock::patience())?;
-        if change.current().is_none_or(|current| current.token != self.token) {
-            change.finish()?;
+    pub fn make_persistent(&self, dirs: &NodeDirs) -> Result<()> {
+        let mut store = LedgerStore::begin_for(dirs, &self.key, &mut lock::patience())?;
+        if store.current().is_none_or(|current| current.token != self.token) {
+            store.finish()?;
             let name = self.key.project.to_text();
             return Err(Error::new(
                 Kind::NotFound,
                 format!("project '{name}' was removed or replaced"),
             )
-            .about(name));
+            .with_subject(name));
         }
-        change.amend(|record| record.lifetime = Lifetime::Persistent)?;
-        change.finish()
+        store.amend(|record| record.lifetime = Lifetime::Persistent)?;
+        store.finish()
     }
 }

@@ -5,10 +5,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Told;
+use crate::error::ErrorReport;
 use crate::error::{Error, Kind, Result};
 use crate::os::memory::{Need, PAGE};
-use crate::shm::format::ledger::{Note, Source};
+use crate::shm::format::ledger::{Note, SourceFile};
 
 /// The attributes that h5netcdf hides from its users.
 const DIMENSION_ATTRIBUTES: [&str; 8] = [
@@ -37,7 +37,7 @@ pub enum Message {
     /// All is in memory.
     Loaded(Loaded),
     /// It did not work.
-    Failed(Told),
+    Failed(ErrorReport),
 }
 
 /// An array as it will be.
@@ -83,7 +83,7 @@ pub struct Planned {
     /// Attributes that TOML does not hold.
     pub left_out: Vec<Note>,
     /// The files read or looked for.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// Paths of datasets that libhdf5 cannot read, only the codecs here: nothing can verify them.
     #[serde(default)]
     pub unverifiable: Vec<String>,
@@ -118,7 +118,7 @@ impl Planned {
         match largest.filter(is_large).filter(|_| error.kind() == Kind::NoMemory) {
             Some(array) => {
                 let size = humansize::format_size(array.bytes, humansize::BINARY);
-                error.and(&format!("'{}' alone takes {size}", array.path)).about(&array.path)
+                error.and(&format!("'{}' alone takes {size}", array.path)).with_subject(&array.path)
             }
             None => error,
         }

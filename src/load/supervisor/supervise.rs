@@ -14,8 +14,8 @@ use crate::load::{Existing, Observer, Outcome, Request};
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;
 use crate::shm::format::name::Token;
-use crate::shm::store::ledger_store::Change;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::ledger_store::LedgerStore;
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// A loader that computes for this long without a word is stuck in a damaged file.
 const STUCK_CPU: Duration = Duration::from_secs(30);
@@ -28,36 +28,36 @@ const LOOK: u16 = 250;
 /// As DESIGN section 4 says for `load-hdf5`; then nothing of this load stays, and an existing project
 /// is as it was. [`Kind::Signal`] when a signal ended it.
 pub fn run(
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let begun = Instant::now();
-    let mut change =
-        Change::begin(place, &request.project, &mut || may_wait(request, signals, begun))?;
+    let mut store =
+        LedgerStore::begin(dirs, &request.project, &mut || may_wait(request, signals, begun))?;
     if let Existing::Ensure { .. } = request.existing {
         // This process waited for the same load, which failed: it would fail again.
-        let failed = change.heard().filter(|failed| failed.request == ensure::identity(request));
+        let failed = store.heard().filter(|failed| failed.request == ensure::identity(request));
         if let Some(failed) = failed.cloned() {
-            change.finish()?;
+            store.finish()?;
             return Err(failed.error.into());
         }
-        match ensure::reuse(place, request, &mut change, begun) {
+        match ensure::reuse(dirs, request, &mut store, begun) {
             Ok(None) => {}
             Ok(Some(outcome)) => {
-                change.finish()?;
+                store.finish()?;
                 return Ok(outcome);
             }
             Err(error) => {
                 // The first error is the one that the user needs; `gc` finds what remains.
-                let _ = change.finish();
+                let _ = store.finish();
                 return Err(error);
             }
         }
     }
-    let mut making = Making::announce(place, request, change, begun)?;
-    let made = make(&mut making, place, request, signals, observer);
+    let mut making = Making::announce(dirs, request, store, begun)?;
+    let made = make(&mut making, dirs, request, signals, observer);
     let outcome = making.end(made, |grace| signals.sleep(grace))?;
     observer.step("published");
     Ok(outcome)
@@ -68,13 +68,13 @@ pub fn run(
 /// # Errors
 /// As [`run`], as far as a plan can tell.
 pub fn dry_run(
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,
     observer: &mut dyn Observer,
 ) -> Result<Planned> {
     let token = Token::random()?;
-    let mut child = Loader::start(|line| loader::run(request, place, &token, line))?;
+    let mut child = Loader::start(|line| loader::run(request, dirs, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
     watch.until_planned(&mut child, signals)
@@ -91,13 +91,13 @@ fn may_wait(request: &Request, signals: &Signals, begun: Instant) -> Result<bool
 /// Has a loader process fill the segments.
 fn make(
     making: &mut Making<'_>,
-    place: &Place,
+    dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,
     observer: &mut dyn Observer,
 ) -> Result<(Planned, Loaded)> {
     let token = making.token().clone();
-    let mut child = Loader::start(|line| loader::run(request, place, &token, line))?;
+    let mut child = Loader::start(|line| loader::run(request, dirs, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
     let planned = watch.until_planned(&mut child, signals)?;
@@ -132,7 +132,7 @@ pub(crate) fn judge_plan(
             Kind::Unsupported,
             format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
         )
-        .about(first.path.clone())
+        .with_subject(first.path.clone())
         .with_hint(match planned.missing_filters.is_empty() {
             true => "without --strict it is left out; --exclude leaves it out on purpose",
             false => {
@@ -150,7 +150,7 @@ pub(crate) fn judge_plan(
         let (path, reason) = (&first.path, &first.reason);
         let text = format!("attribute '{path}' cannot be represented: {reason}{more}");
         return Err(Error::new(Kind::Unsupported, text)
-            .about(path)
+            .with_subject(path)
             .with_hint("load without --strict: export to HDF5 restores most of such attributes"));
     }
     for note in planned.skips.iter().chain(&planned.damaged) {
@@ -235,13 +235,13 @@ impl<'a> Watch<'a> {
         let message =
             format!("the HDF5 library got nowhere at '{at}' for {} s", STUCK_CPU.as_secs());
         Err(Error::new(Kind::Corrupt, format!("{message}: '{}' is probably corrupt", self.files()))
-            .about(self.files()))
+            .with_subject(self.files()))
     }
 
     fn complete(&self, error: Error) -> Error {
-        match error.concerns() {
+        match error.subject() {
             Some(_) => error,
-            None => error.about(self.files()),
+            None => error.with_subject(self.files()),
         }
     }
 

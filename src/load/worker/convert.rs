@@ -58,7 +58,7 @@ impl Conversions {
         if !(conversion.is_swap() || castable) {
             let message = format!("'{path}' cannot be converted from {from} to {}", conversion.to);
             return Err(Error::new(Kind::Unsupported, message)
-                .about(path)
+                .with_subject(path)
                 .with_hint(
                     "--dtype converts integers, booleans, floats of 2, 4 or 8 bytes and complex numbers \
                      of 8 or 16 bytes; complex numbers only become complex numbers",

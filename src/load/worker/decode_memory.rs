@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::shm::segment::segment_writer::unlocked;
+use crate::shm::segment::segment_writer::lock_ignoring_poison;
 
 /// Bytes that all workers together may decode in; a chunk that needs more is decoded alone.
 pub const LIMIT: u64 = 256 << 20;
@@ -24,7 +24,7 @@ pub struct Permit<'g> {
 impl Gate {
     /// Waits until that many bytes are within the limit, or nothing else is in use.
     pub fn enter(&self, bytes: u64) -> Permit<'_> {
-        let mut used = unlocked(&self.used);
+        let mut used = lock_ignoring_poison(&self.used);
         while *used > 0 && used.saturating_add(bytes) > LIMIT {
             used = self.changed.wait(used).unwrap_or_else(PoisonError::into_inner);
         }
@@ -35,7 +35,7 @@ impl Gate {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let mut used = unlocked(&self.gate.used);
+        let mut used = lock_ignoring_poison(&self.gate.used);
         *used = used.saturating_sub(self.bytes);
         drop(used);
         self.gate.changed.notify_all();
@@ -62,13 +62,13 @@ mod tests {
         std::thread::scope(|scope| {
             let other = scope.spawn(|| {
                 let permit = gate.enter(1);
-                *unlocked(&gate.used) - permit.bytes
+                *lock_ignoring_poison(&gate.used) - permit.bytes
             });
             drop(large);
             assert_eq!(other.join().unwrap(), 0);
         });
         let (_one, _two) = (gate.enter(LIMIT / 2), gate.enter(LIMIT / 2));
-        assert_eq!(*unlocked(&gate.used), LIMIT);
+        assert_eq!(*lock_ignoring_poison(&gate.used), LIMIT);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::load::supervisor::protocol::{Message, Sender};
-use crate::shm::segment::segment_writer::unlocked;
+use crate::shm::segment::segment_writer::lock_ignoring_poison;
 
 /// How often the keeper hears how far it is.
 const REPORT: Duration = Duration::from_millis(50);
@@ -32,7 +32,7 @@ impl<'a> Voice<'a> {
     /// # Errors
     /// When the keeper is gone.
     pub fn say(&self, message: &Message) -> Result<()> {
-        unlocked(&self.line).0.send(message)
+        lock_ignoring_poison(&self.line).0.send(message)
     }
 
     /// Says it if something is due.
@@ -40,7 +40,7 @@ impl<'a> Voice<'a> {
     /// # Errors
     /// When the keeper is gone.
     pub fn mention(&self, message: impl FnOnce() -> Message) -> Result<()> {
-        let mut line = unlocked(&self.line);
+        let mut line = lock_ignoring_poison(&self.line);
         if line.1.is_due() { line.0.send(&message()) } else { Ok(()) }
     }
 

@@ -14,7 +14,7 @@ use crate::load::worker::progress::Voice;
 use crate::load::worker::stream::{Decoded, Range};
 use crate::load::worker::transfer::{Contiguous, Item, Job, Source, Unwritten};
 use crate::load::worker::write::{Bench, Sink};
-use crate::shm::segment::segment_writer::{PART, Target, Window};
+use crate::shm::segment::segment_writer::{PART, SegmentWriter, Window};
 
 /// The reason why an item is not done.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Reader {
             voice.advance(len as u64)?;
             return Ok(());
         }
-        let at_once = job.targets.first().map_or(PART as u64, Target::at_once) / size as u64;
+        let at_once = job.targets.first().map_or(PART as u64, SegmentWriter::at_once) / size as u64;
         let at_once = at_once.max(1);
         let mut first = range.start;
         while first < range.end {
@@ -476,7 +476,7 @@ fn windows<'j, 'a>(
     let (first, count) = hyperslab::slab(shape, &start, chunk);
     let slab = hyperslab::wanted((first, first, count), all.index.before);
     let Some((first, _, count)) = slab else { return Ok(Vec::new()) };
-    let window = |(target, piece): (&'j Target<'a>, &Piece)| {
+    let window = |(target, piece): (&'j SegmentWriter<'a>, &Piece)| {
         let len = usize::try_from(count.saturating_mul(piece.width()));
         let len = len.map_err(|_| Trouble::Refused("a slab of odd extents"))?;
         target.window(first * piece.width(), len).map_err(Trouble::Failed)

@@ -11,7 +11,7 @@ use crate::h5::Unreadable;
 use crate::load::plan::{Plan, Task};
 use crate::load::worker::transfer::Job;
 use crate::shm::format::ledger::Note;
-use crate::shm::segment::segment_writer::unlocked;
+use crate::shm::segment::segment_writer::lock_ignoring_poison;
 
 /// Small datasets that a worker takes at once.
 const BATCH: usize = 32;
@@ -85,7 +85,7 @@ impl<'a> Pool<'a> {
 
     /// What to do next; waits if that is not known yet.
     pub fn turn(&self, is_small: impl Fn(usize) -> bool) -> Turn<'a> {
-        let mut state = unlocked(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         loop {
             if state.error.is_some() {
                 return Turn::End;
@@ -127,14 +127,14 @@ impl<'a> Pool<'a> {
 
     /// A worker has prepared its tasks.
     pub fn prepared(&self) {
-        unlocked(&self.state).preparing -= 1;
+        lock_ignoring_poison(&self.state).preparing -= 1;
         self.changed.notify_all();
     }
 
     /// A job that its worker begins, and others may help with.
     pub fn begin(&self, job: Job<'a>) -> Arc<Job<'a>> {
         let job = Arc::new(job);
-        unlocked(&self.state).active.push((Arc::clone(&job), 1));
+        lock_ignoring_poison(&self.state).active.push((Arc::clone(&job), 1));
         self.changed.notify_all();
         job
     }
@@ -142,7 +142,7 @@ impl<'a> Pool<'a> {
     /// A worker has no more to do for a job; the last one gets it back, to finish it. It must tell
     /// [`Self::finished`] then.
     pub fn leave(&self, job: Arc<Job<'a>>) -> Option<Job<'a>> {
-        let mut state = unlocked(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         let place = state.active.iter().position(|(other, _)| Arc::ptr_eq(other, &job))?;
         state.active[place].1 -= 1;
         if state.active[place].1 > 0 {
@@ -162,25 +162,25 @@ impl<'a> Pool<'a> {
 
     /// There is more to do for a job that is under way.
     pub fn announce(&self) {
-        drop(unlocked(&self.state));
+        drop(lock_ignoring_poison(&self.state));
         self.changed.notify_all();
     }
 
     /// Leaves a task to libhdf5.
     pub fn to_library(&self, number: usize) {
-        unlocked(&self.state).library.push_back(number);
+        lock_ignoring_poison(&self.state).library.push_back(number);
         self.changed.notify_all();
     }
 
     /// libhdf5 is free again.
     pub fn library_done(&self) {
-        unlocked(&self.state).library_busy = false;
+        lock_ignoring_poison(&self.state).library_busy = false;
         self.changed.notify_all();
     }
 
     /// A task failed: with `--keep-going` that is noted, else it ends the load.
     pub fn fail(&self, number: usize, error: Error) {
-        let mut state = unlocked(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         let unreadable = Unreadable::of(&error).filter(|_| error.kind() != Kind::NoMemory);
         if let Some(unreadable) = unreadable.filter(|_| self.keep_going) {
             let path = self.plan.tasks[number].path.clone();
@@ -190,8 +190,8 @@ impl<'a> Pool<'a> {
         } else {
             let path = &self.plan.tasks[number].path;
             let error = match error.kind() {
-                Kind::NoMemory if error.concerns().is_none_or(|concerns| concerns != path) => {
-                    error.within(&format!("cannot load '{path}'")).about(path)
+                Kind::NoMemory if error.subject().is_none_or(|concerns| concerns != path) => {
+                    error.within(&format!("cannot load '{path}'")).with_subject(path)
                 }
                 _ => error,
             };
@@ -203,7 +203,7 @@ impl<'a> Pool<'a> {
 
     /// Whether the load has failed.
     pub fn is_over(&self) -> bool {
-        unlocked(&self.state).error.is_some()
+        lock_ignoring_poison(&self.state).error.is_some()
     }
 
     /// The tasks that failed, in the order of the plan.

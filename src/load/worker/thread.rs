@@ -23,8 +23,8 @@ use crate::load::worker::write::Sink;
 use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
-use crate::shm::segment::segment_writer::{Target, unlocked};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::segment::segment_writer::{SegmentWriter, lock_ignoring_poison};
+use crate::shm::store::node_dirs::NodeDirs;
 
 /// Datasets up to so many bytes are read by one worker and written at once.
 const SMALL: u64 = 512 << 10;
@@ -36,7 +36,7 @@ const MOST_FILES: usize = 32;
 #[derive(Debug)]
 pub struct Mover<'a> {
     request: &'a Request,
-    place: &'a Place,
+    dirs: &'a NodeDirs,
     token: &'a Token,
     plan: &'a Plan,
     pages: Pages,
@@ -52,7 +52,7 @@ impl<'a> Mover<'a> {
     /// Everything is still to be moved.
     pub fn new(
         request: &'a Request,
-        (place, token): (&'a Place, &'a Token),
+        (dirs, token): (&'a NodeDirs, &'a Token),
         plan: &'a Plan,
         voice: Voice<'a>,
     ) -> Self {
@@ -66,11 +66,11 @@ impl<'a> Mover<'a> {
                     || (dataset.raw
                         && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")))
         });
-        let pages = Pages::of(place.shm.path(), place.shm.id().dev);
+        let pages = Pages::of(dirs.shm.path(), dirs.shm.id().dev);
         let gate = Arc::default();
         Self {
             request,
-            place,
+            dirs,
             token,
             plan,
             pages,
@@ -224,7 +224,7 @@ impl<'a> Mover<'a> {
 
     fn file(&self, task: &Task, dataset: &Dataset) -> Option<Arc<File>> {
         let key = (task.input, dataset.file());
-        let mut files = unlocked(&self.files);
+        let mut files = lock_ignoring_poison(&self.files);
         if let Some(file) = files.get(&key) {
             return Some(Arc::clone(file));
         }
@@ -298,7 +298,12 @@ impl<'a> Mover<'a> {
     }
 
     /// Makes sure of the segments of a task, and keeps them.
-    fn keep(&self, task: &Task, targets: Vec<Target<'a>>, reader: &mut Reader) -> Result<()> {
+    fn keep(
+        &self,
+        task: &Task,
+        targets: Vec<SegmentWriter<'a>>,
+        reader: &mut Reader,
+    ) -> Result<()> {
         if self.request.verify && self.dataset(task).verifiable {
             let mut sink = Sink::Compare(&targets);
             let inventory = &self.plan.inventories[task.input];
@@ -325,7 +330,7 @@ impl<'a> Mover<'a> {
         let Sink::Memory(buffers) = sink else { return Ok(()) };
         let mut targets = Vec::with_capacity(task.count);
         for (number, bytes) in (task.first..).zip(&buffers) {
-            let target = Target::small(self.segment(number)?, bytes.len() as u64);
+            let target = SegmentWriter::small(self.segment(number)?, bytes.len() as u64);
             target.fill(bytes)?;
             targets.push(target);
         }
@@ -350,11 +355,11 @@ impl<'a> Mover<'a> {
         self.keep(task, targets, reader)
     }
 
-    fn targets(&self, task: &Task) -> Result<Vec<Target<'a>>> {
+    fn targets(&self, task: &Task) -> Result<Vec<SegmentWriter<'a>>> {
         (task.first..task.first + task.count)
             .map(|number| {
                 let bytes = self.plan.pieces[number].bytes;
-                Target::new(self.segment(number)?, bytes, self.pages)
+                SegmentWriter::new(self.segment(number)?, bytes, self.pages)
             })
             .collect()
     }
@@ -362,7 +367,7 @@ impl<'a> Mover<'a> {
     fn segment(&self, number: usize) -> Result<NewSegment<'a>> {
         let name = SegmentName::new(&self.request.project, self.token, number as u64);
         let bytes = self.plan.pieces[number].bytes;
-        let segment = NewSegment::create(&self.place.shm, name, bytes)?;
+        let segment = NewSegment::create(&self.dirs.shm, name, bytes)?;
         segment.allow(&self.request.access())?;
         Ok(segment)
     }
@@ -372,7 +377,7 @@ impl<'a> Mover<'a> {
 fn sink<'s, 'a>(
     assembly: &Assembly<'a>,
     dataset: &Dataset,
-    targets: &'s [Target<'a>],
+    targets: &'s [SegmentWriter<'a>],
 ) -> Sink<'s, 'a> {
     match assembly.is_scattered(dataset.element_size) {
         true => Sink::Scattered(targets),
@@ -387,7 +392,7 @@ fn buffers(pieces: &[Piece]) -> Result<Vec<Vec<u8>>> {
         let bytes = usize::try_from(piece.bytes).unwrap_or(usize::MAX);
         resize(&mut buffer, bytes).map_err(|_| {
             let message = format!("not enough memory for the {bytes} bytes of '{}'", piece.path);
-            Error::new(Kind::NoMemory, message).about(&*piece.path).with_hint(NO_MEMORY_HINT)
+            Error::new(Kind::NoMemory, message).with_subject(&*piece.path).with_hint(NO_MEMORY_HINT)
         })?;
         Ok(buffer)
     };

@@ -11,7 +11,7 @@ use crate::load::plan::{Piece, Task};
 use crate::load::worker::chunked::Chunked;
 use crate::load::worker::read::Trouble;
 use crate::load::worker::virtual_dataset::Assembly;
-use crate::shm::segment::segment_writer::{PIECE, Target, unlocked};
+use crate::shm::segment::segment_writer::{BLOCK_BYTES, SegmentWriter, lock_ignoring_poison};
 
 /// A dataset that workers move together.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Job<'a> {
     /// What becomes of it.
     pub pieces: &'a [Piece],
     /// A segment for each.
-    pub targets: Vec<Target<'a>>,
+    pub targets: Vec<SegmentWriter<'a>>,
     /// Where its bytes are.
     pub source: Source,
     /// The file.
@@ -86,7 +86,7 @@ impl Source {
     /// The elements of a contiguous dataset.
     pub fn contiguous(dataset: &Dataset, offset: u64) -> Self {
         let elements = dataset.shape.iter().product();
-        let each = (PIECE / dataset.element_size.max(1)).max(1);
+        let each = (BLOCK_BYTES / dataset.element_size.max(1)).max(1);
         Self::Contiguous(Contiguous { offset, elements, each })
     }
 
@@ -94,7 +94,7 @@ impl Source {
     pub fn unwritten(dataset: &Dataset, fill: Vec<u8>) -> Self {
         let is_zero = fill.iter().all(|&byte| byte == 0);
         let elements = if is_zero { 0 } else { dataset.shape.iter().product() };
-        let each = (PIECE / dataset.element_size.max(1)).max(1);
+        let each = (BLOCK_BYTES / dataset.element_size.max(1)).max(1);
         Self::Unwritten(Unwritten { fill, elements, each })
     }
 
@@ -125,7 +125,7 @@ impl<'a> Job<'a> {
     pub fn new(
         (number, task): (usize, &'a Task),
         (dataset, pieces): (&'a Dataset, &'a [Piece]),
-        targets: Vec<Target<'a>>,
+        targets: Vec<SegmentWriter<'a>>,
         (file, source): (Arc<File>, Source),
     ) -> Self {
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -149,7 +149,7 @@ impl<'a> Job<'a> {
     pub fn virtual_dataset(
         task: (usize, &'a Task),
         dataset: (&'a Dataset, &'a [Piece]),
-        targets: Vec<Target<'a>>,
+        targets: Vec<SegmentWriter<'a>>,
         (file, assembly): (Arc<File>, Assembly<'a>),
     ) -> Self {
         let source = Source::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
@@ -176,7 +176,7 @@ impl<'a> Job<'a> {
 
     /// Ends the job without a result. Damage overrides every other reason.
     pub fn give_up(&self, reason: Trouble) {
-        let mut trouble = unlocked(&self.trouble);
+        let mut trouble = lock_ignoring_poison(&self.trouble);
         if trouble.is_none() || matches!(reason, Trouble::Damaged(_)) {
             *trouble = Some(reason);
         }
@@ -190,6 +190,6 @@ impl<'a> Job<'a> {
 
     /// Takes the reason why it has no result.
     pub fn trouble(&self) -> Option<Trouble> {
-        unlocked(&self.trouble).take()
+        lock_ignoring_poison(&self.trouble).take()
     }
 }

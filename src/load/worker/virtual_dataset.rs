@@ -15,7 +15,7 @@ use crate::load::worker::read::{Reader, Trouble};
 use crate::load::worker::read_library;
 use crate::load::worker::transfer::{Item, Job, Source};
 use crate::load::worker::write::{Bench, Sink};
-use crate::shm::segment::segment_writer::unlocked;
+use crate::shm::segment::segment_writer::lock_ignoring_poison;
 
 /// Elements between two wanted ones that are read along, in bytes.
 const GAP: u64 = 16 << 10;
@@ -78,7 +78,7 @@ impl<'a> Assembly<'a> {
 
     /// What to do next; `None` if there is nothing, or nothing yet.
     pub fn turn(&self) -> Option<Turn<'a>> {
-        let mut state = unlocked(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         if state.busy {
             return None;
         }
@@ -98,14 +98,14 @@ impl<'a> Assembly<'a> {
 
     /// Whether a further worker would find something to do.
     pub fn has_more(&self) -> bool {
-        let state = unlocked(&self.state);
+        let state = lock_ignoring_poison(&self.state);
         let more = |prepared: &Arc<Prepared<'_>>| prepared.has_more();
         !state.busy && (state.next < self.layout.feeds().len() || state.active.iter().any(more))
     }
 
     /// Nothing more is to be done.
     pub fn stop(&self) {
-        let mut state = unlocked(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         state.next = self.layout.feeds().len();
         state.active.clear();
         state.busy = false;
@@ -132,18 +132,18 @@ impl<'a> Assembly<'a> {
         };
         let Some(prepared) = self.prepare(job, number)? else {
             self.through_library(number, pieces, sink, reader, voice)?;
-            unlocked(&self.state).busy = false;
+            lock_ignoring_poison(&self.state).busy = false;
             return Ok(self.layout.is_ordered());
         };
         let prepared = Arc::new(prepared);
         if !self.layout.is_ordered() {
-            unlocked(&self.state).active.push(prepared);
+            lock_ignoring_poison(&self.state).active.push(prepared);
             return Ok(true);
         }
         while let Some(part) = prepared.claim() {
             self.part(&prepared, part, pieces, sink, reader, voice)?;
         }
-        unlocked(&self.state).busy = false;
+        lock_ignoring_poison(&self.state).busy = false;
         Ok(true)
     }
 

@@ -4,7 +4,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::h5;
 use crate::load::plan::Piece;
-use crate::shm::segment::segment_writer::{Target, Window};
+use crate::shm::segment::segment_writer::{SegmentWriter, Window};
 
 /// Bytes of elements that are picked and converted at a time: they stay in the cache.
 const CACHED: usize = 256 << 10;
@@ -12,17 +12,17 @@ const CACHED: usize = 256 << 10;
 /// Where the values of each piece go.
 pub enum Sink<'s, 'a> {
     /// Written to the segments.
-    Targets(&'s [Target<'a>]),
+    Targets(&'s [SegmentWriter<'a>]),
     /// Copied into a part of each segment.
     Windows(Vec<Window<'s>>),
     /// Kept, to be written at once.
     Memory(Vec<Vec<u8>>),
     /// Written to the segments through mappings: for many short runs.
-    Scattered(&'s [Target<'a>]),
+    Scattered(&'s [SegmentWriter<'a>]),
     /// Handed on as they are, by the number of the first one.
     Routed(&'s mut dyn FnMut(u64, &[u8]) -> Result<()>),
     /// Compared with the segments.
-    Compare(&'s [Target<'a>]),
+    Compare(&'s [SegmentWriter<'a>]),
 }
 
 /// What picking and converting needs of memory.
@@ -111,6 +111,6 @@ impl Sink<'_, '_> {
 fn differs(piece: &Piece) -> Error {
     let message = format!("'{}' in memory differs from what HDF5 reads (--verify)", piece.path);
     Error::new(Kind::Io, message)
-        .about(piece.path.clone())
+        .with_subject(piece.path.clone())
         .with_hint("nothing stays of this load; please report it with the file's h5dump -pH")
 }

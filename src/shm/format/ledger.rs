@@ -49,14 +49,14 @@ pub struct KeyName {
 
 /// The two files that a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum File {
+pub enum KeyFile {
     /// The record.
     Ledger,
     /// What is locked.
     Lock,
 }
 
-const SUFFIXES: [(File, &str); 2] = [(File::Ledger, ".ledger"), (File::Lock, ".lock")];
+const SUFFIXES: [(KeyFile, &str); 2] = [(KeyFile::Ledger, ".ledger"), (KeyFile::Lock, ".lock")];
 const TEMPORARY_SUFFIX: &str = ".ledger.new";
 
 impl Key {
@@ -68,7 +68,7 @@ impl Key {
     }
 
     /// The name of one of the key's files.
-    pub fn file(&self, file: File) -> OsString {
+    pub fn file(&self, file: KeyFile) -> OsString {
         let suffix = SUFFIXES.iter().find(|(which, _)| *which == file).map_or("", |found| found.1);
         self.project.file(&format!(".{}{suffix}", self.hash))
     }
@@ -82,7 +82,7 @@ impl Key {
 
 impl KeyName {
     /// Parses a file name of the shm directory. The file is `None` for a temporary one.
-    pub fn parse(name: &OsStr) -> Option<(Self, Option<File>)> {
+    pub fn parse(name: &OsStr) -> Option<(Self, Option<KeyFile>)> {
         let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
         let fixed = SUFFIXES
             .iter()
@@ -159,7 +159,7 @@ pub struct Keeper {
 /// A batch job that uses a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Job {
+pub struct BatchJob {
     /// `slurm`, `pbs`, `lsf` or `other`.
     pub scheduler: String,
     /// The scheduler's id.
@@ -190,7 +190,7 @@ pub enum SourceState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Source {
+pub struct SourceFile {
     /// Absolute path.
     pub path: String,
     /// The group that it became, when several files were loaded.
@@ -285,13 +285,13 @@ pub struct Record {
     pub keeper: Keeper,
     /// The jobs that use it.
     #[serde(default)]
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<BatchJob>,
     /// The requested files; none for arrays that a program shares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<NamedFile>,
     /// What was read.
     #[serde(default)]
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// Whether everything that can be represented was read; false with `--keep-going` after damage.
     #[serde(default)]
     pub complete: bool,
@@ -307,9 +307,10 @@ pub struct Record {
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
-    /// What an export needs to write the sources again: `shm::extras` reads it.
+    /// What an export needs to write the sources again: `format::origin` reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extras: Option<String>,
+    #[serde(rename = "extras")]
+    pub origin: Option<String>,
     /// Segments of another program that this load replaces: they go once it is published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
@@ -371,7 +372,7 @@ impl Ledger {
     /// version is newer ([`Kind::Permission`]), if its text is damaged or does not match its name
     /// ([`Kind::Corrupt`]), and if it describes another root than `root` ([`Kind::Corrupt`]).
     pub fn read(shm: &Directory, key: &Key, root: Option<&Directory>) -> Lookup<Self> {
-        let name = key.file(File::Ledger);
+        let name = key.file(KeyFile::Ledger);
         shm.read_owned(&name, LIMIT, key.uid).and_then(|(text, _)| {
             let ledger =
                 Self::parse(&text).and_then(|ledger| ledger.check(key, root).map(|()| ledger));
@@ -453,7 +454,7 @@ impl Ledger {
     /// # Errors
     /// Returns the error of `renameat`.
     pub fn put(prepared: Temporary<'_>, key: &Key) -> Result<()> {
-        prepared.replace(&key.file(File::Ledger))
+        prepared.replace(&key.file(KeyFile::Ledger))
     }
 }
 
@@ -484,7 +485,7 @@ pub(crate) mod tests {
             selection: Selection::default(),
             left_out: Vec::new(),
             attributes: Table::new(),
-            extras: Some("{\"types\": []}".to_owned()),
+            origin: Some("{\"types\": []}".to_owned()),
             replaces: vec!["y".to_owned()],
             metadata: Some("# x\n[a]\n".to_owned()),
         }
@@ -539,7 +540,7 @@ pub(crate) mod tests {
         let (_temp, shm, key) = key();
         Ledger::new(&shm).write(&shm, &key).unwrap();
         let other = Key { hash: "00000000".to_owned(), ..key.clone() };
-        shm.rename(&key.file(File::Ledger), &other.file(File::Ledger)).unwrap();
+        shm.rename(&key.file(KeyFile::Ledger), &other.file(KeyFile::Ledger)).unwrap();
         let error = Ledger::read(&shm, &other, None).known().unwrap_err();
         assert_eq!(error.kind(), Kind::Corrupt);
     }

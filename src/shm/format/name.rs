@@ -37,7 +37,7 @@ impl ProjectName {
         let broken = |why: &str| {
             let shown = name.to_string_lossy();
             Error::new(Kind::Usage, format!("bad project name '{}': {why}", shown.escape_debug()))
-                .about(shown.into_owned())
+                .with_subject(shown.into_owned())
                 .with_hint("use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'")
         };
         let text = name.to_str().ok_or_else(|| broken("it is not UTF-8"))?;
@@ -71,7 +71,7 @@ impl ProjectName {
                 Kind::Usage,
                 format!("bad project name '{}': empty, or with '/' or NUL", shown.escape_debug()),
             )
-            .about(shown.into_owned()));
+            .with_subject(shown.into_owned()));
         }
         Ok(Self(name.to_owned()))
     }

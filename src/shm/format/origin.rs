@@ -13,7 +13,7 @@ use crate::shm::store::state::Project;
 
 /// One record for each dataset and each group with attributes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Extras {
+pub struct Origin {
     /// HDF5's encodings of all types, each once, in base64.
     pub types: Vec<String>,
     /// Every dataset once.
@@ -36,7 +36,7 @@ pub struct Extras {
 pub struct NamedType {
     /// The paths in the project that lead to it.
     pub paths: Vec<String>,
-    /// The type: an index into [`Extras::types`].
+    /// The type: an index into [`Origin::types`].
     pub kind: usize,
     /// Its attributes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -46,9 +46,9 @@ pub struct NamedType {
 /// A dataset as its file has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stored {
-    /// Its type: an index into [`Extras::types`].
+    /// Its type: an index into [`Origin::types`].
     pub kind: usize,
-    /// The committed datatype that this type is: an index into [`Extras::named_types`].
+    /// The committed datatype that this type is: an index into [`Origin::named_types`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_type: Option<usize>,
     /// Its own extents, without those of array types.
@@ -115,25 +115,25 @@ impl FillValue {
 pub struct Attribute {
     /// Its name.
     pub name: String,
-    /// Its type: an index into [`Extras::types`].
+    /// Its type: an index into [`Origin::types`].
     pub kind: usize,
     /// Its extents; `None` for a null dataspace.
     pub shape: Option<Vec<u64>>,
     /// Its packed elements in base64.
     pub data: String,
-    /// The committed datatype that its type is: an index into [`Extras::named_types`].
+    /// The committed datatype that its type is: an index into [`Origin::named_types`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_type: Option<usize>,
 }
 
-impl Extras {
+impl Origin {
     /// What the ledger of a project keeps of its sources. Its types are read by the HDF5 library, which trusts
     /// them: another user's are not believed.
     pub fn of(project: &Project) -> Option<Self> {
         if project.uid != nix::unistd::Uid::effective().as_raw() {
             return None;
         }
-        Self::parse(project.record()?.extras.as_deref()?)
+        Self::parse(project.record()?.origin.as_deref()?)
     }
 
     /// Reads what [`Self::to_text`] wrote; `None` for anything else.
@@ -271,10 +271,10 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_read_back_and_types_are_kept_once() {
-        let mut extras = Extras::default();
-        assert_eq!(extras.to_text(), "");
-        extras.add_group("/g'\n", &[attribute("a"), attribute("b")], 0);
-        let back = Extras::parse(&extras.to_text()).unwrap();
+        let mut origin = Origin::default();
+        assert_eq!(origin.to_text(), "");
+        origin.add_group("/g'\n", &[attribute("a"), attribute("b")], 0);
+        let back = Origin::parse(&origin.to_text()).unwrap();
         assert_eq!(back.types.len(), 1);
         let exact: Vec<_> = back.group("/g'\n").iter().map(|a| back.exact(a).unwrap()).collect();
         assert_eq!(exact, [attribute("a"), attribute("b")]);

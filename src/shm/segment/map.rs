@@ -12,9 +12,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The parts of one new segment that are mapped for writing: start and end of each. No two overlap.
 #[derive(Debug, Default)]
-pub(crate) struct Parts(Mutex<BTreeMap<u64, u64>>);
+pub(crate) struct MappedRanges(Mutex<BTreeMap<u64, u64>>);
 
-impl Parts {
+impl MappedRanges {
     /// Adds a part; false if it overlaps another.
     fn add(&self, start: u64, end: u64) -> bool {
         let mut parts = self.lock();
@@ -33,20 +33,20 @@ impl Parts {
 
 /// A part of a segment that this load has created and not published yet, mapped for writing.
 #[derive(Debug)]
-pub(crate) struct Filling<'p> {
+pub(crate) struct PartMapping<'p> {
     map: Option<MmapMut>,
     start: u64,
     /// Where the part is noted; an empty one is noted nowhere.
-    parts: Option<&'p Parts>,
+    parts: Option<&'p MappedRanges>,
 }
 
-impl<'p> Filling<'p> {
+impl<'p> PartMapping<'p> {
     /// Maps `len` bytes from `start` on of the new segment that `parts` belongs to. Their memory must be
     /// reserved, or be taken with [`Self::populate`] first.
     ///
     /// # Errors
     /// If the part overlaps one that is mapped, or ends beyond the segment; and as the system says.
-    pub(crate) fn map(parts: &'p Parts, file: &File, start: u64, len: u64) -> Result<Self> {
+    pub(crate) fn map(parts: &'p MappedRanges, file: &File, start: u64, len: u64) -> Result<Self> {
         let cannot = |error| Error::io(format!("cannot map {len} bytes"), error);
         let size = file.metadata().map_err(cannot)?.len();
         let Some(end) = start.checked_add(len).filter(|&end| end <= size) else {
@@ -83,7 +83,7 @@ impl<'p> Filling<'p> {
     }
 }
 
-impl Drop for Filling<'_> {
+impl Drop for PartMapping<'_> {
     fn drop(&mut self) {
         // The mapping goes before its place is free for another.
         self.map = None;
@@ -96,16 +96,16 @@ impl Drop for Filling<'_> {
 /// A part of a new segment that stays mapped for writing. As long as the segment is new, nothing else maps the
 /// part, not even after this was dropped.
 #[derive(Debug)]
-pub(crate) struct Stretch(MmapMut);
+pub(crate) struct LastingMapping(MmapMut);
 
-impl Stretch {
+impl LastingMapping {
     /// Maps `len` bytes from `start` on of the new segment that `parts` belongs to. Their memory must be
     /// reserved.
     ///
     /// # Errors
-    /// As [`Filling::map`].
-    pub(crate) fn map(parts: &Parts, file: &File, start: u64, len: u64) -> Result<Self> {
-        let mut part = Filling::map(parts, file, start, len)?;
+    /// As [`PartMapping::map`].
+    pub(crate) fn map(parts: &MappedRanges, file: &File, start: u64, len: u64) -> Result<Self> {
+        let mut part = PartMapping::map(parts, file, start, len)?;
         // The part stays noted, so that the mapping needs no way back to `parts`.
         part.parts = None;
         let map = part.map.take();
@@ -166,9 +166,9 @@ fn allocate(file: &File, offset: u64, len: u64) -> std::io::Result<()> {
 
 /// A published segment, mapped to read.
 #[derive(Debug)]
-pub struct Attached(Option<Mmap>);
+pub struct ReadMapping(Option<Mmap>);
 
-impl Attached {
+impl ReadMapping {
     /// Maps the first `len` bytes of a segment for reading.
     ///
     /// # Safety
@@ -205,13 +205,13 @@ mod tests {
     fn filled_bytes_are_in_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         file.set_len(3).unwrap();
-        let parts = Parts::default();
-        Filling::map(&parts, &file, 0, 3).unwrap().bytes().copy_from_slice(b"abc");
+        let parts = MappedRanges::default();
+        PartMapping::map(&parts, &file, 0, 3).unwrap().bytes().copy_from_slice(b"abc");
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "abc");
         // SAFETY: the file is this test's alone.
-        let attached = unsafe { Attached::map(&file, 2) }.unwrap();
+        let attached = unsafe { ReadMapping::map(&file, 2) }.unwrap();
         assert_eq!(attached.bytes(), b"ab");
     }
 
@@ -219,8 +219,8 @@ mod tests {
     fn a_part_that_overlaps_a_mapped_one_or_leaves_the_file_is_refused() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(12 << 10).unwrap();
-        let parts = Parts::default();
-        let map = |start: u64, len: u64| Filling::map(&parts, &file, start << 10, len << 10);
+        let parts = MappedRanges::default();
+        let map = |start: u64, len: u64| PartMapping::map(&parts, &file, start << 10, len << 10);
         let first = map(4, 4).unwrap();
         for (start, len) in [(4, 4), (0, 5), (7, 1), (5, 1), (0, 12)] {
             assert!(map(start, len).is_err(), "{len} from {start} on");

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory};
 use crate::os::limits;
 use crate::shm::format::name::SegmentName;
-use crate::shm::segment::map::{self, Filling, Parts, Stretch};
+use crate::shm::segment::map::{self, LastingMapping, MappedRanges, PartMapping};
 
 /// A segment of a load that is not published yet; dropping it removes it.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct NewSegment<'a> {
     name: SegmentName,
     file: File,
     kept: bool,
-    parts: Parts,
+    parts: MappedRanges,
 }
 
 impl<'a> NewSegment<'a> {
@@ -30,7 +30,7 @@ impl<'a> NewSegment<'a> {
     pub fn create(shm: &'a Directory, name: SegmentName, bytes: u64) -> Result<Self> {
         let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
         log::debug!(target: "cute_shm", "created segment {name} ({bytes} bytes)");
-        Ok(Self { shm, name, file, kept: false, parts: Parts::default() })
+        Ok(Self { shm, name, file, kept: false, parts: MappedRanges::default() })
     }
 
     /// Gives the segment its length, without memory.
@@ -76,16 +76,16 @@ impl<'a> NewSegment<'a> {
     ///
     /// # Errors
     /// If one does, or if the part ends beyond the segment; and as the system says.
-    pub(crate) fn map_part(&self, start: u64, bytes: u64) -> Result<Filling<'_>> {
-        Filling::map(&self.parts, &self.file, start, bytes)
+    pub(crate) fn map_part(&self, start: u64, bytes: u64) -> Result<PartMapping<'_>> {
+        PartMapping::map(&self.parts, &self.file, start, bytes)
     }
 
     /// Maps a part that stays mapped; its memory must be reserved. Nothing else may map it from now on.
     ///
     /// # Errors
     /// As [`Self::map_part`].
-    pub(crate) fn map_for_good(&self, start: u64, bytes: u64) -> Result<Stretch> {
-        Stretch::map(&self.parts, &self.file, start, bytes)
+    pub(crate) fn map_for_good(&self, start: u64, bytes: u64) -> Result<LastingMapping> {
+        LastingMapping::map(&self.parts, &self.file, start, bytes)
     }
 
     /// Writes `bytes` at `offset`. Where memory was not reserved before, it is taken now: a write into

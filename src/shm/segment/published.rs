@@ -12,13 +12,13 @@ use crate::shm::format::metadata::Array;
 
 /// The bytes of one array.
 #[derive(Debug)]
-pub struct Published {
+pub struct PublishedSegment {
     file: File,
     name: String,
     bytes: u64,
 }
 
-impl Published {
+impl PublishedSegment {
     /// Opens an array's segment.
     ///
     /// # Errors
@@ -28,15 +28,15 @@ impl Published {
         let name = array.segment.clone();
         let Some(bytes) = array.nbytes() else {
             let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
-            return Err(Error::new(Kind::Unsupported, what).about(name));
+            return Err(Error::new(Kind::Unsupported, what).with_subject(name));
         };
         let Some((file, stat)) = shm.open_file(name.as_ref(), OFlag::O_RDONLY).known()? else {
             let what = format!("segment '{name}' is gone");
-            return Err(Error::new(Kind::NotFound, what).about(name));
+            return Err(Error::new(Kind::NotFound, what).with_subject(name));
         };
         if u64::try_from(stat.st_size).unwrap_or(0) < bytes {
             let what = format!("segment '{name}' is shorter than its array");
-            return Err(Error::new(Kind::Corrupt, what).about(name));
+            return Err(Error::new(Kind::Corrupt, what).with_subject(name));
         }
         log::debug!(target: "cute_shm", "attached segment {name} ({bytes} bytes)");
         Ok(Self { file, name, bytes })

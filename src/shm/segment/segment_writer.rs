@@ -5,13 +5,13 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use crate::error::{Error, Kind, Result};
-use crate::shm::segment::map::{Filling, Stretch, is_unknown};
+use crate::shm::segment::map::{LastingMapping, PartMapping, is_unknown};
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
-use crate::shm::segment::uffd::Copier;
+use crate::shm::segment::uffd::UffdWriter;
 
 /// Bytes that are reserved at a time; a multiple of every huge page in use.
-pub const PIECE: u64 = 8 << 20;
+pub const BLOCK_BYTES: u64 = 8 << 20;
 /// Smaller segments never get huge pages: they would waste most of one.
 const HUGE: u64 = 2 << 20;
 
@@ -24,7 +24,7 @@ const MAPPED: usize = 64 << 10;
 
 /// A segment being filled.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct SegmentWriter<'a> {
     segment: NewSegment<'a>,
     len: u64,
     pages: Pages,
@@ -33,19 +33,19 @@ pub struct Target<'a> {
     /// Held by the worker that writes: the kernel lets one in at a time.
     turn: Mutex<()>,
     /// For those who would wait for it; made when somebody does.
-    copier: OnceLock<Option<Copier>>,
+    uffd: OnceLock<Option<UffdWriter>>,
     /// The mapping of each stretch of so many bytes, for [`Self::write_mapped`].
-    maps: (u64, OnceLock<Vec<Mutex<Option<Stretch>>>>),
+    maps: (u64, OnceLock<Vec<Mutex<Option<LastingMapping>>>>),
 }
 
-impl<'a> Target<'a> {
+impl<'a> SegmentWriter<'a> {
     /// Gives a new segment its length; nothing is reserved yet.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when it is longer than a file may be.
     pub fn new(segment: NewSegment<'a>, len: u64, pages: Pages) -> Result<Self> {
         segment.set_len(len.max(1))?;
-        let count = len.max(1).div_ceil(PIECE);
+        let count = len.max(1).div_ceil(BLOCK_BYTES);
         let pieces = (0..count).map(|_| Mutex::new(false)).collect();
         Ok(Self { pages, pieces, ..Self::small(segment, len) })
     }
@@ -58,8 +58,8 @@ impl<'a> Target<'a> {
             pages: Pages::Small,
             pieces: Vec::new(),
             turn: Mutex::default(),
-            copier: OnceLock::new(),
-            maps: (len.div_ceil(MAPS).max(1).next_multiple_of(PIECE), OnceLock::new()),
+            uffd: OnceLock::new(),
+            maps: (len.div_ceil(MAPS).max(1).next_multiple_of(BLOCK_BYTES), OnceLock::new()),
         }
     }
 
@@ -120,7 +120,7 @@ impl<'a> Target<'a> {
             let (part, behind) = rest.split_at(most);
             let beyond = || Error::new(Kind::Io, "a write beyond the end of a segment");
             let map = usize::try_from(number).ok().and_then(|number| maps.get(number));
-            let mut map = unlocked(map.ok_or_else(beyond)?);
+            let mut map = lock_ignoring_poison(map.ok_or_else(beyond)?);
             if map.is_none() {
                 let (start, end) = (number * stretch, self.len.min((number + 1) * stretch));
                 self.reserve(start, end)?;
@@ -136,12 +136,12 @@ impl<'a> Target<'a> {
 
     /// Takes memory and fills it without the file's lock.
     fn put_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let Some(copier) = self.copier.get_or_init(Copier::open) else {
+        let Some(uffd) = self.uffd.get_or_init(UffdWriter::open) else {
             return self.map_in(offset, bytes);
         };
-        let mut pages = copier.whole_pages(offset, bytes.len());
+        let mut pages = uffd.whole_pages(offset, bytes.len());
         let at = |place: usize| offset + place as u64;
-        let done = copier.copy(self.segment.file(), at(pages.start), &bytes[pages.clone()]);
+        let done = uffd.copy(self.segment.file(), at(pages.start), &bytes[pages.clone()]);
         pages.end = pages.start + done;
         for rest in [0..pages.start, pages.end..bytes.len()] {
             // What could not be copied is written, or fails with the reason.
@@ -153,7 +153,7 @@ impl<'a> Target<'a> {
     /// Takes memory by page faults and fills it: slower, but every kernel and container knows them.
     fn map_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let mut window = self.open(offset, offset + bytes.len() as u64)?;
-        match window.filling.populate() {
+        match window.mapping.populate() {
             Ok(()) => window.write(offset, bytes),
             Err(error) if is_unknown(&error) => self.segment.write_at(offset, bytes),
             Err(error) => Err(self.segment.full(error)),
@@ -183,8 +183,8 @@ impl<'a> Target<'a> {
     }
 
     fn open(&self, offset: u64, end: u64) -> Result<Window<'_>> {
-        let filling = self.segment.map_part(offset, end - offset)?;
-        Ok(Window { filling, offset })
+        let mapping = self.segment.map_part(offset, end - offset)?;
+        Ok(Window { mapping, offset })
     }
 
     /// Bytes that are best written at once: as many as stay in the cache, or as a page has.
@@ -214,14 +214,14 @@ impl<'a> Target<'a> {
     }
 
     fn reserve(&self, offset: u64, end: u64) -> Result<()> {
-        for number in offset / PIECE..end.div_ceil(PIECE) {
+        for number in offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES) {
             let Some(piece) = usize::try_from(number).ok().and_then(|at| self.pieces.get(at))
             else {
                 break;
             };
-            let mut done = unlocked(piece);
+            let mut done = lock_ignoring_poison(piece);
             if !*done {
-                self.reserve_piece(number * PIECE)?;
+                self.reserve_piece(number * BLOCK_BYTES)?;
                 *done = true;
             }
         }
@@ -229,7 +229,7 @@ impl<'a> Target<'a> {
     }
 
     fn reserve_piece(&self, start: u64) -> Result<()> {
-        let end = start.saturating_add(PIECE).min(self.len.max(1));
+        let end = start.saturating_add(BLOCK_BYTES).min(self.len.max(1));
         let mut small = start;
         if self.is_mapped_best() {
             small = start + (end - start) / HUGE * HUGE;
@@ -242,14 +242,14 @@ impl<'a> Target<'a> {
 /// A part of a segment as memory.
 #[derive(Debug)]
 pub struct Window<'t> {
-    filling: Filling<'t>,
+    mapping: PartMapping<'t>,
     offset: u64,
 }
 
 impl Window<'_> {
     /// The bytes to fill.
     pub fn bytes(&mut self) -> &mut [u8] {
-        self.filling.bytes()
+        self.mapping.bytes()
     }
 
     /// Copies `bytes` to `offset` of the segment.
@@ -259,7 +259,7 @@ impl Window<'_> {
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let start = offset.checked_sub(self.offset).and_then(|start| usize::try_from(start).ok());
         let place = start
-            .and_then(|start| self.filling.bytes().get_mut(start..)?.get_mut(..bytes.len()))
+            .and_then(|start| self.mapping.bytes().get_mut(start..)?.get_mut(..bytes.len()))
             .ok_or_else(|| Error::new(Kind::Io, "a write beyond the end of a window"))?;
         place.copy_from_slice(bytes);
         Ok(())
@@ -267,7 +267,7 @@ impl Window<'_> {
 }
 
 /// A lock that a panicking thread left is as good as any: the load fails anyway.
-pub fn unlocked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -284,7 +284,7 @@ mod tests {
         let project = ProjectName::new("p".as_ref()).unwrap();
         let name = SegmentName::new(&project, &Token::random().unwrap(), 0);
         let segment = NewSegment::create(&shm, name, 0).unwrap();
-        let segment = Target::new(segment, 0, Pages::Small).unwrap().finish().unwrap();
+        let segment = SegmentWriter::new(segment, 0, Pages::Small).unwrap().finish().unwrap();
         assert_eq!(segment.file().metadata().unwrap().len(), 1);
         assert!(segment.is_whole().unwrap());
     }
@@ -295,11 +295,11 @@ mod tests {
         let shm = Directory::open(temp.path()).unwrap();
         let project = ProjectName::new("p".as_ref()).unwrap();
         let bytes: Vec<u8> = (0..5 * PART + 77).map(|n| u8::try_from(n % 253).unwrap()).collect();
-        for (number, copier) in [Copier::open(), None].into_iter().enumerate() {
+        for (number, uffd) in [UffdWriter::open(), None].into_iter().enumerate() {
             let name = SegmentName::new(&project, &Token::random().unwrap(), number as u64);
             let segment = NewSegment::create(&shm, name, 0).unwrap();
-            let target = Target::new(segment, bytes.len() as u64, Pages::Small).unwrap();
-            target.copier.set(copier).unwrap();
+            let target = SegmentWriter::new(segment, bytes.len() as u64, Pages::Small).unwrap();
+            target.uffd.set(uffd).unwrap();
             let turn = target.turn.lock().unwrap();
             for (start, end) in
                 [(0, 1), (1, PART - 1), (PART - 1, 3 * PART), (3 * PART, bytes.len())]

@@ -58,7 +58,7 @@ mod raw {
 
 /// Fills one new segment.
 #[derive(Debug)]
-pub(crate) struct Copier {
+pub(crate) struct UffdWriter {
     fd: OwnedFd,
     page: u64,
     regions: Mutex<VecDeque<Arc<Region>>>,
@@ -71,7 +71,7 @@ struct Region {
     map: MmapRaw,
 }
 
-impl Copier {
+impl UffdWriter {
     /// `None` where the kernel or a container does not let us.
     pub fn open() -> Option<Self> {
         let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | raw::USER_MODE_ONLY;
@@ -164,8 +164,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::FileExt as _;
 
-    fn copier() -> Copier {
-        Copier::open()
+    fn uffd() -> UffdWriter {
+        UffdWriter::open()
             .expect("userfaultfd(2), which a container may forbid and a load can do without")
     }
 
@@ -177,30 +177,30 @@ mod tests {
 
     #[test]
     fn whole_pages_are_those_within() {
-        let copier = copier();
-        let page = usize::try_from(copier.page).unwrap();
-        assert_eq!(copier.whole_pages(0, 2 * page), 0..2 * page);
-        assert_eq!(copier.whole_pages(1, 2 * page), page - 1..2 * page - 1);
-        assert_eq!(copier.whole_pages(1, page).len(), 0);
-        assert_eq!(copier.whole_pages(copier.page - 1, 1).len(), 0);
-        assert_eq!(copier.whole_pages(7, 0).len(), 0);
+        let uffd = uffd();
+        let page = usize::try_from(uffd.page).unwrap();
+        assert_eq!(uffd.whole_pages(0, 2 * page), 0..2 * page);
+        assert_eq!(uffd.whole_pages(1, 2 * page), page - 1..2 * page - 1);
+        assert_eq!(uffd.whole_pages(1, page).len(), 0);
+        assert_eq!(uffd.whole_pages(uffd.page - 1, 1).len(), 0);
+        assert_eq!(uffd.whole_pages(7, 0).len(), 0);
     }
 
     #[test]
     fn threads_fill_one_file_across_regions() {
-        let copier = copier();
+        let uffd = uffd();
         let file = tempfile::tempfile_in("/dev/shm").unwrap();
-        let page = usize::try_from(copier.page).unwrap();
+        let page = usize::try_from(uffd.page).unwrap();
         let pages = 2 * usize::try_from(REGION).unwrap() / page;
         // Nothing is taken of what lies between.
         file.set_len(2 * REGION).unwrap();
         std::thread::scope(|scope| {
             for worker in 0..3_usize {
-                let (copier, file) = (&copier, &file);
+                let (uffd, file) = (&uffd, &file);
                 scope.spawn(move || {
                     for number in (worker..pages).step_by(3).filter(|n| n % 512 < 3) {
                         let bytes = vec![u8::try_from(number % 251).unwrap(); page];
-                        assert_eq!(copier.copy(file, (number * page) as u64, &bytes), page);
+                        assert_eq!(uffd.copy(file, (number * page) as u64, &bytes), page);
                     }
                 });
             }
@@ -218,14 +218,14 @@ mod tests {
 
     #[test]
     fn what_is_there_stays() {
-        let copier = copier();
+        let uffd = uffd();
         let file = tempfile::tempfile_in("/dev/shm").unwrap();
-        let page = usize::try_from(copier.page).unwrap();
-        file.set_len(3 * copier.page - 1).unwrap();
-        file.write_all_at(b"there", copier.page).unwrap();
-        assert_eq!(copier.copy(&file, 0, &vec![7; 3 * page]), page);
-        assert_eq!(copier.copy(&file, copier.page, &vec![7; page]), 0);
-        assert_eq!(copier.copy(&file, 2 * copier.page, &vec![7; page]), page);
+        let page = usize::try_from(uffd.page).unwrap();
+        file.set_len(3 * uffd.page - 1).unwrap();
+        file.write_all_at(b"there", uffd.page).unwrap();
+        assert_eq!(uffd.copy(&file, 0, &vec![7; 3 * page]), page);
+        assert_eq!(uffd.copy(&file, uffd.page, &vec![7; page]), 0);
+        assert_eq!(uffd.copy(&file, 2 * uffd.page, &vec![7; page]), page);
         let bytes = read(&file);
         assert_eq!(bytes.len(), 3 * page - 1);
         assert_eq!((&bytes[page..page + 5], bytes[page + 5]), (&b"there"[..], 0));

@@ -11,7 +11,7 @@ use nix::unistd::Uid;
 
 use crate::os::directory::FileId;
 use crate::os::threads;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal::Removed;
 use crate::shm::store::state::Project;
 
@@ -21,7 +21,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// The mappings of all processes that this process may inspect.
 #[derive(Debug, Default)]
-pub struct Attached {
+pub struct Attachments {
     by_inode: HashMap<u64, BTreeSet<u32>>,
     /// Processes of other users could not be read.
     blind: bool,
@@ -37,10 +37,10 @@ enum Found {
     Hidden,
 }
 
-impl Attached {
+impl Attachments {
     /// Reads the mappings of every process. Processes that cannot be read within two seconds are hidden.
-    pub fn look(place: &Place) -> Self {
-        let device = device(place.shm.id());
+    pub fn read(dirs: &NodeDirs) -> Self {
+        let device = device(dirs.shm.id());
         // The thread is not joined: it may wait for a process that hangs, and ends with this process.
         Self::collect(TIME_LIMIT, move |sender| read_processes(&device, &sender))
     }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn process_that_hangs_does_not_delay_the_others() {
         let (end, waiting) = channel::<()>();
-        let attached = Attached::collect(Duration::from_millis(50), move |sender| {
+        let attached = Attachments::collect(Duration::from_millis(50), move |sender| {
             sender.send(Found::Mapped(7, vec![1, 2])).unwrap();
             let _ = waiting.recv();
             drop(sender);

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use crate::shm::format::ledger::{Job, Record};
+use crate::shm::format::ledger::{BatchJob, Record};
 
 /// Which jobs have ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Ended {
 
 impl Ended {
     /// Whether `listed`, an entry of `record`, is of a job that has ended.
-    pub fn covers(&self, listed: &Job, record: &Record) -> bool {
+    pub fn covers(&self, listed: &BatchJob, record: &Record) -> bool {
         let ended = match &self.which {
             Which::One(id, restart) => listed.id == *id && listed.restart <= *restart,
             // Names that users give in CUTE_SHM_JOB are in no scheduler's list.
@@ -44,14 +44,14 @@ impl Ended {
 }
 
 /// When the entry was made; ledgers of older versions tell the load's time only.
-fn joined(listed: &Job, record: &Record) -> Option<Timestamp> {
+fn joined(listed: &BatchJob, record: &Record) -> Option<Timestamp> {
     let since = if listed.since.is_empty() { &record.created } else { &listed.since };
     since.parse().ok()
 }
 
 /// Lists `job`. A run that is listed already is listed anew, as of now: an epilog that began before
 /// must not take it off.
-pub fn join(jobs: &mut Vec<Job>, job: &Job) {
+pub fn join(jobs: &mut Vec<BatchJob>, job: &BatchJob) {
     jobs.retain(|listed| {
         (&listed.scheduler, &listed.id, listed.restart) != (&job.scheduler, &job.id, job.restart)
     });
@@ -63,9 +63,9 @@ mod tests {
     use super::*;
     use crate::shm::format::ledger::tests::record;
 
-    fn job(id: &str, restart: u64, since: &str) -> Job {
+    fn job(id: &str, restart: u64, since: &str) -> BatchJob {
         let since = if since.is_empty() { String::new() } else { format!("2026-05-01T{since}Z") };
-        Job { scheduler: "slurm".to_owned(), id: id.to_owned(), restart, since }
+        BatchJob { scheduler: "slurm".to_owned(), id: id.to_owned(), restart, since }
     }
 
     fn ended(restart: u64, at: &str) -> Ended {
@@ -102,7 +102,7 @@ mod tests {
             !ended.covers(&job("8", 0, "12:00:01"), &record),
             "it began after the list was made"
         );
-        let named = Job { scheduler: "other".to_owned(), ..job("8", 0, "11:00:00") };
+        let named = BatchJob { scheduler: "other".to_owned(), ..job("8", 0, "11:00:00") };
         assert!(!ended.covers(&named, &record));
     }
 

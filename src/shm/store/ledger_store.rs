@@ -8,39 +8,39 @@ use nix::unistd::Uid;
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory, FileId};
 use crate::os::presence::Lookup;
-use crate::shm::format::ledger::{File, Key, Ledger, Lifetime, Record};
+use crate::shm::format::ledger::{Key, KeyFile, Ledger, Lifetime, Record};
 use crate::shm::format::metadata::{Mark, Metadata};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
 use crate::shm::store::lock::{ChangeLock, FailedLoad};
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal;
-use crate::shm::store::scan::{Settled, Survey};
+use crate::shm::store::scan::{Scan, Settled};
 use crate::shm::store::state::{self, METADATA_LIMIT, Project, State};
 use crate::shm::store::temporary::{self, Purpose, Temporary};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
 #[derive(Debug)]
-pub struct Change<'a> {
-    place: &'a Place,
+pub struct LedgerStore<'a> {
+    dirs: &'a NodeDirs,
     lock: ChangeLock,
     ledger: Ledger,
     is_listed: bool,
 }
 
-impl<'a> Change<'a> {
+impl<'a> LedgerStore<'a> {
     /// Takes the change lock of this user's project `name` and recovers what the last holder left.
     /// Another holder is waited for as long as `go_on` says so.
     ///
     /// # Errors
     /// [`Kind::Busy`] when somebody else is at it, or what `go_on` returns.
     pub fn begin(
-        place: &'a Place,
+        dirs: &'a NodeDirs,
         name: &ProjectName,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
-        let (root, survey) = (place.root()?, Survey::new(place));
-        let key = state::key_in_root(place, root, &survey, name, Uid::effective().as_raw())?;
-        Self::begin_for(place, &key, go_on)
+        let (root, scan) = (dirs.root()?, Scan::new(dirs));
+        let key = state::key_in_root(dirs, root, &scan, name, Uid::effective().as_raw())?;
+        Self::begin_for(dirs, &key, go_on)
     }
 
     /// As [`Self::begin`], for the key of a judged project.
@@ -48,13 +48,13 @@ impl<'a> Change<'a> {
     /// # Errors
     /// As [`Self::begin`].
     pub fn begin_for(
-        place: &'a Place,
+        dirs: &'a NodeDirs,
         key: &Key,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
         loop {
-            if let Some(change) = Self::begin_listed(place, key, None, go_on)? {
-                return Ok(change);
+            if let Some(store) = Self::begin_listed(dirs, key, None, go_on)? {
+                return Ok(store);
             }
             // An interrupted removal was finished, and the lock file went with it: once more.
         }
@@ -67,16 +67,16 @@ impl<'a> Change<'a> {
     /// # Errors
     /// As [`Self::begin`].
     pub fn begin_listed(
-        place: &'a Place,
+        dirs: &'a NodeDirs,
         key: &Key,
-        listed: Option<(&Survey<'_>, &Settled)>,
+        listed: Option<(&Scan<'_>, &Settled)>,
         go_on: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Option<Self>> {
-        let lock = ChangeLock::take(&place.shm, key, go_on)?;
-        let listed = listed.filter(|(_, settled)| settled.still_holds(&place.shm, key));
-        let listed = listed.map(|(survey, _)| survey);
-        let change = Self::recover(place, lock, listed)?;
-        Ok(change.map(|change| Self { is_listed: listed.is_some(), ..change }))
+        let lock = ChangeLock::take(&dirs.shm, key, go_on)?;
+        let listed = listed.filter(|(_, settled)| settled.still_holds(&dirs.shm, key));
+        let listed = listed.map(|(scan, _)| scan);
+        let store = Self::recover(dirs, lock, listed)?;
+        Ok(store.map(|store| Self { is_listed: listed.is_some(), ..store }))
     }
 
     /// Whether the listing that was given contains every segment of the project.
@@ -87,12 +87,12 @@ impl<'a> Change<'a> {
     /// Brings the ledger to rest: rolls forward what was published, removes what was not. Everything is read
     /// before anything is changed: what cannot be read is not "not published", and nothing is changed then.
     fn recover(
-        place: &'a Place,
+        dirs: &'a NodeDirs,
         lock: ChangeLock,
-        listed: Option<&Survey<'_>>,
+        listed: Option<&Scan<'_>>,
     ) -> Result<Option<Self>> {
         let key = lock.key().clone();
-        let found = match Ledger::read(&place.shm, &key, place.root.as_ref()) {
+        let found = match Ledger::read(&dirs.shm, &key, dirs.root.as_ref()) {
             // What cannot be understood claims nothing: what it owned is left to gc as orphans.
             Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => None,
             found => found.known()?,
@@ -100,21 +100,21 @@ impl<'a> Change<'a> {
         if let Some(ledger) = &found
             && ledger.removing.is_some()
         {
-            temporary::remove_ledgers(&place.shm, &key, listed)?;
-            removal::finish(place, lock, ledger, listed)?;
+            temporary::remove_ledgers(&dirs.shm, &key, listed)?;
+            removal::finish(dirs, lock, ledger, listed)?;
             return Ok(None);
         }
         let published = match &found {
-            Some(_) => read_published(place, &key).known()?,
+            Some(_) => read_published(dirs, &key).known()?,
             None => None,
         };
-        temporary::remove_ledgers(&place.shm, &key, listed)?;
-        if let Some(root) = &place.root {
+        temporary::remove_ledgers(&dirs.shm, &key, listed)?;
+        if let Some(root) = &dirs.root {
             removal::remove_temporaries(root, &key, listed, |_| false)?;
         }
         let Some(mut ledger) = found else {
-            let ledger = Ledger::new(place.root.as_ref().unwrap_or(&place.shm));
-            return Ok(Some(Self { place, lock, ledger, is_listed: false }));
+            let ledger = Ledger::new(dirs.root.as_ref().unwrap_or(&dirs.shm));
+            return Ok(Some(Self { dirs, lock, ledger, is_listed: false }));
         };
         let before = ledger.clone();
         let mut dead = std::mem::take(&mut ledger.retiring);
@@ -133,13 +133,13 @@ impl<'a> Change<'a> {
         if published.is_some_and(|found| found.names_arrays && found.token.is_none()) {
             dead.extend(ledger.current.take().map(|old| old.token));
         }
-        let mut change = Self { place, lock, ledger, is_listed: false };
-        change.remove_loads(&dead, listed)?;
-        change.remove_replaced()?;
-        if change.ledger != before {
-            change.save_if_room()?;
+        let mut store = Self { dirs, lock, ledger, is_listed: false };
+        store.remove_loads(&dead, listed)?;
+        store.remove_replaced()?;
+        if store.ledger != before {
+            store.save_if_room()?;
         }
-        Ok(Some(change))
+        Ok(Some(store))
     }
 
     /// Judges the project as it is now; `None` when there is nothing of it.
@@ -147,12 +147,12 @@ impl<'a> Change<'a> {
     /// # Errors
     /// Returns an I/O error if it cannot be determined whose project it is.
     pub fn judge(&self) -> Result<Option<Project>> {
-        let survey = Survey::new(self.place);
+        let scan = Scan::new(self.dirs);
         // The name may be another user's: their metadata is in the way as much as ours.
-        let other = state::key_of(self.place, &survey, &self.lock.key().project)?;
+        let other = state::key_of(self.dirs, &scan, &self.lock.key().project)?;
         let project = match other {
-            Some(key) if key != *self.lock.key() => state::judge(self.place, &survey, &key),
-            _ => state::judge_locked(self.place, &survey, self.lock.key()),
+            Some(key) if key != *self.lock.key() => state::judge(self.dirs, &scan, &key),
+            _ => state::judge_locked(self.dirs, &scan, self.lock.key()),
         };
         // What cannot be read is there all the same.
         let nothing =
@@ -169,8 +169,8 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     /// As [`Self::finish`].
-    pub fn give_up(self, failed: &FailedLoad) -> Result<()> {
-        self.lock.leave_word(failed);
+    pub fn finish_failed(self, failed: &FailedLoad) -> Result<()> {
+        self.lock.store_error(failed);
         self.finish()
     }
 
@@ -220,13 +220,13 @@ impl<'a> Change<'a> {
         let Some(mut next) = self.ledger.next.clone() else {
             return Err(Error::new(Kind::Io, "nothing was announced"));
         };
-        let root = self.place.root()?;
+        let root = self.dirs.root()?;
         let key = self.lock.key();
         let (name, file) = (&key.project, key.project.metadata_file());
         if text.len() as u64 > METADATA_LIMIT {
             let message = format!("the metadata of '{name}' would have {} bytes", text.len());
             return Err(Error::new(Kind::Unsupported, message)
-                .about(name.to_text())
+                .with_subject(name.to_text())
                 .with_hint("load fewer datasets with --include or --exclude"));
         }
         let random_name = || temporary::root_name(key, Purpose::Publication);
@@ -238,7 +238,7 @@ impl<'a> Change<'a> {
         after.retiring.extend(after.current.take().map(|old| old.token));
         after.current = Some(next);
         // What the ledger will say is written before the commit: afterwards nothing may fail for want of memory.
-        let prepared = after.prepare(&self.place.shm, key)?;
+        let prepared = after.prepare(&self.dirs.shm, key)?;
         self.check_lock()?;
         let id = metadata.id();
         let published = match replace {
@@ -250,7 +250,7 @@ impl<'a> Change<'a> {
                 Kind::Exists,
                 format!("project '{name}' was created by another process during the load"),
             )
-            .about(name.to_text())
+            .with_subject(name.to_text())
             .with_hint("use --overwrite to replace it"));
         }
         if is_owned_by_another_user(root) {
@@ -273,12 +273,12 @@ impl<'a> Change<'a> {
 
     /// Fails if the lock file was removed: other processes could change the project at the same time.
     fn check_lock(&self) -> Result<()> {
-        if self.lock.is_current(&self.place.shm)? {
+        if self.lock.is_current(&self.dirs.shm)? {
             return Ok(());
         }
         let name = self.lock.key().project.to_text();
         let message = format!("the lock file of project '{name}' was removed during the load");
-        Err(Error::new(Kind::Busy, message).about(name).with_hint("try again"))
+        Err(Error::new(Kind::Busy, message).with_subject(name).with_hint("try again"))
     }
 
     /// Removes what the published load replaces but another program made.
@@ -286,7 +286,7 @@ impl<'a> Change<'a> {
         let Some(current) = &mut self.ledger.current else { return Ok(()) };
         for name in std::mem::take(&mut current.replaces) {
             if let Some(segment) = SegmentName::parse_for(&self.lock.key().project, name.as_ref()) {
-                removal::remove_segment(&self.place.shm, &segment, self.lock.key().uid)?;
+                removal::remove_segment(&self.dirs.shm, &segment, self.lock.key().uid)?;
             }
         }
         Ok(())
@@ -301,7 +301,7 @@ impl<'a> Change<'a> {
         let Some((record, text)) = record.and_then(|r| Some((r, r.metadata.as_ref()?))) else {
             return Err(Error::new(Kind::NotFound, "the ledger has no copy of the metadata"));
         };
-        let root = self.place.root()?;
+        let root = self.dirs.root()?;
         let name = &self.lock.key().project;
         let access =
             Access { mode: record.selection.mode.max(0o600), group: record.selection.group };
@@ -328,8 +328,8 @@ impl<'a> Change<'a> {
         let nothing_left = self.ledger.current.is_none() && self.ledger.retiring.is_empty();
         if nothing_left {
             let key = self.lock.key();
-            self.place.shm.remove_owned(&key.file(File::Ledger), key.uid)?;
-            return self.lock.remove_file(&self.place.shm);
+            self.dirs.shm.remove_owned(&key.file(KeyFile::Ledger), key.uid)?;
+            return self.lock.remove_file(&self.dirs.shm);
         }
         if self
             .ledger
@@ -354,17 +354,17 @@ impl<'a> Change<'a> {
     /// # Errors
     /// As [`removal::remove`].
     pub fn remove(self, project: &Project) -> Result<Vec<removal::Removed>> {
-        removal::remove(self.place, self.lock, project)
+        removal::remove(self.dirs, self.lock, project)
     }
 
     /// Removes every segment of these loads.
-    fn remove_loads(&self, tokens: &[Token], listed: Option<&Survey<'_>>) -> Result<()> {
+    fn remove_loads(&self, tokens: &[Token], listed: Option<&Scan<'_>>) -> Result<()> {
         if tokens.is_empty() {
             return Ok(());
         }
-        let (project, shm) = (&self.lock.key().project, &self.place.shm);
-        let segments = if let Some(survey) = listed {
-            survey.segments_of(project, self.lock.key().uid)?.to_vec()
+        let (project, shm) = (&self.lock.key().project, &self.dirs.shm);
+        let segments = if let Some(scan) = listed {
+            scan.segments_of(project, self.lock.key().uid)?.to_vec()
         } else {
             let is_theirs = |segment: &SegmentName| tokens.iter().any(|token| segment.bears(token));
             shm.filter_names(|name| SegmentName::parse_for(project, name).filter(is_theirs))?
@@ -387,7 +387,7 @@ impl<'a> Change<'a> {
     }
 
     fn save(&self) -> Result<()> {
-        self.ledger.write(&self.place.shm, self.lock.key())
+        self.ledger.write(&self.dirs.shm, self.lock.key())
     }
 }
 
@@ -399,8 +399,8 @@ struct Published {
 
 /// The metadata file of this owner. Damaged metadata says nothing about who replaced what: it has no token and
 /// names no arrays.
-fn read_published(place: &Place, key: &Key) -> Lookup<Published> {
-    let Some(root) = &place.root else { return Lookup::Absent };
+fn read_published(dirs: &NodeDirs, key: &Key) -> Lookup<Published> {
+    let Some(root) = &dirs.root else { return Lookup::Absent };
     let name = key.project.metadata_file();
     match root.stat_of(&name) {
         Lookup::Present(stat) if stat.st_uid == key.uid => {}

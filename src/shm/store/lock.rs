@@ -10,11 +10,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Told;
+use crate::error::ErrorReport;
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId, is_unavailable};
 use crate::os::presence::Lookup;
-use crate::shm::format::ledger::{self, Key};
+use crate::shm::format::ledger::{Key, KeyFile};
 use crate::shm::format::name::Token;
 use crate::shm::segment::new_segment::full;
 
@@ -23,12 +23,12 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// How long somebody else at work on a project is waited for unless told: gc, or a keeper that leaves, is
 /// done in a moment.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Goes on waiting until [`PATIENCE`] is over.
+/// Goes on waiting until [`LOCK_TIMEOUT`] is over.
 pub fn patience() -> impl FnMut() -> Result<bool> {
     let begun = Instant::now();
-    move || Ok(begun.elapsed() < PATIENCE)
+    move || Ok(begun.elapsed() < LOCK_TIMEOUT)
 }
 
 /// Which byte of the lock file.
@@ -65,7 +65,7 @@ pub struct FailedLoad {
     /// Identifies the load: an equal request fails in the same way.
     pub request: String,
     /// The error.
-    pub error: Told,
+    pub error: ErrorReport,
 }
 
 /// The right to create, replace or remove a project. Dropping it in the process that took it releases it
@@ -125,7 +125,7 @@ impl ChangeLock {
     }
 
     /// Leaves word, for those who wait, of what failed.
-    pub fn leave_word(&self, told: &FailedLoad) {
+    pub fn store_error(&self, told: &FailedLoad) {
         // Whoever cannot read it tries for itself: nothing depends on it.
         if let Ok(text) = serde_json::to_vec(told) {
             let _ = self.file.set_len(0).and_then(|()| self.file.write_all_at(&text, 0));
@@ -162,7 +162,7 @@ impl ChangeLock {
     /// As the system says.
     pub fn remove_file(self, shm: &Directory) -> Result<()> {
         if self.is_current(shm)? {
-            shm.remove(&self.key.file(ledger::File::Lock))?;
+            shm.remove(&self.key.file(KeyFile::Lock))?;
         }
         Ok(())
     }
@@ -179,13 +179,13 @@ impl Drop for ChangeLock {
 
 /// A keeper's sign of life: a shared lock on the byte of its load.
 #[derive(Debug)]
-pub struct LifeLock {
+pub struct LivenessLock {
     file: File,
     byte: Byte,
     owner: u32,
 }
 
-impl LifeLock {
+impl LivenessLock {
     /// Takes the life lock of `token`, on a description of its own. The change lock must be held, so
     /// that the lock file stays.
     ///
@@ -210,7 +210,7 @@ impl LifeLock {
     }
 }
 
-impl Drop for LifeLock {
+impl Drop for LivenessLock {
     /// Another thread may be starting a program just now: its process has the description too until then,
     /// and closing would not free the lock. A forked process that goes on leaves it to who took it.
     fn drop(&mut self) {
@@ -232,12 +232,12 @@ pub fn is_changing(shm: &Directory, key: &Key) -> Lookup<bool> {
 }
 
 /// Whether the load `token` has a living keeper. Absent: there is no lock file, so it has none.
-pub fn is_kept(shm: &Directory, key: &Key, token: &Token) -> Lookup<bool> {
+pub fn is_alive(shm: &Directory, key: &Key, token: &Token) -> Lookup<bool> {
     is_locked(shm, key, Byte::life(token))
 }
 
 fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Lookup<bool> {
-    let name = key.file(ledger::File::Lock);
+    let name = key.file(KeyFile::Lock);
     shm.open_owned(&name, OFlag::O_RDONLY, key.uid).and_then(|(file, _)| {
         let mut asked = byte.flock(libc::F_WRLCK);
         Lookup::from(match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked)) {
@@ -250,12 +250,12 @@ fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Lookup<bool> {
 /// Opens the lock file. A file that the key's user does not own is no lock file: its owner could remove it
 /// while it is locked.
 fn open(shm: &Directory, key: &Key) -> Lookup<File> {
-    shm.open_owned(&key.file(ledger::File::Lock), OFlag::O_RDWR, key.uid).map(|(file, _)| file)
+    shm.open_owned(&key.file(KeyFile::Lock), OFlag::O_RDWR, key.uid).map(|(file, _)| file)
 }
 
 /// Makes the lock file, locked before it has a name; `None` if there is one to open and lock now.
 fn make(shm: &Directory, key: &Key) -> Result<Option<File>> {
-    let name = key.file(ledger::File::Lock);
+    let name = key.file(KeyFile::Lock);
     let linked = shm.create_unnamed().and_then(|file| {
         try_lock(&file, Byte::Change, libc::F_WRLCK)?;
         Ok(shm.link(&file, &name)?.then_some(file))
@@ -302,14 +302,14 @@ fn try_lock(file: &File, byte: Byte, kind: libc::c_int) -> Result<bool> {
 /// A lock on a file that was unlinked meanwhile does not count.
 fn is_current(shm: &Directory, key: &Key, file: &File) -> Result<bool> {
     let ours = fstat(file).map_err(|e| Error::io("cannot stat a lock file", e))?;
-    let there = shm.stat_of(&key.file(ledger::File::Lock)).known()?;
+    let there = shm.stat_of(&key.file(KeyFile::Lock)).known()?;
     Ok(ours.st_nlink > 0 && there.is_some_and(|there| FileId::of(&there) == FileId::of(&ours)))
 }
 
 fn busy(key: &Key) -> Error {
     let project = key.project.to_text();
     Error::new(Kind::Busy, format!("project '{project}' is being changed by another process"))
-        .about(project)
+        .with_subject(project)
         .with_hint("try again, or let load-hdf5 wait for it with --wait SECONDS or --ensure")
 }
 
@@ -331,11 +331,11 @@ mod tests {
     fn who_waited_hears_what_failed_and_who_comes_later_does_not() {
         let (_temp, shm, key) = key();
         let mut lock = Some(ChangeLock::take_now(&shm, &key).unwrap());
-        let error = Told::from(&Error::new(Kind::Corrupt, "bad file"));
+        let error = ErrorReport::from(&Error::new(Kind::Corrupt, "bad file"));
         let told = FailedLoad { request: "the same".to_owned(), error };
         let second = ChangeLock::take(&shm, &key, &mut || {
             if let Some(lock) = lock.take() {
-                lock.leave_word(&told);
+                lock.store_error(&told);
                 lock.remove_file(&shm)?;
             }
             Ok(true)
@@ -379,14 +379,14 @@ mod tests {
         let (_temp, shm, key) = key();
         let _change = ChangeLock::take_now(&shm, &key).unwrap();
         let [a, b] = [token("aaaaa"), token("aaaab")];
-        let first = LifeLock::take(&shm, &key, &a).unwrap();
-        let second = LifeLock::take(&shm, &key, &a).unwrap();
-        assert_eq!(is_kept(&shm, &key, &a).known().unwrap(), Some(true));
-        assert_eq!(is_kept(&shm, &key, &b).known().unwrap(), Some(false));
+        let first = LivenessLock::take(&shm, &key, &a).unwrap();
+        let second = LivenessLock::take(&shm, &key, &a).unwrap();
+        assert_eq!(is_alive(&shm, &key, &a).known().unwrap(), Some(true));
+        assert_eq!(is_alive(&shm, &key, &b).known().unwrap(), Some(false));
         drop(first);
-        assert_eq!(is_kept(&shm, &key, &a).known().unwrap(), Some(true));
+        assert_eq!(is_alive(&shm, &key, &a).known().unwrap(), Some(true));
         drop(second);
-        assert_eq!(is_kept(&shm, &key, &a).known().unwrap(), Some(false));
+        assert_eq!(is_alive(&shm, &key, &a).known().unwrap(), Some(false));
     }
 
     #[test]
@@ -397,16 +397,16 @@ mod tests {
         let error = ChangeLock::take_now(&shm, &victim).unwrap_err();
         assert_eq!(error.kind(), Kind::Permission, "{error}");
         assert!(is_changing(&shm, &victim).known().is_err());
-        assert!(is_kept(&shm, &victim, &token("aaaaa")).known().is_err());
+        assert!(is_alive(&shm, &victim, &token("aaaaa")).known().is_err());
     }
 
     #[test]
     fn keeper_notices_that_its_lock_file_was_removed_or_replaced() {
         let (_temp, shm, key) = key();
         let change = ChangeLock::take_now(&shm, &key).unwrap();
-        let life = LifeLock::take(&shm, &key, &token("aaaaa")).unwrap();
+        let life = LivenessLock::take(&shm, &key, &token("aaaaa")).unwrap();
         assert!(life.is_current(&shm, &key).unwrap() && change.is_current(&shm).unwrap());
-        shm.remove(&key.file(ledger::File::Lock)).unwrap();
+        shm.remove(&key.file(KeyFile::Lock)).unwrap();
         assert!(!life.is_current(&shm, &key).unwrap() && !change.is_current(&shm).unwrap());
         let other = ChangeLock::take_now(&shm, &key).unwrap();
         assert!(!life.is_current(&shm, &key).unwrap());

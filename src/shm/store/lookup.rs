@@ -1,6 +1,6 @@
 //! Array keys as people write them: `/group/name`, or Python's `group.name` where that is unambiguous.
 
-use crate::error::word;
+use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::store::state::Project;
@@ -20,7 +20,7 @@ pub fn resolve(project: &Project, key: &str) -> Result<String> {
     Err(match notes.find(|note| note.path == slashed) {
         Some(note) => {
             let message = format!("'{slashed}' was left out of the load: {}", note.reason);
-            Error::new(Kind::NotFound, message).about(key)
+            Error::new(Kind::NotFound, message).with_subject(key)
         }
         None => error,
     })
@@ -63,17 +63,17 @@ fn among(project: &str, root: &Group, key: &str) -> Result<String> {
         (Some(one), true) => Ok(one),
         (None, _) => {
             let message = format!("project '{project}' has no array '{key}'");
-            Err(Error::new(Kind::NotFound, message).about(key).with_hint(
+            Err(Error::new(Kind::NotFound, message).with_subject(key).with_hint(
                 match paths.iter().find(|path| path.ends_with(&slashed)) {
                     Some(path) => format!("there is '{path}'"),
-                    None => format!("'cute-shm show {}' lists its arrays", word(project)),
+                    None => format!("'cute-shm show {}' lists its arrays", shell_quote(project)),
                 },
             ))
         }
         (Some(last), false) => {
             found.push(last);
             Err(Error::new(Kind::Usage, format!("'{key}' is ambiguous: {}", found.join(", ")))
-                .about(key)
+                .with_subject(key)
                 .with_hint("write it as /group/name"))
         }
     }

@@ -34,7 +34,7 @@ impl Default for Paths {
 
 /// The open root and shm directory on this host.
 #[derive(Debug)]
-pub struct Place {
+pub struct NodeDirs {
     /// The directory of the metadata files; `None` when there is none, and so no metadata.
     pub root: Option<Directory>,
     /// The directory of segments, ledgers and locks.
@@ -45,7 +45,7 @@ pub struct Place {
     pub warning: Option<String>,
 }
 
-impl Place {
+impl NodeDirs {
     /// Opens both directories to look and to remove; the root need not be there.
     ///
     /// # Errors
@@ -74,14 +74,14 @@ impl Place {
     /// # Errors
     /// [`Kind::Permission`] for a root that cannot be trusted or written.
     pub fn create(paths: &Paths) -> Result<Self> {
-        let mut place = Self::open(paths)?;
-        check_writable_shm(&place.shm)?;
-        if place.root.is_none() {
+        let mut dirs = Self::open(paths)?;
+        check_writable_shm(&dirs.shm)?;
+        if dirs.root.is_none() {
             create_root(&paths.root)?;
-            place = Self::open(paths)?;
+            dirs = Self::open(paths)?;
         }
-        place.root()?.probe().map_err(|e| e.with_hint(ROOT_HINT))?;
-        Ok(place)
+        dirs.root()?.probe().map_err(|e| e.with_hint(ROOT_HINT))?;
+        Ok(dirs)
     }
 
     /// Opens both directories, and fails where [`Self::create`] fails, but creates nothing that remains.
@@ -89,13 +89,13 @@ impl Place {
     /// # Errors
     /// The errors of [`Self::create`].
     pub fn rehearse(paths: &Paths) -> Result<Self> {
-        let place = Self::open(paths)?;
-        check_writable_shm(&place.shm)?;
-        match &place.root {
+        let dirs = Self::open(paths)?;
+        check_writable_shm(&dirs.shm)?;
+        match &dirs.root {
             Some(root) => root.probe().map_err(|e| e.with_hint(ROOT_HINT))?,
             None => check_creatable(&paths.root)?,
         }
-        Ok(place)
+        Ok(dirs)
     }
 
     /// The root, where it must be there.
@@ -223,20 +223,20 @@ mod tests {
     fn the_root_is_created_sticky_for_all() {
         let temp = tempfile::tempdir().unwrap();
         let paths = paths(&temp);
-        assert!(Place::open(&paths).unwrap().root.is_none());
-        let place = Place::create(&paths).unwrap();
+        assert!(NodeDirs::open(&paths).unwrap().root.is_none());
+        let dirs = NodeDirs::create(&paths).unwrap();
         assert_eq!(fs::metadata(&paths.root).unwrap().permissions().mode() & 0o7777, 0o1777);
-        assert_eq!(place.warning, None);
+        assert_eq!(dirs.warning, None);
     }
 
     #[test]
     fn a_root_that_others_may_write_without_sticky_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let paths = paths(&temp);
-        Place::create(&paths).unwrap();
+        NodeDirs::create(&paths).unwrap();
         for mode in [0o777, 0o775] {
             fs::set_permissions(&paths.root, Permissions::from_mode(mode)).unwrap();
-            let error = Place::open(&paths).unwrap_err();
+            let error = NodeDirs::open(&paths).unwrap_err();
             assert_eq!(error.kind(), Kind::Permission);
             assert!(error.hint().unwrap().contains("--root"));
         }
@@ -246,10 +246,10 @@ mod tests {
     fn a_rehearsal_creates_nothing() {
         let temp = tempfile::tempdir().unwrap();
         let paths = paths(&temp);
-        assert!(Place::rehearse(&paths).unwrap().root.is_none());
+        assert!(NodeDirs::rehearse(&paths).unwrap().root.is_none());
         assert!(!temp.path().join("deep").exists());
-        Place::create(&paths).unwrap();
-        assert!(Place::rehearse(&paths).unwrap().root.is_some());
+        NodeDirs::create(&paths).unwrap();
+        assert!(NodeDirs::rehearse(&paths).unwrap().root.is_some());
         assert_eq!(fs::read_dir(&paths.root).unwrap().count(), 0);
         assert_eq!(fs::read_dir(&paths.shm).unwrap().count(), 0);
     }
@@ -260,7 +260,7 @@ mod tests {
         let mut paths = paths(&temp);
         fs::write(temp.path().join("file"), "").unwrap();
         paths.root = temp.path().join("file/root");
-        let (rehearsed, created) = (Place::rehearse(&paths), Place::create(&paths));
+        let (rehearsed, created) = (NodeDirs::rehearse(&paths), NodeDirs::create(&paths));
         assert_eq!(rehearsed.unwrap_err().kind(), created.unwrap_err().kind());
     }
 
@@ -268,10 +268,10 @@ mod tests {
     fn a_root_that_is_a_link_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let mut paths = paths(&temp);
-        Place::create(&paths).unwrap();
+        NodeDirs::create(&paths).unwrap();
         let link = temp.path().join("link");
         std::os::unix::fs::symlink(&paths.root, &link).unwrap();
         paths.root = link;
-        assert_eq!(Place::create(&paths).unwrap_err().kind(), Kind::Permission);
+        assert_eq!(NodeDirs::create(&paths).unwrap_err().kind(), Kind::Permission);
     }
 }

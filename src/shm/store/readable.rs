@@ -1,17 +1,17 @@
 //! Whether the arrays of a project can be read, and what to do where they cannot.
 
-use crate::error::word;
+use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{self, Project, State};
 
 /// The project of this name, if its state is one to read from.
 ///
 /// # Errors
 /// As [`state::find`] and [`ensure_readable`].
-pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
-    let project = state::find(place, name)?;
+pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
+    let project = state::find(dirs, name)?;
     ensure_readable(&project)?;
     Ok(project)
 }
@@ -22,7 +22,7 @@ pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
 /// Of the kind that the state stands for.
 pub fn ensure_readable(project: &Project) -> Result<()> {
     let name = project.name().to_text();
-    let word = word(&name);
+    let word = shell_quote(&name);
     let (kind, hint) = match project.state {
         State::Live | State::Detached | State::Broken => return Ok(()),
         State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
@@ -42,5 +42,5 @@ pub fn ensure_readable(project: &Project) -> Result<()> {
     };
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let message = format!("project '{name}' is {}{why}", project.state);
-    Err(Error::new(kind, message).about(name).with_hint(hint))
+    Err(Error::new(kind, message).with_subject(name).with_hint(hint))
 }

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId};
 use crate::os::presence::Lookup;
-use crate::shm::format::ledger::{File, Key, Ledger};
+use crate::shm::format::ledger::{Key, KeyFile, Ledger};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::SegmentName;
 use crate::shm::store::lock::ChangeLock;
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::Survey;
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{METADATA_LIMIT, Project, SegmentStat, State, digest};
 use crate::shm::store::temporary::{self, Purpose};
 
@@ -45,39 +45,39 @@ pub fn segments_of(project: &Project, shm: &Directory) -> Vec<Removed> {
 /// # Errors
 /// [`Kind::Permission`] for what is not ours to remove, [`Kind::Busy`] when the metadata was replaced
 /// meanwhile; else as the system says.
-pub fn remove(place: &Place, lock: ChangeLock, project: &Project) -> Result<Vec<Removed>> {
+pub fn remove(dirs: &NodeDirs, lock: ChangeLock, project: &Project) -> Result<Vec<Removed>> {
     allowed(project, true)?;
-    let removed = segments_of(project, &place.shm);
+    let removed = segments_of(project, &dirs.shm);
     let names = project.all_segments();
-    let mut ledger = match (&project.ledger, &place.root) {
+    let mut ledger = match (&project.ledger, &dirs.root) {
         (Some(ledger), _) => ledger.clone(),
         (None, Some(root)) => Ledger::new(root),
-        (None, None) => Ledger::new(&place.shm),
+        (None, None) => Ledger::new(&dirs.shm),
     };
     ledger.removing = Some(names.iter().map(SegmentName::to_text).collect());
-    match ledger.write(&place.shm, lock.key()) {
+    match ledger.write(&dirs.shm, lock.key()) {
         // Removing is what makes room. A kill now would leave a project that is broken or abandoned.
         Err(error) if error.kind() == Kind::NoMemory => {}
         // Python accepts project names for which the temporary name of a ledger is too long.
         Err(error) if error.errno() == Some(libc::ENAMETOOLONG) => {}
         written => written?,
     }
-    if let (Some(file), Some(root)) = (&project.file, &place.root) {
+    if let (Some(file), Some(root)) = (&project.file, &dirs.root) {
         let is_judged = |text: &str, id| id == file.id && digest(text) == file.digest;
         let taken = take_metadata(root, lock.key(), is_judged);
         if !matches!(taken, Ok(true)) {
             // The metadata is still there: the project is as it was, and its ledger must say so.
-            restore(place, lock.key(), project.ledger.as_ref())?;
+            restore(dirs, lock.key(), project.ledger.as_ref())?;
             taken?;
             let name = project.name();
             return Err(Error::new(
                 Kind::Busy,
                 format!("project '{name}' was replaced in the meantime"),
             )
-            .about(name.to_text()));
+            .with_subject(name.to_text()));
         }
     }
-    remove_files(place, lock, &names)?;
+    remove_files(dirs, lock, &names)?;
     Ok(removed)
 }
 
@@ -99,10 +99,10 @@ pub fn remove_segment(shm: &Directory, name: &SegmentName, uid: u32) -> Result<b
 /// # Errors
 /// Returns an I/O error if a file cannot be read or removed.
 pub fn finish(
-    place: &Place,
+    dirs: &NodeDirs,
     lock: ChangeLock,
     ledger: &Ledger,
-    listed: Option<&Survey<'_>>,
+    listed: Option<&Scan<'_>>,
 ) -> Result<()> {
     let project = lock.key().project.clone();
     let removing: HashSet<&str> = ledger.removing.iter().flatten().map(String::as_str).collect();
@@ -110,13 +110,13 @@ pub fn finish(
         let Ok(metadata) = Metadata::parse(text) else { return false };
         metadata.leaves().iter().all(|array| removing.contains(array.segment.as_str()))
     };
-    if let Some(root) = &place.root {
+    if let Some(root) = &dirs.root {
         remove_temporaries(root, lock.key(), listed, ours)?;
         take_metadata(root, lock.key(), |text, _| ours(text))?;
     }
     let names = removing.iter().map(OsStr::new);
     let names: Vec<_> = names.filter_map(|name| SegmentName::parse_for(&project, name)).collect();
-    remove_files(place, lock, &names)
+    remove_files(dirs, lock, &names)
 }
 
 /// Whether a project may be removed at all. With `all_users` root removes what belongs to others.
@@ -127,7 +127,7 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
     let name = project.name();
     let refused = |why: String, hint: &str| {
         Err(Error::new(Kind::Permission, format!("project '{name}' {why}"))
-            .about(name.to_text())
+            .with_subject(name.to_text())
             .with_hint(hint))
     };
     let me = Uid::effective();
@@ -211,7 +211,7 @@ fn is_expected(
 pub(crate) fn remove_temporaries(
     root: &Directory,
     key: &Key,
-    listed: Option<&Survey<'_>>,
+    listed: Option<&Scan<'_>>,
     ours: impl Fn(&str) -> bool,
 ) -> Result<()> {
     for (name, purpose) in temporary::in_root(root, key, listed)? {
@@ -241,19 +241,19 @@ fn is_obsolete(root: &Directory, key: &Key, aside: &OsStr) -> Result<bool> {
     Ok(root.stat_of(&name).known()?.is_some_and(|stat| stat.st_uid == key.uid))
 }
 
-fn restore(place: &Place, key: &Key, ledger: Option<&Ledger>) -> Result<()> {
+fn restore(dirs: &NodeDirs, key: &Key, ledger: Option<&Ledger>) -> Result<()> {
     match ledger {
-        Some(ledger) => ledger.write(&place.shm, key),
-        None => place.shm.remove_owned(&key.file(File::Ledger), key.uid).map(drop),
+        Some(ledger) => ledger.write(&dirs.shm, key),
+        None => dirs.shm.remove_owned(&key.file(KeyFile::Ledger), key.uid).map(drop),
     }
 }
 
 /// Segments, ledger, lock file: in this order, so that the ledger tells what is left until nothing is.
-fn remove_files(place: &Place, lock: ChangeLock, names: &[SegmentName]) -> Result<()> {
+fn remove_files(dirs: &NodeDirs, lock: ChangeLock, names: &[SegmentName]) -> Result<()> {
     let uid = lock.key().uid;
     for name in names {
-        remove_segment(&place.shm, name, uid)?;
+        remove_segment(&dirs.shm, name, uid)?;
     }
-    place.shm.remove_owned(&lock.key().file(File::Ledger), uid)?;
-    lock.remove_file(&place.shm)
+    dirs.shm.remove_owned(&lock.key().file(KeyFile::Ledger), uid)?;
+    lock.remove_file(&dirs.shm)
 }

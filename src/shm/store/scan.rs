@@ -8,11 +8,11 @@ use std::sync::OnceLock;
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId};
 use crate::os::presence::Lookup;
-use crate::shm::format::ledger::{File, Key, KeyName};
+use crate::shm::format::ledger::{Key, KeyFile, KeyName};
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::store::listing::{self, NAME_LIMIT, Unread};
 use crate::shm::store::lock;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::temporary;
 
 /// The owner of a file that cannot be inspected. It is no user id (chown(2)).
@@ -20,8 +20,8 @@ pub const UNKNOWN_UID: u32 = u32::MAX;
 
 /// The names found, sorted by what they are.
 #[derive(Debug)]
-pub struct Survey<'p> {
-    place: &'p Place,
+pub struct Scan<'p> {
+    dirs: &'p NodeDirs,
     name_limit: usize,
     found: OnceLock<Found>,
 }
@@ -38,15 +38,15 @@ struct Found {
     unread: [Unread; 2],
 }
 
-impl<'p> Survey<'p> {
+impl<'p> Scan<'p> {
     /// A look at this place; nothing is read yet.
-    pub fn new(place: &'p Place) -> Self {
-        Self { place, name_limit: NAME_LIMIT, found: OnceLock::new() }
+    pub fn new(dirs: &'p NodeDirs) -> Self {
+        Self { dirs, name_limit: NAME_LIMIT, found: OnceLock::new() }
     }
 
     fn found(&self) -> Result<&Found> {
         if self.found.get().is_none() {
-            let found = look(self.place, self.name_limit)?;
+            let found = look(self.dirs, self.name_limit)?;
             return Ok(self.found.get_or_init(|| found));
         }
         Ok(self.found.get_or_init(Found::default))
@@ -88,7 +88,7 @@ impl<'p> Survey<'p> {
             let message = format!(
                 "the files of project '{shown}' were not read: user {uid} has too many files"
             );
-            return Err(Error::new(Kind::Io, message).about(shown));
+            return Err(Error::new(Kind::Io, message).with_subject(shown));
         }
         Ok(found)
     }
@@ -127,9 +127,9 @@ impl<'p> Survey<'p> {
         let found = self.found()?;
         let mut keys = BTreeSet::new();
         for (name, files) in found.keys.iter().filter(|(name, _)| wanted(&name.project)) {
-            keys.extend(keys_of(&self.place.shm, name, files));
+            keys.extend(keys_of(&self.dirs.shm, name, files));
         }
-        let Some(root) = &self.place.root else { return Ok(keys) };
+        let Some(root) = &self.dirs.root else { return Ok(keys) };
         for (name, files) in found.temporary.iter().filter(|(name, _)| wanted(&name.project)) {
             let ours = |key: &Key| *key == Key::new(&key.project, root.id(), key.uid);
             keys.extend(keys_of(root, name, files).into_iter().filter(ours));
@@ -145,7 +145,7 @@ impl<'p> Survey<'p> {
         let first = KeyName { project: project.clone(), hash: String::new() };
         let named = self.check_read(project, uid)?.keys.range(first..);
         let named = named.take_while(|(name, _)| name.project == *project);
-        let keys = named.flat_map(|(name, files)| keys_of(&self.place.shm, name, files));
+        let keys = named.flat_map(|(name, files)| keys_of(&self.dirs.shm, name, files));
         Ok(keys.filter(|key| key.uid == uid).collect())
     }
 
@@ -167,7 +167,7 @@ impl<'p> Survey<'p> {
     /// # Errors
     /// Returns an I/O error if a directory cannot be listed.
     pub fn temporary_metadata(&self, root: &Directory, key: &Key) -> Result<Option<Vec<OsString>>> {
-        if self.place.root.as_ref().is_none_or(|listed| listed.id() != root.id()) {
+        if self.dirs.root.as_ref().is_none_or(|listed| listed.id() != root.id()) {
             return Ok(None);
         }
         let name = KeyName { project: key.project.clone(), hash: key.hash.clone() };
@@ -183,9 +183,9 @@ impl<'p> Survey<'p> {
         let in_shm = in_shm.filter(|file| matches!(KeyName::parse(file), Some((_, None))));
         let in_root = found.temporary.get(&name).into_iter().flatten();
         let is_owned = |directory: &Directory, file| matches!(directory.stat_of(file), Lookup::Present(stat) if stat.st_uid == key.uid);
-        in_shm.into_iter().any(|file| is_owned(&self.place.shm, file))
+        in_shm.into_iter().any(|file| is_owned(&self.dirs.shm, file))
             || self
-                .place
+                .dirs
                 .root
                 .as_ref()
                 .is_some_and(|root| in_root.into_iter().any(|file| is_owned(root, file)))
@@ -216,7 +216,7 @@ impl Settled {
     /// The identity of the ledger; `Some(None)` if there is no ledger, `None` if it cannot be inspected.
     #[allow(clippy::option_option)] // Absent and unknown are different answers.
     fn identity(shm: &Directory, key: &Key) -> Option<Option<(FileId, i64, i64)>> {
-        match shm.stat_of(&key.file(File::Ledger)) {
+        match shm.stat_of(&key.file(KeyFile::Ledger)) {
             Lookup::Absent => Some(None),
             Lookup::Present(stat) => {
                 Some(Some((FileId::of(&stat), stat.st_ctime, stat.st_ctime_nsec)))
@@ -240,7 +240,7 @@ pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
 /// # Errors
 /// Returns an I/O error if a file cannot be inspected.
 pub fn is_known(shm: &Directory, key: &Key) -> Result<bool> {
-    for file in [File::Ledger, File::Lock] {
+    for file in [KeyFile::Ledger, KeyFile::Lock] {
         if shm.stat_of(&key.file(file)).known()?.is_some_and(|stat| stat.st_uid == key.uid) {
             return Ok(true);
         }
@@ -258,9 +258,9 @@ fn keys_of(directory: &Directory, name: &KeyName, files: &[OsString]) -> BTreeSe
     files.iter().filter_map(owner).map(|uid| name.of_user(uid)).collect()
 }
 
-fn look(place: &Place, limit: usize) -> Result<Found> {
+fn look(dirs: &NodeDirs, limit: usize) -> Result<Found> {
     let mut found = Found::default();
-    let shm = listing::read_up_to(&place.shm, limit)?;
+    let shm = listing::read_up_to(&dirs.shm, limit)?;
     for name in shm.names {
         if let Some((key, _)) = KeyName::parse(&name) {
             found.keys.entry(key).or_default().push(name);
@@ -271,7 +271,7 @@ fn look(place: &Place, limit: usize) -> Result<Found> {
     for segments in found.segments.values_mut() {
         segments.sort();
     }
-    let root = place.root.as_ref().map(|root| listing::read_up_to(root, limit));
+    let root = dirs.root.as_ref().map(|root| listing::read_up_to(root, limit));
     let root = root.transpose()?.unwrap_or_default();
     found.unread = [shm.unread, root.unread];
     for name in root.names {
@@ -299,21 +299,21 @@ mod tests {
         let temp = tempfile::tempdir_in("/dev/shm").unwrap();
         let paths = Paths { root: temp.path().join("root"), shm: temp.path().join("shm") };
         std::fs::create_dir(&paths.shm).unwrap();
-        let place = Place::create(&paths).unwrap();
+        let dirs = NodeDirs::create(&paths).unwrap();
         let project = ProjectName::new(OsStr::new("p")).unwrap();
-        let root = place.root.as_ref().unwrap();
+        let root = dirs.root.as_ref().unwrap();
         let key = Key::new(&project, root.id(), nix::unistd::Uid::effective().as_raw());
         // An interrupted load. Without its segment in the listing, its ledger must stay.
-        drop(ChangeLock::take_now(&place.shm, &key).unwrap());
+        drop(ChangeLock::take_now(&dirs.shm, &key).unwrap());
         let mut ledger = Ledger::new(root);
         ledger.next = Some(record("aaaaa"));
-        ledger.write(&place.shm, &key).unwrap();
+        ledger.write(&dirs.shm, &key).unwrap();
         std::fs::write(paths.shm.join("cute-shm.p.aaaaa00000"), [1; 10]).unwrap();
         let state_up_to = |name_limit| {
-            let survey = Survey { name_limit, ..Survey::new(&place) };
-            survey.list().unwrap();
-            let judged = judge(&place, &survey, &key);
-            (judged.state, judged.leftovers.len(), survey.unread_count(), survey.unread())
+            let scan = Scan { name_limit, ..Scan::new(&dirs) };
+            scan.list().unwrap();
+            let judged = judge(&dirs, &scan, &key);
+            (judged.state, judged.leftovers.len(), scan.unread_count(), scan.unread())
         };
         let (state, leftovers, unread_count, error) = state_up_to(3);
         assert_eq!((state, leftovers, unread_count), (State::Abandoned, 1, 0));

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory, FileId};
 use crate::shm::format::ledger::{Key, KeyName};
 use crate::shm::format::name::{PREFIX, ProjectName, Token};
-use crate::shm::store::scan::Survey;
+use crate::shm::store::scan::Scan;
 
 /// How many random names are tried before the directory counts as unusable.
 const MAX_ATTEMPTS: usize = 16;
@@ -174,10 +174,10 @@ pub fn move_aside(root: &Directory, key: &Key, name: &OsStr) -> Result<OsString>
 pub fn in_root(
     root: &Directory,
     key: &Key,
-    listed: Option<&Survey<'_>>,
+    listed: Option<&Scan<'_>>,
 ) -> Result<Vec<(OsString, Purpose)>> {
     let names = match listed {
-        Some(survey) => survey.temporary_metadata(root, key)?,
+        Some(scan) => scan.temporary_metadata(root, key)?,
         None => None,
     };
     let mut found = Vec::new();
@@ -199,8 +199,8 @@ pub fn in_root(
 ///
 /// # Errors
 /// Returns an I/O error if the directory cannot be listed or a file cannot be removed.
-pub fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Survey<'_>>) -> Result<()> {
-    let names = listed.map(|survey| survey.temporary_ledgers(key)).transpose()?;
+pub fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Scan<'_>>) -> Result<()> {
+    let names = listed.map(|scan| scan.temporary_ledgers(key)).transpose()?;
     let is_wanted =
         |name: &OsStr| matches!(KeyName::parse(name), Some((of, None)) if of.is_of(key));
     let list = || shm.filter_names(|name| is_wanted(name).then(|| name.to_owned()));

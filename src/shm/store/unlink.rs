@@ -6,21 +6,21 @@ use crate::error::{Kind, Result};
 use crate::os::credentials::act_as;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::gc::squatters;
-use crate::shm::store::ledger_store::Change;
+use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal::{self, Removed};
-use crate::shm::store::scan::Survey;
+use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{self, Project, State};
 
 /// Returns the segments that [`unlink`] would remove.
 ///
 /// # Errors
 /// As [`unlink`].
-pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let project = match state::find_own(place, name) {
+pub fn would_unlink(dirs: &NodeDirs, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
+    let project = match state::find_own(dirs, name) {
         Err(error) if error.kind() == Kind::NotFound => {
-            return match clear_name(place, name, all_users, true)? {
+            return match clear_name(dirs, name, all_users, true)? {
                 0 => Err(error),
                 _ => Ok(Vec::new()),
             };
@@ -30,7 +30,7 @@ pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Resul
     if !is_unreadable_file(&project, all_users) {
         removal::allowed(&project, all_users)?;
     }
-    Ok(removal::segments_of(&project, &place.shm))
+    Ok(removal::segments_of(&project, &dirs.shm))
 }
 
 /// Removes the project: metadata, segments, ledger. With `all_users`, root removes the project of another user,
@@ -38,29 +38,34 @@ pub fn would_unlink(place: &Place, name: &ProjectName, all_users: bool) -> Resul
 ///
 /// # Errors
 /// Returns [`Kind::NotFound`] if there is no such project, [`Kind::Permission`] for a project of another user, and
-/// [`Kind::Busy`] if another process changes it for longer than [`lock::PATIENCE`].
-pub fn unlink(place: &Place, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let mut cleared = clear_name(place, name, all_users, false)?;
-    let mut judged = state::find_own(place, name);
+/// [`Kind::Busy`] if another process changes it for longer than [`lock::LOCK_TIMEOUT`].
+pub fn unlink(dirs: &NodeDirs, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
+    let mut cleared = clear_name(dirs, name, all_users, false)?;
+    let mut judged = state::find_own(dirs, name);
     if let Ok(project) = &judged
         && is_unreadable_file(project, all_users)
     {
-        squatters::clear_metadata(place, project)?;
+        squatters::clear_metadata(dirs, project)?;
         cleared += 1;
-        judged = state::find_own(place, name);
+        judged = state::find_own(dirs, name);
     }
     let judged = match judged {
         Err(error) if error.kind() == Kind::NotFound && cleared > 0 => return Ok(Vec::new()),
         judged => judged?,
     };
     removal::allowed(&judged, all_users)?;
-    act_as(judged.uid, || remove(place, &judged))
+    act_as(judged.uid, || remove(dirs, &judged))
 }
 
 /// Removes the files that block the name, for root with `all_users`. Returns their number.
-fn clear_name(place: &Place, name: &ProjectName, all_users: bool, dry_run: bool) -> Result<usize> {
+fn clear_name(
+    dirs: &NodeDirs,
+    name: &ProjectName,
+    all_users: bool,
+    dry_run: bool,
+) -> Result<usize> {
     if all_users && Uid::effective().is_root() {
-        return squatters::clear_name(place, name, dry_run);
+        return squatters::clear_name(dirs, name, dry_run);
     }
     Ok(0)
 }
@@ -75,9 +80,9 @@ fn is_unreadable_file(project: &Project, all_users: bool) -> bool {
 }
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.
-fn remove(place: &Place, judged: &Project) -> Result<Vec<Removed>> {
-    let change = Change::begin_for(place, &judged.key, &mut lock::patience())?;
-    let survey = Survey::new(place);
-    let project = state::judge_locked(place, &survey, &judged.key);
-    change.remove(&project)
+fn remove(dirs: &NodeDirs, judged: &Project) -> Result<Vec<Removed>> {
+    let store = LedgerStore::begin_for(dirs, &judged.key, &mut lock::patience())?;
+    let scan = Scan::new(dirs);
+    let project = state::judge_locked(dirs, &scan, &judged.key);
+    store.remove(&project)
 }

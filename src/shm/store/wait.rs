@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::name::ProjectName;
-use crate::shm::store::node_dirs::{Paths, Place};
+use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::state::{self, Project, State};
 
 /// How often it looks.
@@ -19,12 +19,12 @@ pub fn until_live(
     paths: &Paths,
     name: &ProjectName,
     limit: Option<Duration>,
-) -> Result<(Place, Project)> {
+) -> Result<(NodeDirs, Project)> {
     let begun = Instant::now();
     loop {
-        let place = Place::open(paths)?;
-        match state::find(&place, name) {
-            Ok(project) if project.state == State::Live => return Ok((place, project)),
+        let dirs = NodeDirs::open(paths)?;
+        match state::find(&dirs, name) {
+            Ok(project) if project.state == State::Live => return Ok((dirs, project)),
             Err(error) if error.kind() != Kind::NotFound => return Err(error),
             _ => {}
         }
@@ -32,7 +32,7 @@ pub fn until_live(
             let seconds = begun.elapsed().as_secs_f64();
             let message = format!("project '{name}' was not live after {seconds:.1} s");
             return Err(Error::new(Kind::Busy, message)
-                .about(name.to_text())
+                .with_subject(name.to_text())
                 .with_hint("'cute-shm list -s' shows what is there"));
         }
         std::thread::sleep(POLL);

@@ -12,7 +12,7 @@ use crate::shm::format::ledger::Lifetime;
 use crate::shm::segment::lease::Lease;
 use crate::shm::store::batch_jobs::Ended;
 use crate::shm::store::gc::{Action, Options};
-use crate::shm::store::node_dirs::{Paths, Place};
+use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::state::{Project, State};
 
 /// Whether this process may remove files of user `uid`, and was asked to.
@@ -25,7 +25,7 @@ pub(crate) fn is_allowed(uid: u32, options: &Options) -> bool {
 }
 
 /// Decides what happens to a project that [`is_allowed`].
-pub(crate) fn decide(place: &Place, project: &Project, options: &Options) -> (Action, String) {
+pub(crate) fn decide(dirs: &NodeDirs, project: &Project, options: &Options) -> (Action, String) {
     let why = || project.why.clone().unwrap_or_else(|| project.state.to_string());
     let keep = |reason: String| (Action::Keep, reason);
     if let Some(ended) = &options.ended
@@ -38,26 +38,26 @@ pub(crate) fn decide(place: &Place, project: &Project, options: &Options) -> (Ac
         State::Corrupt if options.broken && project.file.as_ref().is_some_and(|f| !f.trusted) => {
             (Action::Clear, why())
         }
-        State::Corrupt if options.broken && is_root_of_another_user(place, project) => {
+        State::Corrupt if options.broken && is_root_of_another_user(dirs, project) => {
             keep(format!("{}; the owner of the root can cause this (unlink removes it)", why()))
         }
         State::Broken | State::Corrupt if options.broken => (Action::Reap, why()),
         State::Broken | State::Corrupt => keep(format!("{} (--broken removes it)", why())),
-        State::Detached if options.repair && place.root.is_none() => {
+        State::Detached if options.repair && dirs.root.is_none() => {
             keep(format!("{}, and its root cannot be opened", why()))
         }
         State::Detached if options.repair => (Action::Repair, why()),
         State::Detached => {
             let reason = format!("{} (--repair restores it, --older-than removes it)", why());
-            decide_old(place, project, options, reason)
+            decide_old(dirs, project, options, reason)
         }
-        State::Orphan if options.orphans => decide_orphan(place, project, options),
+        State::Orphan if options.orphans => decide_orphan(dirs, project, options),
         State::Orphan => keep(format!("{} (--orphans removes unused ones)", why())),
         State::Live if project.changing => keep(BUSY.to_owned()),
         State::Live if project.unfinished => {
             (Action::Recover, "an interrupted change left files".to_owned())
         }
-        State::Live => decide_old(place, project, options, "the project is live".to_owned()),
+        State::Live => decide_old(dirs, project, options, "the project is live".to_owned()),
         State::Foreign | State::Elsewhere => keep(why()),
         State::Loading | State::Removing => keep(BUSY.to_owned()),
     }
@@ -65,8 +65,8 @@ pub(crate) fn decide(place: &Place, project: &Project, options: &Options) -> (Ac
 
 /// Whether a user who is neither root nor the owner of the project owns the root, and so can put other metadata
 /// there.
-fn is_root_of_another_user(place: &Place, project: &Project) -> bool {
-    place.root.as_ref().is_some_and(|root| ![0, project.uid].contains(&root.stat().st_uid))
+fn is_root_of_another_user(dirs: &NodeDirs, project: &Project) -> bool {
+    dirs.root.as_ref().is_some_and(|root| ![0, project.uid].contains(&root.stat().st_uid))
 }
 
 /// The reason for a project whose change lock is held.
@@ -89,10 +89,10 @@ fn decide_for_job(project: &Project, ended: &Ended) -> Option<(Action, String)> 
     })
 }
 
-fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action, String) {
-    let root = place.root.as_ref().map(Directory::path);
+fn decide_orphan(dirs: &NodeDirs, project: &Project, options: &Options) -> (Action, String) {
+    let root = dirs.root.as_ref().map(Directory::path);
     let metadata = project.name().metadata_file();
-    if let Some(other) = claimed_by((place.shm.path(), root), &Paths::default(), &metadata) {
+    if let Some(other) = claimed_by((dirs.shm.path(), root), &Paths::default(), &metadata) {
         let shown = other.display();
         let why = format!("the metadata '{shown}' may claim them; run gc with that root");
         return (Action::Keep, why);
@@ -103,7 +103,7 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action
         let limit = options.min_age;
         return (Action::Keep, format!("orphaned for {age} s, less than --min-age ({limit} s)"));
     }
-    match is_used(place, project) {
+    match is_used(dirs, project) {
         Ok(false) => {
             (Action::ReapOrphans, "no project claims these segments, no process uses them".into())
         }
@@ -114,10 +114,10 @@ fn decide_orphan(place: &Place, project: &Project, options: &Options) -> (Action
 
 /// Whether a decision about orphaned segments looks into the root of the Python package, which is not the root in
 /// force.
-pub(crate) fn asks_python_root(place: &Place, options: &Options) -> bool {
+pub(crate) fn asks_python_root(dirs: &NodeDirs, options: &Options) -> bool {
     let python = Paths::default();
-    let root = place.root.as_ref().map(Directory::path);
-    options.orphans && place.shm.path() == python.shm && root != Some(&*python.root)
+    let root = dirs.root.as_ref().map(Directory::path);
+    options.orphans && dirs.shm.path() == python.shm && root != Some(&*python.root)
 }
 
 /// The metadata file of that name in the root of the Python package, if `gc` acts on another root: Python
@@ -141,7 +141,7 @@ fn claimed_by(
 /// Removes a live or detached project only if it is persistent, older than `--older-than`, and not in use.
 /// Otherwise keeps it for the reason `kept`.
 fn decide_old(
-    place: &Place,
+    dirs: &NodeDirs,
     project: &Project,
     options: &Options,
     kept: String,
@@ -156,7 +156,7 @@ fn decide_old(
     if record.lifetime != Lifetime::Persistent || age < limit {
         return (Action::Keep, kept);
     }
-    match is_used(place, project) {
+    match is_used(dirs, project) {
         Ok(false) => (Action::Reap, format!("{age} s old and not in use")),
         Ok(true) => (Action::Keep, format!("{age} s old, but a process has a segment open")),
         Err(error) => (Action::Keep, error.to_string()),
@@ -164,11 +164,11 @@ fn decide_old(
 }
 
 /// Whether a process has a segment of the project open or mapped.
-fn is_used(place: &Place, project: &Project) -> Result<bool> {
+fn is_used(dirs: &NodeDirs, project: &Project) -> Result<bool> {
     act_as(project.uid, || {
         for name in project.present.keys().chain(project.leftovers.keys()) {
-            if place.shm.stat_of(name.as_os_str()).known()?.is_some()
-                && Lease::take(&place.shm, name)?.is_none()
+            if dirs.shm.stat_of(name.as_os_str()).known()?.is_some()
+                && Lease::take(&dirs.shm, name)?.is_none()
             {
                 return Ok(true);
             }

@@ -13,7 +13,7 @@ use crate::os::presence::Lookup;
 use crate::shm::format::ledger::{Key, KeyName};
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::store::listing;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::Settled;
 use crate::shm::store::temporary;
 
@@ -53,9 +53,9 @@ impl Inventory {
     ///
     /// # Errors
     /// Returns an I/O error if a directory cannot be listed.
-    pub fn read(place: &Place) -> Result<Self> {
+    pub fn read(dirs: &NodeDirs) -> Result<Self> {
         let mut inventory = Self::default();
-        for (name, stat) in files(&place.shm)? {
+        for (name, stat) in files(&dirs.shm)? {
             if let Some((key, _)) = KeyName::parse(&name) {
                 let group = inventory.group(&key.project, &stat);
                 group.cost += allocated(&stat);
@@ -67,7 +67,7 @@ impl Inventory {
                 group.has_segments = true;
             }
         }
-        if let Some(root) = &place.root {
+        if let Some(root) = &dirs.root {
             for (name, stat) in files(root)? {
                 if let Some(project) = ProjectName::of_metadata(&name) {
                     let group = inventory.group(&project, &stat);
@@ -85,17 +85,21 @@ impl Inventory {
 
     /// Observes the projects of the users that `is_wanted` accepts, before the next listing: with it, many
     /// projects are removed without a listing for each.
-    pub fn settled(&self, place: &Place, is_wanted: impl Fn(u32) -> bool) -> HashMap<Key, Settled> {
+    pub fn settled(
+        &self,
+        dirs: &NodeDirs,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> HashMap<Key, Settled> {
         let groups = self.groups.iter().filter(|((_, uid), _)| is_wanted(*uid));
         let keys = groups.flat_map(|((project, uid), group)| {
             let (project, uid) = (project.clone(), *uid);
-            let root = place.root.as_ref().filter(|_| group.has_metadata);
+            let root = dirs.root.as_ref().filter(|_| group.has_metadata);
             let ours = root.map(|root| Key::new(&project, root.id(), uid));
             let keys = group.hashes.keys().cloned();
             keys.map(move |hash| Key { project: project.clone(), hash, uid }).chain(ours)
         });
         keys.filter_map(|key| {
-            let settled = Settled::before_listing(&place.shm, &key)?;
+            let settled = Settled::before_listing(&dirs.shm, &key)?;
             Some((key, settled))
         })
         .collect()

@@ -21,10 +21,10 @@ use crate::os::presence::Lookup;
 use crate::shm::format::ledger::{Key, Ledger};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::batch_jobs::Ended;
-use crate::shm::store::lock::PATIENCE;
-use crate::shm::store::node_dirs::{Paths, Place};
+use crate::shm::store::lock::LOCK_TIMEOUT;
+use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::removal::Removed;
-use crate::shm::store::scan::{Settled, Survey};
+use crate::shm::store::scan::{Scan, Settled};
 use crate::shm::store::state::{self, Project, State};
 
 /// Interval between two attempts to take the locks of projects of ended jobs.
@@ -142,35 +142,34 @@ pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) ->
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     // Without --all-roots there is no other work: `gc` may wait for the root.
     let is_silent = options.all_roots && !other_roots::answers(paths);
-    let opened = if is_silent { Err(other_roots::silent(paths)) } else { Place::open(paths) };
-    let rootless = Place::without_root(paths)?;
-    let (place, refused) = match opened {
-        Ok(place) => (place, None),
-        Err(error) if options.all_roots => (Place::without_root(paths)?, Some(error)),
+    let opened = if is_silent { Err(other_roots::silent(paths)) } else { NodeDirs::open(paths) };
+    let rootless = NodeDirs::without_root(paths)?;
+    let (dirs, refused) = match opened {
+        Ok(dirs) => (dirs, None),
+        Err(error) if options.all_roots => (NodeDirs::without_root(paths)?, Some(error)),
         Err(error) => return Err(error),
     };
-    let mut inventory = Inventory::read(&place)?;
-    squatters::clear(&place, &mut inventory, options, report);
-    let settled = inventory.settled(&place, |uid| is_allowed(uid, options));
-    let survey = Survey::new(&place);
+    let mut inventory = Inventory::read(&dirs)?;
+    squatters::clear(&dirs, &mut inventory, options, report);
+    let settled = inventory.settled(&dirs, |uid| is_allowed(uid, options));
+    let scan = Scan::new(&dirs);
     // With the listing, the judge also finds temporary files of interrupted changes.
-    survey.list()?;
+    scan.list()?;
     let silent = is_silent.then(|| paths.root.clone());
-    let (place, rootless, survey) = (&place, &rootless, &survey);
-    let collector =
-        Collector { paths, place, rootless, silent, survey, settled, options, deadline };
+    let (dirs, rootless, scan) = (&dirs, &rootless, &scan);
+    let collector = Collector { paths, dirs, rootless, silent, scan, settled, options, deadline };
     collector.run(inventory, report)?;
-    refused.or_else(|| survey.unread()).map_or(Ok(()), Err)
+    refused.or_else(|| scan.unread()).map_or(Ok(()), Err)
 }
 
 struct Collector<'a> {
     paths: &'a Paths,
-    place: &'a Place,
+    dirs: &'a NodeDirs,
     /// The shm directory alone, for projects whose root is unknown or cannot be opened.
-    rootless: &'a Place,
+    rootless: &'a NodeDirs,
     /// The root in force, if it does not answer.
     silent: Option<PathBuf>,
-    survey: &'a Survey<'a>,
+    scan: &'a Scan<'a>,
     /// The projects whose files the survey lists completely.
     settled: HashMap<Key, Settled>,
     options: &'a Options,
@@ -218,13 +217,13 @@ impl Collector<'_> {
     }
 
     fn root(&self) -> Option<PathBuf> {
-        self.place.root.as_ref().map(|root| root.path().to_owned())
+        self.dirs.root.as_ref().map(|root| root.path().to_owned())
     }
 
     /// The key of the group's project in the root in force.
     fn key_of_root(&self, id: &GroupId) -> Option<Key> {
-        let root = self.place.root.as_ref()?;
-        let key = state::key_in_root(self.place, root, self.survey, &id.0, id.1);
+        let root = self.dirs.root.as_ref()?;
+        let key = state::key_in_root(self.dirs, root, self.scan, &id.0, id.1);
         Some(key.unwrap_or_else(|_| Key::new(&id.0, root.id(), id.1)))
     }
 
@@ -235,7 +234,7 @@ impl Collector<'_> {
 
     /// The root of a project that is not one of the root in force.
     fn root_of(&self, key: &Key) -> Root {
-        match Ledger::read(&self.place.shm, key, None) {
+        match Ledger::read(&self.dirs.shm, key, None) {
             Lookup::Present(ledger) => Root::Other(ledger.root.into()),
             Lookup::Absent | Lookup::Unreadable(_) => Root::Unknown,
         }
@@ -279,7 +278,7 @@ impl Collector<'_> {
                 }
             }
         }
-        let asks_python = group.has_segments && decide::asks_python_root(self.place, self.options);
+        let asks_python = group.has_segments && decide::asks_python_root(self.dirs, self.options);
         if asks_python || !item.others.is_empty() {
             return Some(item);
         }
@@ -320,27 +319,27 @@ impl Collector<'_> {
             Root::Unknown => (None, None),
             Root::Other(path) => (self.open_other(key, path), Some(path.clone())),
         };
-        let place = match root {
-            Root::InForce => self.place,
+        let dirs = match root {
+            Root::InForce => self.dirs,
             Root::Unknown | Root::Other(_) => other.as_ref().unwrap_or(self.rootless),
         };
-        let project = state::judge(place, self.survey, key);
-        (self.handle(place, path, &project), project)
+        let project = state::judge(dirs, self.scan, key);
+        (self.handle(dirs, path, &project), project)
     }
 
     /// Judges again a project that needs no other root.
     fn judge_again(&self, key: &Key, root: &Root) -> Project {
-        let place = if *root == Root::InForce { self.place } else { self.rootless };
-        state::judge(place, self.survey, key)
+        let dirs = if *root == Root::InForce { self.dirs } else { self.rootless };
+        state::judge(dirs, self.scan, key)
     }
 
     fn handle_orphans(&self, id: &GroupId, judged: &[Project], report: &mut dyn FnMut(Outcome)) {
         let known: Vec<&Project> = judged.iter().collect();
         let owner = Some(id.1);
-        match state::orphans_of(self.place, self.survey, &id.0, owner, &known) {
+        match state::orphans_of(self.dirs, self.scan, &id.0, owner, &known) {
             Ok(found) => {
                 for orphan in found {
-                    report(self.handle(self.place, None, &orphan));
+                    report(self.handle(self.dirs, None, &orphan));
                 }
             }
             Err(error) => report(Outcome::kept(id, None, error.to_string())),
@@ -348,13 +347,13 @@ impl Collector<'_> {
     }
 
     /// Decides about a judged project, and acts.
-    fn handle(&self, place: &Place, root: Option<PathBuf>, project: &Project) -> Outcome {
-        let (action, reason) = decide(place, project, self.options);
+    fn handle(&self, dirs: &NodeDirs, root: Option<PathBuf>, project: &Project) -> Outcome {
+        let (action, reason) = decide(dirs, project, self.options);
         let done = if self.options.dry_run {
-            Ok(act::would_remove(place, project, action))
+            Ok(act::would_remove(dirs, project, action))
         } else {
-            let listed = self.settled.get(&project.key).map(|settled| (self.survey, settled));
-            act::carry_out(place, project, action, self.options, listed)
+            let listed = self.settled.get(&project.key).map(|settled| (self.scan, settled));
+            act::carry_out(dirs, project, action, self.options, listed)
         };
         let id = (project.name().clone(), project.uid);
         let outcome = Outcome {
@@ -379,7 +378,7 @@ impl Collector<'_> {
     fn try_again(&self, busy: Vec<Busy>, report: &mut dyn FnMut(usize, Outcome)) {
         let begun = Instant::now();
         let mut busy: Vec<_> = busy.into_iter().enumerate().collect();
-        while !busy.is_empty() && begun.elapsed() < PATIENCE && !self.is_late() {
+        while !busy.is_empty() && begun.elapsed() < LOCK_TIMEOUT && !self.is_late() {
             std::thread::sleep(POLL_INTERVAL);
             let mut still = Vec::new();
             for (number, Busy { key, root, .. }) in busy {
@@ -398,10 +397,10 @@ impl Collector<'_> {
     }
 
     /// Opens the other root of a project; `None` if it is not the root of its ledger, or cannot be opened.
-    fn open_other(&self, key: &Key, root: &Path) -> Option<Place> {
-        let ledger = Ledger::read(&self.place.shm, key, None).known().ok()??;
+    fn open_other(&self, key: &Key, root: &Path) -> Option<NodeDirs> {
+        let ledger = Ledger::read(&self.dirs.shm, key, None).known().ok()??;
         let paths = Paths { root: root.to_owned(), shm: self.paths.shm.clone() };
-        let place = Place::open(&paths).ok()?;
-        place.root.as_ref().is_some_and(|found| ledger.is_of_root(found)).then_some(place)
+        let dirs = NodeDirs::open(&paths).ok()?;
+        dirs.root.as_ref().is_some_and(|found| ledger.is_of_root(found)).then_some(dirs)
     }
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Told;
+use crate::error::ErrorReport;
 use crate::error::{Error, Kind, Result};
 use crate::os::child::{self, Child, Next};
 use crate::shm::format::ledger::Key;
 use crate::shm::store::gc::inventory::{GroupId, files};
 use crate::shm::store::gc::{Action, Busy, Collector, Outcome, Root, decide};
-use crate::shm::store::node_dirs::{DEFAULT_ROOT, Paths, Place};
+use crate::shm::store::node_dirs::{DEFAULT_ROOT, NodeDirs, Paths};
 use crate::shm::store::state::{Project, State};
 
 /// After so many roots that do not answer, the other roots of that user are not opened: each costs time and may leave
@@ -38,7 +38,7 @@ impl Item {
 /// Whether the root in force can be opened and listed without waiting for a file system that does not answer.
 pub(crate) fn answers(paths: &Paths) -> bool {
     child::answers(|| {
-        if let Some(root) = Place::open(paths).ok().and_then(|place| place.root) {
+        if let Some(root) = NodeDirs::open(paths).ok().and_then(|dirs| dirs.root) {
             let _ = files(&root).map(Iterator::count);
         }
     })
@@ -60,21 +60,21 @@ enum Message {
     /// The child starts this step.
     Begin(Step),
     /// A line of the report.
-    Done(Outcome, Option<Told>),
+    Done(Outcome, Option<ErrorReport>),
     /// The change lock of the project of this step is held.
     Busy(Step, Outcome),
     /// The outcome of the second try of a busy project.
-    Retried(usize, Outcome, Option<Told>),
+    Retried(usize, Outcome, Option<ErrorReport>),
     /// All steps are done.
     Finished,
 }
 
 fn done(mut outcome: Outcome) -> Message {
-    let told = outcome.error.take().map(|error| Told::from(&error));
+    let told = outcome.error.take().map(|error| ErrorReport::from(&error));
     Message::Done(outcome, told)
 }
 
-fn received(outcome: Outcome, told: Option<Told>) -> Outcome {
+fn received(outcome: Outcome, told: Option<ErrorReport>) -> Outcome {
     Outcome { error: told.map(Error::from), ..outcome }
 }
 
@@ -177,7 +177,7 @@ impl Work<'_> {
         let name = item.id.0.to_text();
         let message = format!("the process that handled project '{name}' ended unexpectedly");
         let kept = Outcome::kept(&item.id, root, message.clone());
-        report(Outcome { error: Some(Error::new(Kind::Io, message).about(name)), ..kept });
+        report(Outcome { error: Some(Error::new(Kind::Io, message).with_subject(name)), ..kept });
         self.skip(step);
     }
 
@@ -243,7 +243,7 @@ impl Work<'_> {
 
     fn handle_orphans(&self, item: &Item, mut judged: Vec<Project>, send: &mut dyn FnMut(Message)) {
         let collector = self.collector;
-        let asks_python = decide::asks_python_root(collector.place, collector.options);
+        let asks_python = decide::asks_python_root(collector.dirs, collector.options);
         if collector.is_late() {
             send(done(Outcome::late(&item.id, None)));
         } else if asks_python && self.blocked.roots.contains(Path::new(DEFAULT_ROOT)) {
@@ -263,7 +263,7 @@ impl Work<'_> {
         let started = Child::start(|send: &mut dyn FnMut(Message)| {
             // The child takes its copy.
             collector.try_again(std::mem::take(&mut busy), &mut |number, mut outcome| {
-                let told = outcome.error.take().map(|error| Told::from(&error));
+                let told = outcome.error.take().map(|error| ErrorReport::from(&error));
                 send(Message::Retried(number, outcome, told));
             });
         });

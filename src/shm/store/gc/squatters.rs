@@ -16,8 +16,8 @@ use crate::shm::format::name::{ProjectName, Token};
 use crate::shm::store::gc::decide::is_allowed;
 use crate::shm::store::gc::inventory::Inventory;
 use crate::shm::store::gc::{Action, Options, Outcome};
-use crate::shm::store::ledger_store::Change;
-use crate::shm::store::node_dirs::Place;
+use crate::shm::store::ledger_store::LedgerStore;
+use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::Project;
 
 /// A ledger or lock file whose name is that of another user's file.
@@ -33,7 +33,7 @@ struct Squatter {
 /// Removes the ledgers and lock files in the shm directory that block another user's project of the root in
 /// force, and takes them off the inventory. Only root does this.
 pub(crate) fn clear(
-    place: &Place,
+    dirs: &NodeDirs,
     inventory: &mut Inventory,
     options: &Options,
     report: &mut dyn FnMut(Outcome),
@@ -41,14 +41,14 @@ pub(crate) fn clear(
     if !Uid::effective().is_root() {
         return;
     }
-    for found in find(place, inventory, options.user) {
+    for found in find(dirs, inventory, options.user) {
         if !is_allowed(found.owner, options) && !is_allowed(found.victim, options) {
             continue;
         }
         if let Some(group) = inventory.groups.get_mut(&(found.project.clone(), found.owner)) {
             group.hashes.remove(&found.hash);
         }
-        let shown = place.shm.join(&found.file);
+        let shown = dirs.shm.join(&found.file);
         let reason = format!(
             "'{}' of user {} blocks a file of user {}",
             shown.display(),
@@ -57,24 +57,24 @@ pub(crate) fn clear(
         );
         let done = match options.dry_run {
             true => Ok(()),
-            false => act_as(found.owner, || remove(&place.shm, &found.file)),
+            false => act_as(found.owner, || remove(&dirs.shm, &found.file)),
         };
-        let root = place.root.as_ref().map(|root| root.path().to_owned());
+        let root = dirs.root.as_ref().map(|root| root.path().to_owned());
         let outcome = Outcome::kept(&(found.project, found.owner), root, reason);
         report(Outcome { action: Action::Clear, error: done.err(), ..outcome });
     }
 }
 
-/// Removes what blocks the project `name` of any user in the root of `place`. Returns the number of files.
+/// Removes what blocks the project `name` of any user in the root of `dirs`. Returns the number of files.
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed or a file cannot be removed.
-pub fn clear_name(place: &Place, name: &ProjectName, dry_run: bool) -> Result<usize> {
-    let mut inventory = Inventory::read(place)?;
+pub fn clear_name(dirs: &NodeDirs, name: &ProjectName, dry_run: bool) -> Result<usize> {
+    let mut inventory = Inventory::read(dirs)?;
     inventory.groups.retain(|(project, _), _| project == name);
-    let found = find(place, &inventory, None);
+    let found = find(dirs, &inventory, None);
     for squatter in found.iter().filter(|_| !dry_run) {
-        act_as(squatter.owner, || remove(&place.shm, &squatter.file))?;
+        act_as(squatter.owner, || remove(&dirs.shm, &squatter.file))?;
     }
     Ok(found.len())
 }
@@ -85,24 +85,24 @@ pub fn clear_name(place: &Place, name: &ProjectName, dry_run: bool) -> Result<us
 /// # Errors
 /// Returns [`Kind::Busy`] if another process changes the project or has replaced the file, and an I/O error if the
 /// file cannot be removed.
-pub fn clear_metadata(place: &Place, project: &Project) -> Result<()> {
-    let (Some(root), Some(judged)) = (&place.root, &project.file) else { return Ok(()) };
+pub fn clear_metadata(dirs: &NodeDirs, project: &Project) -> Result<()> {
+    let (Some(root), Some(judged)) = (&dirs.root, &project.file) else { return Ok(()) };
     let name = project.name().metadata_file();
     act_as(project.uid, || {
-        let change = Change::begin_for(place, &project.key, &mut || Ok(false))?;
+        let store = LedgerStore::begin_for(dirs, &project.key, &mut || Ok(false))?;
         let stat = root.stat_of(&name).known()?;
         if stat.is_some_and(|stat| FileId::of(&stat) != judged.id) {
             let name = project.name().to_text();
             let message = format!("the metadata of '{name}' was replaced by another process");
-            return Err(Error::new(Kind::Busy, message).about(name));
+            return Err(Error::new(Kind::Busy, message).with_subject(name));
         }
         remove(root, &name)?;
-        change.finish()
+        store.finish()
     })
 }
 
-fn find(place: &Place, inventory: &Inventory, asked: Option<u32>) -> Vec<Squatter> {
-    let Some(root) = &place.root else { return Vec::new() };
+fn find(dirs: &NodeDirs, inventory: &Inventory, asked: Option<u32>) -> Vec<Squatter> {
+    let Some(root) = &dirs.root else { return Vec::new() };
     let mut users = active_users();
     users.extend(&inventory.owners);
     users.extend(asked);

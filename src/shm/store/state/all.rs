@@ -8,10 +8,10 @@ use indexmap::IndexMap;
 use crate::error::{Error, Result};
 use crate::os::presence::Lookup;
 use crate::os::threads;
-use crate::shm::format::ledger::{File, Key, Ledger};
+use crate::shm::format::ledger::{Key, KeyFile, Ledger};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::{Survey, UNKNOWN_UID};
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::{Scan, UNKNOWN_UID};
 use crate::shm::store::state::{Project, SegmentStat, State, judge, key_in_root};
 
 /// A thread of its own is worth its start for so many projects.
@@ -22,13 +22,13 @@ const SHARE: usize = 8;
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed. A project that cannot be read is judged as such.
 pub fn judge_all(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
-    let keys = keys_of_root(place, survey, wanted)?;
+    let keys = keys_of_root(dirs, scan, wanted)?;
     Ok(threads::each(&keys, SHARE, |key| {
-        let mut project = judge(place, survey, key);
+        let mut project = judge(dirs, scan, key);
         project.drop_texts();
         project
     }))
@@ -40,15 +40,15 @@ pub fn judge_all(
 /// # Errors
 /// As [`judge_all`].
 pub fn everything(
-    place: &Place,
+    dirs: &NodeDirs,
     wanted: impl Fn(&ProjectName) -> bool + Copy,
 ) -> Result<(Vec<Project>, Option<Error>)> {
-    let survey = Survey::new(place);
-    let mut projects = judge_all(place, &survey, wanted)?;
-    let orphans = orphans(place, &survey, &projects, wanted)?;
+    let scan = Scan::new(dirs);
+    let mut projects = judge_all(dirs, &scan, wanted)?;
+    let orphans = orphans(dirs, &scan, &projects, wanted)?;
     projects.extend(orphans);
     projects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok((projects, survey.unread()))
+    Ok((projects, scan.unread()))
 }
 
 /// Every wanted key that belongs to the root, sorted by name.
@@ -56,23 +56,23 @@ pub fn everything(
 /// # Errors
 /// As [`judge_all`].
 pub fn keys_of_root(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Key>> {
-    let Some(root) = &place.root else { return Ok(Vec::new()) };
+    let Some(root) = &dirs.root else { return Ok(Vec::new()) };
     let mut keys = BTreeSet::new();
-    for project in survey.metadata()?.iter().filter(|project| wanted(project)) {
+    for project in scan.metadata()?.iter().filter(|project| wanted(project)) {
         let uid = match root.stat_of(&project.metadata_file()) {
             Lookup::Absent => continue,
             Lookup::Present(stat) => stat.st_uid,
             Lookup::Unreadable(_) => UNKNOWN_UID,
         };
         // An error about one project is the state of this project.
-        let key = key_in_root(place, root, survey, project, uid);
+        let key = key_in_root(dirs, root, scan, project, uid);
         keys.insert(key.unwrap_or_else(|_| Key::new(project, root.id(), uid)));
     }
-    let known = survey.keys(wanted)?.into_iter();
+    let known = scan.keys(wanted)?.into_iter();
     keys.extend(known.filter(|key| *key == Key::new(&key.project, root.id(), key.uid)));
     Ok(keys.into_iter().collect())
 }
@@ -82,8 +82,8 @@ pub fn keys_of_root(
 /// # Errors
 /// As the system says.
 pub fn orphans(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     judged: &[Project],
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
@@ -92,9 +92,9 @@ pub fn orphans(
         by_name.entry(project.name()).or_default().push(project);
     }
     let mut found = Vec::new();
-    for name in survey.segments()?.keys().filter(|name| wanted(name)) {
+    for name in scan.segments()?.keys().filter(|name| wanted(name)) {
         let known = by_name.get(name).map_or(&[][..], Vec::as_slice);
-        found.extend(orphans_of(place, survey, name, None, known)?);
+        found.extend(orphans_of(dirs, scan, name, None, known)?);
     }
     Ok(found)
 }
@@ -108,20 +108,20 @@ pub fn orphans(
 /// # Errors
 /// Returns an I/O error if the shm directory cannot be read.
 pub fn orphans_of(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     name: &ProjectName,
     owner: Option<u32>,
     known: &[&Project],
 ) -> Result<Vec<Project>> {
     let mut found: IndexMap<u32, Project> = IndexMap::new();
     let mut others: HashMap<u32, Vec<Token>> = HashMap::new();
-    for segment in survey.segments()?.get(name).into_iter().flatten() {
+    for segment in scan.segments()?.get(name).into_iter().flatten() {
         // Collected segments belong to the owner of their project.
         if known.iter().any(|project| project.has(segment)) {
             continue;
         }
-        let Lookup::Present(stat) = place.shm.stat_of(segment.as_os_str()) else { continue };
+        let Lookup::Present(stat) = dirs.shm.stat_of(segment.as_os_str()) else { continue };
         let uid = stat.st_uid;
         if owner.is_some_and(|owner| owner != uid) {
             continue;
@@ -133,7 +133,7 @@ pub fn orphans_of(
         // Read only for an owner that has a segment of which nothing is known yet.
         let others = match others.entry(uid) {
             Entry::Occupied(read) => read.into_mut(),
-            Entry::Vacant(entry) => entry.insert(other_tokens(place, survey, name, uid, known)?),
+            Entry::Vacant(entry) => entry.insert(other_tokens(dirs, scan, name, uid, known)?),
         };
         if others.iter().any(|token| segment.bears(token)) {
             continue;
@@ -161,32 +161,32 @@ fn may_have_any(project: &Project) -> bool {
 
 /// The loads that ledgers of this name and user own, except those of judged projects: ledgers of other roots.
 fn other_tokens(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     name: &ProjectName,
     uid: u32,
     judged: &[&Project],
 ) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
-    for key in survey.keys_named(name, uid)? {
+    for key in scan.keys_named(name, uid)? {
         if judged.iter().any(|project| project.key == key) {
             continue;
         }
-        match Ledger::read(&place.shm, &key, None) {
+        match Ledger::read(&dirs.shm, &key, None) {
             Lookup::Absent => {}
             Lookup::Present(ledger) => tokens.extend(ledger.tokens().into_iter().cloned()),
             // Not a ledger of this user.
-            Lookup::Unreadable(_) if is_foreign(place, &key)? => {}
+            Lookup::Unreadable(_) if is_foreign(dirs, &key)? => {}
             // A ledger that cannot be read may claim any segment of its project and owner.
             Lookup::Unreadable(_) => {
-                tokens.extend(survey.segments_of(name, uid)?.iter().map(SegmentName::token));
+                tokens.extend(scan.segments_of(name, uid)?.iter().map(SegmentName::token));
             }
         }
     }
     Ok(tokens)
 }
 
-fn is_foreign(place: &Place, key: &Key) -> Result<bool> {
-    let stat = place.shm.stat_of(&key.file(File::Ledger)).known()?;
+fn is_foreign(dirs: &NodeDirs, key: &Key) -> Result<bool> {
+    let stat = dirs.shm.stat_of(&key.file(KeyFile::Ledger)).known()?;
     Ok(stat.is_none_or(|stat| stat.st_uid != key.uid))
 }

@@ -9,8 +9,8 @@ use crate::os::directory::{FileId, is_regular};
 use crate::os::presence::Lookup;
 use crate::shm::format::metadata::{Array, Metadata};
 use crate::shm::format::name::SegmentName;
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::Survey;
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{METADATA_LIMIT, MetadataFile, Project, SegmentStat, digest};
 
 /// A metadata file of the project's owner.
@@ -22,8 +22,8 @@ pub(crate) enum Read {
 }
 
 /// Reads the metadata file. A file of another user is absent: it says nothing about this project.
-pub(crate) fn read_metadata(place: &Place, project: &Project) -> Lookup<Read> {
-    let Some(root) = &place.root else { return Lookup::Absent };
+pub(crate) fn read_metadata(dirs: &NodeDirs, project: &Project) -> Lookup<Read> {
+    let Some(root) = &dirs.root else { return Lookup::Absent };
     let name = project.name().metadata_file();
     let stat = match root.stat_of(&name) {
         Lookup::Present(stat) if stat.st_uid == project.uid => stat,
@@ -68,7 +68,7 @@ fn file_of(text: &str, stat: &FileStat) -> MetadataFile {
 }
 
 /// Looks for every segment of the metadata; `Some` says what it names but may not.
-pub(crate) fn collect_segments(place: &Place, project: &mut Project) -> Result<Option<String>> {
+pub(crate) fn collect_segments(dirs: &NodeDirs, project: &mut Project) -> Result<Option<String>> {
     let Some(metadata) = &project.metadata else { return Ok(None) };
     for (number, array) in metadata.leaves().into_iter().enumerate() {
         let Some(segment) = SegmentName::parse_for(&project.key.project, array.segment.as_ref())
@@ -82,7 +82,7 @@ pub(crate) fn collect_segments(place: &Place, project: &mut Project) -> Result<O
         if project.present.contains_key(&segment) || project.missing.contains(&segment) {
             continue;
         }
-        let Some(stat) = place.shm.stat_of(segment.as_os_str()).known()? else {
+        let Some(stat) = dirs.shm.stat_of(segment.as_os_str()).known()? else {
             project.missing.insert(segment);
             continue;
         };
@@ -109,9 +109,9 @@ fn segment_of(array: &Array, stat: &FileStat) -> Option<SegmentStat> {
 }
 
 /// Why this user cannot read a segment of the project; `None` if all are readable.
-pub(crate) fn unreadable_segment(place: &Place, project: &Project) -> Option<String> {
+pub(crate) fn unreadable_segment(dirs: &NodeDirs, project: &Project) -> Option<String> {
     project.present.keys().find_map(|segment| {
-        match place.shm.open_file(segment.as_os_str(), OFlag::O_RDONLY) {
+        match dirs.shm.open_file(segment.as_os_str(), OFlag::O_RDONLY) {
             Lookup::Present(_) => None,
             Lookup::Absent => Some(format!("its segment '{segment}' is missing")),
             Lookup::Unreadable(error) => Some(error.to_string()),
@@ -122,8 +122,8 @@ pub(crate) fn unreadable_segment(place: &Place, project: &Project) -> Option<Str
 /// Looks for segments that bear the ledger's tokens but are not the metadata's. A load at rest has none: it
 /// named all of its segments when it was published.
 pub(crate) fn collect_leftovers(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     project: &mut Project,
 ) -> Result<()> {
     let Some(ledger) = &project.ledger else { return Ok(()) };
@@ -132,12 +132,12 @@ pub(crate) fn collect_leftovers(
     if ledger.is_at_rest() && mark.is_some_and(|mark| tokens == [&mark.token]) {
         return Ok(());
     }
-    for segment in survey.segments_of(&project.key.project, project.uid)? {
+    for segment in scan.segments_of(&project.key.project, project.uid)? {
         let named = project.present.contains_key(segment) || project.missing.contains(segment);
         if named || !tokens.iter().any(|token| segment.bears(token)) {
             continue;
         }
-        if let Some(stat) = place.shm.stat_of(segment.as_os_str()).known()?
+        if let Some(stat) = dirs.shm.stat_of(segment.as_os_str()).known()?
             && stat.st_uid == project.uid
         {
             project.leftovers.insert(segment.clone(), SegmentStat::of(&stat));

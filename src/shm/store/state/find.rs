@@ -11,19 +11,19 @@ use crate::os::presence::Lookup;
 use crate::shm::format::ledger::{Key, Ledger};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{ProjectName, Token};
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::{Survey, is_known};
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::{Scan, is_known};
 use crate::shm::store::state::{Project, judge, keys_of_root, orphans};
 
 /// The judged project of this name; its orphans when there is nothing else of it.
 ///
 /// # Errors
 /// [`Kind::NotFound`] when there is nothing of it.
-pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
-    let survey = Survey::new(place);
-    match key_of(place, &survey, name)? {
-        Some(key) => Ok(judge(place, &survey, &key)),
-        None => find_orphans(place, &survey, name),
+pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
+    let scan = Scan::new(dirs);
+    match key_of(dirs, &scan, name)? {
+        Some(key) => Ok(judge(dirs, &scan, &key)),
+        None => find_orphans(dirs, &scan, name),
     }
 }
 
@@ -32,25 +32,25 @@ pub fn find(place: &Place, name: &ProjectName) -> Result<Project> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn find_own(place: &Place, name: &ProjectName) -> Result<Project> {
-    if let Some(root) = &place.root {
-        let survey = Survey::new(place);
-        let key = key_in_root(place, root, &survey, name, Uid::effective().as_raw())?;
-        if is_known(&place.shm, &key)? {
-            return Ok(judge(place, &survey, &key));
+pub fn find_own(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
+    if let Some(root) = &dirs.root {
+        let scan = Scan::new(dirs);
+        let key = key_in_root(dirs, root, &scan, name, Uid::effective().as_raw())?;
+        if is_known(&dirs.shm, &key)? {
+            return Ok(judge(dirs, &scan, &key));
         }
     }
-    find(place, name)
+    find(dirs, name)
 }
 
-fn find_orphans(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<Project> {
-    let orphans = orphans(place, survey, &[], |orphan| orphan == name)?;
+fn find_orphans(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<Project> {
+    let orphans = orphans(dirs, scan, &[], |orphan| orphan == name)?;
     if let Some(orphan) = orphans.into_iter().next() {
         return Ok(orphan);
     }
     let shown = name.to_text();
     Err(Error::new(Kind::NotFound, format!("there is no project '{shown}'"))
-        .about(shown)
+        .with_subject(shown)
         .with_hint("'cute-shm list -s' shows the projects of this node"))
 }
 
@@ -58,16 +58,16 @@ fn find_orphans(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Resul
 ///
 /// # Errors
 /// As the system says.
-pub fn key_of(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<Option<Key>> {
-    let Some(root) = &place.root else { return Ok(None) };
+pub fn key_of(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<Option<Key>> {
+    let Some(root) = &dirs.root else { return Ok(None) };
     if let Some(stat) = root.stat_of(&name.metadata_file()).known()? {
-        return key_in_root(place, root, survey, name, stat.st_uid).map(Some);
+        return key_in_root(dirs, root, scan, name, stat.st_uid).map(Some);
     }
     let mine = Key::new(name, root.id(), Uid::effective().as_raw());
-    if is_known(&place.shm, &mine)? {
+    if is_known(&dirs.shm, &mine)? {
         return Ok(Some(mine));
     }
-    Ok(keys_of_root(place, survey, |project| project == name)?.into_iter().next())
+    Ok(keys_of_root(dirs, scan, |project| project == name)?.into_iter().next())
 }
 
 /// The key of user `uid`'s project `name` in `root`. If the device number of the root changed since the load, the
@@ -76,29 +76,29 @@ pub fn key_of(place: &Place, survey: &Survey<'_>, name: &ProjectName) -> Result<
 /// # Errors
 /// Returns an I/O error if a file cannot be inspected or the shm directory cannot be listed.
 pub fn key_in_root(
-    place: &Place,
+    dirs: &NodeDirs,
     root: &Directory,
-    survey: &Survey<'_>,
+    scan: &Scan<'_>,
     name: &ProjectName,
     uid: u32,
 ) -> Result<Key> {
     let key = Key::new(name, root.id(), uid);
-    if is_known(&place.shm, &key)? {
+    if is_known(&dirs.shm, &key)? {
         return Ok(key);
     }
-    let Some(token) = marked_load(place, root, &key) else { return Ok(key) };
+    let Some(token) = marked_load(dirs, root, &key) else { return Ok(key) };
     let bears = |ledger: &Ledger| {
         [&ledger.current, &ledger.next].into_iter().flatten().any(|record| record.token == token)
     };
-    let found = survey.keys_named(name, uid)?.into_iter().find(|other| {
-        let ledger = Ledger::read(&place.shm, other, Some(root));
+    let found = scan.keys_named(name, uid)?.into_iter().find(|other| {
+        let ledger = Ledger::read(&dirs.shm, other, Some(root));
         matches!(ledger, Lookup::Present(ledger) if bears(&ledger))
     });
     Ok(found.unwrap_or(key))
 }
 
 /// The load whose mark the metadata bears, if it was made here in this boot.
-fn marked_load(place: &Place, root: &Directory, key: &Key) -> Option<Token> {
+fn marked_load(dirs: &NodeDirs, root: &Directory, key: &Key) -> Option<Token> {
     /// A mark is one line with a host name of at most 64 bytes.
     const LINE: u64 = 512;
     let file = key.project.metadata_file();
@@ -107,6 +107,6 @@ fn marked_load(place: &Place, root: &Directory, key: &Key) -> Option<Token> {
     let mut line = Vec::new();
     file.take(LINE).read_to_end(&mut line).ok()?;
     let mark = Mark::parse(&String::from_utf8_lossy(&line))?;
-    let is_here = mark.boot == place.host.boot && mark.shm == place.shm.id().to_string();
+    let is_here = mark.boot == dirs.host.boot && mark.shm == dirs.shm.id().to_string();
     is_here.then_some(mark.token)
 }

@@ -6,11 +6,11 @@ use crate::error::{Kind, Result};
 use crate::os::credentials;
 use crate::os::host;
 use crate::os::presence::Lookup;
-use crate::shm::format::ledger::{File, Key, Ledger, Lifetime};
+use crate::shm::format::ledger::{Key, KeyFile, Ledger, Lifetime};
 use crate::shm::format::metadata::{Mark, Metadata};
 use crate::shm::store::lock;
-use crate::shm::store::node_dirs::Place;
-use crate::shm::store::scan::Survey;
+use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::scan::Scan;
 use crate::shm::store::state::evidence::{
     Read, collect_leftovers, collect_segments, read_metadata, unreadable_segment,
 };
@@ -18,21 +18,21 @@ use crate::shm::store::state::{Project, State, squatters};
 
 /// Judges the project `key`. A read that fails makes it `foreign`, with the reason: what cannot be read is
 /// never changed, and does not stop the caller from handling other projects.
-pub fn judge(place: &Place, survey: &Survey<'_>, key: &Key) -> Project {
-    let mut project = judge_as(place, survey, key, false);
+pub fn judge(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
+    let mut project = judge_as(dirs, scan, key, false);
     // Segments that vanish while we look may have been replaced: then there is other metadata by now.
     for _ in 0..3 {
-        if project.missing.is_empty() || !was_replaced(place, &project) {
+        if project.missing.is_empty() || !was_replaced(dirs, &project) {
             break;
         }
-        project = judge_as(place, survey, key, false);
+        project = judge_as(dirs, scan, key, false);
     }
     project
 }
 
 /// Whether the metadata file is another than the one that was judged.
-fn was_replaced(place: &Place, project: &Project) -> bool {
-    let now = match read_metadata(place, project) {
+fn was_replaced(dirs: &NodeDirs, project: &Project) -> bool {
+    let now = match read_metadata(dirs, project) {
         Lookup::Present(Read::Good(file, _) | Read::Bad(file, _)) => Some(file.digest),
         Lookup::Absent | Lookup::Unreadable(_) => None,
     };
@@ -40,13 +40,13 @@ fn was_replaced(place: &Place, project: &Project) -> bool {
 }
 
 /// As [`judge`], by the holder of the change lock: the lock is free then, but for itself.
-pub fn judge_locked(place: &Place, survey: &Survey<'_>, key: &Key) -> Project {
-    judge_as(place, survey, key, true)
+pub fn judge_locked(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
+    judge_as(dirs, scan, key, true)
 }
 
-fn judge_as(place: &Place, survey: &Survey<'_>, key: &Key, holder: bool) -> Project {
+fn judge_as(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key, holder: bool) -> Project {
     let mut project = Project::unjudged(key.clone());
-    (project.state, project.why) = match find_verdict(place, survey, &mut project, holder) {
+    (project.state, project.why) = match find_verdict(dirs, scan, &mut project, holder) {
         Ok(verdict) => verdict,
         Err(error) => (State::Foreign, Some(error.to_string())),
     };
@@ -66,8 +66,8 @@ enum LedgerState {
 }
 
 fn find_verdict(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     project: &mut Project,
     holder: bool,
 ) -> Result<Verdict> {
@@ -75,8 +75,8 @@ fn find_verdict(
         let why = "its owner has no id in this user namespace".to_owned();
         return Ok((State::Foreign, Some(why)));
     }
-    let found = read_metadata(place, project).known()?;
-    let ledger = read_ledger(place, project)?;
+    let found = read_metadata(dirs, project).known()?;
+    let ledger = read_ledger(dirs, project)?;
     let unseen = match &ledger {
         LedgerState::Unseen(why) => Some(why.as_str()),
         _ => None,
@@ -84,29 +84,29 @@ fn find_verdict(
     let verdict = match found {
         Some(Read::Bad(file, why)) => {
             project.file = Some(file);
-            collect_leftovers(place, survey, project)?;
+            collect_leftovers(dirs, scan, project)?;
             (State::Corrupt, Some(why))
         }
         Some(Read::Good(file, metadata)) => {
             project.file = Some(file);
             project.metadata = Some(metadata);
-            judge_with_metadata(place, survey, project, unseen, holder)?
+            judge_with_metadata(dirs, scan, project, unseen, holder)?
         }
         None => match unseen {
             Some(why) => (State::Foreign, Some(why.to_owned())),
-            None => judge_without_metadata(place, survey, project, holder)?,
+            None => judge_without_metadata(dirs, scan, project, holder)?,
         },
     };
     Ok(match ledger {
         LedgerState::Bad(why) if !matches!(verdict.0, State::Foreign | State::Elsewhere) => {
-            judge_bad_ledger(survey, project, why)?
+            judge_bad_ledger(scan, project, why)?
         }
         _ => verdict,
     })
 }
 
-fn read_ledger(place: &Place, project: &mut Project) -> Result<LedgerState> {
-    Ok(match Ledger::read(&place.shm, &project.key, place.root.as_ref()) {
+fn read_ledger(dirs: &NodeDirs, project: &mut Project) -> Result<LedgerState> {
+    Ok(match Ledger::read(&dirs.shm, &project.key, dirs.root.as_ref()) {
         Lookup::Absent => LedgerState::Known,
         Lookup::Present(ledger) => {
             project.ledger = Some(ledger);
@@ -116,9 +116,9 @@ fn read_ledger(place: &Place, project: &mut Project) -> Result<LedgerState> {
             LedgerState::Bad(error.to_string())
         }
         Lookup::Unreadable(error) => {
-            project.squatters = squatters(&place.shm, &project.key)?;
+            project.squatters = squatters(&dirs.shm, &project.key)?;
             // A file of another user says nothing about this project: its owner has no ledger there.
-            match is_squatted(project, File::Ledger) {
+            match is_squatted(project, KeyFile::Ledger) {
                 true => LedgerState::Known,
                 false => LedgerState::Unseen(format!("its ledger cannot be read: {error}")),
             }
@@ -126,50 +126,50 @@ fn read_ledger(place: &Place, project: &mut Project) -> Result<LedgerState> {
     })
 }
 
-fn is_squatted(project: &Project, file: File) -> bool {
+fn is_squatted(project: &Project, file: KeyFile) -> bool {
     let name = project.key.file(file);
     project.squatters.iter().any(|squatter| squatter.name == name)
 }
 
 /// A damaged ledger beside nothing else is no project. Its owner cannot keep memory with it, so it is removed
 /// like an interrupted load.
-fn judge_bad_ledger(survey: &Survey<'_>, project: &Project, why: String) -> Result<Verdict> {
+fn judge_bad_ledger(scan: &Scan<'_>, project: &Project, why: String) -> Result<Verdict> {
     let has_nothing =
-        project.file.is_none() && survey.segments_of(&project.key.project, project.uid)?.is_empty();
+        project.file.is_none() && scan.segments_of(&project.key.project, project.uid)?.is_empty();
     Ok((if has_nothing { State::Abandoned } else { State::Corrupt }, Some(why)))
 }
 
 fn judge_with_metadata(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     project: &mut Project,
     unseen: Option<&str>,
     holder: bool,
 ) -> Result<Verdict> {
     let mark = project.metadata.as_ref().and_then(|metadata| metadata.mark.clone());
-    if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(place, mark)) {
+    if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(dirs, mark)) {
         return Ok((State::Elsewhere, Some(why)));
     }
     if let (Some(why), Some(_)) = (unseen, &mark) {
-        return judge_as_reader(place, project, why);
+        return judge_as_reader(dirs, project, why);
     }
-    if let Some(verdict) = judge_activity(place, survey, project, holder)? {
+    if let Some(verdict) = judge_activity(dirs, scan, project, holder)? {
         return Ok(verdict);
     }
     if let Some(verdict) = mark.as_ref().and_then(|mark| find_tampering(project, mark)) {
         return Ok(verdict);
     }
-    Ok(judge_segments(place, project, mark.as_ref()))
+    Ok(judge_segments(dirs, project, mark.as_ref()))
 }
 
 /// A project whose ledger this user may not read is live if this user can read its metadata and every segment.
 /// Whether it is held, and whether its keeper is alive, is not visible then.
-fn judge_as_reader(place: &Place, project: &mut Project, why: &str) -> Result<Verdict> {
-    if let Some(wrong) = collect_segments(place, project)? {
+fn judge_as_reader(dirs: &NodeDirs, project: &mut Project, why: &str) -> Result<Verdict> {
+    if let Some(wrong) = collect_segments(dirs, project)? {
         return Ok((State::Corrupt, Some(wrong)));
     }
     let unreadable = match project.missing.is_empty() {
-        true => unreadable_segment(place, project),
+        true => unreadable_segment(dirs, project),
         false => Some(why.to_owned()),
     };
     Ok((if unreadable.is_some() { State::Foreign } else { State::Live }, unreadable))
@@ -201,25 +201,25 @@ fn find_tampering(project: &Project, mark: &Mark) -> Option<Verdict> {
 /// What is the same with the metadata file and without it: segments that may not be, somebody at work,
 /// somebody who left.
 fn judge_activity(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     project: &mut Project,
     holder: bool,
 ) -> Result<Option<Verdict>> {
-    let wrong = collect_segments(place, project)?;
-    collect_leftovers(place, survey, project)?;
+    let wrong = collect_segments(dirs, project)?;
+    collect_leftovers(dirs, scan, project)?;
     if let Some(why) = wrong {
         return Ok(Some((State::Corrupt, Some(why))));
     }
     let has_file = project.file.is_some();
-    let unfinished = has_file && is_unfinished(place, survey, project)?;
-    let is_changing = match lock::is_changing(&place.shm, &project.key) {
+    let unfinished = has_file && is_unfinished(dirs, scan, project)?;
+    let is_changing = match lock::is_changing(&dirs.shm, &project.key) {
         Lookup::Absent => false,
         Lookup::Present(is_changing) => is_changing,
         Lookup::Unreadable(error) => {
-            project.squatters = squatters(&place.shm, &project.key)?;
+            project.squatters = squatters(&dirs.shm, &project.key)?;
             // Under a lock file of another user there is none of the owner: no process changes the project.
-            if !is_squatted(project, File::Lock) {
+            if !is_squatted(project, KeyFile::Lock) {
                 return Err(error);
             }
             false
@@ -233,7 +233,7 @@ fn judge_activity(
     project.unfinished = unfinished;
     match interrupted(project) {
         Some(why) => Ok(Some((State::Abandoned, Some(why.to_owned())))),
-        None => dead_keeper(place, project),
+        None => dead_keeper(dirs, project),
     }
 }
 
@@ -250,12 +250,12 @@ fn interrupted(project: &Project) -> Option<&'static str> {
 }
 
 /// Whether a change that did not come to its end left something: told only while nobody is at it.
-fn is_unfinished(place: &Place, survey: &Survey<'_>, project: &Project) -> Result<bool> {
-    if !project.leftovers.is_empty() || survey.has_temporary_files(&project.key) {
+fn is_unfinished(dirs: &NodeDirs, scan: &Scan<'_>, project: &Project) -> Result<bool> {
+    if !project.leftovers.is_empty() || scan.has_temporary_files(&project.key) {
         return Ok(true);
     }
     let Some(ledger) = &project.ledger else {
-        let lock = place.shm.stat_of(&project.key.file(File::Lock)).known()?;
+        let lock = dirs.shm.stat_of(&project.key.file(KeyFile::Lock)).known()?;
         return Ok(lock.is_some_and(|stat| stat.st_uid == project.uid));
     };
     let metadata = project.metadata.as_ref();
@@ -266,13 +266,13 @@ fn is_unfinished(place: &Place, survey: &Survey<'_>, project: &Project) -> Resul
 }
 
 /// A held project lives as long as its life lock is held.
-fn dead_keeper(place: &Place, project: &Project) -> Result<Option<Verdict>> {
+fn dead_keeper(dirs: &NodeDirs, project: &Project) -> Result<Option<Verdict>> {
     let Some(record) = project.record() else { return Ok(None) };
     if record.lifetime != Lifetime::Held {
         return Ok(None);
     }
     // A lock file of another user in the place of the owner's proves nothing: not a dead keeper.
-    Ok(match lock::is_kept(&place.shm, &project.key, &record.token).known()? {
+    Ok(match lock::is_alive(&dirs.shm, &project.key, &record.token).known()? {
         Some(true) => None,
         Some(false) | None => Some((
             State::Abandoned,
@@ -281,7 +281,7 @@ fn dead_keeper(place: &Place, project: &Project) -> Result<Option<Verdict>> {
     })
 }
 
-fn judge_segments(place: &Place, project: &Project, mark: Option<&Mark>) -> Verdict {
+fn judge_segments(dirs: &NodeDirs, project: &Project, mark: Option<&Mark>) -> Verdict {
     if project.missing.is_empty() {
         return (State::Live, None);
     }
@@ -291,49 +291,49 @@ fn judge_segments(place: &Place, project: &Project, mark: Option<&Mark>) -> Verd
         return (State::Broken, Some(missing));
     }
     let written = project.file.as_ref().map_or(i64::MAX, |file| file.mtime);
-    match prove_stale(place, mark, written) {
+    match prove_stale(dirs, mark, written) {
         Some(proof) => (State::Stale, Some(format!("all segments are gone, {proof}"))),
         None => (State::Broken, Some(format!("{missing}, or lie elsewhere"))),
     }
 }
 
 /// Why it is certain that the segments were in this shm directory and are gone; `None` when it is not.
-fn prove_stale(place: &Place, mark: Option<&Mark>, written: i64) -> Option<String> {
+fn prove_stale(dirs: &NodeDirs, mark: Option<&Mark>, written: i64) -> Option<String> {
     let Some(mark) = mark else {
-        let local = place.root.as_ref().is_some_and(host::is_local);
-        return match host::is_shm_of_process_1(&place.shm) {
+        let local = dirs.root.as_ref().is_some_and(host::is_local);
+        return match host::is_shm_of_process_1(&dirs.shm) {
             Some(true) if local => Some("and they can only have been here".to_owned()),
             // Whoever cannot look at process 1 still knows what a reboot does.
             None if local
-                && written < place.host.boot_time
-                && place.shm.path() == OsStr::new("/dev/shm") =>
+                && written < dirs.host.boot_time
+                && dirs.shm.path() == OsStr::new("/dev/shm") =>
             {
                 Some("the metadata is older than this boot".to_owned())
             }
             _ => None,
         };
     };
-    if mark.boot != place.host.boot {
+    if mark.boot != dirs.host.boot {
         return Some("loaded before this boot".to_owned());
     }
-    (mark.shm == place.shm.id().to_string()).then(|| "removed by somebody else".to_owned())
+    (mark.shm == dirs.shm.id().to_string()).then(|| "removed by somebody else".to_owned())
 }
 
 fn judge_without_metadata(
-    place: &Place,
-    survey: &Survey<'_>,
+    dirs: &NodeDirs,
+    scan: &Scan<'_>,
     project: &mut Project,
     holder: bool,
 ) -> Result<Verdict> {
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
     let has_next = project.ledger.as_ref().is_some_and(|ledger| ledger.next.is_some());
-    if place.root.is_none() && has_next && survey.has_temporary_files(&project.key) {
+    if dirs.root.is_none() && has_next && scan.has_temporary_files(&project.key) {
         // The ledger that publication puts into place is prepared: the metadata may be published.
         let why = "its root cannot be opened, and its load may be complete".to_owned();
         return Ok((State::Foreign, Some(why)));
     }
-    if let Some(verdict) = judge_activity(place, survey, project, holder)? {
+    if let Some(verdict) = judge_activity(dirs, scan, project, holder)? {
         return Ok(verdict);
     }
     Ok(match (project.present.is_empty(), project.missing.is_empty()) {
@@ -355,10 +355,10 @@ fn busy_state(project: &Project) -> State {
 }
 
 /// Where else the marked segments are; `None` when it is here, or was before a reboot.
-fn is_elsewhere(place: &Place, mark: &Mark) -> Option<String> {
-    if mark.boot == place.host.boot {
-        return (mark.shm != place.shm.id().to_string())
+fn is_elsewhere(dirs: &NodeDirs, mark: &Mark) -> Option<String> {
+    if mark.boot == dirs.host.boot {
+        return (mark.shm != dirs.shm.id().to_string())
             .then(|| "loaded with another shm directory (a container?)".to_owned());
     }
-    (mark.host != place.host.name).then(|| format!("loaded on host '{}'", mark.host))
+    (mark.host != dirs.host.name).then(|| format!("loaded on host '{}'", mark.host))
 }

@@ -20,7 +20,7 @@ pub use self::find::{find, find_own, key_in_root, key_of};
 pub use self::judge::{judge, judge_locked};
 use crate::error::Result;
 use crate::os::directory::{Directory, FileId};
-use crate::shm::format::ledger::{File, Key, Ledger, Record};
+use crate::shm::format::ledger::{Key, KeyFile, Ledger, Record};
 use crate::shm::format::metadata::{Group, Metadata};
 use crate::shm::format::name::{ProjectName, SegmentName};
 
@@ -146,7 +146,7 @@ pub struct Squatter {
 /// Returns an I/O error if a file cannot be inspected.
 pub fn squatters(shm: &Directory, key: &Key) -> Result<Vec<Squatter>> {
     let mut found = Vec::new();
-    for file in [File::Ledger, File::Lock] {
+    for file in [KeyFile::Ledger, KeyFile::Lock] {
         let name = key.file(file);
         match shm.stat_of(&name).known()? {
             Some(stat) if stat.st_uid != key.uid => found.push(Squatter { name, uid: stat.st_uid }),
@@ -236,7 +236,7 @@ impl Project {
     fn drop_texts(&mut self) {
         let ledger = self.ledger.iter_mut();
         for record in ledger.flat_map(|ledger| [&mut ledger.current, &mut ledger.next]).flatten() {
-            (record.metadata, record.extras) = (None, None);
+            (record.metadata, record.origin) = (None, None);
         }
     }
 
