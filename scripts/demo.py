@@ -1,7 +1,7 @@
-"""The Python half of scripts/demo.
+"""The Python part of scripts/demo.
 
-    demo.py pick CORPUS          prints a real file worth showing: compressed arrays with attributes
-    demo.py sample FILE          writes one of a few megabytes, where there is no corpus
+    demo.py pick CORPUS          prints a file of the corpus with compressed arrays and attributes
+    demo.py sample FILE          writes a file of a few megabytes, if there is no corpus
     demo.py compare PROJECT FILE reads the project with the stock Python package, and the file with h5py
 """
 
@@ -19,7 +19,7 @@ from expectation import expected_leaves, same_value  # noqa: E402
 
 
 def pick(corpus):
-    """The first compressed file of one to four megabytes whose arrays have attributes."""
+    """Prints the first compressed file of one to four megabytes whose arrays have attributes."""
     with open(Path(corpus) / "MANIFEST.tsv", newline="", encoding="utf-8") as manifest:
         for row in csv.DictReader(manifest, delimiter="\t", quoting=csv.QUOTE_NONE):
             file = Path(corpus) / row["file"]
@@ -36,7 +36,7 @@ def pick(corpus):
 
 
 def sample(file):
-    """A small survey: images, a catalogue with names, a big-endian time axis, and attributes."""
+    """Writes a small survey: images, a catalog with names, a big-endian time axis, and attributes."""
     random = np.random.default_rng(42)
     with h5py.File(file, "w") as f:
         images = f.create_dataset(
@@ -61,7 +61,7 @@ def sample(file):
 
 
 def compare(project, file):
-    """Prints every array with the verdict; 1 when anything differs from h5py."""
+    """Prints every array with the result. Returns 1 if any array differs from h5py."""
     cute_shm.Project2Toml.root = Path(os.environ["CUTE_SHM_ROOT"])
     tree = cute_shm.shm_to_arrays(project)
     leaves = expected_leaves(file)
@@ -73,12 +73,12 @@ def compare(project, file):
         same = agrees(shared, leaf)
         wrong += not same
         print(f"{'same' if same else 'DIFFERS':<8}{'/'.join(path):<32}{leaf.dtype:<10}{leaf.shape}")
-    print(f"{len(leaves) - wrong} of {len(leaves)} arrays are bit for bit what h5py reads")
+    print(f"{len(leaves) - wrong} of {len(leaves)} arrays are equal to h5py's, bit for bit")
     return 1 if wrong or not leaves else 0
 
 
 def agrees(shared, leaf):
-    """Whether the shared array and its attributes are what the file holds."""
+    """Whether the shared array and its attributes are equal to those of the file."""
     array = shared.get("data")
     if not isinstance(array, np.ndarray):
         return False
@@ -93,5 +93,5 @@ def agrees(shared, leaf):
 if __name__ == "__main__":
     status = {"pick": pick, "sample": sample, "compare": compare}[sys.argv[1]](*sys.argv[2:])
     sys.stdout.flush()
-    # Mappings that arrays still point into cannot be closed: leave without trying.
+    # Arrays still use the mappings, so closing them fails: exit without cleanup.
     os._exit(status)

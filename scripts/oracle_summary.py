@@ -1,8 +1,8 @@
-"""Puts the oracle's reports on parts of the corpus together.
+"""Merges the reports of the oracle on parts of the corpus.
 
     oracle_summary.py MANIFEST OUT PART...
 
-Writes one report, prints one line, and fails when the parts are not the whole corpus.
+Writes one report, prints one line, and fails if the parts are not the whole corpus.
 """
 
 import collections
@@ -12,15 +12,15 @@ from pathlib import Path
 
 SHOWN = 40
 
-# A dataset whose element is an array of compounds: we load one array for each field, with the array's extents
-# added to the shape. The oracle has no form for it and calls the fields extra. Nothing else is forgiven.
+# Datasets whose element is an array of compounds. A load makes one array per field, and appends the extents of the
+# element to the shape. The oracle does not support this and reports the fields as extra. All other differences count.
 ARRAYS_OF_COMPOUNDS = {
     "debian-hdf5-1.14.6/tools/test/h5dump/testfiles/tarray5.h5": [["Dataset1", "f"], ["Dataset1", "i"]],
 }
 
 
 def is_failure(file):
-    """Whether the oracle does not accept what became of this file."""
+    """Whether the oracle rejects the result of this file."""
     extra = sorted(one["path"] for one in file.get("failures", []) if one["kind"] == "extra")
     if file["outcome"] == "wrong" and extra and len(extra) == len(file["failures"]):
         return extra != ARRAYS_OF_COMPOUNDS.get(file["file"])
@@ -45,7 +45,7 @@ def main(manifest, out, *parts):
         print(f"  and {len(bad) - SHOWN} more, in {out}")
     expected = len(Path(manifest).read_text().splitlines()) - 1
     if len(files) != expected:
-        print(f"corpus: {len(files)} files were judged, not {expected}")
+        print(f"corpus: {len(files)} files were checked, expected {expected}")
         return 1
     return 1 if bad else 0
 

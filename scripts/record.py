@@ -20,17 +20,17 @@ import numpy as np
 from terminal import Screen, svg
 
 COLUMNS, ROWS = 112, 48
-# The longest time that nothing changes, and the shortest that a picture stays.
+# The longest time without a change, and the shortest time of a frame, in seconds.
 LONGEST, SHORTEST = 1.0, 0.12
 LOAD = "cute-shm load-hdf5 survey survey.h5 --persistent"
-# name: (title, what is done before, what is shown, whether it moves)
+# name: (title, hidden commands, shown commands, whether it is animated)
 SCENES = {
     "load": ("Load, list, look, remove", [], [LOAD, "cute-shm list", "cute-shm show survey", "cute-shm unlink survey"], True),
     "stats": ("An array in numbers, with a histogram", [LOAD], ["cute-shm show survey /station/temperature --stats"], False),
     "plot": ("An array as a heat map", [LOAD], ["cute-shm show survey /sky --plot"], False),
     "doctor": ("What may go wrong on a node", [], ["cute-shm doctor"], False),
 }
-# $1 becomes /tmp: it has the binary and the file. The keyboard's echo would show up in between.
+# $1 becomes /tmp: it contains the binary and the file. Without -echo, typed text would appear in the recording.
 STAGE = """
 mount -t tmpfs -o size=12g,mode=1777 shm /dev/shm && mount --bind "$1" /tmp && cd /tmp && rm -rf cute-shm || exit 9
 export PATH=/tmp/bin:$PATH TERM=xterm-256color LANG=C.UTF-8; unset CUTE_SHM_ROOT CUTE_SHM_DIR NO_COLOR
@@ -38,7 +38,7 @@ export PATH=/tmp/bin:$PATH TERM=xterm-256color LANG=C.UTF-8; unset CUTE_SHM_ROOT
 
 
 def sample(path):
-    """A gigabyte of compressed images, a picture of the sky, and a year of temperatures."""
+    """Writes a gigabyte of compressed images, an image of the sky, and a year of temperatures."""
     random = np.random.default_rng(7)
     with h5py.File(path, "w") as f:
         shape, chunk = (512, 1024, 1024), (8, 1024, 1024)
@@ -58,7 +58,7 @@ def sample(path):
 
 
 def script(before, commands):
-    """Runs what goes before in silence, then each command behind a prompt."""
+    """Returns a script that runs the hidden commands, then each shown command after a prompt."""
     lines = [STAGE] + [f"{command} >/dev/null 2>&1" for command in before] + ["printf '\\f'"]
     for command in commands:
         lines += [f"printf '\\033[32m$\\033[0m %s\\n' '{command}'", "sleep 0.6", command, "sleep 1.2"]
@@ -66,7 +66,7 @@ def script(before, commands):
 
 
 def play(stage, before, commands):
-    """[(seconds, text)] of what the terminal was sent."""
+    """Runs a scene. Returns the output to the terminal as [(seconds, text)]."""
     argv = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c", script(before, commands), "-", str(stage)]
     child, terminal = pty.fork()
     if child == 0:
@@ -91,7 +91,7 @@ def play(stage, before, commands):
 
 
 def frames(pieces, moving):
-    """[(seconds, lines)]: the screen each time it changed, without long waits; only the last if it is not `moving`."""
+    """Returns the screen after each change as [(seconds, lines)], without long waits. Only the last if not `moving`."""
     screen, found, clock, before, begun = Screen(COLUMNS, ROWS), [], 0.0, None, False
     for when, text in pieces:
         if not begun:

@@ -1,6 +1,6 @@
-"""A small terminal: what programs write becomes a screen of cells, and a screen becomes SVG.
+"""A small terminal emulator: converts program output to a screen of cells, and a screen to SVG.
 
-It knows the control sequences that cute-shm and its progress bar use; any other is an error, so that no
+It supports the control sequences of cute-shm and its progress bar. Any other sequence is an error, so that no
 recording is silently wrong.
 """
 
@@ -15,8 +15,8 @@ Style = namedtuple("Style", "fore back bold dim", defaults=(None, None, False, F
 SEQUENCE = re.compile(r"\x1b\[([?]?)([\d;]*)([A-Za-z])|[\x00-\x1f]|[^\x00-\x1f]")
 
 
-def colour(number):
-    """One of the 256 colours."""
+def color(number):
+    """Returns one of the 256 colors."""
     if number < 16:
         return NAMED[number % 8]
     if number > 231:
@@ -27,7 +27,7 @@ def colour(number):
 
 
 class Screen:
-    """Cells of a character and its style."""
+    """A grid of cells, each a character and its style."""
 
     def __init__(self, columns, rows):
         self.columns, self.rows = columns, rows
@@ -38,7 +38,7 @@ class Screen:
 
     def feed(self, text):
         text = self.rest + text
-        # A sequence may be cut in two between two reads.
+        # A read may end within a sequence.
         whole = re.search(r"(?:\x1b(?:\[[?\d;]*)?)?$", text).start()
         text, self.rest = text[:whole], text[whole:]
         for found in SEQUENCE.finditer(text):
@@ -93,7 +93,7 @@ class Screen:
             elif number in (1, 2):
                 self.style = self.style._replace(**{("bold", "dim")[number - 1]: True})
             elif number in (38, 48) and numbers[:1] == [5]:
-                self.style = self.style._replace(**{"fore" if number == 38 else "back": colour(numbers[1])})
+                self.style = self.style._replace(**{"fore" if number == 38 else "back": color(numbers[1])})
                 del numbers[:2]
             elif 30 <= number <= 37 or 90 <= number <= 97:
                 self.style = self.style._replace(fore=NAMED[number % 10])
@@ -103,7 +103,7 @@ class Screen:
                 raise ValueError(f"unknown style {number}")
 
     def lines(self):
-        """The lines as SVG, each on its own at the origin; empty ones at the end left out."""
+        """Returns each line as SVG at the origin, without empty lines at the end."""
         drawn = [line(cells) for cells in self.cells]
         while drawn and not drawn[-1]:
             drawn.pop()
@@ -111,12 +111,12 @@ class Screen:
 
 
 def line(cells):
-    """One line as SVG: half blocks and backgrounds as strokes, text in runs of one style."""
+    """Returns one line as SVG: half blocks and backgrounds as strokes, text in runs of one style."""
     return strokes(cells) + "".join(run(start, text, style) for start, text, style in runs(cells))
 
 
 def strokes(cells):
-    """Coloured halves of cells, one path for each colour."""
+    """Returns colored halves of cells, one path per color."""
     paths = {}
     for column, (character, style) in enumerate(cells):
         halves = [(0, style.fore), (1, style.back)] if character == "▀" else [(0, style.back), (1, style.back)]
@@ -129,14 +129,14 @@ def strokes(cells):
                     spans.append([column, column + 1])
     height, out = CELL_HEIGHT / 2, ""
     for (fill, half), spans in paths.items():
-        # A little over the edge, so that no seam shows between two lines.
+        # Overlaps the next line slightly, so that no seam is visible.
         path = "".join(f"M{CELL_WIDTH * a} {height * (half + 0.5):g}H{CELL_WIDTH * b}" for a, b in spans)
         out += f'<path stroke="{fill}" d="{path}"/>'
     return out
 
 
 def runs(cells):
-    """[(column, text, style)]; a gap of two spaces ends a run, so that columns stay where they are."""
+    """Returns [(column, text, style)]. Two spaces end a run, so that columns stay aligned."""
     text = "".join("\0" if character == "▀" else character for character, _ in cells)
     for found in re.finditer(r"[^\0 ]+(?: [^\0 ]+)*", text):
         start = found.start()
@@ -153,12 +153,12 @@ def run(start, text, style):
     look = "".join([
         f' fill="{style.fore}"' if style.fore else "", ' font-weight="bold"' if style.bold else "",
         ' opacity=".6"' if style.dim else ""])
-    # The length holds columns in place whatever font there is.
+    # textLength keeps columns aligned in any font.
     return f'<text x="{CELL_WIDTH * start}" y="13" textLength="{CELL_WIDTH * len(text)}"{look}>{escape(text, quote=False)}</text>'
 
 
 def svg(frames, columns, title):
-    """`frames` [(seconds, lines)] as an animation that ends on, and without animation is, the last one."""
+    """Returns `frames` [(seconds, lines)] as an animation that ends with the last frame. A static viewer shows that frame."""
     rows = max(len(lines) for _, lines in frames)
     width, height = columns * CELL_WIDTH + 2 * EDGE, rows * CELL_HEIGHT + 2 * EDGE
     known = {text: f"l{number}" for number, text in enumerate(dict.fromkeys(t for _, lines in frames for t in lines if t))}
