@@ -82,7 +82,7 @@ fn paths_begin_at_the_root_wherever_an_array_was_found() {
     assert!(empty.is_empty() && empty.path() == "/a/empty");
     let Some(Entry::Array(c)) = a.get("b/c") else { panic!("an array") };
     assert_eq!((c.path(), c.len()), ("/a/b/c", 2));
-    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let lock = FileLock::new(scene.sandbox.file("lock"));
     let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
     writing.slice_mut::<i32>(&c).unwrap()[0] = 7;
     assert_eq!(writing.slice::<i32>(c.path()).unwrap(), [7, 2]);
@@ -107,7 +107,7 @@ fn shapes_of_no_elements_may_have_any_axes() {
     let array = project.array("a").unwrap();
     assert_eq!((array.len(), array.nbytes(), array.is_empty()), (0, 0, true));
     assert!(array.to_vec::<i8>().unwrap().is_empty());
-    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let lock = FileLock::new(scene.sandbox.file("lock"));
     let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
     assert!(writing.slice_mut::<i8>("a").unwrap().is_empty());
     // More places than there are addresses, even for nothing.
@@ -128,7 +128,7 @@ fn metadata_that_was_written_anew_does_not_let_a_second_writer_in() {
     fs::write(metadata, text).unwrap();
     let after = guard.open().unwrap();
     assert!(before.is_current().unwrap());
-    let [a, b] = ["a", "b"].map(|name| FileLock::new(scene.temp.path().join(name)));
+    let [a, b] = ["a", "b"].map(|name| FileLock::new(scene.sandbox.file(name)));
     let writing = before.write_locked(&a, Duration::ZERO).unwrap();
     assert_eq!(after.write_locked(&b, Duration::ZERO).unwrap_err().kind(), Kind::Busy);
     drop(writing);

@@ -16,7 +16,7 @@ fn share(scene: &Scene) -> cute_shm::Guard {
 }
 
 fn lock(scene: &Scene, name: &str) -> FileLock {
-    FileLock::new(scene.temp.path().join(name))
+    FileLock::new(scene.sandbox.file(name))
 }
 
 #[test]

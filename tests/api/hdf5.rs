@@ -8,7 +8,7 @@ use cute_shm::{Kind, Observer, Planned, hdf5_size};
 use crate::Scene;
 
 fn file(scene: &Scene) -> PathBuf {
-    let path = scene.temp.path().join("x.h5");
+    let path = scene.sandbox.file("x.h5");
     let file = hdf5::File::create(&path).unwrap();
     file.new_dataset_builder().with_data(&numbers()).create("numbers").unwrap();
     let group = file.create_group("group").unwrap();
@@ -36,7 +36,7 @@ impl Observer for Impatient<'_> {
 #[test]
 fn a_load_is_cancelled_in_the_middle_of_a_large_dataset() {
     let scene = Scene::new();
-    let path = scene.temp.path().join("large.h5");
+    let path = scene.sandbox.file("large.h5");
     let numbers = vec![1_u8; 160 << 20];
     let file = hdf5::File::create(&path).unwrap();
     file.new_dataset_builder().with_data(&numbers).create("large").unwrap();
@@ -86,7 +86,7 @@ fn a_file_is_loaded_selected_and_removed_with_its_guard() {
 #[test]
 fn progress_grows_to_the_whole_and_the_observer_hears_as_before() {
     let scene = Scene::new();
-    let path = scene.temp.path().join("large.h5");
+    let path = scene.sandbox.file("large.h5");
     let file = hdf5::File::create(&path).unwrap();
     let zeros = vec![0_u8; 40 << 20];
     file.new_dataset_builder().with_data(&zeros).create("zeros").unwrap();
@@ -107,7 +107,7 @@ fn what_fails_or_is_cancelled_leaves_nothing() {
     let cancel = AtomicBool::new(true);
     let error = scene.node.load_hdf5("p", &path).cancel(&cancel).persist().unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
-    let text = scene.temp.path().join("text");
+    let text = scene.sandbox.file("text");
     std::fs::write(&text, "no HDF5").unwrap();
     assert_eq!(scene.node.load_hdf5("p", text).persist().unwrap_err().kind(), Kind::Corrupt);
     assert_eq!(scene.node.load_hdf5("p", "/no/where").hold().unwrap_err().kind(), Kind::NotFound);

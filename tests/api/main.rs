@@ -1,30 +1,32 @@
 //! The library as a program uses it: temporary roots and shm directories, no Python.
 
 mod attach;
+#[path = "../common/mod.rs"]
+mod common;
 mod events;
 mod guards;
 mod hdf5;
 mod robust;
 mod share;
 
+use common::sandbox::Sandbox;
 use cute_shm::Node;
 
-/// Directories of one test, in memory.
+/// The directories of one test, and the node that they are.
 struct Scene {
-    temp: tempfile::TempDir,
+    sandbox: Sandbox,
     node: Node,
 }
 
 impl Scene {
     fn new() -> Self {
-        let temp = tempfile::tempdir_in("/dev/shm").expect("a tmpfs");
-        std::fs::create_dir(temp.path().join("shm")).expect("a directory");
-        let node = Node::new(temp.path().join("root"), temp.path().join("shm"));
-        Self { temp, node }
+        let sandbox = Sandbox::in_memory(None);
+        let node = Node::new(sandbox.root(), sandbox.shm());
+        Self { sandbox, node }
     }
 
-    /// What lies in the shm directory.
+    /// The number of files in the shm directory.
     fn files(&self) -> usize {
-        std::fs::read_dir(self.node.shm_dir()).expect("a directory").count()
+        self.sandbox.in_shm().len()
     }
 }

@@ -58,7 +58,7 @@ impl Observer for Fragile {
 #[test]
 fn an_observer_that_panics_leaves_nothing_of_an_hdf5_load() {
     let scene = Scene::new();
-    let path = scene.temp.path().join("x.h5");
+    let path = scene.sandbox.file("x.h5");
     let file = hdf5::File::create(&path).unwrap();
     let zeros = vec![0_u8; 40 << 20];
     file.new_dataset_builder().with_data(&zeros).create("zeros").unwrap();
@@ -104,7 +104,7 @@ fn a_forked_process_neither_removes_nor_keeps_its_parent_s_project() {
 fn a_forked_process_does_not_free_its_parent_s_lock() {
     let scene = Scene::new();
     let guard = share(&scene, &[1, 2]).unwrap();
-    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let lock = FileLock::new(scene.sandbox.file("lock"));
     let (project, other) = (guard.open().unwrap(), guard.open().unwrap());
     let mut writing = Some(project.write_locked(&lock, Duration::ZERO).unwrap());
     assert!(forked(|| drop(writing.take())));
@@ -156,7 +156,7 @@ fn many_threads_read_one_project_while_it_is_replaced_and_removed() {
         }
         scene.node.unlink("p").unwrap();
     });
-    let lock = FileLock::new(scene.temp.path().join("lock"));
+    let lock = FileLock::new(scene.sandbox.file("lock"));
     let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
     assert_eq!(writing.slice::<i64>("x").unwrap(), [1; 500]);
     assert_eq!(writing.slice_mut::<i64>("x").unwrap_err().kind(), Kind::NotFound);

@@ -156,7 +156,7 @@ fn half_floats_and_complex_numbers_are_elements() {
     assert_eq!(project.array("double").unwrap().len(), 2);
     let swapped = project.array("big").unwrap().to_vec::<Complex<f32>>().unwrap();
     assert_eq!(swapped, [Complex::new(1.5, -2.5)], "each part is turned, not the whole");
-    let lock = cute_shm::FileLock::new(scene.temp.path().join("lock"));
+    let lock = cute_shm::FileLock::new(scene.sandbox.file("lock"));
     let mut writing = project.write_locked(&lock, std::time::Duration::ZERO).unwrap();
     writing.slice_mut::<Complex<f64>>("double").unwrap()[0].im = 7.0;
     writing.view_mut::<f16, Ix2>("halves").unwrap().fill(f16::ONE);

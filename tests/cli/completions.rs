@@ -5,7 +5,7 @@ use std::path::Path;
 
 use snapbox::str;
 
-use crate::sandbox::Sandbox;
+use crate::program::Sandbox;
 
 const SCRIPTS: [(&str, &str); 5] = [
     ("bash", "cute-shm.bash"),
@@ -29,7 +29,7 @@ fn the_committed_scripts_are_those_of_this_program() {
         );
     }
     let expected: Vec<_> = SCRIPTS.map(|(_, name)| name.to_owned()).into();
-    let mut names = crate::sandbox::names(&folder);
+    let mut names = crate::program::names(&folder);
     names.retain(|name| !expected.contains(name));
     assert_eq!(names, [""; 0], "completions/ has files that nothing generates");
 }

@@ -4,8 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::fixtures;
-use crate::sandbox::{NOBODY, Program, Run, Sandbox, can_mount, is_root};
+use crate::common::fixtures;
+use crate::program::{NOBODY, Program, Run, Sandbox, can_mount, is_root};
 
 #[test]
 fn a_line_for_every_check_and_exit_0() {
@@ -77,7 +77,7 @@ fn a_root_that_the_user_cannot_write_fails_before_a_load() {
     }
     let sandbox = open_sandbox();
     fs::create_dir(sandbox.root()).unwrap();
-    set_mode(&sandbox.root(), 0o755);
+    set_mode(sandbox.root(), 0o755);
     let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
     assert_fails(&runs, "cannot create a file in '$ROOT': Permission denied", true);
 }
@@ -99,7 +99,7 @@ fn an_shm_directory_that_the_user_cannot_write_fails_before_a_load() {
     }
     let sandbox = open_sandbox();
     crate::states::make_root(&sandbox);
-    set_mode(&sandbox.shm(), 0o755);
+    set_mode(sandbox.shm(), 0o755);
     let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
     assert_fails(&runs, "cannot create a file in '$SHM': Permission denied", false);
 }
@@ -128,7 +128,7 @@ fn a_rehearsal_leaves_nothing() {
 
 #[test]
 fn root_checks_for_another_user() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     let nobody = NOBODY.to_string();
     let args = ["doctor", "--check", "--user", &nobody];
     if !is_root() {
@@ -142,7 +142,7 @@ fn root_checks_for_another_user() {
     };
     crate::states::make_root(&sandbox);
     assert!(directories(sandbox.command(&args)).starts_with("ok "));
-    set_mode(&sandbox.shm(), 0o755);
+    set_mode(sandbox.shm(), 0o755);
     assert!(directories(sandbox.command(&["doctor"])).starts_with("ok "));
     let line = directories(sandbox.command(&args));
     assert!(line.starts_with("problem ") && line.contains("'$SHM': Permission denied"), "{line}");

@@ -10,8 +10,8 @@ use cute_shm::shm::store::lock::{ChangeLock, FailedLoad};
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::fixtures;
-use crate::sandbox::{Run, Sandbox, link, until};
+use crate::common::fixtures;
+use crate::program::{Run, Sandbox, link, until};
 
 /// Runs `load-hdf5 --persistent --ensure p`.
 fn ensure(sandbox: &Sandbox, more: &[&str]) -> Run {
@@ -170,7 +170,7 @@ fn ensure_leaves_a_project_that_another_command_holds_for_other_files() {
 
 #[test]
 fn an_incomplete_load_does_not_count_as_loaded() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::damaged);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::damaged);
     sandbox.load("p", &["f.h5", "--keep-going"]);
     let run = ensure(&sandbox, &["f.h5"]);
     assert_eq!(run.code(), 8, "it was loaded only in part: {}", run.text());
@@ -182,7 +182,7 @@ fn an_incomplete_load_does_not_count_as_loaded() {
 
 #[test]
 fn a_load_with_skips_does_not_count_as_loaded_with_strict() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]);
     assert!(is_reused(&sandbox, &["f.h5"]));
     let run = ensure(&sandbox, &["f.h5", "--strict"]);
@@ -195,8 +195,8 @@ fn ensure_does_not_share_the_failure_of_a_load_of_other_files() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.load("p", &["plain.h5"]);
     assert_eq!(sandbox.run(&["unlink", "p"]).code(), 0);
-    let shm = Directory::open(&sandbox.shm()).unwrap();
-    let root = Directory::open(&sandbox.root()).unwrap();
+    let shm = Directory::open(sandbox.shm()).unwrap();
+    let root = Directory::open(sandbox.root()).unwrap();
     let project = ProjectName::new("p".as_ref()).unwrap();
     let key = Key::new(&project, root.id(), nix::unistd::Uid::effective().as_raw());
     let lock = ChangeLock::take_now(&shm, &key).unwrap();

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use snapbox::str;
 
-use crate::fixtures;
-use crate::sandbox::{Run, Sandbox, can_mount, is_root, link};
+use crate::common::fixtures;
+use crate::program::{Run, Sandbox, can_mount, is_root, link};
 
 const LOAD: [&str; 4] = ["load-hdf5", "-p", "p", "f.h5"];
 
@@ -39,7 +39,8 @@ error: '.' is a directory, not an HDF5 file
 
 #[test]
 fn a_file_that_is_not_hdf5() {
-    let sandbox = Sandbox::with("f.h5", |path| fs::write(path, "text, and a lot of it").unwrap());
+    let sandbox =
+        Sandbox::with_file("f.h5", |path| fs::write(path, "text, and a lot of it").unwrap());
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: 'f.h5' is not an HDF5 file
@@ -51,7 +52,7 @@ hint: name its format with 'file f.h5'
 
 #[test]
 fn an_empty_file() {
-    let sandbox = Sandbox::with("f.h5", |path| fs::write(path, "").unwrap());
+    let sandbox = Sandbox::with_file("f.h5", |path| fs::write(path, "").unwrap());
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: 'f.h5' is empty
@@ -63,7 +64,7 @@ hint: write or download it again
 
 #[test]
 fn a_truncated_file() {
-    let sandbox = Sandbox::with("f.h5", fixtures::truncated);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::truncated);
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: cannot open 'f.h5': the file is truncated: it has 33792 of 67584 bytes
@@ -82,7 +83,7 @@ hint: copy or download the file again
 
 #[test]
 fn pipe_as_file_is_refused_without_waiting_for_a_writer() {
-    let sandbox = Sandbox::with("f.h5", |path| {
+    let sandbox = Sandbox::with_file("f.h5", |path| {
         nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     });
     sandbox.run(&LOAD).is(str![[r#"
@@ -96,7 +97,7 @@ hint: HDF5 needs a file that can be read in any order; write the data to one fir
 
 #[test]
 fn a_file_that_may_not_be_read() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     crate::states::make_root(&sandbox);
     fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o000)).unwrap();
     sandbox.command(&LOAD).unprivileged().run().is(str![[r#"
@@ -150,7 +151,7 @@ error: 'shm_name' cannot be the name of a group
 
 #[test]
 fn a_root_that_others_may_write() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::create_dir(sandbox.root()).unwrap();
     fs::set_permissions(sandbox.root(), Permissions::from_mode(0o777)).unwrap();
     for args in [&LOAD[..], &["list"], &["show", "p"], &["unlink", "p"], &["gc"], &["wait", "p"]] {
@@ -168,8 +169,8 @@ hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; fo
 
 #[test]
 fn a_root_that_is_a_link() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
-    link(&sandbox.work(), &sandbox.root());
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
+    link(sandbox.work(), sandbox.root());
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: '$ROOT' is refused: it is a symbolic link
@@ -189,7 +190,7 @@ hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node
 
 #[test]
 fn a_root_that_is_a_file() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::write(sandbox.root(), "").unwrap();
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
@@ -205,7 +206,7 @@ fn a_root_of_another_user_that_is_not_writable() {
     if !is_root() {
         return; // Only root can make a directory of another user.
     }
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o644)).unwrap();
     fs::create_dir(sandbox.root()).unwrap();
     fs::set_permissions(sandbox.root(), Permissions::from_mode(0o755)).unwrap();
@@ -237,7 +238,7 @@ no projects
 
 #[test]
 fn a_root_that_cannot_be_made() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o644)).unwrap();
     if !is_root() {
         fs::set_permissions(sandbox.root().parent().unwrap(), Permissions::from_mode(0o511))
@@ -255,7 +256,7 @@ hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node
 
 #[test]
 fn a_shm_directory_that_is_not_there() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     sandbox.command(&LOAD).env("CUTE_SHM_DIR", sandbox.file("none")).run().is(str![[r#"
 --- stderr
 error: cannot open the directory '$WORK/none': No such file or directory
@@ -267,7 +268,7 @@ hint: set CUTE_SHM_DIR to a directory on a tmpfs, or unset it to use /dev/shm
 
 #[test]
 fn a_shm_directory_that_others_may_write() {
-    let sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::set_permissions(sandbox.shm(), Permissions::from_mode(0o777)).unwrap();
     sandbox.run(&["list"]).is(str![[r#"
 --- stderr
@@ -280,7 +281,7 @@ hint: chmod +t '$SHM'
 
 #[test]
 fn shared_memory_that_is_too_small_for_the_plan() {
-    let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
+    let sandbox = Sandbox::with_file("f.h5", |path| fixtures::large(path, 1 << 20));
     let Some(run) = in_small_shm(&sandbox, "size=64k", &LOAD) else { return };
     run.is(str![[r#"
 --- stderr
@@ -293,7 +294,7 @@ hint: free some with 'cute-shm unlink PROJECT' or 'cute-shm gc', load less with 
 
 #[test]
 fn shared_memory_with_too_few_inodes() {
-    let sandbox = Sandbox::with("f.h5", |path| fixtures::many(path, 40));
+    let sandbox = Sandbox::with_file("f.h5", |path| fixtures::many(path, 40));
     let Some(run) = in_small_shm(&sandbox, "nr_inodes=20", &LOAD) else { return };
     run.is(str![[r#"
 --- stderr
@@ -306,7 +307,7 @@ hint: mount -o remount,nr_inodes=N '$SHM', or load fewer arrays
 
 #[test]
 fn a_dry_run_says_that_it_does_not_fit() {
-    let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
+    let sandbox = Sandbox::with_file("f.h5", |path| fixtures::large(path, 1 << 20));
     let dry_run = ["load-hdf5", "p", "f.h5", "--dry-run"];
     let Some(run) = in_small_shm(&sandbox, "size=64k", &dry_run) else { return };
     run.is(str![[r#"
@@ -321,7 +322,7 @@ array  shape      dtype     size
 
 #[test]
 fn limit_of_file_size_is_no_lack_of_memory() {
-    let sandbox = Sandbox::with("f.h5", |path| fixtures::large(path, 1 << 20));
+    let sandbox = Sandbox::with_file("f.h5", |path| fixtures::large(path, 1 << 20));
     sandbox.command(&LOAD).after("ulimit -f 512").run().is(str![[r#"
 --- stderr
 error: cannot make segment 'cute-shm.p.TOKEN00000' 1048576 bytes long: File too large
@@ -333,7 +334,7 @@ hint: files of this process may have 262144 bytes; raise the limit with 'ulimit 
 
 #[test]
 fn metadata_that_cannot_be_parsed_is_in_the_way_of_a_load() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::plain);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     crate::states::make_root(&sandbox);
     crate::states::write_private(&sandbox.metadata("p"), "[a\n");
     sandbox.run(&LOAD).is(str![[r#"

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::fixtures;
-use crate::sandbox::{Run, Sandbox};
+use crate::common::fixtures;
+use crate::program::{Run, Sandbox};
 
 #[track_caller]
 fn fails_with(run: &Run, code: i32, word: &str) {
@@ -47,7 +47,7 @@ fn exists_is_4() {
 
 #[test]
 fn not_enough_memory_is_5() {
-    let sandbox = Sandbox::with("f.h5", |path| fixtures::unwritten(path, 1 << 50));
+    let sandbox = Sandbox::with_file("f.h5", |path| fixtures::unwritten(path, 1 << 50));
     fails_with(&sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--json"]), 5, "no_memory");
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
@@ -72,14 +72,14 @@ fn busy_is_7() {
 
 #[test]
 fn a_corrupt_input_is_8() {
-    let sandbox = Sandbox::with("f.h5", fixtures::truncated);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::truncated);
     fails_with(&sandbox.run(&["--json", "load-hdf5", "-p", "p", "f.h5"]), 8, "corrupt");
     fails_with(&sandbox.run(&["--json", "load-hdf5", "-p", "p", "."]), 8, "corrupt");
 }
 
 #[test]
 fn unsupported_is_9() {
-    let sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let run = sandbox.run(&["--json", "load-hdf5", "-p", "p", "f.h5", "--strict"]);
     fails_with(&run, 9, "unsupported");
 }
@@ -275,7 +275,7 @@ fn metadata_that_is_none_is_8() {
 
 #[test]
 fn what_has_no_such_form_is_9() {
-    let mut sandbox = Sandbox::with("strings.h5", fixtures::strings);
+    let mut sandbox = Sandbox::with_file("strings.h5", fixtures::strings);
     sandbox.load("p", &["strings.h5"]);
     each(
         &sandbox,

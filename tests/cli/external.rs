@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::{File, Hyperslab};
 use snapbox::str;
 
-use crate::sandbox::{Sandbox, is_root};
+use crate::program::{Sandbox, is_root};
 
 const LOAD: [&str; 4] = ["load-hdf5", "-p", "p", "v.h5"];
 
@@ -27,7 +27,7 @@ fn write_source(path: &Path, values: &[i32]) {
 
 #[test]
 fn absent_source_gives_the_fill_value_and_a_warning() {
-    let mut sandbox = Sandbox::with("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
+    let mut sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     write_source(&sandbox.file("a.h5"), &[1, 2, 3]);
     sandbox.load("p", &["v.h5"]).is(str![[r#"
 --- stdout
@@ -44,14 +44,14 @@ warning: '/v': source 'b.h5' or its dataset 'x' is absent; its elements have the
 
 #[test]
 fn absent_source_with_strict_is_exit_9() {
-    let sandbox = Sandbox::with("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
+    let sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     let run = sandbox.run(&[&LOAD[..], &["--strict"]].concat());
     assert_eq!(run.code(), 9, "{}", run.text());
 }
 
 #[test]
 fn source_that_is_not_hdf5_is_an_error_that_names_it() {
-    let sandbox = Sandbox::with("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
+    let sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     std::fs::write(sandbox.file("a.h5"), "no HDF5").unwrap();
     let run = sandbox.run(&LOAD);
     assert_eq!(run.code(), 8, "{}", run.text());
@@ -60,7 +60,7 @@ fn source_that_is_not_hdf5_is_an_error_that_names_it() {
 
 #[test]
 fn no_external_refuses_data_in_other_files() {
-    let sandbox = Sandbox::with("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
+    let sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     write_source(&sandbox.file("a.h5"), &[1, 2, 3]);
     let run = sandbox.run(&[&LOAD[..], &["--no-external"]].concat());
     assert_eq!(run.code(), 6, "{}", run.text());
@@ -79,7 +79,7 @@ fn root_reads_files_elsewhere_only_on_request() {
     let source = elsewhere.path().join("a.h5");
     write_source(&source, &[1, 2, 3]);
     let name = source.to_str().unwrap();
-    let mut sandbox = Sandbox::with("v.h5", |path| write_virtual(path, [name, name]));
+    let mut sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, [name, name]));
     if is_root() {
         let run = sandbox.run(&LOAD);
         assert_eq!(run.code(), 6, "{}", run.text());

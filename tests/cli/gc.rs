@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::sandbox::{Sandbox, is_root};
+use crate::program::{Sandbox, is_root};
 use crate::states::{
     ChangeLock, make_root, python_project, stale_project, write_metadata, write_segment,
 };

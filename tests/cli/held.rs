@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::sandbox::{Sandbox, until};
+use crate::program::{Sandbox, until};
 
 const HOLD: [&str; 3] = ["load-hdf5", "p", "plain.h5"];
 
@@ -111,7 +111,7 @@ fn an_ignored_ctrl_c_stays_ignored() {
 
 #[test]
 fn more_signals_do_not_break_the_cleaning_up() {
-    let sandbox = Sandbox::with("many.h5", |path| crate::fixtures::many(path, 400));
+    let sandbox = Sandbox::with_file("many.h5", |path| crate::common::fixtures::many(path, 400));
     let held = sandbox.hold(&["load-hdf5", "p", "many.h5"]);
     held.signal(Signal::SIGTERM);
     for _ in 0..20 {
@@ -126,7 +126,7 @@ fn more_signals_do_not_break_the_cleaning_up() {
 
 #[test]
 fn a_signal_while_loading_leaves_nothing() {
-    let sandbox = Sandbox::with("f.h5", |path| crate::fixtures::many(path, 4000));
+    let sandbox = Sandbox::with_file("f.h5", |path| crate::common::fixtures::many(path, 4000));
     let load = sandbox.command(&["load-hdf5", "p", "f.h5", "-p"]).start();
     until("the first segments", || !sandbox.segments("p").is_empty());
     load.signal(Signal::SIGTERM);

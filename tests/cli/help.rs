@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use snapbox::str;
 
-use crate::sandbox::Sandbox;
+use crate::program::Sandbox;
 
 /// The commands that the program's help names.
 fn commands(sandbox: &Sandbox) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use regex_lite::Regex;
 
-use crate::sandbox::{Sandbox, is_root};
+use crate::program::{Sandbox, is_root};
 
 /// Directories of scripts below contrib/.
 const SCHEDULERS: [&str; 3] = ["lsf", "pbs", "slurm"];

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::fixtures;
-use crate::sandbox::{Run, Sandbox};
+use crate::common::fixtures;
+use crate::program::{Run, Sandbox};
 
 /// A field that may be null but must be there.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
@@ -316,7 +316,7 @@ fn bad<T: Envelope>(run: &Run, command: Option<&str>, code: &str) -> T {
 
 #[test]
 fn load_hdf5_tells_what_was_loaded() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let run = sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--json"]);
     let load: Load = good(&run, "load-hdf5");
     assert_eq!(load.project.as_deref(), Some("p"));
@@ -404,7 +404,7 @@ fn list_is_an_object_when_there_is_nothing() {
 
 #[test]
 fn list_tells_every_array() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     let list: List = good(&sandbox.run(&["list", "--json"]), "list");
     let [project] = &list.projects[..] else { panic!("{list:?}") };
@@ -489,7 +489,7 @@ fn show_tells_jobs_and_sources() {
 
 #[test]
 fn show_tells_attributes_of_groups_and_what_was_left_out() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     let show: Show = good(&sandbox.run(&["show", "p", "--json"]), "show");
     assert_eq!(show.group_attrs["/"]["title"], "a file");
@@ -500,7 +500,7 @@ fn show_tells_attributes_of_groups_and_what_was_left_out() {
 
 #[test]
 fn show_with_a_key_tells_what_lies_below_it() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     sandbox.load("p", &["f.h5"]);
     let show: Show = good(&sandbox.run(&["show", "p", "/train", "--json"]), "show");
     let keys: Vec<_> = show.project.unwrap().arrays.unwrap().into_iter().map(|a| a.key).collect();
@@ -605,7 +605,7 @@ fn a_command_line_that_is_not_understood_is_an_object_too() {
 
 #[test]
 fn warnings_of_a_quiet_load_are_in_the_object() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let run = sandbox.loads("p", &["load-hdf5", "-qp", "p", "f.h5", "--json"]);
     let load: Load = good(&run, "load-hdf5");
     assert_eq!((load.warnings.len(), run.stderr()), (2, ""));

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::sandbox::{Sandbox, until};
+use crate::program::{Sandbox, until};
 
 #[test]
 fn a_command_finds_the_project_and_its_status_is_ours() {
@@ -368,7 +368,7 @@ fn keeper_of_until_exit_gives_up_its_load_when_the_command_is_killed() {
 
 #[test]
 fn command_of_a_load_with_gaps_gives_the_exit_status() {
-    let sandbox = Sandbox::with("bad.h5", crate::fixtures::damaged);
+    let sandbox = Sandbox::with_file("bad.h5", crate::common::fixtures::damaged);
     let load = ["load-hdf5", "p", "bad.h5", "--keep-going", "-q", "--", "/bin/sh", "-c"];
     for status in [0, 3] {
         let run = sandbox.run(&[&load[..], &[&format!("exit {status}")]].concat());

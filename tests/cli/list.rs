@@ -4,8 +4,8 @@ use std::fs;
 
 use snapbox::str;
 
-use crate::fixtures;
-use crate::sandbox::Sandbox;
+use crate::common::fixtures;
+use crate::program::Sandbox;
 
 #[test]
 fn without_a_root_there_are_no_projects() {
@@ -31,7 +31,7 @@ no projects
 
 #[test]
 fn the_full_form_shows_every_array() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.write("g.h5", fixtures::groups);
     sandbox.load("b", &["f.h5"]);
     sandbox.load("a", &["g.h5"]);

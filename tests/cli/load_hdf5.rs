@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use snapbox::str;
 
-use crate::fixtures;
-use crate::sandbox::{Sandbox, is_root, link};
+use crate::common::fixtures;
+use crate::program::{Sandbox, is_root, link};
 
 #[test]
 fn a_persistent_load_says_what_it_did_and_returns() {
@@ -144,7 +144,7 @@ p live 60 B $ROOT/cute-shm.p.toml
 
 #[test]
 fn a_file_whose_name_has_an_equals_sign_is_a_file() {
-    let mut sandbox = Sandbox::with("a=b.h5", fixtures::plain);
+    let mut sandbox = Sandbox::with_file("a=b.h5", fixtures::plain);
     sandbox.load("p", &["a=b.h5"]);
     sandbox.run(&["show", "p", "x"]).is(str![[r#"
 --- stdout
@@ -171,7 +171,7 @@ hint: name them: first=a/x.h5 second=b/x.h5
 
 #[test]
 fn compounds_become_tables() {
-    let mut sandbox = Sandbox::with("table.h5", fixtures::compound);
+    let mut sandbox = Sandbox::with_file("table.h5", fixtures::compound);
     sandbox.load("p", &["table.h5"]);
     sandbox.run(&["list"]).is(str![[r#"
 --- stdout
@@ -188,7 +188,7 @@ p live 18 B $ROOT/cute-shm.p.toml
 
 #[test]
 fn strings_get_a_fixed_length() {
-    let mut sandbox = Sandbox::with("strings.h5", fixtures::strings);
+    let mut sandbox = Sandbox::with_file("strings.h5", fixtures::strings);
     sandbox.load("p", &["strings.h5"]);
     sandbox.run(&["list"]).is(str![[r#"
 --- stdout
@@ -207,7 +207,7 @@ p live 23 B $ROOT/cute-shm.p.toml
 
 #[test]
 fn empty_arrays_and_scalars_are_loaded() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::empty_and_scalar);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::empty_and_scalar);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p", "/"]).is(str![[r#"
 --- stdout
@@ -226,7 +226,7 @@ scalar  () int64  8 B
 
 #[test]
 fn a_file_without_datasets_is_a_project_without_arrays() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::nothing);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::nothing);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml
@@ -246,7 +246,7 @@ p live 0 B $ROOT/cute-shm.p.toml
 
 #[test]
 fn links_are_followed_and_those_that_cannot_be_are_told() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::links);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::links);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml
@@ -273,7 +273,7 @@ p live 24 B $ROOT/cute-shm.p.toml
 
 #[test]
 fn what_has_no_form_is_left_out_with_a_warning() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml
@@ -288,7 +288,7 @@ warning: '/reference' is skipped: references to objects or regions
 
 #[test]
 fn a_field_that_has_no_form_is_left_out_alone() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::ragged_field);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::ragged_field);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml
@@ -302,7 +302,7 @@ warning: '/table/bad' is skipped: ragged array (variable-length sequences)
 
 #[test]
 fn strict_refuses_what_has_no_form_before_anything_is_made() {
-    let sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--strict"]).is(str![[r#"
 --- stderr
 error: '/ragged' cannot be loaded: ragged array (variable-length sequences) (and 1 more)
@@ -314,7 +314,7 @@ hint: without --strict it is left out; --exclude leaves it out on purpose
 
 #[test]
 fn strict_accepts_what_is_excluded_on_purpose() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let exclude = ["--exclude", "ragged", "--exclude", "reference"];
     let args = ["load-hdf5", "-p", "p", "f.h5", "--strict"];
     sandbox.loads("p", &[&args[..], &exclude].concat()).is(str![[r#"
@@ -328,7 +328,7 @@ loaded: 1 array, 16 B in SECONDS s (RATE/s)
 
 #[test]
 fn a_damaged_dataset_fails_the_load_and_nothing_stays() {
-    let sandbox = Sandbox::with("f.h5", fixtures::damaged);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::damaged);
     sandbox.run(&["load-hdf5", "-p", "p", "f.h5"]).is(str![[r#"
 --- stderr
 error: cannot read '/second' in 'f.h5': deflate: damaged data
@@ -340,7 +340,7 @@ hint: load the other datasets with --keep-going
 
 #[test]
 fn keep_going_loads_the_rest_of_a_damaged_file() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::damaged);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::damaged);
     sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--keep-going"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml
@@ -362,7 +362,7 @@ first  (1000,) int64  7.81 KiB  chunks (1000,), deflate
 
 #[test]
 fn a_glob_that_matches_nothing_is_told() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     let odd = ["--include", "label", "--dtype", "/test/*=float32"];
     let run = sandbox.loads("p", &[&["load-hdf5", "-p", "p", "f.h5"][..], &odd].concat());
     run.is(str![[r#"
@@ -383,7 +383,7 @@ warning: --dtype '/test/*=float32' matches nothing; --dry-run without it lists w
 
 #[test]
 fn an_include_that_matches_nothing_is_not_found() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     let odd = ["load-hdf5", "-p", "p", "f.h5", "--include", "label", "--include", "/typo/*"];
     for more in [&[][..], &["--dry-run"], &["--ensure"]] {
         sandbox.run(&[&odd[..], more].concat()).is(str![[r#"
@@ -401,8 +401,8 @@ hint: list the paths of the file with --dry-run, without --include
 
 #[test]
 fn include_and_exclude_choose_datasets() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
-    let keys = |run: crate::sandbox::Run| {
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
+    let keys = |run: crate::program::Run| {
         assert_eq!(run.code(), 0, "{}", run.text());
         let plan: serde_json::Value = run.json();
         let arrays = plan["arrays"].as_array().unwrap().clone();
@@ -444,7 +444,7 @@ hint: '*' matches within one name, '**' across groups: '/images/*', '**/label'
 
 #[test]
 fn a_dry_run_shows_the_plan_and_makes_nothing() {
-    let sandbox = Sandbox::with("f.h5", fixtures::groups);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     sandbox.run(&["load-hdf5", "p", "f.h5", "--dry-run"]).is(str![[r#"
 --- stdout
 array          shape  dtype    size
@@ -460,7 +460,7 @@ array          shape  dtype    size
 
 #[test]
 fn a_dry_run_tells_what_would_be_left_out() {
-    let sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.run(&["load-hdf5", "p", "f.h5", "--dry-run"]).is(str![[r#"
 --- stdout
 array  shape  dtype    size
@@ -533,8 +533,8 @@ fn grace_keeps_the_old_segments_for_a_while() {
     let sandbox = Sandbox::with_project();
     let old = sandbox.segments("p");
     let load = sandbox.command(&["load-hdf5", "-po", "p", "plain.h5", "--grace", "30"]).start();
-    crate::sandbox::until("the new segments", || sandbox.segments("p").len() == 4);
-    crate::sandbox::until("the new project", || {
+    crate::program::until("the new segments", || sandbox.segments("p").len() == 4);
+    crate::program::until("the new project", || {
         let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
         !text.contains(&old[0])
     });
@@ -621,7 +621,7 @@ For more information, try '--help'.
 
 #[test]
 fn very_many_arrays_are_warned_of() {
-    let mut sandbox = Sandbox::with("f.h5", |path| fixtures::many(path, 600));
+    let mut sandbox = Sandbox::with_file("f.h5", |path| fixtures::many(path, 600));
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml

@@ -6,13 +6,14 @@
 // That is how snapbox writes them.
 #![allow(clippy::needless_raw_string_hashes)]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod completions;
 mod doctor;
 mod ensure;
 mod errors;
 mod exit_codes;
 mod external;
-mod fixtures;
 mod gc;
 mod held;
 mod help;
@@ -24,8 +25,8 @@ mod load_hdf5;
 mod man;
 mod names;
 mod output;
+mod program;
 mod rows;
-mod sandbox;
 mod show;
 mod signals;
 mod states;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use snapbox::str;
 
-use crate::sandbox::{Sandbox, names};
+use crate::program::{Sandbox, names};
 
 #[test]
 fn the_committed_pages_are_those_of_this_program() {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use snapbox::str;
 
-use crate::sandbox::Sandbox;
+use crate::program::Sandbox;
 
 #[test]
 fn odd_names_work_everywhere() {
@@ -129,7 +129,7 @@ error: bad project name '../b': empty, or with '/' or NUL
 #[test]
 fn names_of_ten_thousand_characters_are_exact_in_json_and_files() {
     let (group, array) = ("g".repeat(10_000), "\"'.\n\t\u{1b}[31m\u{202e}x".repeat(800));
-    let mut sandbox = Sandbox::with("f.h5", |path| {
+    let mut sandbox = Sandbox::with_file("f.h5", |path| {
         let file = hdf5::File::create(path).unwrap();
         let inner = file.create_group(&group).unwrap();
         inner.new_dataset_builder().with_data(&[1_i32, 2]).create(&*array).unwrap();
@@ -148,7 +148,7 @@ fn names_of_ten_thousand_characters_are_exact_in_json_and_files() {
 #[test]
 fn a_terminal_gets_no_control_characters_of_a_name_whatever_its_size() {
     let name = "a\u{1b}[31m\u{202e}\u{85}\u{2028}b";
-    let mut sandbox = Sandbox::with("f.h5", |path| {
+    let mut sandbox = Sandbox::with_file("f.h5", |path| {
         let file = hdf5::File::create(path).unwrap();
         for name in [name, &"long".repeat(2500)] {
             file.new_dataset_builder().with_data(&[1_i32, 2]).create(name).unwrap();

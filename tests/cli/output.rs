@@ -2,12 +2,12 @@
 
 use snapbox::str;
 
-use crate::fixtures;
-use crate::sandbox::Sandbox;
+use crate::common::fixtures;
+use crate::program::Sandbox;
 
 #[test]
 fn quiet_says_only_the_result_and_errors() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![[r#"
 --- exit 0
 
@@ -23,7 +23,7 @@ hint: it is live; use --overwrite to replace it, or 'cute-shm unlink p'
 
 #[test]
 fn verbose_tells_the_steps() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "-v"]).is(str![[r#"
 --- stdout
 metadata: $ROOT/cute-shm.p.toml

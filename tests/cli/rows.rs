@@ -1,6 +1,6 @@
 //! `--rows`, `--shard` and `--as-user`: a part of each array, for somebody else.
 
-use crate::sandbox::{Sandbox, is_root};
+use crate::program::{Sandbox, is_root};
 
 /// Path and shape of each array that a dry run tells.
 fn planned(sandbox: &Sandbox, options: &[&str]) -> Vec<(String, Vec<u64>)> {

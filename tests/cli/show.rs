@@ -2,12 +2,12 @@
 
 use snapbox::str;
 
-use crate::fixtures;
-use crate::sandbox::Sandbox;
+use crate::common::fixtures;
+use crate::program::Sandbox;
 
 #[test]
 fn a_project_is_shown_with_tree_attributes_and_provenance() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p"]).is(str![[r#"
 --- stdout
@@ -44,7 +44,7 @@ left out:
 
 #[test]
 fn long_attribute_values_are_printed_in_full_on_demand() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::attributes);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     let run = sandbox.run(&["show", "p", "--all-attrs"]);
     assert!(
@@ -56,7 +56,7 @@ fn long_attribute_values_are_printed_in_full_on_demand() {
 
 #[test]
 fn the_attributes_of_a_table_are_shown() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::compound);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::compound);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p", "/"]).is(str![[r#"
 --- stdout
@@ -73,7 +73,7 @@ table/
 
 #[test]
 fn a_key_shows_what_lies_below_it() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::groups);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p", "/train/label"]).is(str![[r#"
 --- stdout
@@ -112,7 +112,7 @@ hint: 'cute-shm show p' lists its arrays
 
 #[test]
 fn an_ambiguous_key_is_a_usage_error() {
-    let mut sandbox = Sandbox::with("f.h5", |path| {
+    let mut sandbox = Sandbox::with_file("f.h5", |path| {
         let file = hdf5::File::create(path).unwrap();
         for group in ["a", "a.b"] {
             let name = if group == "a" { "b.c" } else { "c" };
@@ -132,7 +132,7 @@ hint: write it as /group/name
 
 #[test]
 fn what_the_load_left_out_is_shown() {
-    let mut sandbox = Sandbox::with("f.h5", fixtures::unsupported);
+    let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p"]).is(str![[r#"
 --- stdout

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-use crate::sandbox::{Held, Sandbox, until};
+use crate::program::{Held, Sandbox, until};
 
 /// A command that notes every signal it gets in the file `got`, until the file `stop` is there.
 const NOTE: &str = "for n in $SIGNALS; do trap \"echo $n >>got\" $n; done; : >ready; \
@@ -206,7 +206,7 @@ fn ctrl_z_stops_the_wrapper_with_its_command_and_fg_continues_both() {
 
 #[test]
 fn process_1_of_a_container_reaps_orphans() {
-    if !crate::sandbox::is_root() {
+    if !crate::program::is_root() {
         return;
     }
     let sandbox = Sandbox::with_plain();

@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::fcntl::{FcntlArg, fcntl};
 use snapbox::str;
 
-use crate::sandbox::{NOBODY, Sandbox, can_mount, is_root};
+use crate::program::{NOBODY, Sandbox, can_mount, is_root};
 
 /// A root directory as the program makes it.
 pub fn make_root(sandbox: &Sandbox) {
@@ -271,7 +271,7 @@ fn a_project_of_another_shm_directory_is_elsewhere() {
     write_metadata(&sandbox, "p", &mark(&boot(), &host(), "1:2"), &["aaaaa00000"]);
     sandbox.may_leave();
     judged(&sandbox, "elsewhere", "loaded with another shm directory (a container?)");
-    sandbox.write("plain.h5", crate::fixtures::plain);
+    sandbox.write("plain.h5", crate::common::fixtures::plain);
     let run = sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]);
     assert_eq!(run.code(), 4, "{}", run.text());
     assert!(run.stderr().contains("(a container?)"), "{}", run.text());
@@ -347,7 +347,7 @@ fn metadata_that_is_a_link_is_corrupt_and_not_followed() {
     sandbox.may_leave();
     make_root(&sandbox);
     fs::write(sandbox.file("target"), "[a]\n").unwrap();
-    crate::sandbox::link(&sandbox.file("target"), &sandbox.metadata("p"));
+    crate::program::link(&sandbox.file("target"), &sandbox.metadata("p"));
     sandbox.run(&["list"]).is(str![[r#"
 --- stdout
 p corrupt 0 B $ROOT/cute-shm.p.toml

@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use hdf5::types::{VarLenArray, VarLenUnicode};
 use hdf5::{File, Location};
 
-use crate::fixtures;
-use crate::sandbox::{Program, Sandbox};
+use crate::common::fixtures;
+use crate::program::{Program, Sandbox};
 
 /// Sets colors, moves the cursor, sets the title, reverses text, and ends lines.
 const HOSTILE: &str =
@@ -83,7 +83,7 @@ fn assert_harmless(program: Program<'_>, what: &str) -> String {
 
 #[test]
 fn no_command_shows_a_hostile_name_on_a_terminal() {
-    let mut sandbox = Sandbox::with("f.h5", hostile_file);
+    let mut sandbox = Sandbox::with_file("f.h5", hostile_file);
     let file = format!("file{HOSTILE}.h5");
     fs::rename(sandbox.file("f.h5"), sandbox.file(&file)).unwrap();
     sandbox.write("damaged.h5", fixtures::damaged);
@@ -177,7 +177,7 @@ fn no_command_shows_a_hostile_name_on_a_terminal() {
 
 #[test]
 fn hostile_directories_are_not_shown_on_a_terminal() {
-    let sandbox = Sandbox::with("f.h5", hostile_file);
+    let sandbox = Sandbox::with_file("f.h5", hostile_file);
     let (root, shm) = (sandbox.file(HOSTILE), sandbox.file(&format!("shm{HOSTILE}")));
     let run = |args: &[&str]| {
         let program = sandbox.command(args).env("CUTE_SHM_ROOT", &root).env("CUTE_SHM_DIR", &shm);
@@ -208,7 +208,7 @@ fn hostile_directories_are_not_shown_on_a_terminal() {
 
 #[test]
 fn the_commands_of_the_python_package_show_no_hostile_name() {
-    let sandbox = Sandbox::with("f.h5", hostile_file);
+    let sandbox = Sandbox::with_file("f.h5", hostile_file);
     hostile_projects(&sandbox);
     let live = format!("live{HOSTILE}");
     for name in ["cute-shm-list", "cute-shm-hdf5", "cute-shm-unlink"] {
@@ -233,7 +233,7 @@ fn the_commands_of_the_python_package_show_no_hostile_name() {
 
 #[test]
 fn colors_are_those_of_this_program() {
-    let mut sandbox = Sandbox::with("f.h5", hostile_file);
+    let mut sandbox = Sandbox::with_file("f.h5", hostile_file);
     sandbox.load("p", &["f.h5"]);
     hostile_projects(&sandbox);
     for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", HOSTILE]] {
@@ -248,7 +248,7 @@ fn colors_are_those_of_this_program() {
 
 #[test]
 fn json_is_harmless_and_exact() {
-    let mut sandbox = Sandbox::with("f.h5", hostile_file);
+    let mut sandbox = Sandbox::with_file("f.h5", hostile_file);
     sandbox.load("p", &["f.h5"]);
     let run = sandbox.run(&["show", "p", "--json"]);
     assert_eq!(run.stdout().chars().find(|&c| is_hostile(c)), None, "{}", run.text());

@@ -4,7 +4,7 @@ use std::fs;
 
 use snapbox::str;
 
-use crate::sandbox::Sandbox;
+use crate::program::Sandbox;
 
 #[test]
 fn a_project_is_removed_whole() {

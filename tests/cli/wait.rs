@@ -2,7 +2,7 @@
 
 use snapbox::str;
 
-use crate::sandbox::Sandbox;
+use crate::program::Sandbox;
 
 #[test]
 fn a_live_project_is_not_waited_for() {

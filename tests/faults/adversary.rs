@@ -21,8 +21,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::authority::{collide, make_python_project};
+use super::commands::{Sandbox, load_args};
 use super::process::{Done, Process, as_user};
-use super::sandbox::{Sandbox, load_args};
 use super::support::{Rng, figure, is_root, rounds, until};
 use super::tracer::{Calls, Then, observe};
 use super::users::{Guest, Node};
@@ -221,10 +221,10 @@ struct Stage {
 
 impl Stage {
     fn new(victim: Guest) -> Self {
-        let node = Node::on(Sandbox::tmpfs("size=256m,mode=1777"));
+        let node = Node::on(Sandbox::on_tmpfs("size=256m,mode=1777"));
         node.load(&victim, &[], "keep", &["--persistent"]).expect(0);
         make_python_project(&node, &victim, "python");
-        let args = load_args("held", &node.sandbox.file(1), &[]);
+        let args = load_args("held", &node.sandbox.uniform_file(1), &[]);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut keeper = node.start(&victim, &[], &node.bin, &args);
         until("it is held", || {
@@ -237,7 +237,7 @@ impl Stage {
     }
 
     fn directories(&self) -> [&Path; 2] {
-        [&self.node.sandbox.root, &self.node.sandbox.shm]
+        [self.node.sandbox.root(), self.node.sandbox.shm()]
     }
 
     fn paths(&self) -> Vec<PathBuf> {
@@ -268,7 +268,8 @@ impl Stage {
         }
         let whole = self.node.sandbox.whole("p");
         for segment in self.node.sandbox.segments("p").expect("metadata") {
-            let stat = self.node.sandbox.shm.join(&segment).symlink_metadata().expect("a segment");
+            let stat =
+                self.node.sandbox.shm().join(&segment).symlink_metadata().expect("a segment");
             assert_eq!(stat.uid(), self.victim.uid, "{segment} is another user's");
         }
         whole
@@ -314,7 +315,7 @@ impl Stage {
     }
 
     fn knowledge(&self, attacker: &Guest) -> Knowledge {
-        let (root, shm) = (&self.node.sandbox.root, &self.node.sandbox.shm);
+        let (root, shm) = (self.node.sandbox.root(), self.node.sandbox.shm());
         let directory = Directory::open(root).expect("the root");
         let key = |project: &str, uid| {
             let name = ProjectName::new(project.as_ref()).expect("a name");
@@ -346,7 +347,13 @@ impl Stage {
             };
             forged_metadata.push(segments.iter().map(array).collect());
         }
-        Knowledge { root: root.clone(), shm: shm.clone(), hashes, forged_ledgers, forged_metadata }
+        Knowledge {
+            root: root.to_owned(),
+            shm: shm.to_owned(),
+            hashes,
+            forged_ledgers,
+            forged_metadata,
+        }
     }
 
     fn traced(&self, scene: &Scene) -> Command {
@@ -380,7 +387,7 @@ struct Scene {
 
 impl Scene {
     fn new(stage: &Stage, rng: &mut Rng) -> Self {
-        let load = |more: &[&str]| load_args("p", &stage.node.sandbox.file(2), more);
+        let load = |more: &[&str]| load_args("p", &stage.node.sandbox.uniform_file(2), more);
         let plain = |args: &[&str]| args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>();
         let (two, one) = (Some(2), Some(1));
         let scene = |before, args: Vec<String>, done, failed: &[Option<i64>]| Self {
@@ -410,7 +417,7 @@ impl Scene {
                 stage.node.load(&stage.victim, &[], "p", &["--persistent"]).expect(0);
             }
             Before::Abandoned => {
-                let args = load_args("p", &stage.node.sandbox.file(1), &[]);
+                let args = load_args("p", &stage.node.sandbox.uniform_file(1), &[]);
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let mut keeper = stage.node.start(&stage.victim, &[], &stage.node.bin, &args);
                 until("it is held", || keeper.said().contains("loaded"));

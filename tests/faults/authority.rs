@@ -48,7 +48,7 @@ fn give(path: &Path, user: &Guest) {
 }
 
 fn key(node: &Node, project: &str, user: &Guest) -> Key {
-    let root = Directory::open(&node.sandbox.root).expect("the root");
+    let root = Directory::open(node.sandbox.root()).expect("the root");
     Key::new(&ProjectName::new(project.as_ref()).expect("a name"), root.id(), user.uid)
 }
 
@@ -59,7 +59,7 @@ pub fn make_python_project(node: &Node, user: &Guest, project: &str) {
         "[a]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1]\ndtype = \"int8\"\n"
     );
     for (path, bytes) in
-        [(node.sandbox.metadata(project), text.as_str()), (node.sandbox.shm.join(&name), "x")]
+        [(node.sandbox.metadata(project), text.as_str()), (node.sandbox.shm().join(&name), "x")]
     {
         fs::write(&path, bytes).expect("to write");
         give(&path, user);
@@ -68,12 +68,12 @@ pub fn make_python_project(node: &Node, user: &Guest, project: &str) {
 
 fn is_there(node: &Node, project: &str) -> bool {
     node.sandbox.segments(project).is_some_and(|segments| {
-        segments.iter().all(|segment| node.sandbox.shm.join(segment).exists())
+        segments.iter().all(|segment| node.sandbox.shm().join(segment).exists())
     })
 }
 
 fn hold(node: &Node, user: &Guest, project: &str) -> Process {
-    let file = node.sandbox.file(1);
+    let file = node.sandbox.uniform_file(1);
     let args = ["load-hdf5", project, file.to_str().expect("a path")];
     let mut keeper = node.start(user, &[], &node.bin, &args);
     until("it is held", || {
@@ -89,12 +89,12 @@ fn ledger_of_another_user_with_colliding_hash_removes_nothing() {
         return;
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
-    let shm = Directory::open(&node.sandbox.shm).unwrap();
+    let shm = Directory::open(node.sandbox.shm()).unwrap();
     make_python_project(&node, &victim, "p");
     make_python_project(&node, &victim, "q");
     for project in ["p", "q"] {
         let key = key(&node, project, &victim);
-        let root = Directory::open(&node.sandbox.root).unwrap();
+        let root = Directory::open(node.sandbox.root()).unwrap();
         let mut ledger = Ledger::new(&root);
         ledger.root_id = collide(&key, mallory.uid);
         let segments = node.sandbox.segments(project).unwrap();
@@ -130,7 +130,7 @@ fn odd_names_and_leased_metadata_of_another_user_do_not_stop_list_and_gc() {
     keeper.signal(Signal::SIGKILL);
     keeper.wait();
     let long = |count: usize| "x".repeat(count);
-    let (shm, root) = (&node.sandbox.shm, &node.sandbox.root);
+    let (shm, root) = (node.sandbox.shm(), node.sandbox.root());
     for path in [
         shm.join(format!("cute-shm.{}.01234567.lock", long(231))),
         shm.join(format!("cute-shm.{}.01234567.ledger", long(229))),
@@ -169,7 +169,7 @@ fn files_of_another_user_under_temporary_names_block_nothing() {
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
     let hash = key(&node, "p", &victim).hash;
-    let (shm, root) = (&node.sandbox.shm, &node.sandbox.root);
+    let (shm, root) = (node.sandbox.shm(), node.sandbox.root());
     let planted = [
         root.join(format!(".cute-shm.p.{hash}.aside")),
         root.join(format!(".cute-shm.p.{hash}.aaaaa.aside")),
@@ -201,7 +201,7 @@ fn lock_file_of_another_user_is_refused_and_root_clears_it() {
         return;
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
-    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(KeyFile::Lock));
+    let lock = node.sandbox.shm().join(key(&node, "p", &victim).file(KeyFile::Lock));
     fs::write(&lock, "").unwrap();
     fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
     give(&lock, &mallory);
@@ -223,7 +223,7 @@ fn keeper_takes_its_lock_again_when_the_lock_file_is_removed() {
         return;
     }
     let (node, victim) = (Node::new(), Guest::new());
-    let lock = node.sandbox.shm.join(key(&node, "p", &victim).file(KeyFile::Lock));
+    let lock = node.sandbox.shm().join(key(&node, "p", &victim).file(KeyFile::Lock));
     let mut keeper = hold(&node, &victim, "p");
     fs::remove_file(&lock).unwrap();
     until("the lock file exists again", || lock.exists());
@@ -238,7 +238,7 @@ fn keeper_takes_its_lock_again_when_the_lock_file_is_removed() {
 
 /// The ledger of an overwrite that was killed after it published its metadata and before it wrote its ledger.
 fn unwrite_ledger(node: &Node, user: &Guest, project: &str) {
-    let (shm, key) = (Directory::open(&node.sandbox.shm).unwrap(), key(node, project, user));
+    let (shm, key) = (Directory::open(node.sandbox.shm()).unwrap(), key(node, project, user));
     let mut ledger = Ledger::read(&shm, &key, None).known().unwrap().expect("a ledger");
     ledger.next = ledger.current.take();
     ledger.write(&shm, &key).unwrap();
@@ -281,7 +281,7 @@ fn failed_unlink_leaves_the_project_live() {
     }
     let (node, victim) = (Node::new(), Guest::new());
     node.load(&victim, &[], "p", &["--persistent"]).expect(0);
-    let root = &node.sandbox.root;
+    let root = node.sandbox.root();
     fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
     node.run(&victim, &["unlink", "p"]).expect(6);
     let listed = node.run(&victim, &["list", "-s", "--json"]).expect(0).json();
@@ -314,7 +314,7 @@ fn old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing()
         return;
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
-    give(&node.sandbox.root, &mallory);
+    give(node.sandbox.root(), &mallory);
     let loaded = node.load(&victim, &[], "p", &["--persistent"]).expect(0);
     let warning = format!("belongs to user {}", mallory.uid);
     assert!(loaded.err.contains(&warning), "{loaded:?}");
@@ -329,7 +329,7 @@ fn old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing()
     node.sandbox.run(["gc", "--all-users", "--broken"]).expect(0);
     node.load(&victim, &[], "p", &["--persistent"]).expect(4);
     let exist = |segments: &std::collections::BTreeSet<String>| {
-        segments.iter().all(|segment| node.sandbox.shm.join(segment).exists())
+        segments.iter().all(|segment| node.sandbox.shm().join(segment).exists())
     };
     assert!(exist(&segments), "a live project was freed");
     // Without the foreign file the project can be restored.
@@ -349,7 +349,7 @@ fn readers_with_read_permission_list_show_export_and_wait() {
     let group = owner.gid.to_string();
     node.load(&owner, &[], "g", &["--persistent", "--mode", "640", "--group", &group]).expect(0);
     node.load(&owner, &[], "w", &["--persistent", "--mode", "644"]).expect(0);
-    let file = node.sandbox.file(1);
+    let file = node.sandbox.uniform_file(1);
     let args = ["load-hdf5", "h", file.to_str().unwrap(), "--mode", "644"];
     let mut keeper = node.start(&owner, &[], &node.bin, &args);
     until("it is held", || {
@@ -412,7 +412,8 @@ fn held_project_is_never_replaced_or_removed_from_a_user_namespace() {
     }
     let mut keeper = hold(&node, &victim, "p");
     let before = node.contents();
-    let (file, gc) = (node.sandbox.file(2), ["gc", "--broken", "--orphans", "--min-age", "0s"]);
+    let (file, gc) =
+        (node.sandbox.uniform_file(2), ["gc", "--broken", "--orphans", "--min-age", "0s"]);
     for depth in [1, 2] {
         run_in_namespace(&node, &victim, depth, &["list"]).expect(0);
         run_in_namespace(&node, &victim, depth, &gc);
@@ -436,12 +437,12 @@ fn held_project_is_never_replaced_or_removed_from_a_user_namespace() {
 
 #[test]
 fn root_with_another_device_number_is_the_same_root() {
-    use super::sandbox::Mount;
+    use super::commands::Mount;
     if !is_root("root_with_another_device_number_is_the_same_root") {
         return;
     }
     let (node, user) = (Node::new(), Guest::new());
-    let root = node.sandbox.root.clone();
+    let root = node.sandbox.root().to_owned();
     let identity = || {
         use std::os::unix::fs::MetadataExt as _;
         let stat = fs::metadata(&root).unwrap();
@@ -484,7 +485,7 @@ fn metadata_taken_aside_beside_a_squatter_is_kept_and_gets_its_name_back() {
     make_python_project(&node, &victim, "p");
     // A removal that was killed, or that failed, leaves this; then another user takes the name of the metadata.
     let hash = key(&node, "p", &victim).hash;
-    let aside = node.sandbox.root.join(format!(".cute-shm.p.{hash}.aaaaa.aside"));
+    let aside = node.sandbox.root().join(format!(".cute-shm.p.{hash}.aaaaa.aside"));
     let metadata = node.sandbox.metadata("p");
     fs::rename(&metadata, &aside).unwrap();
     fs::write(&metadata, "").unwrap();

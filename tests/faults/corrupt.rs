@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::sandbox::{Sandbox, load_args};
+use super::commands::{Sandbox, load_args};
 use super::support::{Rng, figure, is_full, rounds};
 
 /// Loads damaged bytes and checks what must hold whatever they are.
@@ -18,11 +18,11 @@ impl Trial {
     }
 
     fn original() -> Vec<u8> {
-        fs::read(Sandbox::new().file(1)).expect("a file of ours")
+        fs::read(Sandbox::new().uniform_file(1)).expect("a file of ours")
     }
 
     fn load(&mut self, what: &str, bytes: &[u8]) {
-        let path = self.sandbox.path("damaged.h5");
+        let path = self.sandbox.file("damaged.h5");
         fs::write(&path, bytes).expect("to write");
         let keep_going = self.codes.values().sum::<usize>() % 4 == 0;
         let more: &[&str] =

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::commands::{BINARY, Mount, Sandbox, load_args};
 use super::process::Process;
-use super::sandbox::{BIN, Mount, Sandbox, load_args};
 use super::support::{figure, is_root};
 
 /// Every kind of gc that removes more than it must.
@@ -13,9 +13,9 @@ const GREEDY: &[&str] = &["gc", "--broken", "--orphans", "--min-age", "0s", "--r
 #[test]
 fn a_root_that_two_shm_directories_share() {
     let (here, mut there) = (Sandbox::new(), Sandbox::new());
-    there.root.clone_from(&here.root);
-    here.load("h", &here.file(1), &[]).expect(0);
-    there.load("t", &there.file(2), &[]).expect(0);
+    there.share_root(&here);
+    here.load("h", &here.uniform_file(1), &[]).expect(0);
+    there.load("t", &there.uniform_file(2), &[]).expect(0);
     let (ours, theirs) = (here.files(), there.files());
     assert_eq!(here.state("t").as_deref(), Some("elsewhere"));
     for sandbox in [&here, &there] {
@@ -23,7 +23,7 @@ fn a_root_that_two_shm_directories_share() {
         sandbox.run(["gc", "--broken", "--repair"]).expect(0);
     }
     here.run(["unlink", "t"]).expect(6);
-    here.load("t", &here.file(1), &["--overwrite"]).expect(4);
+    here.load("t", &here.uniform_file(1), &["--overwrite"]).expect(4);
     assert_eq!((here.whole("h"), there.whole("t")), (Some(1), Some(2)));
     assert_eq!((here.files(), there.files()), (ours, theirs));
     here.run(["unlink", "h"]).expect(0);
@@ -43,16 +43,17 @@ fn a_bind_mounted_root_is_the_same_root() {
         return;
     }
     let sandbox = Sandbox::new();
-    let keeper = sandbox.hold("p", &sandbox.file(1), &[]);
-    let other = sandbox.path("bound");
-    let _bound = Mount::bind(&sandbox.root, &other);
+    let keeper = sandbox.hold("p", &sandbox.uniform_file(1), &[]);
+    let other = sandbox.file("bound");
+    let _bound = Mount::bind(sandbox.root(), &other);
     let through = |args: &[&str]| {
         let mut command = sandbox.command(args);
         Process::start(command.env("CUTE_SHM_ROOT", &other)).wait()
     };
     through(GREEDY).expect(0);
     assert_eq!(sandbox.whole("p"), Some(1));
-    through(&["load-hdf5", "p", sandbox.file(1).to_str().unwrap(), "--persistent"]).expect(4);
+    through(&["load-hdf5", "p", sandbox.uniform_file(1).to_str().unwrap(), "--persistent"])
+        .expect(4);
     through(&["unlink", "p"]).expect(0);
     keeper.wait().expect(0);
     sandbox.assert_nothing();
@@ -65,13 +66,14 @@ fn a_private_tmp_is_another_root() {
         return;
     }
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
-    fs::set_permissions(&sandbox.root, fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::create_dir(sandbox.root()).unwrap();
+    fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o1777)).unwrap();
     // A job whose root is a tmpfs of its own at the same path holds one project and leaves another to stay.
     let script = "mount -t tmpfs -o mode=1777 tmpfs \"$CUTE_SHM_ROOT\" && \"$0\" load-hdf5 -q --persistent q \
                   \"$1\" && exec \"$0\" load-hdf5 p \"$1\"";
     let mut job = sandbox.program("/usr/bin/unshare");
-    job.args(["-m", "--propagation", "private", "/bin/sh", "-c", script, BIN]).arg(sandbox.file(1));
+    job.args(["-m", "--propagation", "private", "/bin/sh", "-c", script, BINARY])
+        .arg(sandbox.uniform_file(1));
     let mut job = Process::start(&mut job);
     super::support::until("the job holds its project", || {
         assert!(job.is_running(), "the job ended");
@@ -79,7 +81,7 @@ fn a_private_tmp_is_another_root() {
     });
     let before = sandbox.files();
     assert!(before.iter().any(|name| name.contains("cute-shm.p.")), "{before:?}");
-    let outside = load_args("p", &sandbox.file(2), &["--persistent"]);
+    let outside = load_args("p", &sandbox.uniform_file(2), &["--persistent"]);
     sandbox.run(&outside).expect(0);
     for args in [&["gc", "--all-roots"][..], &[GREEDY, &["--all-roots"]].concat()] {
         sandbox.run(args).expect(0);
@@ -107,7 +109,7 @@ fn another_boot_or_host_in_the_mark() {
     let sandbox = Sandbox::new();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned();
     let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let path = sandbox.metadata("p");
     let text = fs::read_to_string(&path).unwrap();
     // A live project of another host with an NFS root: its segments are not here, and it is left alone.
@@ -125,7 +127,7 @@ fn another_boot_or_host_in_the_mark() {
     assert!(!sandbox.metadata("s").exists());
     // And a prologue loads over it.
     fs::write(sandbox.metadata("s"), &stale).unwrap();
-    sandbox.load("s", &sandbox.file(2), &[]).expect(0);
+    sandbox.load("s", &sandbox.uniform_file(2), &[]).expect(0);
     assert_eq!((sandbox.whole("p"), sandbox.whole("s")), (Some(1), Some(2)));
     sandbox.run(["unlink", "p", "s"]).expect(0);
     fs::remove_file(sandbox.metadata("o")).unwrap();

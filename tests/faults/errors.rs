@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::sandbox::{Sandbox, load_args};
+use super::commands::{Sandbox, load_args};
 use super::steps::Snapshot;
 use super::support::{Rng, figure, is_full, rounds, skip};
 use super::tracer::{CAN_FAIL, Calls, Failed, Failure, fail_at, kill_at};
@@ -160,16 +160,16 @@ fn errors_in(
 #[test]
 fn errors_in_a_load() {
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
-    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    fs::create_dir(sandbox.root()).unwrap();
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
     errors_in("a load", &sandbox, args, &[None, Some(1)], Success::Loaded(1));
 }
 
 #[test]
 fn errors_in_a_load_for_a_command() {
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
-    let args = load_args("p", &sandbox.file(1), &["--", "/bin/true"]);
+    fs::create_dir(sandbox.root()).unwrap();
+    let args = load_args("p", &sandbox.uniform_file(1), &["--", "/bin/true"]);
     // What could not be removed is abandoned, and a warning.
     errors_in("`load-hdf5 -- CMD`", &sandbox, args, &[None, Some(1)], Success::Any);
 }
@@ -177,23 +177,23 @@ fn errors_in_a_load_for_a_command() {
 #[test]
 fn errors_in_an_overwrite() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let args = load_args("p", &sandbox.file(2), &["--persistent", "--overwrite"]);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
     errors_in("`--overwrite`", &sandbox, args, &[Some(1), Some(2)], Success::Loaded(2));
 }
 
 #[test]
 fn errors_in_an_ensure_of_what_is_there() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let args = load_args("p", &sandbox.file(1), &["--persistent", "--ensure"]);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent", "--ensure"]);
     errors_in("`--ensure` of a loaded project", &sandbox, args, &[Some(1)], Success::Loaded(1));
 }
 
 #[test]
 fn errors_in_an_unlink() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned).to_vec();
     errors_in("`unlink`", &sandbox, args, &[Some(1), None], Success::Removed);
 }
@@ -201,7 +201,7 @@ fn errors_in_an_unlink() {
 #[test]
 fn errors_in_a_gc() {
     let sandbox = Sandbox::new();
-    let mut keeper = sandbox.hold("p", &sandbox.file(1), &[]);
+    let mut keeper = sandbox.hold("p", &sandbox.uniform_file(1), &[]);
     keeper.kill_group();
     let args = vec!["gc".to_owned()];
     errors_in("`gc` of an abandoned project", &sandbox, args, &[Some(1), None], Success::Any);
@@ -213,10 +213,10 @@ fn errors_in_an_export() {
         return skip("errors_in_an_export", "system calls can be made to fail on x86_64 only");
     }
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let begin = Snapshot::take(&sandbox);
     let mut tally = Tally::default();
-    let folder = sandbox.path("exports");
+    let folder = sandbox.file("exports");
     for name in ["out.h5", "out.npz"] {
         fs::create_dir(&folder).unwrap();
         let path = folder.join(name);
@@ -297,7 +297,7 @@ fn kind(sandbox: &Sandbox) -> (Option<i64>, BTreeMap<String, usize>, Vec<String>
         let known = ["toml", "ledger", "lock", "new", "aside"].contains(&suffix);
         *files.entry(if known { suffix } else { "segment" }.to_owned()).or_default() += 1;
         if suffix == "ledger" {
-            let text = fs::read_to_string(sandbox.shm.join(&name)).unwrap_or_default();
+            let text = fs::read_to_string(sandbox.shm().join(&name)).unwrap_or_default();
             let words = ["[next]", "[current]", "retiring = [\"", "removing"];
             tables.extend(words.into_iter().filter(|word| text.contains(word)).map(str::to_owned));
         }
@@ -313,7 +313,7 @@ fn errors_after(what: &str, sandbox: &Sandbox, args: &[String]) {
     }
     let states = interrupted(sandbox, args);
     assert!(states.len() > 4, "only {} states", states.len());
-    let published = sandbox.file(3);
+    let published = sandbox.uniform_file(3);
     let mut rng = Rng::new(what);
     let mut tally = Tally::default();
     for (begin, before) in &states {
@@ -346,23 +346,23 @@ fn errors_after(what: &str, sandbox: &Sandbox, args: &[String]) {
 #[test]
 fn errors_in_the_recovery_from_an_interrupted_load() {
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
-    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    fs::create_dir(sandbox.root()).unwrap();
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
     errors_after("an interrupted load", &sandbox, &args);
 }
 
 #[test]
 fn errors_in_the_recovery_from_an_interrupted_overwrite() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let args = load_args("p", &sandbox.file(2), &["--persistent", "--overwrite"]);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
     errors_after("an interrupted `--overwrite`", &sandbox, &args);
 }
 
 #[test]
 fn errors_in_the_recovery_from_an_interrupted_unlink() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned);
     errors_after("an interrupted `unlink`", &sandbox, &args);
 }

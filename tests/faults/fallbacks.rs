@@ -7,9 +7,9 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use super::fixtures;
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::process::{Done, Process, as_user};
-use super::sandbox::{Sandbox, load_args};
 use super::seccomp::{Deny, deny, no_threads};
 use super::steps::at_every_call_with;
 use super::support::{figure, is_full, is_root, until};
@@ -74,10 +74,10 @@ impl Filtered<'_> {
         }
         self.run(&["show", "p", "/chunked", "--stats"]).expect(0);
         for name in ["out.h5", "out.npz"] {
-            let path = sandbox.path(name);
+            let path = sandbox.file(name);
             self.run(&["export", "p", "-o", path.to_str().unwrap(), "--overwrite"]).expect(0);
         }
-        let path = sandbox.path("small.h5");
+        let path = sandbox.file("small.h5");
         let path = path.to_str().unwrap();
         self.run(&["export", "p", "-o", path, "--overwrite", "--gzip", "1"]).expect(0);
         self.run(&["unlink", "p"]).expect(0);
@@ -111,7 +111,8 @@ impl Filtered<'_> {
 }
 
 fn two(sandbox: &Sandbox) -> [PathBuf; 2] {
-    [1, 2].map(|value| fixtures::large(&sandbox.path(&format!("large{value}.h5")), value, 4))
+    [1, 2]
+        .map(|value| fixtures::uniform_large(&sandbox.file(&format!("large{value}.h5")), value, 4))
 }
 
 #[test]
@@ -152,13 +153,13 @@ fn no_thread_can_be_started() {
 #[test]
 fn killed_in_a_load_without_renameat2_and_o_tmpfile() {
     let sandbox = Sandbox::new();
-    std::fs::create_dir(&sandbox.root).unwrap();
+    std::fs::create_dir(sandbox.root()).unwrap();
     let rules: Vec<Deny> = missing(libc::ENOSYS)
         .into_iter()
         .filter(|(name, _)| ["renameat2", "O_TMPFILE"].contains(name))
         .map(|(_, rule)| rule)
         .collect();
-    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
     let what = "a load without renameat2 and O_TMPFILE";
     at_every_call_with(what, &sandbox, &args, &[None, Some(1)], &|command| {
         deny(command, &rules);
@@ -175,15 +176,15 @@ fn process_that_cannot_be_started_names_the_limit() {
         Deny::call(libc::SYS_vfork, libc::EAGAIN),
     ];
     let filtered = Filtered { sandbox: &sandbox, rules };
-    let done = filtered.load(&sandbox.file(1), &["--persistent"]).expect(1);
+    let done = filtered.load(&sandbox.uniform_file(1), &["--persistent"]).expect(1);
     assert!(done.err.contains("cannot start the loader"), "{done:?}");
     assert!(done.err.contains("ulimit -u"), "{done:?}");
     sandbox.assert_nothing();
     filtered.run(&["list"]).expect(0);
     filtered.run(&["gc"]).expect(0);
     // Only a child process opens another root.
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let other = sandbox.path("other");
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
+    let other = sandbox.file("other");
     let gc = ["--root", other.to_str().unwrap(), "gc", "--all-roots", "--older-than", "0s"];
     let done = filtered.run(&gc).expect(1);
     assert!(done.err.contains("error: cannot start a process"), "{done:?}");
@@ -202,8 +203,8 @@ fn user_at_the_limit_of_processes_still_loads_lists_and_reaps() {
         return;
     }
     let sandbox = Sandbox::new();
-    let file = fixtures::large(&sandbox.path("large.h5"), 1, 4);
-    for folder in [&sandbox.shm, &sandbox.root, &file.parent().unwrap().to_owned()] {
+    let file = fixtures::uniform_large(&sandbox.file("large.h5"), 1, 4);
+    for folder in [sandbox.shm(), sandbox.root(), file.parent().unwrap()] {
         let _ = std::fs::create_dir(folder);
         std::os::unix::fs::chown(folder, Some(UID), Some(UID)).unwrap();
     }
@@ -233,7 +234,7 @@ fn user_at_the_limit_of_processes_still_loads_lists_and_reaps() {
 #[test]
 fn limit_of_file_size_is_named() {
     let sandbox = Sandbox::new();
-    let file = fixtures::large(&sandbox.path("large.h5"), 1, 4);
+    let file = fixtures::uniform_large(&sandbox.file("large.h5"), 1, 4);
     let mut command = sandbox.command(load_args("p", &file, &["--persistent"]));
     limited(&mut command, libc::RLIMIT_FSIZE, 100_000);
     let done = Process::start(&mut command).wait().expect(1);
@@ -245,7 +246,7 @@ fn limit_of_file_size_is_named() {
 #[test]
 fn limit_of_address_space_is_named_and_never_a_damaged_file() {
     let sandbox = Sandbox::new();
-    let file = fixtures::large(&sandbox.path("large.h5"), 1, 4);
+    let file = fixtures::uniform_large(&sandbox.file("large.h5"), 1, 4);
     let mut loaded = 0;
     let mut refused = 0;
     for mib in [16, 24, 32, 40, 48, 64, 96, 128, 4096] {

@@ -39,7 +39,7 @@ impl Mallory<'_> {
     }
 
     fn shm(&self, project: &str, uid: u32, file: KeyFile) -> PathBuf {
-        self.node.sandbox.shm.join(self.key(project, uid).file(file))
+        self.node.sandbox.shm().join(self.key(project, uid).file(file))
     }
 
     fn give(&self, path: &Path) {
@@ -58,7 +58,7 @@ impl Mallory<'_> {
 
     /// A segment of a page.
     fn segment(&self, project: &str, id: &str) {
-        let path = self.node.sandbox.shm.join(format!("cute-shm.{project}.{id}"));
+        let path = self.node.sandbox.shm().join(format!("cute-shm.{project}.{id}"));
         fs::write(&path, [1; 4096]).expect("a segment");
         self.give(&path);
     }
@@ -100,7 +100,7 @@ impl Mallory<'_> {
             }
             1 => {
                 let long = format!("{project}{}", "x".repeat(240 - project.len()));
-                self.write(&self.node.sandbox.root.join(format!("cute-shm.{long}.toml")), "");
+                self.write(&self.node.sandbox.root().join(format!("cute-shm.{long}.toml")), "");
             }
             // Sizes that no memory holds.
             2 => self.sparse(&ledger, 511 << 20),
@@ -167,7 +167,7 @@ impl Mallory<'_> {
 
 /// Starts a held project and waits until it is loaded.
 pub fn hold(node: &Node, user: &Guest, project: &str, root: &Path) -> Process {
-    let file = node.sandbox.file(1);
+    let file = node.sandbox.uniform_file(1);
     let args = ["--root", root.to_str().unwrap(), "load-hdf5", project, file.to_str().unwrap()];
     let mut keeper = node.start(user, &[], &node.bin, &args);
     until("it is held", || {
@@ -184,8 +184,8 @@ fn gc_of_an_epilog_frees_every_dead_project_among_hostile_files() {
     }
     let files = rounds("HOSTILE", 600, 10_000);
     let (node, ours, mallory) = (Node::new(), Guest::new(), Guest::new());
-    let root = &node.sandbox.root;
-    let other_root = node.sandbox.path("other");
+    let root = node.sandbox.root();
+    let other_root = node.sandbox.file("other");
     fs::create_dir(&other_root).unwrap();
     fs::set_permissions(&other_root, Permissions::from_mode(0o1777)).unwrap();
     // Alive: one held, one persistent.
@@ -211,7 +211,7 @@ fn gc_of_an_epilog_frees_every_dead_project_among_hostile_files() {
     }
     // And one of a job that ended.
     let mut job = node.sandbox.program(&node.bin);
-    job.args(["load-hdf5", "job", node.sandbox.file(1).to_str().unwrap(), "--persistent"]);
+    job.args(["load-hdf5", "job", node.sandbox.uniform_file(1).to_str().unwrap(), "--persistent"]);
     super::process::as_user(&mut job, ours.uid, ours.gid, &[ours.gid]);
     Process::start(job.env("SLURM_JOB_ID", "77")).wait().expect(0);
 
@@ -237,7 +237,7 @@ fn gc_of_an_epilog_frees_every_dead_project_among_hostile_files() {
         });
         ours.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
     };
-    for folder in [root, &node.sandbox.shm, &other_root] {
+    for folder in [root, node.sandbox.shm(), &other_root] {
         for name in owned(folder) {
             let is_live = ["live", "stays"].iter().any(|p| name.contains(&format!(".{p}.")));
             assert!(is_live, "'{name}' of a dead project is left");
@@ -274,7 +274,7 @@ fn unlink_of_root_removes_the_files_that_block_a_name() {
         node: &node,
         user: &mallory,
         victim: &ours,
-        root: Directory::open(&node.sandbox.root).unwrap(),
+        root: Directory::open(node.sandbox.root()).unwrap(),
         wanted: Vec::new(),
         held: Vec::new(),
     };

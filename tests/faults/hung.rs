@@ -116,8 +116,8 @@ fn gc_of_an_epilog_frees_all_but_the_projects_of_roots_that_do_not_answer() {
         return;
     }
     let (node, ours, mallory) = (Node::new(), Guest::new(), Guest::new());
-    let root = &node.sandbox.root;
-    let (honest, hung) = (shared(node.sandbox.path("honest")), shared(node.sandbox.path("hung")));
+    let root = node.sandbox.root();
+    let (honest, hung) = (shared(node.sandbox.file("honest")), shared(node.sandbox.file("hung")));
     leave_dead(&node, &ours, "here", root);
     leave_dead(&node, &ours, "there", &honest);
     let hostile: Vec<_> = (0..5).map(|n| (format!("m{n}"), hung.join(n.to_string()))).collect();
@@ -161,8 +161,8 @@ fn gc_of_all_roots_handles_the_others_if_the_root_in_force_does_not_answer() {
         return;
     }
     let (node, ours) = (Node::new(), Guest::new());
-    let hung = shared(node.sandbox.path("hung"));
-    leave_dead(&node, &ours, "there", &node.sandbox.root);
+    let hung = shared(node.sandbox.file("hung"));
+    leave_dead(&node, &ours, "there", node.sandbox.root());
     leave_dead(&node, &ours, "here", &hung);
     let mounted = Hung::mount(&hung);
     let (code, report, said) = gc(&node, &hung, &[]);
@@ -182,7 +182,7 @@ fn gc_of_orphans_keeps_them_if_the_root_of_python_does_not_answer() {
         return;
     }
     let node = Node::new();
-    let (tmp, shm) = (shared(node.sandbox.path("tmp")), shared(node.sandbox.path("shm")));
+    let (tmp, shm) = (shared(node.sandbox.file("tmp")), shared(node.sandbox.file("shm")));
     let segment = shm.join("cute-shm.p.aaaaa00000");
     fs::write(&segment, [1; 4096]).unwrap();
     let _hung = Hung::mount(&shared(tmp.join("cute-shm")));

@@ -7,14 +7,14 @@ use cute_shm::shm::format::name::SegmentName;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::fixtures;
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::process::{Process, is_gone};
-use super::sandbox::{Sandbox, load_args};
 use super::support::{eventually, figure, sized, until};
 
 /// A file whose load takes a while.
 fn big(sandbox: &Sandbox) -> PathBuf {
-    let path = sandbox.path("big.h5");
+    let path = sandbox.file("big.h5");
     if path.exists() { path } else { fixtures::sparse(&path, sized(256, 2048) << 20) }
 }
 
@@ -83,7 +83,7 @@ fn a_crashed_loader_is_a_corrupt_file() {
 #[test]
 fn the_old_project_survives_the_loader_of_an_overwrite() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let before = sandbox.files();
     for (signal, code) in [(Signal::SIGKILL, 5), (Signal::SIGSEGV, 8)] {
         let halted = Halted::start(&sandbox, &["--persistent", "--overwrite"]);
@@ -173,7 +173,7 @@ fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
 /// Bytes of memory that the sandbox's files take.
 fn resident(sandbox: &Sandbox) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
-    let entries = std::fs::read_dir(&sandbox.shm).expect("the shm directory");
+    let entries = std::fs::read_dir(sandbox.shm()).expect("the shm directory");
     entries
         .flatten()
         .filter_map(|entry| entry.metadata().ok())

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::fixtures;
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::process::Process;
-use super::sandbox::{Sandbox, load_args};
 use super::support::{Rng, figure, rounds};
 
 /// Rounds of killing in one sandbox.
@@ -19,10 +19,10 @@ impl Loop {
     fn new(rng: Rng) -> Self {
         let sandbox = Sandbox::new();
         for value in [1, 2] {
-            fixtures::many(&sandbox.path(&format!("{value}.h5")), value, 40);
+            fixtures::uniform_pages(&sandbox.file(&format!("{value}.h5")), value, 40);
         }
         let begun = Instant::now();
-        sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+        sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
         sandbox.run(["unlink", "p"]).expect(0);
         Self { sandbox, rng, time: begun.elapsed(), visible: 0 }
     }
@@ -39,7 +39,7 @@ impl Loop {
             (_, _) => &["--ensure", "--overwrite", "--persistent"],
         };
         let held = !more.contains(&"--persistent");
-        let args = load_args("p", &self.sandbox.file(value), more);
+        let args = load_args("p", &self.sandbox.uniform_file(value), more);
         let mut load = Process::start(&mut self.sandbox.command(args));
         std::thread::sleep(self.rng.up_to(self.time));
         load.kill_group();
@@ -54,7 +54,7 @@ impl Loop {
     }
 
     fn next_load_works(&self) {
-        self.sandbox.load("p", &self.sandbox.file(1), &["--overwrite"]).expect(0);
+        self.sandbox.load("p", &self.sandbox.uniform_file(1), &["--overwrite"]).expect(0);
         assert_eq!(self.sandbox.whole("p"), Some(1));
         self.sandbox.run(["unlink", "p"]).expect(0);
         self.sandbox.assert_nothing();

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::fixtures;
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::process::{Process, as_user, is_gone};
-use super::sandbox::{Sandbox, load_args};
 use super::support::{figure, is_root, until};
 
 #[test]
 fn sixty_four_ensures_make_one_load() {
     let sandbox = Sandbox::new();
-    let file = sandbox.file(1);
+    let file = sandbox.uniform_file(1);
     let args = load_args("p", &file, &["--ensure", "--persistent", "--json"]);
     let all: Vec<_> = (0..64).map(|_| sandbox.start(&args)).collect();
     let outcomes: Vec<_> = all.into_iter().map(|one| one.wait().expect(0).json()).collect();
@@ -30,7 +30,7 @@ fn sixty_four_ensures_make_one_load() {
 #[test]
 fn many_that_hold_the_same_keep_it_until_the_last() {
     let sandbox = Sandbox::new();
-    let (file, count) = (sandbox.file(1), 8);
+    let (file, count) = (sandbox.uniform_file(1), 8);
     let mut keepers: Vec<_> =
         (0..count).map(|_| sandbox.start(load_args("p", &file, &["--ensure"]))).collect();
     for keeper in &mut keepers {
@@ -56,7 +56,7 @@ fn many_that_hold_the_same_keep_it_until_the_last() {
 fn a_failing_load_is_shared_by_those_who_wait() {
     let sandbox = Sandbox::new();
     // A file that takes a moment and then fails: its last dataset lies beyond the end.
-    let path = fixtures::many(&sandbox.path("cut.h5"), 1, 400);
+    let path = fixtures::uniform_pages(&sandbox.file("cut.h5"), 1, 400);
     let bytes = std::fs::read(&path).expect("a file");
     std::fs::write(&path, &bytes[..bytes.len() - 20_000]).expect("to cut it");
     let args = load_args("p", &path, &["--ensure", "--persistent"]);
@@ -77,7 +77,7 @@ fn a_failing_load_is_shared_by_those_who_wait() {
 #[test]
 fn two_jobs_keep_what_they_share() {
     let sandbox = Sandbox::new();
-    let args = load_args("p", &sandbox.file(1), &["--ensure", "--persistent"]);
+    let args = load_args("p", &sandbox.uniform_file(1), &["--ensure", "--persistent"]);
     for job in ["101", "102"] {
         let mut load = sandbox.command(&args);
         Process::start(load.env("SLURM_JOB_ID", job)).wait().expect(0);
@@ -97,7 +97,7 @@ fn until_exit_however_the_process_ends() {
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let job = Process::start(sandbox.program("/bin/sleep").arg("1000"));
         let pid = job.pid().to_string();
-        sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", &pid])).expect(0);
+        sandbox.run(load_args("p", &sandbox.uniform_file(1), &["--until-exit", &pid])).expect(0);
         assert_eq!(sandbox.whole("p"), Some(1));
         sandbox.run(["gc", "--broken"]).expect(0);
         assert_eq!(sandbox.whole("p"), Some(1));
@@ -105,7 +105,7 @@ fn until_exit_however_the_process_ends() {
         job.wait();
         until("the project is gone", || sandbox.files().is_empty());
     }
-    let none = sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", "4194305"]));
+    let none = sandbox.run(load_args("p", &sandbox.uniform_file(1), &["--until-exit", "4194305"]));
     none.expect(3);
     sandbox.assert_nothing();
     figure("`--until-exit` of a process that is killed or terminated", "2", "nothing remains");
@@ -116,7 +116,7 @@ fn a_killed_background_keeper_leaves_what_one_gc_takes() {
     let sandbox = Sandbox::new();
     let job = Process::start(sandbox.program("/bin/sleep").arg("1000"));
     let pid = job.pid().to_string();
-    sandbox.run(load_args("p", &sandbox.file(1), &["--until-exit", &pid])).expect(0);
+    sandbox.run(load_args("p", &sandbox.uniform_file(1), &["--until-exit", &pid])).expect(0);
     let listed = sandbox.run(["list", "-s", "--json"]).expect(0).json();
     let keeper = listed["projects"][0]["keeper"]["pid"].as_i64().expect("a keeper");
     let keeper = Pid::from_raw(i32::try_from(keeper).expect("a pid"));
@@ -135,9 +135,9 @@ fn a_killed_background_keeper_leaves_what_one_gc_takes() {
 #[test]
 fn a_keeper_ends_when_its_project_is_not_its_own_any_more() {
     let sandbox = Sandbox::new();
-    let file = sandbox.file(1);
+    let file = sandbox.uniform_file(1);
     let persist = load_args("p", &file, &["--ensure", "--persistent"]);
-    let replace = load_args("p", &sandbox.file(2), &["--overwrite", "--persistent"]);
+    let replace = load_args("p", &sandbox.uniform_file(2), &["--overwrite", "--persistent"]);
     let unlink = ["unlink", "p"].map(str::to_owned).to_vec();
     for (args, says, left) in [
         (persist, "made persistent", Some(1)),
@@ -167,9 +167,9 @@ const UID: u32 = 4_000_123_457;
 
 /// A place of that user's, and the user's keeper of a project in it.
 fn held_by_a_user(sandbox: &Sandbox, more: &[&str]) -> Process {
-    let file = sandbox.file(1);
-    std::fs::create_dir(&sandbox.root).unwrap();
-    for folder in [&sandbox.shm, &sandbox.root, &file.parent().unwrap().to_owned()] {
+    let file = sandbox.uniform_file(1);
+    std::fs::create_dir(sandbox.root()).unwrap();
+    for folder in [sandbox.shm(), sandbox.root(), file.parent().unwrap()] {
         std::os::unix::fs::chown(folder, Some(UID), Some(UID)).unwrap();
     }
     let mut command = sandbox.command(load_args("p", &file, more));
@@ -190,7 +190,7 @@ fn root_that_is_unreadable_for_a_while_ends_no_keeper() {
     let sandbox = Sandbox::new();
     let mut keeper = held_by_a_user(&sandbox, &[]);
     until("it is held", || keeper.said().contains("loaded"));
-    for folder in [sandbox.root.clone(), sandbox.shm.clone()] {
+    for folder in [sandbox.root().to_owned(), sandbox.shm().to_owned()] {
         set_mode(&folder, 0o000);
         // Longer than two turns of the keeper.
         std::thread::sleep(Duration::from_secs(1));
@@ -217,10 +217,10 @@ fn keeper_retries_a_removal_that_fails_for_a_while() {
     let sandbox = Sandbox::new();
     let mut keeper = held_by_a_user(&sandbox, &[]);
     until("it is held", || keeper.said().contains("loaded"));
-    set_mode(&sandbox.root, 0o000);
+    set_mode(sandbox.root(), 0o000);
     keeper.signal(Signal::SIGTERM);
     std::thread::sleep(Duration::from_millis(500));
-    set_mode(&sandbox.root, 0o700);
+    set_mode(sandbox.root(), 0o700);
     keeper.wait().expect(143);
     sandbox.assert_nothing();
 }
@@ -237,7 +237,7 @@ fn status_of_a_command_stands_although_the_project_cannot_be_removed() {
             held_by_a_user(&sandbox, &["--", "/bin/sh", "-c", &script]).wait().expect(status);
         assert!(done.err.contains("warning: project 'p' could not be removed"), "{done:?}");
         assert!(done.err.contains("'cute-shm gc'"), "{done:?}");
-        set_mode(&sandbox.root, 0o700);
+        set_mode(sandbox.root(), 0o700);
         assert_eq!(sandbox.whole("p"), Some(1));
         sandbox.run(["gc", "--all-users"]).expect(0);
         sandbox.assert_nothing();

@@ -4,11 +4,13 @@
 
 mod adversary;
 mod authority;
+mod commands;
+#[path = "../common/mod.rs"]
+mod common;
 mod corrupt;
 mod elsewhere;
 mod errors;
 mod fallbacks;
-mod fixtures;
 mod hostile;
 mod hung;
 mod keeper;
@@ -20,7 +22,6 @@ mod precision;
 mod process;
 mod python;
 mod readers;
-mod sandbox;
 mod seccomp;
 mod steps;
 mod storm;

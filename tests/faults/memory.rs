@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::statvfs::statvfs;
 
-use super::fixtures;
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::process::Process;
-use super::sandbox::{Sandbox, load_args};
 use super::support::{figure, is_root, skip, until};
 
 const PAGE: u64 = 4096;
@@ -21,8 +21,8 @@ fn free(shm: &Path) -> u64 {
 
 /// Fills the file system but for this many bytes.
 fn fill(sandbox: &Sandbox, leave: u64) -> PathBuf {
-    let path = sandbox.shm.join("filler");
-    let bytes = free(&sandbox.shm).saturating_sub(leave);
+    let path = sandbox.shm().join("filler");
+    let bytes = free(sandbox.shm()).saturating_sub(leave);
     fs::write(&path, vec![0; usize::try_from(bytes).expect("a small file system")])
         .expect("to fill");
     path
@@ -30,7 +30,7 @@ fn fill(sandbox: &Sandbox, leave: u64) -> PathBuf {
 
 /// 64 pages of arrays, and how many pages a load of them needs.
 fn file(sandbox: &Sandbox, value: i64) -> PathBuf {
-    fixtures::many(&sandbox.path(&format!("{value}.h5")), value, 64)
+    fixtures::uniform_pages(&sandbox.file(&format!("{value}.h5")), value, 64)
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn every_size_about_what_is_needed() {
     let (mut refused, mut loaded) = (0, 0);
     for pages in (0..8).map(|n| n * 8).chain(60..90) {
         for more in [&["--persistent"][..], &["--", "/bin/true"]] {
-            let sandbox = Sandbox::tmpfs(&format!("size={}", (pages + 1) * PAGE));
-            let before = free(&sandbox.shm);
+            let sandbox = Sandbox::on_tmpfs(&format!("size={}", (pages + 1) * PAGE));
+            let before = free(sandbox.shm());
             let done = sandbox.run(load_args("p", &file(&sandbox, 1), more));
             let command = more.len() > 1;
             match done.code {
@@ -61,7 +61,7 @@ fn every_size_about_what_is_needed() {
                 code => panic!("{pages} pages: exit {code}: {done:?}"),
             }
             sandbox.assert_nothing();
-            assert_eq!(free(&sandbox.shm), before, "{pages} pages");
+            assert_eq!(free(sandbox.shm()), before, "{pages} pages");
         }
     }
     assert!(refused > 20 && loaded > 8, "{refused} refused, {loaded} loaded");
@@ -79,16 +79,16 @@ fn an_overwrite_without_room_for_both_leaves_the_old() {
     }
     let mut tried = 0;
     for pages in (70..130).step_by(6).chain(126..146) {
-        let sandbox = Sandbox::tmpfs(&format!("size={}", pages * PAGE));
+        let sandbox = Sandbox::on_tmpfs(&format!("size={}", pages * PAGE));
         sandbox.load("p", &file(&sandbox, 1), &[]).expect(0);
-        let before = free(&sandbox.shm);
+        let before = free(sandbox.shm());
         let done = sandbox.load("p", &file(&sandbox, 2), &["--overwrite"]);
         match done.code {
             0 => assert_eq!(sandbox.whole("p"), Some(2)),
             5 => {
                 assert_eq!(sandbox.whole("p"), Some(1), "{pages} pages");
                 // The lock file says what failed to whoever waited for it: a page until the next change.
-                let lost = before - free(&sandbox.shm);
+                let lost = before - free(sandbox.shm());
                 assert!(lost <= PAGE, "{pages} pages: {lost} bytes less");
             }
             _ => panic!("{pages} pages: {done:?}"),
@@ -111,7 +111,7 @@ fn what_is_there_can_be_removed_from_a_full_memory() {
         return;
     }
     for what in ["unlink", "gc", "job"] {
-        let sandbox = Sandbox::tmpfs("size=2m");
+        let sandbox = Sandbox::on_tmpfs("size=2m");
         let mut keeper = (what == "gc").then(|| sandbox.hold("p", &file(&sandbox, 1), &[]));
         if keeper.is_none() {
             let args = load_args("p", &file(&sandbox, 1), &["--persistent"]);
@@ -119,7 +119,7 @@ fn what_is_there_can_be_removed_from_a_full_memory() {
             Process::start(load.env("SLURM_JOB_ID", "7")).wait().expect(0);
         }
         let filler = fill(&sandbox, 0);
-        assert_eq!(free(&sandbox.shm), 0);
+        assert_eq!(free(sandbox.shm()), 0);
         if let Some(keeper) = &mut keeper {
             keeper.kill_group();
         }
@@ -141,7 +141,7 @@ fn no_inodes() {
     }
     let (mut refused, mut loaded) = (0, 0);
     for inodes in (2..60).step_by(9).chain(62..76) {
-        let sandbox = Sandbox::tmpfs(&format!("nr_inodes={inodes}"));
+        let sandbox = Sandbox::on_tmpfs(&format!("nr_inodes={inodes}"));
         let done = sandbox.load("p", &file(&sandbox, 1), &[]);
         match done.code {
             0 => {
@@ -184,17 +184,17 @@ fn memory_that_others_take_meanwhile() {
     }
     let (mut refused, mut loaded) = (0, 0);
     for huge in ["never", "advise", "within_size", "always"] {
-        let sandbox = Sandbox::tmpfs(&format!("size=80m,huge={huge}"));
-        let file = fixtures::large(&sandbox.path("large.h5"), 1, 64);
-        let before = free(&sandbox.shm);
+        let sandbox = Sandbox::on_tmpfs(&format!("size=80m,huge={huge}"));
+        let file = fixtures::uniform_large(&sandbox.file("large.h5"), 1, 64);
+        let before = free(sandbox.shm());
         sandbox.load("p", &file, &["--jobs", "4"]).expect(0);
         assert_eq!(sandbox.whole("p"), Some(1));
         sandbox.run(["unlink", "p"]).expect(0);
         let was_refused = (0..50).any(|_| {
             let load = sandbox.start(load_args("p", &file, &["--persistent", "--jobs", "4"]));
-            fill_meanwhile(&sandbox.shm);
+            fill_meanwhile(sandbox.shm());
             let done = load.wait();
-            fs::remove_file(sandbox.shm.join("filler")).unwrap();
+            fs::remove_file(sandbox.shm().join("filler")).unwrap();
             if done.code == 0 {
                 loaded += 1;
                 assert_eq!(sandbox.whole("p"), Some(1), "{huge}");
@@ -205,7 +205,7 @@ fn memory_that_others_take_meanwhile() {
             }
             sandbox.assert_nothing();
             // A process that another test just starts may have inherited the filler.
-            until("all memory is back", || free(&sandbox.shm) == before);
+            until("all memory is back", || free(sandbox.shm()) == before);
             done.code == 5
         });
         assert!(was_refused, "{huge}: memory was never full in time");
@@ -251,18 +251,18 @@ fn a_cgroup_below_the_need() {
         return skip("a_cgroup_below_the_need", "no memory cgroup can be made here");
     };
     let sandbox = Sandbox::new();
-    let file = fixtures::sparse(&sandbox.path("big.h5"), 64 << 20);
+    let file = fixtures::sparse(&sandbox.file("big.h5"), 64 << 20);
     let script = "echo $$ > \"$0\"/cgroup.procs && exec \"$@\"";
     let run = |file: &Path| {
         let mut command = sandbox.program("/bin/sh");
-        command.args(["-c", script]).arg(&group.0).arg(super::sandbox::BIN);
+        command.args(["-c", script]).arg(&group.0).arg(super::commands::BINARY);
         command.args(load_args("p", file, &["--persistent"]));
         Process::start(&mut command).wait()
     };
     let done = run(&file).expect(5);
     assert!(done.err.contains("cgroup"), "{done:?}");
     sandbox.assert_nothing();
-    run(&sandbox.file(1)).expect(0);
+    run(&sandbox.uniform_file(1)).expect(0);
     assert_eq!(sandbox.whole("p"), Some(1));
     sandbox.run(["unlink", "p"]).expect(0);
     sandbox.assert_nothing();

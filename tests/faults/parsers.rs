@@ -9,7 +9,7 @@ use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
 use cute_shm::shm::format::metadata::{Mark, Metadata};
 use cute_shm::shm::format::name::ProjectName;
 
-use super::sandbox::Sandbox;
+use super::commands::Sandbox;
 use super::support::{Rng, figure, rounds};
 
 /// What a mutation puts in: what the formats are made of, and what they are not.
@@ -70,9 +70,9 @@ fn mutated(rng: &mut Rng, text: &[u8]) -> Vec<u8> {
 fn metadata_and_ledgers_of_any_text() {
     let mut rng = Rng::new("parsers");
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let metadata = fs::read(sandbox.metadata("p")).unwrap();
-    let [shm, root] = [&sandbox.shm, &sandbox.root].map(|path| Directory::open(path).unwrap());
+    let [shm, root] = [sandbox.shm(), sandbox.root()].map(|path| Directory::open(path).unwrap());
     let uid = nix::unistd::Uid::effective().as_raw();
     let key = Key::new(&ProjectName::new(OsStr::new("p")).unwrap(), root.id(), uid);
     let path = shm.join(&key.file(KeyFile::Ledger));

@@ -16,7 +16,7 @@ use cute_shm::shm::store::lock::LivenessLock;
 use cute_shm::shm::store::node_dirs::{NodeDirs, Paths};
 use cute_shm::shm::store::removal;
 
-use super::sandbox::Sandbox;
+use super::commands::Sandbox;
 use super::support::{Rng, figure, rounds};
 
 /// What is made, in all its variants.
@@ -234,7 +234,7 @@ impl<'a> Maker<'a> {
 
     fn remove_segments(&self, name: &str, keep: usize) {
         for segment in self.sandbox.segments(name).expect("a project").iter().skip(keep) {
-            fs::remove_file(self.sandbox.shm.join(segment)).expect("a segment");
+            fs::remove_file(self.sandbox.shm().join(segment)).expect("a segment");
         }
     }
 
@@ -332,7 +332,7 @@ impl<'a> Maker<'a> {
                 for segment in self.segments(&name, &token, 2) {
                     if kind == Kind::OrphanInUse {
                         let file =
-                            fs::File::open(self.sandbox.shm.join(segment)).expect("a segment");
+                            fs::File::open(self.sandbox.shm().join(segment)).expect("a segment");
                         self.alive.files.push(file);
                     }
                 }
@@ -368,7 +368,7 @@ fn files(sandbox: &Sandbox, name: &str) -> BTreeMap<String, Vec<u8>> {
     let ours =
         all.filter(|file| file.trim_start_matches('.').starts_with(&format!("cute-shm.{name}.")));
     ours.map(|file| {
-        let folder = if file.ends_with("toml") { &sandbox.root } else { &sandbox.shm };
+        let folder = if file.ends_with("toml") { sandbox.root() } else { sandbox.shm() };
         let bytes = fs::read(folder.join(&file)).expect("a file of ours");
         (file, bytes)
     })
@@ -377,7 +377,7 @@ fn files(sandbox: &Sandbox, name: &str) -> BTreeMap<String, Vec<u8>> {
 
 fn trial(rng: &mut Rng, counts: &mut BTreeMap<&'static str, usize>) {
     let sandbox = Sandbox::new();
-    let paths = Paths { root: sandbox.root.clone(), shm: sandbox.shm.clone() };
+    let paths = Paths { root: sandbox.root().to_owned(), shm: sandbox.shm().to_owned() };
     let dirs = NodeDirs::create(&paths).expect("a place");
     let mut maker = Maker { sandbox: &sandbox, dirs: &dirs, alive: Alive::default() };
     let asked = Asked::random(rng);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 
-use super::fixtures;
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::process::{Done, Process};
-use super::sandbox::{Sandbox, load_args};
 use super::support::{eventually, figure, skip, until};
 
 /// An interpreter that has the package; `None`, said visibly, where there is none.
@@ -35,14 +35,14 @@ pub fn side<'a>(
     args: impl IntoIterator<Item = &'a str>,
 ) -> Process {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/faults_side.py");
-    Process::start(sandbox.program(python).arg(script).arg(&sandbox.root).args(args))
+    Process::start(sandbox.program(python).arg(script).arg(sandbox.root()).args(args))
 }
 
 struct Side(PathBuf, Sandbox);
 
 impl Side {
     fn new(test: &str) -> Option<Self> {
-        Some(Self(interpreter(test)?, Sandbox::real()))
+        Some(Self(interpreter(test)?, Sandbox::on_node()))
     }
 
     fn run(&self, args: &[&str]) -> Done {
@@ -70,7 +70,7 @@ fn greedy_gc(sandbox: &Sandbox, name: &str) {
 fn python_unlinks_a_held_project() {
     let Some(python) = Side::new("python_unlinks_a_held_project") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
-    let keeper = sandbox.hold(&name, &sandbox.file(1), &[]);
+    let keeper = sandbox.hold(&name, &sandbox.uniform_file(1), &[]);
     python.run(&["read", &name, "1"]).expect(0);
     python.run(&["unlink", &name]).expect(0);
     let begun = Instant::now();
@@ -85,7 +85,7 @@ fn python_unlinks_a_held_project() {
 fn python_overwrites_a_held_project() {
     let Some(python) = Side::new("python_overwrites_a_held_project") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
-    let keeper = sandbox.hold(&name, &sandbox.file(1), &[]);
+    let keeper = sandbox.hold(&name, &sandbox.uniform_file(1), &[]);
     python.run(&["share", &name, "5", "overwrite"]).expect(0);
     let begun = Instant::now();
     let done = keeper.wait().expect(0);
@@ -103,12 +103,12 @@ fn python_overwrites_a_held_project() {
 fn python_loads_for_long_while_gc_runs() {
     let Some(python) = Side::new("python_loads_for_long_while_gc_runs") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
-    fs::create_dir(&sandbox.root).unwrap();
+    fs::create_dir(sandbox.root()).unwrap();
     let mut slow = side(&python.0, sandbox, ["slow", &name, "8", "0.25"]);
     let mut gcs = 0;
     while slow.is_running() {
         // The first arrays of a load of hours are old: the youngest of the project decides.
-        let mut made: Vec<_> = sandbox.files().into_iter().map(|f| sandbox.shm.join(f)).collect();
+        let mut made: Vec<_> = sandbox.files().into_iter().map(|f| sandbox.shm().join(f)).collect();
         made.retain(|path| path.exists());
         made.sort_by_key(|path| fs::metadata(path).and_then(|stat| stat.modified()).ok());
         let old = SystemTime::now() - Duration::from_secs(7200);
@@ -139,7 +139,7 @@ fn python_makes_a_project_of_the_same_name_during_a_load() {
     let test = "python_makes_a_project_of_the_same_name_during_a_load";
     let Some(python) = Side::new(test) else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
-    let file = fixtures::sparse(&sandbox.path("big.h5"), 128 << 20);
+    let file = fixtures::sparse(&sandbox.file("big.h5"), 128 << 20);
     let mut load = sandbox.start(load_args(&name, &file, &["--persistent"]));
     let loader = eventually("a segment", Duration::from_secs(20), || {
         assert!(load.is_running(), "it was too quick");
@@ -166,18 +166,18 @@ fn python_makes_a_project_of_the_same_name_during_a_load() {
 fn python_leaves_an_empty_metadata_file() {
     let Some(python) = Side::new("python_leaves_an_empty_metadata_file") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
-    fs::create_dir(&sandbox.root).unwrap();
+    fs::create_dir(sandbox.root()).unwrap();
     fs::write(sandbox.metadata(&name), "").unwrap();
     greedy_gc(sandbox, &name);
     assert!(sandbox.metadata(&name).exists());
-    sandbox.load(&name, &sandbox.file(1), &[]).expect(4);
+    sandbox.load(&name, &sandbox.uniform_file(1), &[]).expect(4);
     assert_eq!(fs::read(sandbox.metadata(&name)).unwrap(), b"");
-    sandbox.load(&name, &sandbox.file(1), &["--overwrite"]).expect(0);
+    sandbox.load(&name, &sandbox.uniform_file(1), &["--overwrite"]).expect(0);
     python.run(&["read", &name, "1"]).expect(0);
     sandbox.run(["unlink", &name]).expect(0);
     sandbox.assert_nothing();
     // The same while we hold the project: it is not ours any more.
-    let keeper = sandbox.hold(&name, &sandbox.file(1), &[]);
+    let keeper = sandbox.hold(&name, &sandbox.uniform_file(1), &[]);
     python.run(&["unlink", &name]).expect(0);
     fs::write(sandbox.metadata(&name), "").unwrap();
     keeper.wait().expect(0);

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::commands::Sandbox;
 use super::python::{side, would};
-use super::sandbox::Sandbox;
 use super::support::{figure, skip};
 
 const VERSIONS: [&str; 4] = ["3.10", "3.11", "3.12", "3.13"];
@@ -49,12 +49,12 @@ fn bases(version: &str) -> Vec<PathBuf> {
 
 /// One reader; then what it left must be told rightly and go.
 fn reader(python: &Path, how: &str) -> String {
-    let sandbox = Sandbox::real();
+    let sandbox = Sandbox::on_node();
     let name = sandbox.name("p");
-    sandbox.load(&name, &sandbox.file(1), &[]).expect(0);
+    sandbox.load(&name, &sandbox.uniform_file(1), &[]).expect(0);
     let all = sandbox.segments(&name).expect("a project");
     let said = side(python, &sandbox, ["attach", &name, how]).wait_for_all();
-    let left = all.iter().filter(|segment| sandbox.shm.join(segment).exists()).count();
+    let left = all.iter().filter(|segment| sandbox.shm().join(segment).exists()).count();
     let expected = match left {
         0 => "stale",
         n if n == all.len() => "live",

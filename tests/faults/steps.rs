@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::fixtures;
-use super::sandbox::{Sandbox, load_args};
+use super::commands::{Sandbox, load_args};
+use super::common::fixtures;
 use super::support::{figure, is_full, sized};
 use super::tracer::{Calls, kill_at};
 
@@ -13,7 +13,7 @@ pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
 
 impl Snapshot {
     pub fn take(sandbox: &Sandbox) -> Self {
-        let folders = [&sandbox.shm, &sandbox.root];
+        let folders = [sandbox.shm(), sandbox.root()];
         let entries = folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok());
         let files = entries.flatten().flatten().map(|entry| {
             let path = entry.path();
@@ -24,7 +24,7 @@ impl Snapshot {
     }
 
     pub fn restore(&self, sandbox: &Sandbox) {
-        for folder in [&sandbox.shm, &sandbox.root] {
+        for folder in [sandbox.shm(), sandbox.root()] {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 fs::remove_file(entry.path()).expect("to clear the sandbox");
             }
@@ -69,7 +69,7 @@ pub fn at_every_call_with(
         assert!(after == seen || after.is_none() || seen.is_none(), "{seen:?} became {after:?}");
         sandbox.assert_only("p");
         if point % sized(16, 64) == 0 {
-            sandbox.load("p", &sandbox.file(3), &["--overwrite"]).expect(0);
+            sandbox.load("p", &sandbox.uniform_file(3), &["--overwrite"]).expect(0);
             assert_eq!(sandbox.whole("p"), Some(3));
         }
     }
@@ -85,31 +85,31 @@ pub fn at_every_call_with(
 #[test]
 fn killed_in_a_load() {
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
-    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    fs::create_dir(sandbox.root()).unwrap();
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
     at_every_call("a load", &sandbox, &args, &[None, Some(1)]);
 }
 
 #[test]
 fn killed_in_a_load_for_a_command() {
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
-    let args = load_args("p", &sandbox.file(1), &["--", "/bin/true"]);
+    fs::create_dir(sandbox.root()).unwrap();
+    let args = load_args("p", &sandbox.uniform_file(1), &["--", "/bin/true"]);
     at_every_call("`load-hdf5 -- CMD`", &sandbox, &args, &[None, Some(1)]);
 }
 
 #[test]
 fn killed_in_an_overwrite() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let args = load_args("p", &sandbox.file(2), &["--persistent", "--overwrite"]);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
     at_every_call("`--overwrite`", &sandbox, &args, &[Some(1), Some(2)]);
 }
 
 #[test]
 fn killed_in_an_unlink() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned);
     at_every_call("`unlink`", &sandbox, &args, &[Some(1), None]);
 }
@@ -117,15 +117,15 @@ fn killed_in_an_unlink() {
 #[test]
 fn killed_in_an_ensure_of_what_is_there() {
     let sandbox = Sandbox::new();
-    sandbox.load("p", &sandbox.file(1), &[]).expect(0);
-    let args = load_args("p", &sandbox.file(1), &["--persistent", "--ensure"]);
+    sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent", "--ensure"]);
     at_every_call("`--ensure` of a loaded project", &sandbox, &args, &[Some(1)]);
 }
 
 #[test]
 fn killed_in_a_gc() {
     let sandbox = Sandbox::new();
-    let mut keeper = sandbox.hold("p", &sandbox.file(1), &[]);
+    let mut keeper = sandbox.hold("p", &sandbox.uniform_file(1), &[]);
     keeper.kill_group();
     at_every_call("`gc` of an abandoned project", &sandbox, &["gc".to_owned()], &[Some(1), None]);
 }
@@ -133,7 +133,7 @@ fn killed_in_a_gc() {
 #[test]
 fn killed_in_an_overwrite_of_arrayless_projects() {
     let sandbox = Sandbox::new();
-    let none = fixtures::many(&sandbox.path("none.h5"), 0, 0);
+    let none = fixtures::uniform_pages(&sandbox.file("none.h5"), 0, 0);
     sandbox.load("p", &none, &[]).expect(0);
     let args = load_args("p", &none, &["--persistent", "--overwrite"]);
     at_every_call("`--overwrite` without arrays", &sandbox, &args, &[Some(0)]);

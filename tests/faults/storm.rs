@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::sys::statvfs::statvfs;
 
-use super::sandbox::{Sandbox, load_args};
+use super::commands::{Sandbox, load_args};
 use super::support::{Rng, figure, rounds};
 
 /// One command of the storm. Whoever is too late or too early is told so; nothing else may go wrong.
 fn one(sandbox: &Sandbox, rng: &mut Rng) {
     let name = *rng.pick(&["a", "b", "keep"]);
-    let file = sandbox.file(1 + i64::try_from(rng.below(2)).expect("small"));
+    let file = sandbox.uniform_file(1 + i64::try_from(rng.below(2)).expect("small"));
     let load = |more: &[&str]| sandbox.run(load_args(name, &file, more));
     let done = match rng.below(8) {
         0 if name != "keep" => sandbox.run(["unlink", name]),
@@ -38,7 +38,7 @@ fn one(sandbox: &Sandbox, rng: &mut Rng) {
 
 /// A project that this process holds under a name of its own is live until it says otherwise.
 fn held(sandbox: &Sandbox, name: &str) {
-    let keeper = sandbox.hold(name, &sandbox.file(1), &[]);
+    let keeper = sandbox.hold(name, &sandbox.uniform_file(1), &[]);
     assert_eq!(sandbox.run(["gc", "--broken"]).code, 0);
     assert_eq!(sandbox.whole(name), Some(1));
     keeper.signal(Signal::SIGTERM);
@@ -62,13 +62,13 @@ fn read(sandbox: &Sandbox, name: &str) -> Option<i64> {
 fn no_live_project_is_lost_and_every_byte_comes_back() {
     let mut rng = Rng::new("storm");
     let root = nix::unistd::Uid::effective().is_root();
-    let sandbox = if root { Sandbox::tmpfs("size=256m") } else { Sandbox::new() };
-    let used = || statvfs(&sandbox.shm).map(|fs| fs.blocks() - fs.blocks_free()).expect("statvfs");
+    let sandbox = if root { Sandbox::on_tmpfs("size=256m") } else { Sandbox::new() };
+    let used = || statvfs(sandbox.shm()).map(|fs| fs.blocks() - fs.blocks_free()).expect("statvfs");
     let before = used();
     for value in [1, 2] {
-        sandbox.file(value);
+        sandbox.uniform_file(value);
     }
-    sandbox.load("keep", &sandbox.file(1), &[]).expect(0);
+    sandbox.load("keep", &sandbox.uniform_file(1), &[]).expect(0);
     let time = Duration::from_secs(rounds("STORM_SECONDS", 15, 180) as u64);
     let (begun, over) = (Instant::now(), AtomicBool::new(false));
     let (mut commands, mut reads) = (0, 0);

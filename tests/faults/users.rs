@@ -13,8 +13,8 @@ use cute_shm::shm::format::name::ProjectName;
 use nix::sys::signal::Signal;
 use nix::unistd::{Group, Uid, User};
 
+use super::commands::{BINARY, Sandbox, load_args};
 use super::process::{Done, Process, as_user};
-use super::sandbox::{BIN, Sandbox, load_args};
 use super::support::{eventually, figure, is_root, until};
 
 /// A user of the system for the length of a test.
@@ -69,15 +69,15 @@ impl Node {
 
     /// As [`Self::new`], in these directories.
     pub fn on(sandbox: Sandbox) -> Self {
-        let bin = sandbox.path("cute-shm");
-        fs::copy(BIN, &bin).expect("a copy of the command");
-        fs::create_dir(&sandbox.root).expect("the root");
+        let bin = sandbox.file("cute-shm");
+        fs::copy(BINARY, &bin).expect("a copy of the command");
+        fs::create_dir(sandbox.root()).expect("the root");
         for (path, mode) in [
-            (sandbox.path(""), 0o755),
-            (sandbox.root.clone(), 0o1777),
-            (sandbox.shm.clone(), 0o1777),
-            (sandbox.file(1), 0o644),
-            (sandbox.file(2), 0o644),
+            (sandbox.file(""), 0o755),
+            (sandbox.root().to_owned(), 0o1777),
+            (sandbox.shm().to_owned(), 0o1777),
+            (sandbox.uniform_file(1), 0o644),
+            (sandbox.uniform_file(2), 0o644),
         ] {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
         }
@@ -95,14 +95,14 @@ impl Node {
     }
 
     pub fn load(&self, user: &Guest, groups: &[u32], project: &str, more: &[&str]) -> Done {
-        let args = load_args(project, &self.sandbox.file(1), more);
+        let args = load_args(project, &self.sandbox.uniform_file(1), more);
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         self.start(user, groups, &self.bin, &args).wait()
     }
 
     /// Everything in both directories, with its contents.
     pub fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let folders = [&self.sandbox.shm, &self.sandbox.root];
+        let folders = [self.sandbox.shm(), self.sandbox.root()];
         let entries =
             folders.into_iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
         let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -131,7 +131,7 @@ fn a_group_shares_and_others_are_denied() {
         ("q", &friend, &[shared.gid], false),
     ] {
         let mut paths: Vec<_> =
-            segments(project).iter().map(|segment| node.sandbox.shm.join(segment)).collect();
+            segments(project).iter().map(|segment| node.sandbox.shm().join(segment)).collect();
         paths.push(node.sandbox.metadata(project));
         for path in paths {
             // Python opens segments to read and write.
@@ -176,7 +176,7 @@ fn root_reaps_for_all_users_when_told() {
         return;
     }
     let (node, ours) = (Node::new(), Guest::new());
-    let file = node.sandbox.file(1);
+    let file = node.sandbox.uniform_file(1);
     let mut keeper = node.start(&ours, &[], &node.bin, &["load-hdf5", "p", file.to_str().unwrap()]);
     until("it is held", || {
         assert!(keeper.is_running());
@@ -206,8 +206,8 @@ fn root_reaps_for_all_users_when_told() {
 fn plant(node: &Node, mallory: &Guest, victim: &Path) {
     let own =
         |path: &Path| chown(path, Some(mallory.uid), Some(mallory.gid)).expect("to give away");
-    let root = |name: &str| node.sandbox.root.join(format!("cute-shm.{name}.toml"));
-    let shm = |name: &str| node.sandbox.shm.join(name);
+    let root = |name: &str| node.sandbox.root().join(format!("cute-shm.{name}.toml"));
+    let shm = |name: &str| node.sandbox.shm().join(name);
     let array = |name: &str| {
         format!(
             "[a]\nshm_name = \"{name}\"\nshm_private_name = \"/{name}\"\nshape = [1]\ndtype = \"int8\"\n"
@@ -231,12 +231,12 @@ fn plant(node: &Node, mallory: &Guest, victim: &Path) {
     let huge = fs::File::create(root("huge")).unwrap();
     huge.set_len(1 << 30).unwrap();
     // A ledger that says that the victim's segments are being removed.
-    let directory = Directory::open(&node.sandbox.root).unwrap();
+    let directory = Directory::open(node.sandbox.root()).unwrap();
     let key = Key::new(&ProjectName::new("p".as_ref()).unwrap(), directory.id(), mallory.uid);
     let mut ledger = Ledger::new(&directory);
     let all = node.sandbox.segments("p").expect("a project");
     ledger.removing = Some(all.into_iter().chain(["../x".to_owned(), "x".to_owned()]).collect());
-    let place = Directory::open(&node.sandbox.shm).unwrap();
+    let place = Directory::open(node.sandbox.shm()).unwrap();
     ledger.write(&place, &key).unwrap();
     own(&place.join(&key.file(KeyFile::Ledger)));
     for name in ["up", "abs", "other", "p.x", "huge", "folder"] {
@@ -251,10 +251,10 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
     }
     let (node, ours, mallory) = (Node::new(), Guest::new(), Guest::new());
     node.load(&ours, &[], "p", &["--persistent"]).expect(0);
-    let victim = node.sandbox.path("victim");
+    let victim = node.sandbox.file("victim");
     fs::write(&victim, "[precious]\n").unwrap();
-    fs::write(node.sandbox.path("x"), "precious").unwrap();
-    fs::write(node.sandbox.shm.join("x"), "precious").unwrap();
+    fs::write(node.sandbox.file("x"), "precious").unwrap();
+    fs::write(node.sandbox.shm().join("x"), "precious").unwrap();
     let before = node.contents();
     plant(&node, &mallory, &victim);
     let begun = Instant::now();
@@ -284,7 +284,7 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
         assert_eq!(after.get(path), Some(bytes), "{} was touched", path.display());
     }
     assert_eq!(fs::read_to_string(&victim).unwrap(), "[precious]\n");
-    assert_eq!(fs::read_to_string(node.sandbox.path("x")).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(node.sandbox.file("x")).unwrap(), "precious");
     assert_eq!(node.sandbox.whole("p"), Some(1));
     // The owner works on beside all that.
     node.run(&ours, &["gc"]).expect(0);

@@ -39,7 +39,7 @@ PYTHON
 }
 
 test_cargo_install() {
-    cargo install --quiet --path . --locked --root "$scratch/prefix" && works "$scratch/prefix/bin/cute-shm"
+    cargo install --quiet --path . --locked --root "$scratch/prefix" "${hdf5_options[@]}" && works "$scratch/prefix/bin/cute-shm"
 }
 
 # The versions of the tree agree, and a tag of another is refused before anything is made.

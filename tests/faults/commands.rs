@@ -1,4 +1,4 @@
-//! A shm directory and a root of a test's own, and the command that works in them.
+//! How a test runs the command in a [`Sandbox`], and the state that it finds there.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -7,108 +7,30 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cute_shm::shm::format::metadata::Metadata;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::fixtures;
+use super::common::fixtures;
+pub use super::common::sandbox::{BINARY, Mount, Sandbox};
 use super::process::{Done, Process};
 use super::support::until;
-
-/// The command under test.
-pub const BIN: &str = env!("CARGO_BIN_EXE_cute-shm");
-
-/// What is mounted is unmounted.
-pub struct Mount(PathBuf);
-
-impl Mount {
-    /// A tmpfs with these options.
-    pub fn tmpfs(at: &Path, options: &str) -> Self {
-        fs::create_dir_all(at).expect("a mount point");
-        let kind = Some("tmpfs");
-        mount(kind, at, kind, MsFlags::empty(), Some(options)).expect("to mount a tmpfs");
-        Self(at.to_owned())
-    }
-
-    /// `from`, visible at `at` too.
-    pub fn bind(from: &Path, at: &Path) -> Self {
-        fs::create_dir_all(at).expect("a mount point");
-        let none = None::<&str>;
-        mount(Some(from), at, none, MsFlags::MS_BIND, none).expect("to bind a folder");
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-    }
-}
-
-/// Directories, and what is to be removed at the end.
-pub struct Sandbox {
-    pub shm: PathBuf,
-    pub root: PathBuf,
-    /// The projects' names begin with it; in the real /dev/shm that tells them from others'.
-    pub tag: String,
-    mount: Option<Mount>,
-    own_shm: Option<tempfile::TempDir>,
-    scratch: tempfile::TempDir,
-}
 
 impl Sandbox {
     /// A folder of /dev/shm as the shm directory.
     pub fn new() -> Self {
-        let shm = tempfile::Builder::new().prefix("faults-").tempdir_in("/dev/shm").expect("shm");
-        let mut sandbox = Self::bare();
-        shm.path().clone_into(&mut sandbox.shm);
-        sandbox.own_shm = Some(shm);
-        sandbox
-    }
-
-    /// A tmpfs of its own, with these mount options. Root only.
-    pub fn tmpfs(options: &str) -> Self {
-        let mut sandbox = Self::bare();
-        sandbox.shm = sandbox.scratch.path().join("shm");
-        sandbox.mount = Some(Mount::tmpfs(&sandbox.shm, options));
-        sandbox
-    }
-
-    /// The real /dev/shm, which is the only place where the Python package looks.
-    pub fn real() -> Self {
-        let mut sandbox = Self::bare();
-        sandbox.shm = "/dev/shm".into();
-        sandbox
-    }
-
-    fn bare() -> Self {
-        let scratch = tempfile::Builder::new().prefix("faults-").tempdir().expect("scratch");
-        let number = getrandom::u64().expect("random numbers");
-        let root = scratch.path().join("root");
-        let (shm, tag) = (PathBuf::new(), format!("faults{number:016x}"));
-        Self { shm, root, tag, mount: None, own_shm: None, scratch }
-    }
-
-    /// A path for the test's own files.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
+        Self::on_disk()
     }
 
     /// A small file full of `value`.
-    pub fn file(&self, value: i64) -> PathBuf {
-        let path = self.path(&format!("{value}.h5"));
+    pub fn uniform_file(&self, value: i64) -> PathBuf {
+        let path = self.file(&format!("{value}.h5"));
         if !path.exists() {
-            fixtures::small(&path, value);
+            fixtures::uniform(&path, value);
         }
         path
     }
 
-    /// A project's name with the tag.
-    pub fn name(&self, name: &str) -> String {
-        format!("{}{name}", self.tag)
-    }
-
     /// A command in this place, without what the caller's batch job would add.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.program(BIN);
+        let mut command = self.program(BINARY);
         command.args(args);
         command
     }
@@ -116,7 +38,7 @@ impl Sandbox {
     /// Another program in this place.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("CUTE_SHM_DIR", &self.shm).env("CUTE_SHM_ROOT", &self.root);
+        command.env_clear().env("CUTE_SHM_DIR", self.shm()).env("CUTE_SHM_ROOT", self.root());
         for name in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -159,26 +81,14 @@ impl Sandbox {
         Some(found["state"].as_str().expect("a state").to_owned())
     }
 
-    /// Every file in both directories that bears the tag; all of them where the place is the test's own.
+    /// The names in both directories; in this node's own shm directory, those that contain the tag.
     pub fn files(&self) -> BTreeSet<String> {
-        let mut files = BTreeSet::new();
-        let real = self.shm == Path::new("/dev/shm");
-        for (folder, all) in [(&self.shm, !real), (&self.root, true)] {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            let names = entries.flatten().map(|entry| entry.file_name());
-            let names = names.map(|name| name.to_string_lossy().into_owned());
-            files.extend(names.filter(|name| all || name.contains(&self.tag)));
-        }
-        files
+        self.in_shm().into_iter().chain(self.in_root()).collect()
     }
 
     #[track_caller]
     pub fn assert_nothing(&self) {
         assert_eq!(self.files(), BTreeSet::new(), "something was left");
-    }
-
-    pub fn metadata(&self, project: &str) -> PathBuf {
-        self.root.join(format!("cute-shm.{project}.toml"))
     }
 
     /// The segments of a project's metadata, unless there is none.
@@ -202,7 +112,7 @@ impl Sandbox {
         let metadata = Metadata::parse(text)?;
         let mut found = None;
         for (path, array) in metadata.arrays() {
-            let bytes = fs::read(self.shm.join(&array.segment))
+            let bytes = fs::read(self.shm().join(&array.segment))
                 .map_err(|e| format!("{}: {e}", path.join("/")))?;
             let wanted = usize::try_from(array.nbytes().expect("i64")).expect("a small array");
             if bytes.len() < wanted {
@@ -232,16 +142,6 @@ impl Sandbox {
         found.retain(|name| !ours(name));
         assert_eq!(found, expected, "more or less than the project");
         assert!(records == 2, "{records} ledgers and locks");
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        if self.shm == Path::new("/dev/shm") {
-            for name in self.files() {
-                let _ = fs::remove_file(self.shm.join(name));
-            }
-        }
     }
 }
 

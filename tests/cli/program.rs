@@ -1,5 +1,4 @@
-//! Where a test runs the program: directories of its own, an environment with nothing in it, and the
-//! whole outcome as one text.
+//! How a test runs the program: in a [`Sandbox`], with an empty environment, and with the whole outcome as one text.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -17,61 +16,43 @@ use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use regex_lite::Regex;
 
+use crate::common::fixtures;
+pub use crate::common::sandbox::{BINARY, Sandbox, names};
+
 /// How long anything is waited for: long for a loaded machine, and never slept through.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// A user who is not root and owns nothing.
 pub const NOBODY: u32 = 65534;
 
-/// The directories of one test. Dropping it unlinks what [`Sandbox::load`] loaded, and then nothing may
-/// be left in the shm directory unless [`Sandbox::may_leave`] said so.
-pub struct Sandbox {
-    temp: tempfile::TempDir,
-    loaded: Vec<OsString>,
-    may_leave: bool,
-}
-
 impl Sandbox {
-    /// Empty directories, on a tmpfs where there is one.
+    /// Empty directories. Its end unlinks the projects that [`Sandbox::load`] loaded. Then nothing may be left in the
+    /// directories, unless [`Sandbox::may_leave`] was called.
     pub fn new() -> Self {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("test-of-cute-shm-");
-        let temp = builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).unwrap();
-        let sandbox = Self { temp, loaded: Vec::new(), may_leave: false };
-        fs::set_permissions(sandbox.temp.path(), fs::Permissions::from_mode(0o711)).unwrap();
-        fs::create_dir(sandbox.shm()).unwrap();
-        fs::set_permissions(sandbox.shm(), fs::Permissions::from_mode(0o1777)).unwrap();
-        fs::create_dir(sandbox.work()).unwrap();
+        Self::in_memory(Some(check_end))
+    }
+
+    /// A sandbox with one file, written by `write`.
+    pub fn with_file(name: &str, write: impl FnOnce(&Path)) -> Self {
+        let sandbox = Self::new();
+        sandbox.write(name, write);
         sandbox
     }
 
-    /// Directory of the metadata. It is not there before something is loaded.
-    pub fn root(&self) -> PathBuf {
-        self.temp.path().join("root")
+    /// A sandbox with `plain.h5`.
+    pub fn with_plain() -> Self {
+        Self::with_file("plain.h5", fixtures::plain)
     }
 
-    /// Directory of segments, ledgers and locks.
-    pub fn shm(&self) -> PathBuf {
-        self.temp.path().join("shm")
+    /// A sandbox in which `plain.h5` is loaded as the persistent project `p`.
+    pub fn with_project() -> Self {
+        let mut sandbox = Self::with_plain();
+        sandbox.load("p", &["plain.h5"]);
+        sandbox
     }
 
-    /// Where the program runs, and where its input files lie.
-    pub fn work(&self) -> PathBuf {
-        self.temp.path().join("work")
-    }
-
-    /// The path of an input file.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.work().join(name)
-    }
-
-    /// The path of a project's metadata file.
-    pub fn metadata(&self, project: &str) -> PathBuf {
-        self.root().join(format!("cute-shm.{project}.toml"))
-    }
-
-    /// What is in the shm directory, sorted.
-    pub fn in_shm(&self) -> Vec<String> {
-        names(&self.shm())
+    /// Writes one more file.
+    pub fn write(&self, name: &str, write: impl FnOnce(&Path)) {
+        write(&self.file(name));
     }
 
     /// The segments of a project, sorted.
@@ -146,14 +127,14 @@ impl Sandbox {
 
     /// The path of the program: where every user can run it.
     fn binary(&self) -> PathBuf {
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_cute-shm"));
+        let built = PathBuf::from(BINARY);
         let open = |path: &Path| {
             fs::metadata(path).is_ok_and(|stat| stat.permissions().mode() & 0o001 != 0)
         };
         if built.ancestors().all(open) {
             return built;
         }
-        let copy = self.temp.path().join("cute-shm");
+        let copy = self.work().with_file_name("cute-shm");
         if !copy.exists() {
             fs::copy(&built, &copy).unwrap();
         }
@@ -184,30 +165,15 @@ impl Sandbox {
     }
 }
 
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        for project in std::mem::take(&mut self.loaded) {
-            let run = self.program(vec!["unlink".into(), "--force".into(), project]).run();
-            assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.text());
-        }
-        if !self.may_leave {
-            assert!(self.in_shm().is_empty(), "left in the shm directory: {:?}", self.in_shm());
-            let left = names(&self.root());
-            assert!(left.is_empty(), "left in the root: {left:?}");
-        }
+fn check_end(sandbox: &mut Sandbox) {
+    for project in std::mem::take(&mut sandbox.loaded) {
+        let run = sandbox.program(vec!["unlink".into(), "--force".into(), project]).run();
+        assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.text());
     }
-}
-
-/// The names in a directory, sorted; none where there is no directory.
-pub fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
+    if !sandbox.may_leave {
+        let left = (sandbox.in_shm(), sandbox.in_root());
+        assert!(left.0.is_empty() && left.1.is_empty(), "left in the directories: {left:?}");
+    }
 }
 
 /// Makes `link` a symbolic link.

@@ -1,15 +1,14 @@
-//! Small HDF5 files, one writer for each kind of thing that a real file may contain.
+//! Small HDF5 files: a writer for each kind of object that a file may contain, and files of one value.
 //! The derived types are unsafe implementations by the `hdf5` crate's macro.
 #![allow(unsafe_code)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use hdf5::plist::dataset_create::{AllocTime, FillTime};
 use hdf5::types::{FixedAscii, FloatSize, IntSize, TypeDescriptor, VarLenArray, VarLenUnicode};
 use hdf5::{File, Group, H5Type, Location};
-
-use crate::sandbox::Sandbox;
 
 fn attribute<T: H5Type>(location: &Location, name: &str, value: &T) {
     location.new_attr::<T>().create(name).unwrap().write_scalar(value).unwrap();
@@ -187,28 +186,58 @@ pub fn truncated(path: &Path) {
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
 }
 
-impl Sandbox {
-    /// A sandbox with one file, written by `write`.
-    pub fn with(name: &str, write: impl FnOnce(&Path)) -> Self {
-        let sandbox = Self::new();
-        sandbox.write(name, write);
-        sandbox
-    }
+// Files whose every element is one number, so that a mixture of two loads shows.
 
-    /// A sandbox with `plain.h5`.
-    pub fn with_plain() -> Self {
-        Self::with("plain.h5", plain)
-    }
+/// Writes a small file, every element of which is `value`, in different layouts: contiguous, chunked, compressed, scalar, empty, grouped.
+pub fn uniform(path: &Path, value: i64) -> PathBuf {
+    let file = hdf5::File::create(path).expect("an HDF5 file");
+    let group = file.create_group("g").expect("a group");
+    let data = vec![value; 1500];
+    group.new_dataset::<i64>().shape(1500).create("a").unwrap().write_raw(&data).unwrap();
+    group
+        .new_dataset::<i64>()
+        .shape(1500)
+        .chunk(100)
+        .create("b")
+        .unwrap()
+        .write_raw(&data)
+        .unwrap();
+    let packed = file.new_dataset::<i64>().shape(1500).chunk(500).deflate(4);
+    packed.create("packed").unwrap().write_raw(&data).unwrap();
+    file.new_dataset::<i64>().create("scalar").unwrap().write_scalar(&value).unwrap();
+    file.new_dataset::<i64>().shape(0).create("empty").unwrap();
+    let note = group.new_attr::<i64>().create("note").unwrap();
+    note.write_scalar(&value).unwrap();
+    path.to_owned()
+}
 
-    /// Writes one more file.
-    pub fn write(&self, name: &str, write: impl FnOnce(&Path)) {
-        write(&self.file(name));
+/// Writes `count` datasets of one page each, every element of which is `value`.
+pub fn uniform_pages(path: &Path, value: i64, count: usize) -> PathBuf {
+    let file = hdf5::File::create(path).expect("an HDF5 file");
+    let data = vec![value; 512];
+    for number in 0..count {
+        let dataset = file.new_dataset::<i64>().shape(512).create(format!("d{number:04}").as_str());
+        dataset.unwrap().write_raw(&data).unwrap();
     }
+    path.to_owned()
+}
 
-    /// A sandbox in which `plain.h5` is loaded as the persistent project `p`.
-    pub fn with_project() -> Self {
-        let mut sandbox = Self::with_plain();
-        sandbox.load("p", &["plain.h5"]);
-        sandbox
-    }
+/// A contiguous dataset of this many bytes that takes no room on the disk: it reads as zeros.
+pub fn sparse(path: &Path, bytes: usize) -> PathBuf {
+    let file = hdf5::File::create(path).expect("an HDF5 file");
+    let dataset = file.new_dataset::<i64>().shape(bytes / 8);
+    let dataset = dataset.alloc_time(Some(AllocTime::Early)).fill_time(FillTime::Never);
+    dataset.create("zeros").unwrap();
+    path.to_owned()
+}
+
+/// `mib` MiB in two datasets, one contiguous, one in chunks, every element of which is `value`.
+pub fn uniform_large(path: &Path, value: i64, mib: usize) -> PathBuf {
+    let file = hdf5::File::create(path).expect("an HDF5 file");
+    let data = vec![value; (mib << 20) / 16];
+    let contiguous = file.new_dataset::<i64>().shape(data.len()).create("contiguous");
+    contiguous.unwrap().write_raw(&data).unwrap();
+    let chunked = file.new_dataset::<i64>().shape(data.len()).chunk(1 << 17).create("chunked");
+    chunked.unwrap().write_raw(&data).unwrap();
+    path.to_owned()
 }
