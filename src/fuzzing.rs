@@ -6,6 +6,25 @@ pub use crate::load::fuzz::{chunk_items, globs};
 pub use crate::shm::format::fuzz::{ledger, metadata, names, rows, toml};
 pub use crate::view::fuzz::slices;
 
+/// A fuzz target: takes arbitrary bytes.
+pub type Target = fn(&[u8]);
+
+/// The fuzz targets by name.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("chunk", chunk),
+    ("chunk_index", chunk_index),
+    ("chunk_items", chunk_items),
+    ("globs", globs),
+    ("ledger", ledger),
+    ("mapping", mapping),
+    ("metadata", metadata),
+    ("names", names),
+    ("object_header", object_header),
+    ("rows", rows),
+    ("slices", slices),
+    ("toml", toml),
+];
+
 /// Takes numbers from arbitrary bytes; zeros behind their end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
@@ -39,22 +58,7 @@ impl<'a> Bytes<'a> {
 mod tests {
     use std::path::Path;
 
-    type Target = fn(&[u8]);
-
-    const TARGETS: [(&str, Target); 12] = [
-        ("chunk", super::chunk),
-        ("chunk_index", super::chunk_index),
-        ("chunk_items", super::chunk_items),
-        ("globs", super::globs),
-        ("ledger", super::ledger),
-        ("mapping", super::mapping),
-        ("metadata", super::metadata),
-        ("names", super::names),
-        ("object_header", super::object_header),
-        ("rows", super::rows),
-        ("slices", super::slices),
-        ("toml", super::toml),
-    ];
+    use super::TARGETS;
 
     /// The inputs of a target in the tree: what scripts/fuzz begins with, and what it found.
     fn inputs(name: &str) -> Vec<Vec<u8>> {
