@@ -8,10 +8,11 @@ use super::source::{Data, Source};
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory};
 use crate::os::threads;
+use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::name::SegmentName;
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
-use crate::shm::segment::segment_writer::{SegmentWriter, lock_ignoring_poison};
+use crate::shm::segment::segment_writer::SegmentWriter;
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
 /// pieces of this size, so that workers end at the same time.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::node::Node;
 use super::project::Project;
 use crate::error::Result;
-use crate::load::{Held, Outcome};
+use crate::load::{HeldProject, Outcome};
 use crate::shm::format::ledger::Note;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::NodeDirs;
@@ -88,7 +88,7 @@ pub struct Guard {
     node: Node,
     name: String,
     dirs: NodeDirs,
-    held: Option<Held>,
+    held: Option<HeldProject>,
     report: Report,
 }
 
@@ -97,7 +97,7 @@ impl Guard {
         node: Node,
         name: String,
         dirs: NodeDirs,
-        held: Option<Held>,
+        held: Option<HeldProject>,
         report: Report,
     ) -> Self {
         Self { node, name, dirs, held, report }

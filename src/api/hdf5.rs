@@ -9,7 +9,7 @@ use super::guard::{Guard, Report};
 use super::node::Node;
 use crate::error::Result;
 use crate::h5::{self, External};
-use crate::load::{self, Existing, Held, Input, Observer, Planned, Request, Silent};
+use crate::load::{self, Existing, HeldProject, Input, Observer, Planned, Request, Silent};
 use crate::shm::format::ledger::{Lifetime, Note, Selection};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::lock::LOCK_TIMEOUT;
@@ -256,7 +256,7 @@ impl<'a> Load<'a> {
         self.run(Lifetime::Persistent).map(|(_, _, report)| report)
     }
 
-    fn run(self, lifetime: Lifetime) -> Result<(NodeDirs, Option<Held>, Report)> {
+    fn run(self, lifetime: Lifetime) -> Result<(NodeDirs, Option<HeldProject>, Report)> {
         let request = Request {
             project: ProjectName::new(self.name.as_ref())?,
             inputs: self.inputs,
@@ -268,7 +268,7 @@ impl<'a> Load<'a> {
             wait: Some(self.wait),
             grace: self.grace,
             job: None,
-            jobs: self.threads,
+            threads: self.threads,
             numa: None,
             verify: false,
             external: self.external,

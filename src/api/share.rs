@@ -9,7 +9,7 @@ use super::node::Node;
 use super::tree::Tree;
 use crate::error::Result;
 use crate::h5::External;
-use crate::load::{Existing, Loaded, Making, Planned, Request};
+use crate::load::{Existing, Loaded, Planned, Request, Transaction};
 use crate::os::memory::Need;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::metadata::Metadata;
@@ -153,12 +153,12 @@ impl Share {
         &self,
         tree: &Tree<'_>,
         lifetime: Lifetime,
-    ) -> Result<(NodeDirs, Option<crate::load::Held>, Report)> {
+    ) -> Result<(NodeDirs, Option<crate::load::HeldProject>, Report)> {
         let request = self.request(lifetime)?;
         let dirs = NodeDirs::create(self.node.paths())?;
-        let making = Making::begin(&dirs, &request, &mut || Ok(true))?;
-        let made = self.fill(tree, &dirs, &request, &making);
-        let mut outcome = making.end(made, std::thread::sleep)?;
+        let transaction = Transaction::begin(&dirs, &request, &mut || Ok(true))?;
+        let made = self.fill(tree, &dirs, &request, &transaction);
+        let mut outcome = transaction.end(made, std::thread::sleep)?;
         let held = outcome.held.take();
         let report = Report::new(&dirs, &request.project, outcome)?;
         Ok((dirs, held, report))
@@ -170,10 +170,10 @@ impl Share {
         tree: &Tree<'_>,
         dirs: &NodeDirs,
         request: &Request,
-        making: &Making<'_>,
+        transaction: &Transaction<'_>,
     ) -> Result<(Planned, Loaded)> {
-        let (sources, token) = (tree.sources(), making.token());
-        making.check_budget(Need::of(sources.iter().map(|source| source.nbytes() as u64)))?;
+        let (sources, token) = (tree.sources(), transaction.token());
+        transaction.check_budget(Need::of(sources.iter().map(|source| source.nbytes() as u64)))?;
         let segment = |number| SegmentName::new(&request.project, token, number);
         let job = |(number, &source)| Job { segment: segment(number), source };
         let jobs: Vec<_> = (0..).zip(&sources).map(job).collect();
@@ -200,7 +200,7 @@ impl Share {
             wait: Some(self.wait),
             grace: self.grace,
             job: None,
-            jobs: None,
+            threads: None,
             numa: None,
             verify: false,
             external: External::default(),

@@ -46,7 +46,7 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
         wait: Some(LOCK_TIMEOUT),
         grace: Duration::ZERO,
         job: context.job.clone(),
-        jobs: None,
+        threads: None,
         numa: None,
         verify: false,
         external: load::usual_external(),

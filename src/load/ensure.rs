@@ -6,7 +6,7 @@ use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
 use crate::load::plan;
 use crate::load::supervisor::protocol::Planned;
-use crate::load::{Held, Outcome, Request};
+use crate::load::{HeldProject, Outcome, Request};
 use crate::shm::format::ledger::{Lifetime, NamedFile, Record, Selection, SourceFile};
 use crate::shm::store::batch_jobs;
 use crate::shm::store::ledger_store::LedgerStore;
@@ -126,7 +126,7 @@ pub(crate) fn reuse(
         reused: true,
         lifetime: if held { Lifetime::Held } else { Lifetime::Persistent },
         elapsed: begun.elapsed(),
-        held: life.map(|life| Held::new(store.lock().key().clone(), token.clone(), life)),
+        held: life.map(|life| HeldProject::new(store.lock().key().clone(), token.clone(), life)),
         token,
     }))
 }

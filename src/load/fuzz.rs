@@ -1,7 +1,7 @@
 //! Functions for the fuzz targets: how chunks are shared out, and globs.
 
 use crate::fuzzing::Bytes;
-use crate::load::worker::hyperslab::{self, Part};
+use crate::load::worker::hyperslab::{self, Hyperslab};
 use crate::shm::format::glob::PathFilter;
 
 /// Computes the runs of a chunk: each is within the dataset and the chunk, and none overlaps another.
@@ -23,7 +23,7 @@ pub fn chunk_items(data: &[u8]) {
         assert!(crate::h5::needed(&shape, &start, &chunk) <= chunk_elements);
         let (first, count) = hyperslab::slab(&shape, &start, &chunk);
         assert!(first + count <= elements);
-        let part = Part { shape: &shape, start: &start, extent: &chunk };
+        let part = Hyperslab { shape: &shape, start: &start, extent: &chunk };
         let done = part.runs(|to, from, run| {
             assert!(to + run <= elements && from + run <= chunk_elements && run > 0);
             assert!(to >= first && to + run <= first + count, "a run outside its slab");

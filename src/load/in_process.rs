@@ -6,10 +6,10 @@ use std::sync::mpsc;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::loader;
-use crate::load::supervisor::child::KeeperLine;
+use crate::load::supervisor::child::SupervisorLink;
 use crate::load::supervisor::protocol::{Message, Planned, Sender};
 use crate::load::supervisor::supervise;
-use crate::load::transaction::Making;
+use crate::load::transaction::Transaction;
 use crate::load::{Observer, Outcome, Request};
 use crate::os::limits;
 use crate::shm::store::node_dirs::NodeDirs;
@@ -26,8 +26,8 @@ pub fn run_here(
     observer: &mut dyn Observer,
     go_on: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Outcome> {
-    let making = Making::begin(dirs, request, go_on)?;
-    let token = making.token().clone();
+    let transaction = Transaction::begin(dirs, request, go_on)?;
+    let token = transaction.token().clone();
     let mut planned = Planned::default();
     let mut keeper = |message: &Message| -> Result<()> {
         if !go_on()? {
@@ -38,7 +38,7 @@ pub fn run_here(
                 supervise::judge_plan(request, plan, observer)?;
                 observer.planned(plan);
                 planned.clone_from(plan);
-                making.check_budget(plan.need()).map_err(|error| plan.with_largest(error))?;
+                transaction.check_budget(plan.need()).map_err(|error| plan.with_largest(error))?;
             }
             Message::Looking(path) | Message::Reading(path) => observer.at(path),
             Message::Advanced(bytes) => observer.advanced(*bytes),
@@ -51,14 +51,14 @@ pub fn run_here(
     for note in loaded.iter().flat_map(|loaded| &loaded.failed) {
         observer.warn(note);
     }
-    making.end(loaded.map(|loaded| (planned, loaded)), std::thread::sleep)
+    transaction.end(loaded.map(|loaded| (planned, loaded)), std::thread::sleep)
 }
 
 /// Runs the loader in a thread of its own, whose messages `keeper` answers in this one: its workers may
 /// speak from any thread, and an observer need not be able to.
 fn beside<T: Send>(
     keeper: &mut dyn FnMut(&Message) -> Result<()>,
-    load: impl FnOnce(&mut KeeperLine) -> Result<T> + Send,
+    load: impl FnOnce(&mut SupervisorLink) -> Result<T> + Send,
 ) -> Result<T> {
     let (said, heard) = mpsc::channel::<(Message, mpsc::Sender<Result<()>>)>();
     let gone = || Error::new(Kind::Busy, "the load was given up");
@@ -67,7 +67,7 @@ fn beside<T: Send>(
         said.send((message.clone(), answer)).map_err(|_| gone())?;
         answered.recv().map_err(|_| gone())?
     });
-    let mut line = KeeperLine::within(sender);
+    let mut line = SupervisorLink::within(sender);
     std::thread::scope(|scope| {
         let loader = std::thread::Builder::new()
             .spawn_scoped(scope, move || load(&mut line))

@@ -21,12 +21,12 @@ pub use in_process::run_here;
 pub(crate) use plan::not_regular;
 pub use supervisor::background::{Background, Ready, Side, Watched, inherit};
 pub use supervisor::command::run as run_command;
-pub use supervisor::held::{Ending, Held};
+pub use supervisor::held::{Ending, HeldProject};
 pub(crate) use supervisor::protocol::Loaded;
 pub use supervisor::protocol::{Planned, PlannedArray};
 pub use supervisor::supervise::{dry_run, run};
-pub(crate) use transaction::Making;
 pub use transaction::Outcome;
+pub(crate) use transaction::Transaction;
 
 use crate::h5::External;
 use crate::os::directory::Access;
@@ -82,7 +82,7 @@ pub struct Request {
     /// The job that it is for.
     pub job: Option<BatchJob>,
     /// Threads that read; `None` for as many as the processors this process may use.
-    pub jobs: Option<NonZeroUsize>,
+    pub threads: Option<NonZeroUsize>,
     /// Where pages come from; `None` leaves it to the system.
     pub numa: Option<Numa>,
     /// Compare everything with HDF5's own read afterwards.

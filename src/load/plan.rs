@@ -28,7 +28,7 @@ use crate::shm::format::rows::Rows;
 
 /// Where a segment's bytes come from.
 #[derive(Debug)]
-pub struct Piece {
+pub struct SegmentPlan {
     /// Path in the project.
     pub path: String,
     /// What the file's bytes mean.
@@ -41,17 +41,18 @@ pub struct Piece {
     pub bytes: u64,
 }
 
-impl Piece {
+impl SegmentPlan {
     fn new(path: String, leaf: &Leaf, conversions: &Conversions) -> Result<Self> {
         let conversion = conversions.of(&path, &leaf.dtype)?;
-        let mut piece = Self { path, leaf: leaf.clone(), part: None, conversion, bytes: 0 };
-        let bytes = piece.dtype().nbytes(&leaf.shape).filter(|&bytes| i64::try_from(bytes).is_ok());
+        let mut segment = Self { path, leaf: leaf.clone(), part: None, conversion, bytes: 0 };
+        let bytes =
+            segment.dtype().nbytes(&leaf.shape).filter(|&bytes| i64::try_from(bytes).is_ok());
         let too_large = || {
-            let message = format!("'{}' is too large as {}", piece.path, piece.dtype());
+            let message = format!("'{}' is too large as {}", segment.path, segment.dtype());
             Error::new(Kind::NoMemory, message)
         };
-        piece.bytes = bytes.ok_or_else(too_large)?;
-        Ok(piece)
+        segment.bytes = bytes.ok_or_else(too_large)?;
+        Ok(segment)
     }
 
     /// What the values are in the segment.
@@ -92,7 +93,7 @@ pub struct Plan {
     /// What libhdf5 has open.
     pub inventories: Vec<Inventory>,
     /// Every segment.
-    pub pieces: Vec<Piece>,
+    pub segments: Vec<SegmentPlan>,
     /// Every dataset.
     pub tasks: Vec<Task>,
     /// The files read or looked for, as they were before.
@@ -115,7 +116,7 @@ type Tree = IndexMap<String, Entry>;
 #[derive(Debug)]
 enum Entry {
     Group(Tree),
-    Array { piece: usize, dataset: (usize, usize) },
+    Array { segment: usize, dataset: (usize, usize) },
 }
 
 impl Plan {
@@ -145,7 +146,7 @@ impl Plan {
             let inventory = h5::inventory(&input.path, options)?;
             plan.add(inventory, input, conversions)?;
         }
-        let paths: Vec<&str> = plan.pieces.iter().map(|piece| piece.path.as_str()).collect();
+        let paths: Vec<&str> = plan.segments.iter().map(|segment| segment.path.as_str()).collect();
         let met = met.into_inner();
         let include = filter.unmatched(&met).map(|glob| format!("--include '{glob}'"));
         let dtype = conversions.unmatched(&paths);
@@ -180,10 +181,10 @@ impl Plan {
         self.damaged.extend(inventory.damaged.iter().map(note));
         self.filled.extend(inventory.filled.iter().map(note));
         let number = self.inventories.len();
-        let mut pieces = BTreeMap::new();
+        let mut segments = BTreeMap::new();
         let prefix = within(group, "");
         let mut tree = Tree::new();
-        let pieces = &mut pieces;
+        let segments = &mut segments;
         let first_type = self.origin.named_types.len();
         for named in &inventory.named_types {
             self.origin.add_type(&prefix, named, first_type);
@@ -195,7 +196,7 @@ impl Plan {
             conversions,
             number,
             first_type,
-            pieces,
+            segments,
         };
         builder.group(&inventory.root, &prefix, group.is_none(), &mut tree)?;
         match group {
@@ -209,17 +210,17 @@ impl Plan {
     /// The plan for the keeper and for people.
     ///
     /// `workers` are how many decode at the same time.
-    pub fn told(&self, workers: usize) -> Planned {
-        let array = |piece: &Piece| PlannedArray {
-            path: piece.path.clone(),
-            shape: piece.leaf.shape.clone(),
-            dtype: piece.dtype().to_string(),
-            bytes: piece.bytes,
-            first_row: piece.part.map(|part| part.first),
-            total_rows: piece.part.map(|part| part.of),
+    pub fn summary(&self, workers: usize) -> Planned {
+        let array = |segment: &SegmentPlan| PlannedArray {
+            path: segment.path.clone(),
+            shape: segment.leaf.shape.clone(),
+            dtype: segment.dtype().to_string(),
+            bytes: segment.bytes,
+            first_row: segment.part.map(|part| part.first),
+            total_rows: segment.part.map(|part| part.of),
         };
         Planned {
-            arrays: self.pieces.iter().map(array).collect(),
+            arrays: self.segments.iter().map(array).collect(),
             decoding_bytes: self.decoding(workers as u64),
             paths: count(&self.root),
             skips: self.skips.clone(),
@@ -282,9 +283,9 @@ impl Plan {
                     metadata::Node::Group(self.nodes(inner, project, token, failed))
                 }
                 Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
-                Entry::Array { piece, dataset } => {
-                    let Piece { leaf, .. } = &self.pieces[*piece];
-                    let dtype = self.pieces[*piece].dtype();
+                Entry::Array { segment, dataset } => {
+                    let SegmentPlan { leaf, .. } = &self.segments[*segment];
+                    let dtype = self.segments[*segment].dtype();
                     let source = &self.inventories[dataset.0].datasets[dataset.1];
                     let attrs = match source.form {
                         Form::Array(_) => source.attrs.values.clone(),
@@ -292,7 +293,7 @@ impl Plan {
                         Form::Table(_) => Table::new(),
                     };
                     metadata::Node::Array(Array {
-                        segment: SegmentName::new(project, token, *piece as u64).to_text(),
+                        segment: SegmentName::new(project, token, *segment as u64).to_text(),
                         shape: leaf.shape.clone(),
                         dtype: dtype.to_string(),
                         attrs,
@@ -313,7 +314,7 @@ struct Builder<'a> {
     number: usize,
     /// Where the types of this file begin among those of all.
     first_type: usize,
-    pieces: &'a mut BTreeMap<usize, usize>,
+    segments: &'a mut BTreeMap<usize, usize>,
 }
 
 impl Builder<'_> {
@@ -346,7 +347,7 @@ impl Builder<'_> {
     fn dataset(&mut self, number: usize, path: &str) -> Result<Entry> {
         let inventory = self.inventory;
         let dataset = &inventory.datasets[number];
-        let mut next = match self.pieces.get(&number) {
+        let mut next = match self.segments.get(&number) {
             Some(first) => *first,
             None => self.add_task(number, dataset, path)?,
         };
@@ -356,13 +357,13 @@ impl Builder<'_> {
     }
 
     fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> Result<usize> {
-        let first = self.plan.pieces.len();
-        self.pieces.insert(number, first);
-        add_pieces(&dataset.form, path, self.conversions, &mut self.plan.pieces)?;
-        for piece in &mut self.plan.pieces[first..] {
-            piece.part = dataset.part;
+        let first = self.plan.segments.len();
+        self.segments.insert(number, first);
+        add_segments(&dataset.form, path, self.conversions, &mut self.plan.segments)?;
+        for segment in &mut self.plan.segments[first..] {
+            segment.part = dataset.part;
         }
-        let count = self.plan.pieces.len() - first;
+        let count = self.plan.segments.len() - first;
         let task =
             Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
         self.plan.tasks.push(task);
@@ -377,9 +378,9 @@ impl Builder<'_> {
     fn form(&self, form: &Form, number: usize, next: &mut usize) -> Entry {
         match form {
             Form::Array(_) => {
-                let piece = *next;
+                let segment = *next;
                 *next += 1;
-                Entry::Array { piece, dataset: (self.number, number) }
+                Entry::Array { segment, dataset: (self.number, number) }
             }
             Form::Table(fields) => Entry::Group(
                 fields
@@ -405,17 +406,17 @@ impl Builder<'_> {
     }
 }
 
-fn add_pieces(
+fn add_segments(
     form: &Form,
     path: &str,
     conversions: &Conversions,
-    pieces: &mut Vec<Piece>,
+    segments: &mut Vec<SegmentPlan>,
 ) -> Result<()> {
     match form {
-        Form::Array(leaf) => pieces.push(Piece::new(path.to_owned(), leaf, conversions)?),
+        Form::Array(leaf) => segments.push(SegmentPlan::new(path.to_owned(), leaf, conversions)?),
         Form::Table(fields) => {
             for (name, form) in fields {
-                add_pieces(form, &format!("{path}/{name}"), conversions, pieces)?;
+                add_segments(form, &format!("{path}/{name}"), conversions, segments)?;
             }
         }
     }

@@ -29,10 +29,10 @@ use crate::load::plan::Plan;
 use crate::load::supervisor::protocol::Sender;
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::convert::Conversions;
-use crate::load::worker::progress::Voice;
-use crate::load::worker::read::{Reader, Trouble};
+use crate::load::worker::progress::ProgressSender;
+use crate::load::worker::read::{ItemReader, ReadError};
 use crate::load::worker::read_library;
-use crate::load::worker::transfer::{Job, Source};
+use crate::load::worker::transfer::{DataSource, Transfer};
 use crate::load::worker::write;
 use crate::os::directory::Directory;
 use crate::shm::format::glob::PathFilter;
@@ -42,7 +42,7 @@ use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
 use crate::shm::segment::segment_writer::SegmentWriter;
 
-/// Numbers that are the same in every run. Source: Marsaglia, "Xorshift RNGs" (2003).
+/// Numbers that are the same in every run. DataSource: Marsaglia, "Xorshift RNGs" (2003).
 struct Dice(u64);
 
 impl Dice {
@@ -261,43 +261,50 @@ fn compare(
     let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
     let dataset = &inventory.datasets[task.dataset];
     let source = match dataset.raw_offset() {
-        Some(offset) => Some(Source::contiguous(dataset, offset)),
+        Some(offset) => Some(DataSource::contiguous(dataset, offset)),
         None => inventory
             .chunk_index(task.dataset)
             .unwrap()
-            .and_then(|index| Chunked::new(&plan.pieces, index, limits))
-            .map(|chunked| Source::Chunked(Box::new(chunked))),
+            .and_then(|index| Chunked::new(&plan.segments, index, limits))
+            .map(|chunked| DataSource::Chunked(Box::new(chunked))),
     };
     let Some(source) = source else { return false };
     let project = ProjectName::new("p".as_ref()).unwrap();
     let token = Token::random().unwrap();
-    let target = |(number, piece): (usize, &crate::load::plan::Piece)| {
+    let writer = |(number, segment): (usize, &crate::load::plan::SegmentPlan)| {
         let name = SegmentName::new(&project, &token, number as u64);
         SegmentWriter::new(
-            NewSegment::create(shm, name, piece.bytes).unwrap(),
-            piece.bytes,
+            NewSegment::create(shm, name, segment.bytes).unwrap(),
+            segment.bytes,
             Pages::Small,
         )
         .unwrap()
     };
-    let targets: Vec<_> = plan.pieces.iter().enumerate().map(target).collect();
+    let writers: Vec<_> = plan.segments.iter().enumerate().map(writer).collect();
     let file = Arc::new(File::open(path).unwrap());
-    let job = Job::new((0, task), (dataset, &plan.pieces), targets, (file, source));
+    let transfer = Transfer::new((0, task), (dataset, &plan.segments), writers, (file, source));
     let mut sender = Sender::new(File::options().write(true).open("/dev/null").unwrap());
-    let voice = Voice::new(&mut sender);
-    let mut reader = Reader::default();
-    while let Some(item) = job.claim() {
-        match reader.item(&job, &item, &voice) {
+    let progress = ProgressSender::new(&mut sender);
+    let mut reader = ItemReader::default();
+    while let Some(item) = transfer.claim() {
+        match reader.item(&transfer, &item, &progress) {
             Ok(()) => {}
             // What cannot be proved right is left to libhdf5.
-            Err(Trouble::Refused(_)) => return false,
-            Err(trouble) => panic!("seed {seed}: {trouble:?}"),
+            Err(ReadError::Refused(_)) => return false,
+            Err(error) => panic!("seed {seed}: {error:?}"),
         }
     }
-    let mut check = write::Sink::Compare(&job.targets);
-    let (pieces, bench) = (&plan.pieces[..], &mut reader.bench);
-    read_library::through_library(inventory, task, pieces, &mut check, bench, &mut |_| Ok(()))
-        .unwrap_or_else(|e| panic!("seed {seed}: {e}: {dataset:?}"));
+    let mut check = write::Destination::Compare(&transfer.writers);
+    let (segments, scratch) = (&plan.segments[..], &mut reader.scratch);
+    read_library::read_with_libhdf5(
+        inventory,
+        task,
+        segments,
+        &mut check,
+        scratch,
+        &mut |_| Ok(()),
+    )
+    .unwrap_or_else(|e| panic!("seed {seed}: {e}: {dataset:?}"));
     true
 }
 

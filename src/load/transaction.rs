@@ -1,4 +1,4 @@
-//! Making a project, whoever fills it: announced, filled by its caller, published. The loads of the command and
+//! Transaction a project, whoever fills it: announced, filled by its caller, published. The loads of the command and
 //! those of the library's users go through here, so that every one ends with the same steps.
 
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::error::{ErrorReport, shell_quote};
 use crate::load::ensure;
 use crate::load::supervisor::protocol::{Loaded, Planned};
-use crate::load::{Existing, Held, Request};
+use crate::load::{Existing, HeldProject, Request};
 use crate::os::host;
 use crate::os::memory::{self, Need};
 use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Note, Record};
@@ -38,13 +38,13 @@ pub struct Outcome {
     /// How long it took.
     pub elapsed: Duration,
     /// What is to be held, for a held project.
-    pub held: Option<Held>,
+    pub held: Option<HeldProject>,
 }
 
 /// A load that is announced: whatever becomes of this process, its segments can be found. Dropped before its
 /// end, because its caller panics, it is taken back.
 #[derive(Debug)]
-pub(crate) struct Making<'a> {
+pub(crate) struct Transaction<'a> {
     dirs: &'a NodeDirs,
     request: &'a Request,
     store: Option<LedgerStore<'a>>,
@@ -55,7 +55,7 @@ pub(crate) struct Making<'a> {
     owner: u32,
 }
 
-impl<'a> Making<'a> {
+impl<'a> Transaction<'a> {
     /// Takes the change lock and announces the load, which keeps a held project from here on. Another holder
     /// of the lock is waited for as long as the request and `go_on` say so.
     pub fn begin(
@@ -66,9 +66,9 @@ impl<'a> Making<'a> {
         let begun = Instant::now();
         let patient = || request.wait.is_none_or(|limit| begun.elapsed() < limit);
         let store = LedgerStore::begin(dirs, &request.project, &mut || Ok(go_on()? && patient()))?;
-        let mut making = Self::announce(dirs, request, store, begun)?;
-        making.hold()?;
-        Ok(making)
+        let mut transaction = Self::announce(dirs, request, store, begun)?;
+        transaction.hold()?;
+        Ok(transaction)
     }
 
     /// Announces the load under a change lock that is held. It is to be kept with [`Self::hold`] before the first
@@ -137,7 +137,7 @@ impl<'a> Making<'a> {
         let token = self.token.clone();
         Ok(Outcome {
             planned,
-            held: self.life.take().map(|life| Held::new(key, token.clone(), life)),
+            held: self.life.take().map(|life| HeldProject::new(key, token.clone(), life)),
             token,
             arrays: loaded.arrays,
             bytes: loaded.bytes,
@@ -162,7 +162,7 @@ impl<'a> Making<'a> {
     }
 }
 
-impl Making<'_> {
+impl Transaction<'_> {
     /// Nothing of the load stays; gives the error back.
     fn give_up(&self, store: LedgerStore<'_>, error: Error) -> Error {
         // What says nothing about the file is not for those who wait to load the same.
@@ -178,7 +178,7 @@ impl Making<'_> {
     }
 }
 
-impl Drop for Making<'_> {
+impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         // A forked process leaves it to the one that it comes from.
         if self.owner == std::process::id()

@@ -2,6 +2,7 @@
 //! time only: the calling thread does its work.
 
 use std::num::NonZero;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// What is done is mostly the kernel's work on one directory or one address space: more threads than these
@@ -11,6 +12,11 @@ const MOST: usize = 4;
 /// The number of processors that this process may use.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Locks a mutex, also after a panic of another holder: the work of the panicked thread fails anyway.
+pub(crate) fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Does `work` for each item; the results are in the order of the items. A thread of its own is worth its

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Args, Body};
 use crate::error::{Error, Kind, Result};
-use crate::load::{self, Ending, Held, Ready, Watched};
+use crate::load::{self, Ending, HeldProject, Ready, Watched};
 use crate::os::signals::Signals;
 use crate::output::json::Warning;
 use crate::output::{Output, ready};
@@ -47,7 +47,7 @@ pub(super) fn live(
     args: &Args,
     dirs: &NodeDirs,
     signals: &mut Signals,
-    held: Option<Held>,
+    held: Option<HeldProject>,
     waiting: Waiting,
     output: &mut Output<'_, Body>,
 ) -> Result<Lived> {
@@ -89,7 +89,7 @@ fn keep(
     args: &Args,
     dirs: &NodeDirs,
     signals: &mut Signals,
-    held: Option<&Held>,
+    held: Option<&HeldProject>,
     waiting: Waiting,
     output: &mut Output<'_, Body>,
 ) -> Result<End> {

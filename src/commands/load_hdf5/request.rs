@@ -38,7 +38,7 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
         wait: args.wait.or((!args.ensure).then_some(LOCK_TIMEOUT)),
         grace: args.grace,
         job: output.context.job.clone(),
-        jobs: args.jobs,
+        threads: args.jobs,
         numa: args.numa.clone(),
         verify: args.verify,
         external: external(args),

@@ -19,7 +19,7 @@ use crate::os::threads;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ProcessEnd {
     /// By itself, with this status.
     Exited(i32),
     /// By this signal.
@@ -28,22 +28,22 @@ pub enum End {
 
 /// A running loader. Dropping it kills it and waits until it is gone.
 #[derive(Debug)]
-pub struct Loader {
+pub struct LoaderProcess {
     pid: Pid,
     messages: Receiver,
     go: File,
-    ended: Option<End>,
+    ended: Option<ProcessEnd>,
 }
 
 /// What the loader process has of its keeper.
 #[derive(Debug)]
-pub struct KeeperLine {
+pub struct SupervisorLink {
     /// Where messages go.
     pub sender: Sender,
     go: Option<File>,
 }
 
-impl KeeperLine {
+impl SupervisorLink {
     /// To a keeper in the same process, which answers every message at once.
     pub fn within(sender: Sender) -> Self {
         Self { sender, go: None }
@@ -66,12 +66,12 @@ impl KeeperLine {
     }
 }
 
-impl Loader {
+impl LoaderProcess {
     /// Forks a process that runs `work` and ends.
     ///
     /// # Errors
     /// As the system says.
-    pub fn start(work: impl FnOnce(KeeperLine)) -> Result<Self> {
+    pub fn start(work: impl FnOnce(SupervisorLink)) -> Result<Self> {
         let cannot = |e| Error::io("cannot start the loader", e);
         let (from_loader, to_keeper) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let (from_keeper, to_loader) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
@@ -89,7 +89,7 @@ impl Loader {
                 drop((from_loader, to_loader));
                 settle(keeper);
                 let go = Some(from_keeper.into());
-                work(KeeperLine { sender: Sender::new(to_keeper.into()), go });
+                work(SupervisorLink { sender: Sender::new(to_keeper.into()), go });
                 end_now(0)
             }
         }
@@ -114,7 +114,7 @@ impl Loader {
     }
 
     /// Ends it, if it still runs, and says how it ended.
-    pub fn end(&mut self) -> End {
+    pub fn end(&mut self) -> ProcessEnd {
         if let Some(end) = self.ended {
             return end;
         }
@@ -123,16 +123,16 @@ impl Loader {
     }
 
     /// Waits until it has ended.
-    pub fn wait(&mut self) -> End {
+    pub fn wait(&mut self) -> ProcessEnd {
         if let Some(end) = self.ended {
             return end;
         }
         let end = loop {
             match waitpid(self.pid, None) {
-                Ok(WaitStatus::Exited(_, status)) => break End::Exited(status),
-                Ok(WaitStatus::Signaled(_, signal, _)) => break End::Killed(signal),
+                Ok(WaitStatus::Exited(_, status)) => break ProcessEnd::Exited(status),
+                Ok(WaitStatus::Signaled(_, signal, _)) => break ProcessEnd::Killed(signal),
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => break End::Exited(-1),
+                Err(_) => break ProcessEnd::Exited(-1),
             }
         };
         self.ended = Some(end);
@@ -140,7 +140,7 @@ impl Loader {
     }
 }
 
-impl Drop for Loader {
+impl Drop for LoaderProcess {
     fn drop(&mut self) {
         self.end();
     }

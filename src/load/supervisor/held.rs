@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// A project that this process answers for.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldProject {
     key: Key,
     token: Token,
     life: Mutex<LivenessLock>,
@@ -48,7 +48,7 @@ pub enum Ending {
     Exited,
 }
 
-impl Held {
+impl HeldProject {
     pub(crate) fn new(key: Key, token: Token, life: LivenessLock) -> Self {
         Self { key, token, life: Mutex::new(life), seen: Mutex::new(None) }
     }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Kind, Result};
 use crate::load::ensure;
 use crate::load::loader;
-use crate::load::supervisor::child::Loader;
+use crate::load::supervisor::child::LoaderProcess;
 use crate::load::supervisor::protocol::{Loaded, Message, Planned};
-use crate::load::transaction::Making;
+use crate::load::transaction::Transaction;
 use crate::load::{Existing, Observer, Outcome, Request};
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;
@@ -56,9 +56,9 @@ pub fn run(
             }
         }
     }
-    let mut making = Making::announce(dirs, request, store, begun)?;
-    let made = make(&mut making, dirs, request, signals, observer);
-    let outcome = making.end(made, |grace| signals.sleep(grace))?;
+    let mut transaction = Transaction::announce(dirs, request, store, begun)?;
+    let made = make(&mut transaction, dirs, request, signals, observer);
+    let outcome = transaction.end(made, |grace| signals.sleep(grace))?;
     observer.step("published");
     Ok(outcome)
 }
@@ -74,7 +74,7 @@ pub fn dry_run(
     observer: &mut dyn Observer,
 ) -> Result<Planned> {
     let token = Token::random()?;
-    let mut child = Loader::start(|line| loader::run(request, dirs, &token, line))?;
+    let mut child = LoaderProcess::start(|line| loader::run(request, dirs, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
     watch.until_planned(&mut child, signals)
@@ -90,20 +90,20 @@ fn may_wait(request: &Request, signals: &Signals, begun: Instant) -> Result<bool
 
 /// Has a loader process fill the segments.
 fn make(
-    making: &mut Making<'_>,
+    transaction: &mut Transaction<'_>,
     dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,
     observer: &mut dyn Observer,
 ) -> Result<(Planned, Loaded)> {
-    let token = making.token().clone();
-    let mut child = Loader::start(|line| loader::run(request, dirs, &token, line))?;
+    let token = transaction.token().clone();
+    let mut child = LoaderProcess::start(|line| loader::run(request, dirs, &token, line))?;
     signals.take_interrupts()?;
     let mut watch = Watch::new(request, observer);
     let planned = watch.until_planned(&mut child, signals)?;
-    making.check_budget(planned.need()).map_err(|error| planned.with_largest(error))?;
+    transaction.check_budget(planned.need()).map_err(|error| planned.with_largest(error))?;
     // Only now: the loader must not inherit the life lock.
-    making.hold()?;
+    transaction.hold()?;
     match child.go() {
         // The loader has ended: its last message or its status has the reason.
         Err(error) if error.errno() == Some(libc::EPIPE) => {}
@@ -175,7 +175,7 @@ impl<'a> Watch<'a> {
         Self { request, observer, at: None, quiet: None }
     }
 
-    fn until_planned(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Planned> {
+    fn until_planned(&mut self, loader: &mut LoaderProcess, signals: &Signals) -> Result<Planned> {
         loop {
             if let Message::Planned(planned) = self.next(loader, signals)? {
                 judge_plan(self.request, &planned, self.observer)?;
@@ -185,7 +185,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn until_loaded(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Loaded> {
+    fn until_loaded(&mut self, loader: &mut LoaderProcess, signals: &Signals) -> Result<Loaded> {
         loop {
             if let Message::Loaded(loaded) = self.next(loader, signals)? {
                 for note in &loaded.failed {
@@ -197,7 +197,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The next message that decides something.
-    fn next(&mut self, loader: &mut Loader, signals: &Signals) -> Result<Message> {
+    fn next(&mut self, loader: &mut LoaderProcess, signals: &Signals) -> Result<Message> {
         loop {
             if let Some(caught) = signals.take() {
                 loader.end();
@@ -224,7 +224,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Some damaged files keep the HDF5 library busy for ever.
-    fn check_stuck(&mut self, loader: &mut Loader) -> Result<()> {
+    fn check_stuck(&mut self, loader: &mut LoaderProcess) -> Result<()> {
         let used = cpu_time(loader.pid().as_raw());
         let since = *self.quiet.get_or_insert(used);
         if used.saturating_sub(since) < STUCK_CPU {

@@ -2,9 +2,9 @@
 //! read in its order.
 
 use crate::h5::{ChunkIndex, Stored};
-use crate::load::plan::Piece;
-use crate::load::worker::hyperslab::{self, Part};
-use crate::load::worker::transfer::Item;
+use crate::load::plan::SegmentPlan;
+use crate::load::worker::hyperslab::{self, Hyperslab};
+use crate::load::worker::transfer::WorkItem;
 
 /// Chunks are put together into an item up to so many decoded bytes.
 const ITEM: u64 = 4 << 20;
@@ -32,7 +32,7 @@ impl Default for Limits {
 
 /// What an item is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum Grouping {
     /// Chunks, each written run by run.
     Each,
     /// The chunks of a block: whole on its last axes, and put together in memory.
@@ -56,7 +56,7 @@ pub struct Chunked {
     /// The chunks.
     pub index: ChunkIndex,
     /// What an item is.
-    pub way: Way,
+    pub grouping: Grouping,
     /// Where each item begins in the stored chunks.
     items: Vec<u32>,
     /// Absent chunks that are in no item.
@@ -65,11 +65,11 @@ pub struct Chunked {
 
 impl Chunked {
     /// Shares out the chunks; `None` if there are too many of them.
-    pub fn new(pieces: &[Piece], mut index: ChunkIndex, limits: Limits) -> Option<Self> {
-        let way = way(pieces, &index, limits);
-        let group = match way {
-            Way::Each => 0,
-            Way::Blocks { chunks, .. } | Way::Slabs { chunks } => chunks,
+    pub fn new(segments: &[SegmentPlan], mut index: ChunkIndex, limits: Limits) -> Option<Self> {
+        let grouping = grouping(segments, &index, limits);
+        let group = match grouping {
+            Grouping::Each => 0,
+            Grouping::Blocks { chunks, .. } | Grouping::Slabs { chunks } => chunks,
         };
         if group > 0 {
             // In the order of the file, as far as each one's chunks lie together.
@@ -77,8 +77,8 @@ impl Chunked {
         }
         let items = items(&index, group)?;
         let absent = std::mem::take(&mut index.absent);
-        let (within, alone) = match way {
-            Way::Blocks { chunks, .. } => absent.into_iter().partition(|number| {
+        let (within, alone) = match grouping {
+            Grouping::Blocks { chunks, .. } => absent.into_iter().partition(|number| {
                 let block = number / chunks;
                 let with =
                     index.stored.binary_search_by_key(&block, |stored| stored.number / chunks);
@@ -87,7 +87,7 @@ impl Chunked {
             _ => (Vec::new(), absent),
         };
         index.absent = within;
-        Some(Self { index, way, items, alone })
+        Some(Self { index, grouping, items, alone })
     }
 
     /// How many items there are.
@@ -96,54 +96,55 @@ impl Chunked {
     }
 
     /// One of them.
-    pub fn item(&self, number: usize) -> Item<'_> {
+    pub fn item(&self, number: usize) -> WorkItem<'_> {
         let Some(&first) = self.items.get(number) else {
             let first = (number - self.items.len()) * FILLED;
             let absent = self.alone.get(first..).unwrap_or_default();
-            return Item::Absent(&absent[..absent.len().min(FILLED)]);
+            return WorkItem::Absent(&absent[..absent.len().min(FILLED)]);
         };
         let end = self.items.get(number + 1).map_or(self.index.stored.len(), |&next| next as usize);
         let stored = self.index.stored.get(first as usize..end).unwrap_or_default();
-        match (&self.way, stored.first()) {
-            (Way::Blocks { chunks, .. }, Some(one)) => {
+        match (&self.grouping, stored.first()) {
+            (Grouping::Blocks { chunks, .. }, Some(one)) => {
                 let (block, absent) = (one.number / chunks, &self.index.absent);
                 let from = absent.partition_point(|number| number / chunks < block);
                 let to = absent.partition_point(|number| number / chunks <= block);
-                Item::Block(stored, &absent[from..to])
+                WorkItem::Block(stored, &absent[from..to])
             }
-            _ => Item::Chunks(stored),
+            _ => WorkItem::Chunks(stored),
         }
     }
 }
 
 /// The bytes that all pieces have of an element.
-fn width(pieces: &[Piece]) -> u64 {
-    pieces.iter().map(Piece::width).fold(0, u64::saturating_add)
+fn width(segments: &[SegmentPlan]) -> u64 {
+    segments.iter().map(SegmentPlan::width).fold(0, u64::saturating_add)
 }
 
-fn way(pieces: &[Piece], index: &ChunkIndex, limits: Limits) -> Way {
+fn grouping(segments: &[SegmentPlan], index: &ChunkIndex, limits: Limits) -> Grouping {
     let (shape, chunk) = (&index.shape[..], &index.chunk[..]);
-    let widest = pieces.iter().map(Piece::width).max().unwrap_or(0);
+    let widest = segments.iter().map(SegmentPlan::width).max().unwrap_or(0);
     let start = vec![0; shape.len()];
-    let run = |extent: &[u64]| Part { shape, start: &start, extent }.run().saturating_mul(widest);
+    let run =
+        |extent: &[u64]| Hyperslab { shape, start: &start, extent }.run().saturating_mul(widest);
     if run(chunk) >= limits.short {
-        return Way::Each;
+        return Grouping::Each;
     }
     let mut extent = chunk.to_vec();
     for axis in (0..shape.len()).rev() {
         extent[axis] = shape[axis];
         let elements = extent.iter().copied().fold(1, u64::saturating_mul);
-        if elements.saturating_mul(width(pieces)) > limits.block {
+        if elements.saturating_mul(width(segments)) > limits.block {
             break;
         }
         if axis == 0 || run(&extent) >= limits.short {
             let chunks = index.grid[axis..].iter().product();
-            return if chunks > 1 { Way::Blocks { extent, chunks } } else { Way::Each };
+            return if chunks > 1 { Grouping::Blocks { extent, chunks } } else { Grouping::Each };
         }
     }
     match hyperslab::chunks_of_slab(&index.grid, chunk) {
-        chunks if chunks > 1 => Way::Slabs { chunks },
-        _ => Way::Each,
+        chunks if chunks > 1 => Grouping::Slabs { chunks },
+        _ => Grouping::Each,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use crate::shm::segment::segment_writer::lock_ignoring_poison;
+use crate::os::threads::lock_ignoring_poison;
 
 /// Bytes that all workers together may decode in; a chunk that needs more is decoded alone.
 pub const LIMIT: u64 = 256 << 20;

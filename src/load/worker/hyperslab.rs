@@ -2,7 +2,7 @@
 
 /// A part of a dataset that lies in a buffer of its own.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
+pub struct Hyperslab<'a> {
     /// The dataset's extents.
     pub shape: &'a [u64],
     /// First index on each axis.
@@ -11,7 +11,7 @@ pub struct Part<'a> {
     pub extent: &'a [u64],
 }
 
-impl Part<'_> {
+impl Hyperslab<'_> {
     fn count(&self, axis: usize) -> u64 {
         self.extent[axis].min(self.shape[axis].saturating_sub(self.start[axis]))
     }
@@ -71,7 +71,7 @@ impl Part<'_> {
 
 /// A box of the dataset that elements are put into.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
+pub struct OutputBox {
     /// First index on each axis.
     pub start: Vec<u64>,
     /// Its extents.
@@ -80,7 +80,7 @@ pub struct Frame {
     pub before: u64,
 }
 
-impl Frame {
+impl OutputBox {
     /// Everything.
     pub fn whole(shape: &[u64], before: u64) -> Self {
         Self { start: vec![0; shape.len()], shape: shape.to_vec(), before }
@@ -155,7 +155,7 @@ mod tests {
 
     fn runs(shape: &[u64], start: &[u64], extent: &[u64]) -> Vec<(u64, u64, u64)> {
         let mut all = Vec::new();
-        Part { shape, start, extent }
+        Hyperslab { shape, start, extent }
             .runs(|to, from, run| {
                 all.push((to, from, run));
                 Ok::<_, ()>(())

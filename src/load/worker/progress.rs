@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::load::supervisor::protocol::{Message, Sender};
-use crate::shm::segment::segment_writer::lock_ignoring_poison;
+use crate::os::threads::lock_ignoring_poison;
 
 /// How often the keeper hears how far it is.
 const REPORT: Duration = Duration::from_millis(50);
@@ -16,12 +16,12 @@ const BLOCK: u64 = 16 << 20;
 
 /// The workers' common line to the keeper.
 #[derive(Debug)]
-pub struct Voice<'a> {
+pub struct ProgressSender<'a> {
     line: Mutex<(&'a mut Sender, Throttle)>,
     unsaid: AtomicU64,
 }
 
-impl<'a> Voice<'a> {
+impl<'a> ProgressSender<'a> {
     /// Over this line.
     pub fn new(sender: &'a mut Sender) -> Self {
         Self { line: Mutex::new((sender, Throttle::new())), unsaid: AtomicU64::new(0) }
@@ -92,10 +92,10 @@ mod tests {
             asked += 1;
             if asked < 3 { Ok(()) } else { Err(Error::new(Kind::Busy, "enough")) }
         });
-        let voice = Voice::new(&mut sender);
+        let progress = ProgressSender::new(&mut sender);
         // At once, then after a block, then after another.
-        let blocks = (0..10).take_while(|_| voice.advance(BLOCK).is_ok()).count();
+        let blocks = (0..10).take_while(|_| progress.advance(BLOCK).is_ok()).count();
         assert!(blocks <= 2, "{blocks}");
-        assert!((0..4).any(|_| voice.advance(BLOCK / 4).is_err()));
+        assert!((0..4).any(|_| progress.advance(BLOCK / 4).is_err()));
     }
 }

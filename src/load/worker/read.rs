@@ -6,19 +6,19 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::h5::codec::{Convert, Decoder, LARGE, Refused, Streamed, resize};
 use crate::h5::{ChunkIndex, Stored};
-use crate::load::plan::Piece;
-use crate::load::worker::chunked::{Chunked, READ, Way, adjoins};
+use crate::load::plan::SegmentPlan;
+use crate::load::worker::chunked::{Chunked, Grouping, READ, adjoins};
 use crate::load::worker::decode_memory::Gate;
-use crate::load::worker::hyperslab::{self, Frame, Part};
-use crate::load::worker::progress::Voice;
-use crate::load::worker::stream::{Decoded, Range};
-use crate::load::worker::transfer::{Contiguous, Item, Job, Source, Unwritten};
-use crate::load::worker::write::{Bench, Sink};
-use crate::shm::segment::segment_writer::{PART, SegmentWriter, Window};
+use crate::load::worker::hyperslab::{self, Hyperslab, OutputBox};
+use crate::load::worker::progress::ProgressSender;
+use crate::load::worker::stream::{Decoded, FileRange};
+use crate::load::worker::transfer::{Contiguous, DataSource, Transfer, Unwritten, WorkItem};
+use crate::load::worker::write::{Destination, Scratch};
+use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
 
 /// The reason why an item is not done.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ReadError {
     /// The dataset needs something that only libhdf5 may have.
     Refused(&'static str),
     /// A chunk is damaged. libhdf5 never gets it: its decoders read past the end of such data.
@@ -29,7 +29,7 @@ pub enum Trouble {
     Failed(Error),
 }
 
-impl From<Refused> for Trouble {
+impl From<Refused> for ReadError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Unknown(why) => Self::Refused(why),
@@ -39,17 +39,17 @@ impl From<Refused> for Trouble {
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for ReadError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-type Done = Result<(), Trouble>;
+type Done = Result<(), ReadError>;
 
 /// A worker's memory, kept from item to item.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct ItemReader {
     gate: Arc<Gate>,
     stored: Vec<u8>,
     plain: Vec<u8>,
@@ -57,57 +57,67 @@ pub struct Reader {
     buffers: Vec<Vec<u8>>,
     decoder: Decoder,
     /// For picking and converting.
-    pub bench: Bench,
+    pub scratch: Scratch,
 }
 
-impl Reader {
+impl ItemReader {
     /// One that shares the memory for large chunks with others.
     pub fn sharing(gate: Arc<Gate>) -> Self {
         Self { gate, ..Self::default() }
     }
 
-    /// Does one item of a job that writes to its own segments.
-    pub fn item(&mut self, job: &Job<'_>, item: &Item<'_>, voice: &Voice<'_>) -> Done {
-        match (&job.source, item) {
-            (Source::Chunked(all), Item::Chunks(chunks))
-                if matches!(all.way, Way::Slabs { .. }) =>
+    /// Does one item of a transfer that writes to its own segments.
+    pub fn item(
+        &mut self,
+        transfer: &Transfer<'_>,
+        item: &WorkItem<'_>,
+        progress: &ProgressSender<'_>,
+    ) -> Done {
+        match (&transfer.source, item) {
+            (DataSource::Chunked(all), WorkItem::Chunks(chunks))
+                if matches!(all.grouping, Grouping::Slabs { .. }) =>
             {
-                let mut sink = Sink::Windows(windows(job, all, chunks)?);
-                let frame = Frame::whole(&all.index.shape, all.index.before);
-                self.chunks(job, (all, &frame), chunks, &mut sink, voice)
+                let mut destination = Destination::Windows(windows(transfer, all, chunks)?);
+                let output = OutputBox::whole(&all.index.shape, all.index.before);
+                self.chunks(transfer, (all, &output), chunks, &mut destination, progress)
             }
-            (Source::Chunked(all), Item::Block(chunks, absent)) => {
-                self.block(job, all, (chunks, absent), voice)
+            (DataSource::Chunked(all), WorkItem::Block(chunks, absent)) => {
+                self.block(transfer, all, (chunks, absent), progress)
             }
-            _ => self.do_into(job, item, &mut Sink::Targets(&job.targets), voice),
+            _ => self.do_into(
+                transfer,
+                item,
+                &mut Destination::Segments(&transfer.writers),
+                progress,
+            ),
         }
     }
 
     /// Does one item, wherever the elements go.
     pub fn do_into(
         &mut self,
-        job: &Job<'_>,
-        item: &Item<'_>,
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        transfer: &Transfer<'_>,
+        item: &WorkItem<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
-        match (&job.source, item) {
-            (Source::Contiguous(all), Item::Elements(range)) => {
-                self.elements(job, all, range.clone(), sink, voice)
+        match (&transfer.source, item) {
+            (DataSource::Contiguous(all), WorkItem::Elements(range)) => {
+                self.elements(transfer, all, range.clone(), destination, progress)
             }
-            (Source::Unwritten(all), Item::Elements(range)) => {
-                self.unwritten(job, all, range.clone(), sink, voice)
+            (DataSource::Unwritten(all), WorkItem::Elements(range)) => {
+                self.unwritten(transfer, all, range.clone(), destination, progress)
             }
-            (Source::Chunked(all), item) => {
-                let frame = Frame::whole(&all.index.shape, all.index.before);
+            (DataSource::Chunked(all), item) => {
+                let output = OutputBox::whole(&all.index.shape, all.index.before);
                 let (chunks, absent): (&[Stored], &[u64]) = match item {
-                    Item::Chunks(chunks) => (chunks, &[]),
-                    Item::Block(chunks, absent) => (chunks, absent),
-                    Item::Absent(absent) => (&[], absent),
-                    Item::Elements(_) => (&[], &[]),
+                    WorkItem::Chunks(chunks) => (chunks, &[]),
+                    WorkItem::Block(chunks, absent) => (chunks, absent),
+                    WorkItem::Absent(absent) => (&[], absent),
+                    WorkItem::Elements(_) => (&[], &[]),
                 };
-                self.chunks(job, (all, &frame), chunks, sink, voice)?;
-                self.absent(job, (&all.index, &frame), absent, sink)
+                self.chunks(transfer, (all, &output), chunks, destination, progress)?;
+                self.absent(transfer, (&all.index, &output), absent, destination)
             }
             _ => Ok(()),
         }
@@ -115,40 +125,42 @@ impl Reader {
 
     fn elements(
         &mut self,
-        job: &Job<'_>,
+        transfer: &Transfer<'_>,
         all: &Contiguous,
         range: std::ops::Range<u64>,
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
-        let size = element_size(job)?;
-        let convert = job.dataset.convert();
+        let size = element_size(transfer)?;
+        let convert = transfer.dataset.convert();
         let file_size = convert.map_or(size, Convert::file_size);
         let address = |first: u64| {
             let bytes = first.checked_mul(file_size as u64);
             let bytes = bytes.and_then(|at| at.checked_add(all.offset));
-            bytes.ok_or(Trouble::Refused("an address beyond the file's end"))
+            bytes.ok_or(ReadError::Refused("an address beyond the file's end"))
         };
-        if let ([target], [piece], Sink::Targets(_)) = (&job.targets[..], job.pieces, &sink)
-            && target.is_mapped_best()
+        if let ([writer], [segment], Destination::Segments(_)) =
+            (&transfer.writers[..], transfer.segments, &destination)
+            && writer.is_mapped_best()
             && convert.is_none()
-            && piece.is_plain(size as u64)
+            && segment.is_plain(size as u64)
         {
             let len = usize::try_from((range.end - range.start) * size as u64);
-            let len = len.map_err(|_| Trouble::Refused("too many bytes"))?;
-            let mut window = target.window(range.start * size as u64, len)?;
-            read(&job.file, address(range.start)?, window.bytes())?;
-            voice.advance(len as u64)?;
+            let len = len.map_err(|_| ReadError::Refused("too many bytes"))?;
+            let mut window = writer.window(range.start * size as u64, len)?;
+            read(&transfer.file, address(range.start)?, window.bytes())?;
+            progress.advance(len as u64)?;
             return Ok(());
         }
-        let at_once = job.targets.first().map_or(PART as u64, SegmentWriter::at_once) / size as u64;
+        let at_once = transfer.writers.first().map_or(CACHED_BYTES as u64, SegmentWriter::at_once)
+            / size as u64;
         let at_once = at_once.max(1);
         let mut first = range.start;
         while first < range.end {
             let count = at_once.min(range.end - first);
             let count_here = usize::try_from(count).unwrap_or(usize::MAX);
             resize(&mut self.stored, count_here.saturating_mul(file_size))?;
-            read(&job.file, address(first)?, &mut self.stored)?;
+            read(&transfer.file, address(first)?, &mut self.stored)?;
             let elements = match convert {
                 None => &self.stored,
                 Some(convert) => {
@@ -156,8 +168,8 @@ impl Reader {
                     &self.plain
                 }
             };
-            sink.put(job.pieces, &mut self.bench, size, first, elements)?;
-            voice.advance(elements.len() as u64)?;
+            destination.put(transfer.segments, &mut self.scratch, size, first, elements)?;
+            progress.advance(elements.len() as u64)?;
             first += count;
         }
         Ok(())
@@ -166,14 +178,14 @@ impl Reader {
     /// Elements that were never written.
     fn unwritten(
         &mut self,
-        job: &Job<'_>,
+        transfer: &Transfer<'_>,
         all: &Unwritten,
         range: std::ops::Range<u64>,
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
-        let size = element_size(job)?;
-        let at_once = (PART / size).max(1) as u64;
+        let size = element_size(transfer)?;
+        let at_once = (CACHED_BYTES / size).max(1) as u64;
         let most = at_once.min(range.end - range.start);
         resize(&mut self.plain, usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(size))?;
         for element in self.plain.chunks_exact_mut(size) {
@@ -183,9 +195,9 @@ impl Reader {
         while first < range.end {
             let count = most.min(range.end - first);
             let bytes = bytes_of(0, count, size).and_then(|range| self.plain.get(range));
-            let bytes = bytes.ok_or(Trouble::Refused("too many bytes"))?;
-            sink.put(job.pieces, &mut self.bench, size, first, bytes)?;
-            voice.advance(bytes.len() as u64)?;
+            let bytes = bytes.ok_or(ReadError::Refused("too many bytes"))?;
+            destination.put(transfer.segments, &mut self.scratch, size, first, bytes)?;
+            progress.advance(bytes.len() as u64)?;
             first += count;
         }
         Ok(())
@@ -194,44 +206,46 @@ impl Reader {
     /// Puts the chunks of a block together in memory, and writes its runs.
     fn block(
         &mut self,
-        job: &Job<'_>,
+        transfer: &Transfer<'_>,
         all: &Chunked,
         (chunks, absent): (&[Stored], &[u64]),
-        voice: &Voice<'_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
-        let (Way::Blocks { extent, chunks: count }, Some(one)) = (&all.way, chunks.first()) else {
+        let (Grouping::Blocks { extent, chunks: count }, Some(one)) =
+            (&all.grouping, chunks.first())
+        else {
             return Ok(());
         };
         let first = one.number / count * count;
         let start = hyperslab::chunk_start(first, &all.index.grid, &all.index.chunk);
-        let frame = Frame::within(&all.index.shape, start, extent);
+        let output = OutputBox::within(&all.index.shape, start, extent);
         let mut buffers = std::mem::take(&mut self.buffers);
-        buffers.resize_with(job.pieces.len(), Vec::new);
-        for (buffer, piece) in buffers.iter_mut().zip(job.pieces) {
-            let bytes = usize::try_from(frame.elements().saturating_mul(piece.width()));
-            let bytes = bytes.map_err(|_| Trouble::Refused("a block of odd extents"))?;
+        buffers.resize_with(transfer.segments.len(), Vec::new);
+        for (buffer, segment) in buffers.iter_mut().zip(transfer.segments) {
+            let bytes = usize::try_from(output.elements().saturating_mul(segment.width()));
+            let bytes = bytes.map_err(|_| ReadError::Refused("a block of odd extents"))?;
             if (chunks.len() + absent.len()) as u64 != *count {
                 // What no chunk fills is zero.
                 buffer.clear();
             }
             resize(buffer, bytes)?;
         }
-        let mut sink = Sink::Memory(buffers);
-        self.chunks(job, (all, &frame), chunks, &mut sink, voice)?;
-        self.absent(job, (&all.index, &frame), absent, &mut sink)?;
-        let Sink::Memory(buffers) = sink else { return Ok(()) };
-        write_block(job, &all.index, &frame, &buffers)?;
+        let mut destination = Destination::Memory(buffers);
+        self.chunks(transfer, (all, &output), chunks, &mut destination, progress)?;
+        self.absent(transfer, (&all.index, &output), absent, &mut destination)?;
+        let Destination::Memory(buffers) = destination else { return Ok(()) };
+        write_block(transfer, &all.index, &output, &buffers)?;
         self.buffers = buffers;
         Ok(())
     }
 
     fn chunks(
         &mut self,
-        job: &Job<'_>,
-        (all, frame): (&Chunked, &Frame),
+        transfer: &Transfer<'_>,
+        (all, output): (&Chunked, &OutputBox),
         mut chunks: &[Stored],
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
         let most = all.index.pipeline.most_stored();
         while let Some(first) = chunks.first() {
@@ -240,25 +254,32 @@ impl Reader {
             let (run, rest) = chunks.split_at(together);
             chunks = rest;
             if run.iter().any(|stored| stored.size > most) {
-                return Err(Trouble::Refused("a chunk that is larger than it can be"));
+                return Err(ReadError::Refused("a chunk that is larger than it can be"));
             }
             if large {
-                self.large_chunk(job, (&all.index, frame), first, sink, voice)?;
+                self.large_chunk(transfer, (&all.index, output), first, destination, progress)?;
                 continue;
             }
             let end = run.last().and_then(|last| last.address.checked_add(last.size));
             let bytes = end.and_then(|end| usize::try_from(end.checked_sub(first.address)?).ok());
-            let bytes = bytes.ok_or(Trouble::Refused("an address beyond the file's end"))?;
+            let bytes = bytes.ok_or(ReadError::Refused("an address beyond the file's end"))?;
             let mut stored = std::mem::take(&mut self.stored);
             let done = resize(&mut stored, bytes)
-                .map_err(Trouble::from)
-                .and_then(|()| read(&job.file, first.address, &mut stored))
+                .map_err(ReadError::from)
+                .and_then(|()| read(&transfer.file, first.address, &mut stored))
                 .and_then(|()| {
                     run.iter().try_for_each(|chunk| {
                         let start = usize::try_from(chunk.address - first.address).unwrap_or(0);
                         let size = usize::try_from(chunk.size).unwrap_or(0);
                         let code = stored.get(start..start + size).unwrap_or_default();
-                        self.chunk(job, (&all.index, frame), chunk, code, sink, voice)
+                        self.chunk(
+                            transfer,
+                            (&all.index, output),
+                            chunk,
+                            code,
+                            destination,
+                            progress,
+                        )
                     })
                 });
             self.stored = stored;
@@ -270,33 +291,53 @@ impl Reader {
     /// A chunk that takes much memory: in pieces if that can be, and else when no others take it.
     fn large_chunk(
         &mut self,
-        job: &Job<'_>,
-        (index, frame): (&ChunkIndex, &Frame),
+        transfer: &Transfer<'_>,
+        (index, output): (&ChunkIndex, &OutputBox),
         chunk: &Stored,
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
         let gate = Arc::clone(&self.gate);
         let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
-        let least = least(job, index, &start);
+        let least = least(transfer, index, &start);
         let _permit = gate.enter(index.pipeline.memory((chunk.size, least), chunk.mask));
         if let Some(streamed) = index.pipeline.streamed(chunk.mask) {
-            return self.in_pieces(job, (index, frame), (chunk, streamed), sink, voice);
+            return self.in_pieces(
+                transfer,
+                (index, output),
+                (chunk, streamed),
+                destination,
+                progress,
+            );
         }
         let bytes = usize::try_from(chunk.size).unwrap_or(usize::MAX);
         let mut stored = std::mem::take(&mut self.stored);
         let done = resize(&mut stored, bytes)
-            .map_err(Trouble::from)
-            .and_then(|()| read(&job.file, chunk.address, &mut stored))
+            .map_err(ReadError::from)
+            .and_then(|()| read(&transfer.file, chunk.address, &mut stored))
             .and_then(|()| {
                 let least = usize::try_from(least).unwrap_or(usize::MAX);
                 let is_short = least < index.pipeline.chunk_bytes();
                 if !is_short || !index.pipeline.begins_alone(chunk.mask) {
-                    return self.chunk(job, (index, frame), chunk, &stored, sink, voice);
+                    return self.chunk(
+                        transfer,
+                        (index, output),
+                        chunk,
+                        &stored,
+                        destination,
+                        progress,
+                    );
                 }
-                let Self { plain, decoder, bench, .. } = self;
+                let Self { plain, decoder, scratch, .. } = self;
                 index.pipeline.begin(decoder, chunk.mask, (&stored, least), plain)?;
-                voice.advance(spread(job, (index, frame), chunk.number, plain, sink, bench)?)?;
+                progress.advance(spread(
+                    transfer,
+                    (index, output),
+                    chunk.number,
+                    plain,
+                    destination,
+                    scratch,
+                )?)?;
                 Ok(())
             });
         self.plain = Vec::new();
@@ -306,24 +347,24 @@ impl Reader {
 
     fn in_pieces(
         &mut self,
-        job: &Job<'_>,
-        (index, frame): (&ChunkIndex, &Frame),
+        transfer: &Transfer<'_>,
+        (index, output): (&ChunkIndex, &OutputBox),
         (chunk, streamed): (&Stored, Streamed),
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
-        let range = Range { file: &job.file, at: chunk.address, left: chunk.size };
+        let range = FileRange { file: &transfer.file, at: chunk.address, left: chunk.size };
         let whole = index.pipeline.chunk_bytes();
         let mut decoded = Decoded::open(range, streamed, whole)?;
-        let (size, convert) = (element_size(job)?, job.dataset.convert());
+        let (size, convert) = (element_size(transfer)?, transfer.dataset.convert());
         let file_size = convert.map_or(size, Convert::file_size);
-        let at_once = (PART / file_size).max(1) as u64;
+        let at_once = (CACHED_BYTES / file_size).max(1) as u64;
         let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
-        let inner = frame.relative(start.clone());
-        let part = Part { shape: &frame.shape, start: &inner, extent: &index.chunk };
+        let inner = output.relative(start.clone());
+        let part = Hyperslab { shape: &output.shape, start: &inner, extent: &index.chunk };
         part.runs(|to, from, run| {
-            let run = hyperslab::wanted((to, from, run), frame.before);
-            let Some((mut to, mut from, mut run)) = run else { return Ok::<(), Trouble>(()) };
+            let run = hyperslab::wanted((to, from, run), output.before);
+            let Some((mut to, mut from, mut run)) = run else { return Ok::<(), ReadError>(()) };
             while run > 0 {
                 let count = run.min(at_once);
                 let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(file_size);
@@ -336,53 +377,53 @@ impl Reader {
                         &self.plain
                     }
                 };
-                sink.put(job.pieces, &mut self.bench, size, to, elements)?;
-                voice.advance(elements.len() as u64)?;
+                destination.put(transfer.segments, &mut self.scratch, size, to, elements)?;
+                progress.advance(elements.len() as u64)?;
                 (to, from, run) = (to + count, from + count, run - count);
             }
             Ok(())
         })?;
         let total = decoded.finish(whole as u64)?;
-        match total >= least(job, index, &start) {
+        match total >= least(transfer, index, &start) {
             true => Ok(()),
-            false => Err(Trouble::Damaged("a chunk of another size than its dataset says")),
+            false => Err(ReadError::Damaged("a chunk of another size than its dataset says")),
         }
     }
 
     fn chunk(
         &mut self,
-        job: &Job<'_>,
-        (index, frame): (&ChunkIndex, &Frame),
+        transfer: &Transfer<'_>,
+        (index, output): (&ChunkIndex, &OutputBox),
         chunk: &Stored,
         code: &[u8],
-        sink: &mut Sink<'_, '_>,
-        voice: &Voice<'_>,
+        destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
         let pipeline = &index.pipeline;
-        let Self { plain, decoder, bench, .. } = self;
+        let Self { plain, decoder, scratch, .. } = self;
         let plain = if pipeline.is_plain(chunk.mask) && code.len() == pipeline.chunk_bytes() {
             code
         } else {
             let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
-            let least = usize::try_from(least(job, index, &start)).unwrap_or(usize::MAX);
+            let least = usize::try_from(least(transfer, index, &start)).unwrap_or(usize::MAX);
             pipeline.decode(decoder, chunk.mask, (code, least), plain)?;
             plain
         };
         if plain.len() != pipeline.plain_bytes() {
-            return Err(Trouble::Damaged("a chunk of another size than its dataset says"));
+            return Err(ReadError::Damaged("a chunk of another size than its dataset says"));
         }
-        let moved = spread(job, (index, frame), chunk.number, plain, sink, bench)?;
-        voice.advance(moved)?;
+        let moved = spread(transfer, (index, output), chunk.number, plain, destination, scratch)?;
+        progress.advance(moved)?;
         Ok(())
     }
 
     /// Chunks that were never written.
     fn absent(
         &mut self,
-        job: &Job<'_>,
-        (index, frame): (&ChunkIndex, &Frame),
+        transfer: &Transfer<'_>,
+        (index, output): (&ChunkIndex, &OutputBox),
         numbers: &[u64],
-        sink: &mut Sink<'_, '_>,
+        destination: &mut Destination<'_, '_>,
     ) -> Done {
         if numbers.is_empty() {
             return Ok(());
@@ -392,52 +433,57 @@ impl Reader {
             element.copy_from_slice(&index.fill);
         }
         for &number in numbers {
-            spread(job, (index, frame), number, &self.plain, sink, &mut self.bench)?;
+            spread(transfer, (index, output), number, &self.plain, destination, &mut self.scratch)?;
         }
         Ok(())
     }
 }
 
 /// Bytes that the chunk at `start` must have: those up to the last one within the dataset.
-fn least(job: &Job<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
-    index.least(start).saturating_mul(job.dataset.file_element_size())
+fn least(transfer: &Transfer<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
+    index.least(start).saturating_mul(transfer.dataset.file_element_size())
 }
 
 /// Hands on a chunk's elements, as far as they are within the dataset; tells their bytes.
 fn spread(
-    job: &Job<'_>,
-    (index, frame): (&ChunkIndex, &Frame),
+    transfer: &Transfer<'_>,
+    (index, output): (&ChunkIndex, &OutputBox),
     number: u64,
     plain: &[u8],
-    sink: &mut Sink<'_, '_>,
-    bench: &mut Bench,
-) -> Result<u64, Trouble> {
-    let size = element_size(job)?;
-    let start = frame.relative(hyperslab::chunk_start(number, &index.grid, &index.chunk));
-    let part = Part { shape: &frame.shape, start: &start, extent: &index.chunk };
+    destination: &mut Destination<'_, '_>,
+    scratch: &mut Scratch,
+) -> Result<u64, ReadError> {
+    let size = element_size(transfer)?;
+    let start = output.relative(hyperslab::chunk_start(number, &index.grid, &index.chunk));
+    let part = Hyperslab { shape: &output.shape, start: &start, extent: &index.chunk };
     let mut moved = 0;
     part.runs(|to, from, run| {
-        let run = hyperslab::wanted((to, from, run), frame.before);
+        let run = hyperslab::wanted((to, from, run), output.before);
         let Some((to, from, run)) = run else { return Ok(()) };
         let bytes = bytes_of(from, run, size).and_then(|range| plain.get(range));
-        let bytes = bytes.ok_or(Trouble::Refused("a chunk of odd extents"))?;
+        let bytes = bytes.ok_or(ReadError::Refused("a chunk of odd extents"))?;
         moved += bytes.len() as u64;
-        sink.put(job.pieces, bench, size, to, bytes).map_err(Trouble::Failed)
+        destination.put(transfer.segments, scratch, size, to, bytes).map_err(ReadError::Failed)
     })?;
     Ok(moved)
 }
 
 /// Writes what was put together in memory, one buffer for each piece.
-fn write_block(job: &Job<'_>, index: &ChunkIndex, frame: &Frame, buffers: &[Vec<u8>]) -> Done {
-    let part = Part { shape: &index.shape, start: &frame.start, extent: &frame.shape };
-    for ((target, piece), buffer) in job.targets.iter().zip(job.pieces).zip(buffers) {
-        let width = usize::try_from(piece.width()).unwrap_or(0);
+fn write_block(
+    transfer: &Transfer<'_>,
+    index: &ChunkIndex,
+    output: &OutputBox,
+    buffers: &[Vec<u8>],
+) -> Done {
+    let part = Hyperslab { shape: &index.shape, start: &output.start, extent: &output.shape };
+    for ((writer, segment), buffer) in transfer.writers.iter().zip(transfer.segments).zip(buffers) {
+        let width = usize::try_from(segment.width()).unwrap_or(0);
         part.runs(|to, from, run| {
             let run = hyperslab::wanted((to, from, run), index.before);
             let Some((to, from, run)) = run else { return Ok(()) };
             let bytes = bytes_of(from, run, width).and_then(|range| buffer.get(range));
-            let bytes = bytes.ok_or(Trouble::Refused("a block of odd extents"))?;
-            target.write(to * piece.width(), bytes).map_err(Trouble::Failed)
+            let bytes = bytes.ok_or(ReadError::Refused("a block of odd extents"))?;
+            writer.write(to * segment.width(), bytes).map_err(ReadError::Failed)
         })?;
     }
     Ok(())
@@ -466,30 +512,30 @@ fn together(chunks: &[Stored]) -> usize {
 
 /// The part of each segment that a slab's chunks fill.
 fn windows<'j, 'a>(
-    job: &'j Job<'a>,
+    transfer: &'j Transfer<'a>,
     all: &Chunked,
     chunks: &[Stored],
-) -> Result<Vec<Window<'j>>, Trouble> {
+) -> Result<Vec<Window<'j>>, ReadError> {
     let Some(stored) = chunks.first() else { return Ok(Vec::new()) };
     let (shape, chunk) = (&all.index.shape, &all.index.chunk);
     let start = hyperslab::chunk_start(stored.number, &all.index.grid, chunk);
     let (first, count) = hyperslab::slab(shape, &start, chunk);
     let slab = hyperslab::wanted((first, first, count), all.index.before);
     let Some((first, _, count)) = slab else { return Ok(Vec::new()) };
-    let window = |(target, piece): (&'j SegmentWriter<'a>, &Piece)| {
-        let len = usize::try_from(count.saturating_mul(piece.width()));
-        let len = len.map_err(|_| Trouble::Refused("a slab of odd extents"))?;
-        target.window(first * piece.width(), len).map_err(Trouble::Failed)
+    let window = |(writer, segment): (&'j SegmentWriter<'a>, &SegmentPlan)| {
+        let len = usize::try_from(count.saturating_mul(segment.width()));
+        let len = len.map_err(|_| ReadError::Refused("a slab of odd extents"))?;
+        writer.window(first * segment.width(), len).map_err(ReadError::Failed)
     };
-    job.targets.iter().zip(job.pieces).map(window).collect()
+    transfer.writers.iter().zip(transfer.segments).map(window).collect()
 }
 
-fn element_size(job: &Job<'_>) -> Result<usize, Trouble> {
-    let size = usize::try_from(job.dataset.element_size).ok().filter(|&size| size > 0);
-    size.ok_or(Trouble::Refused("elements without bytes"))
+fn element_size(transfer: &Transfer<'_>) -> Result<usize, ReadError> {
+    let size = usize::try_from(transfer.dataset.element_size).ok().filter(|&size| size > 0);
+    size.ok_or(ReadError::Refused("elements without bytes"))
 }
 
 /// Reads all of `buffer`; what cannot be read is for libhdf5 to explain.
 fn read(file: &std::fs::File, address: u64, buffer: &mut [u8]) -> Done {
-    file.read_exact_at(buffer, address).map_err(|_| Trouble::Refused("the file cannot be read"))
+    file.read_exact_at(buffer, address).map_err(|_| ReadError::Refused("the file cannot be read"))
 }

@@ -2,38 +2,38 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::h5::{Inventory, Virtual};
-use crate::load::plan::{Piece, Task};
-use crate::load::worker::hyperslab::Part;
+use crate::load::plan::{SegmentPlan, Task};
+use crate::load::worker::hyperslab::Hyperslab;
 use crate::load::worker::read::bytes_of;
-use crate::load::worker::write::{Bench, Sink};
+use crate::load::worker::write::{Destination, Scratch};
 
 /// Hands on everything that libhdf5 reads of a dataset; `moved` is told the bytes.
 ///
 /// # Errors
-/// [`Kind::Corrupt`] when libhdf5 cannot read it; what the sink says.
-pub fn through_library(
+/// [`Kind::Corrupt`] when libhdf5 cannot read it; what the destination says.
+pub fn read_with_libhdf5(
     inventory: &Inventory,
     task: &Task,
-    pieces: &[Piece],
-    sink: &mut Sink<'_, '_>,
-    bench: &mut Bench,
+    segments: &[SegmentPlan],
+    destination: &mut Destination<'_, '_>,
+    scratch: &mut Scratch,
     moved: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let Some(dataset) = inventory.datasets.get(task.dataset) else {
         return Err(Error::new(Kind::Io, "a task without its dataset"));
     };
     if let Some(layout) = &dataset.sources {
-        let place = (inventory, task, pieces);
+        let place = (inventory, task, segments);
         return (0..layout.feeds().len())
-            .try_for_each(|number| source(place, (layout, number), sink, bench, moved));
+            .try_for_each(|number| source(place, (layout, number), destination, scratch, moved));
     }
     let size = usize::try_from(dataset.element_size).unwrap_or(0);
     inventory.visit(task.dataset, &mut |start, count, elements| {
-        let part = Part { shape: &dataset.shape, start, extent: count };
+        let part = Hyperslab { shape: &dataset.shape, start, extent: count };
         part.runs(|to, from, run| {
             let bytes = bytes_of(from, run, size).and_then(|range| elements.get(range));
             let bytes = bytes.ok_or_else(|| Error::new(Kind::Io, "a block of odd extents"))?;
-            sink.put(pieces, bench, size, to, bytes)
+            destination.put(segments, scratch, size, to, bytes)
         })?;
         moved(elements.len() as u64)
     })
@@ -42,19 +42,19 @@ pub fn through_library(
 /// Hands on everything that libhdf5 reads of one source of a virtual dataset.
 ///
 /// # Errors
-/// As [`through_library`].
+/// As [`read_with_libhdf5`].
 pub fn source(
-    (inventory, task, pieces): (&Inventory, &Task, &[Piece]),
+    (inventory, task, segments): (&Inventory, &Task, &[SegmentPlan]),
     (layout, number): (&Virtual, usize),
-    sink: &mut Sink<'_, '_>,
-    bench: &mut Bench,
+    destination: &mut Destination<'_, '_>,
+    scratch: &mut Scratch,
     moved: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let Some(feed) = layout.feeds().get(number) else { return Ok(()) };
     let size = element_size(inventory, task);
     inventory.visit_source(task.dataset, number, &mut |first, elements| {
         layout.route(feed, first, elements, size, &mut |to, bytes| {
-            sink.put(pieces, bench, size, to, bytes)
+            destination.put(segments, scratch, size, to, bytes)
         })?;
         moved(elements.len() as u64)
     })

@@ -9,16 +9,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Kind};
 use crate::h5::Unreadable;
 use crate::load::plan::{Plan, Task};
-use crate::load::worker::transfer::Job;
+use crate::load::worker::transfer::Transfer;
+use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::ledger::Note;
-use crate::shm::segment::segment_writer::lock_ignoring_poison;
 
 /// Small datasets that a worker takes at once.
 const BATCH: usize = 32;
 
 /// The plan's tasks and how far they are.
 #[derive(Debug)]
-pub struct Pool<'a> {
+pub struct Scheduler<'a> {
     state: Mutex<State<'a>>,
     changed: Condvar,
     plan: &'a Plan,
@@ -34,7 +34,7 @@ struct State<'a> {
     /// Workers that prepare a task or move small ones.
     preparing: usize,
     /// Jobs under way, with the number of workers at each.
-    active: Vec<(Arc<Job<'a>>, usize)>,
+    active: Vec<(Arc<Transfer<'a>>, usize)>,
     /// For libhdf5.
     library: VecDeque<usize>,
     library_busy: bool,
@@ -44,18 +44,18 @@ struct State<'a> {
 
 /// What a worker is to do.
 #[derive(Debug)]
-pub enum Turn<'a> {
+pub enum Assignment<'a> {
     /// These of the direct tasks: see how they can be read, move the small ones.
     Prepare(Range<usize>),
     /// Help with this.
-    Help(Arc<Job<'a>>),
+    Help(Arc<Transfer<'a>>),
     /// Read this through libhdf5.
     Library(usize),
     /// Everything is done, or nothing matters any more.
     End,
 }
 
-impl<'a> Pool<'a> {
+impl<'a> Scheduler<'a> {
     /// All tasks of a plan; `small` and `direct` say which are which.
     pub fn new(plan: &'a Plan, keep_going: bool, direct: impl Fn(&Task) -> bool) -> Self {
         let (mut first, library): (Vec<usize>, Vec<usize>) =
@@ -84,11 +84,11 @@ impl<'a> Pool<'a> {
     }
 
     /// What to do next; waits if that is not known yet.
-    pub fn turn(&self, is_small: impl Fn(usize) -> bool) -> Turn<'a> {
+    pub fn assignment(&self, is_small: impl Fn(usize) -> bool) -> Assignment<'a> {
         let mut state = lock_ignoring_poison(&self.state);
         loop {
             if state.error.is_some() {
-                return Turn::End;
+                return Assignment::End;
             }
             let prepared = state.next >= self.direct.len() && state.preparing == 0;
             if prepared
@@ -96,17 +96,19 @@ impl<'a> Pool<'a> {
                 && let Some(number) = state.library.pop_front()
             {
                 state.library_busy = true;
-                return Turn::Library(number);
+                return Assignment::Library(number);
             }
             if state.next < self.direct.len() {
-                return Turn::Prepare(self.take(&mut state, is_small));
+                return Assignment::Prepare(self.take(&mut state, is_small));
             }
-            if let Some((job, workers)) = state.active.iter_mut().find(|(job, _)| job.has_more()) {
+            if let Some((transfer, workers)) =
+                state.active.iter_mut().find(|(transfer, _)| transfer.has_more())
+            {
                 *workers += 1;
-                return Turn::Help(Arc::clone(job));
+                return Assignment::Help(Arc::clone(transfer));
             }
             if prepared && state.active.is_empty() && !state.library_busy {
-                return Turn::End;
+                return Assignment::End;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -131,19 +133,19 @@ impl<'a> Pool<'a> {
         self.changed.notify_all();
     }
 
-    /// A job that its worker begins, and others may help with.
-    pub fn begin(&self, job: Job<'a>) -> Arc<Job<'a>> {
-        let job = Arc::new(job);
-        lock_ignoring_poison(&self.state).active.push((Arc::clone(&job), 1));
+    /// A transfer that its worker begins, and others may help with.
+    pub fn begin(&self, transfer: Transfer<'a>) -> Arc<Transfer<'a>> {
+        let transfer = Arc::new(transfer);
+        lock_ignoring_poison(&self.state).active.push((Arc::clone(&transfer), 1));
         self.changed.notify_all();
-        job
+        transfer
     }
 
-    /// A worker has no more to do for a job; the last one gets it back, to finish it. It must tell
+    /// A worker has no more to do for a transfer; the last one gets it back, to finish it. It must tell
     /// [`Self::finished`] then.
-    pub fn leave(&self, job: Arc<Job<'a>>) -> Option<Job<'a>> {
+    pub fn leave(&self, transfer: Arc<Transfer<'a>>) -> Option<Transfer<'a>> {
         let mut state = lock_ignoring_poison(&self.state);
-        let place = state.active.iter().position(|(other, _)| Arc::ptr_eq(other, &job))?;
+        let place = state.active.iter().position(|(other, _)| Arc::ptr_eq(other, &transfer))?;
         state.active[place].1 -= 1;
         if state.active[place].1 > 0 {
             return None;
@@ -152,15 +154,15 @@ impl<'a> Pool<'a> {
         state.preparing += 1;
         drop(shared);
         // Only workers have it, and this was the last.
-        Arc::into_inner(job)
+        Arc::into_inner(transfer)
     }
 
-    /// The job that was got back from [`Self::leave`] is done with.
+    /// The transfer that was got back from [`Self::leave`] is done with.
     pub fn finished(&self) {
         self.prepared();
     }
 
-    /// There is more to do for a job that is under way.
+    /// There is more to do for a transfer that is under way.
     pub fn announce(&self) {
         drop(lock_ignoring_poison(&self.state));
         self.changed.notify_all();

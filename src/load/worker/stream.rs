@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use flate2::bufread::ZlibDecoder;
 
 use crate::h5::codec::{Streamed, resize};
-use crate::load::worker::read::Trouble;
+use crate::load::worker::read::ReadError;
 
 /// Stored bytes that are read at once.
 const READ: usize = 1 << 20;
@@ -17,23 +17,23 @@ const READ: usize = 1 << 20;
 #[derive(Debug)]
 pub enum Decoded<'f> {
     /// As they come.
-    Sequence { source: Source<'f>, at: u64, spare: Vec<u8> },
+    Sequence { source: EncodedBytes<'f>, at: u64, spare: Vec<u8> },
     /// The first bytes of all elements of `size` bytes, then the second ones, and so on.
     Planes { planes: Vec<u8>, size: usize },
 }
 
 /// Where a sequence comes from.
 #[derive(Debug)]
-pub enum Source<'f> {
+pub enum EncodedBytes<'f> {
     /// Stored as it is.
-    Stored(Range<'f>),
+    Stored(FileRange<'f>),
     /// Deflated.
     Inflated(Box<ZlibDecoder<Buffered<'f>>>),
 }
 
 /// A part of a file.
 #[derive(Debug)]
-pub struct Range<'f> {
+pub struct FileRange<'f> {
     /// The file.
     pub file: &'f File,
     /// Where the rest begins.
@@ -42,7 +42,7 @@ pub struct Range<'f> {
     pub left: u64,
 }
 
-impl Read for Range<'_> {
+impl Read for FileRange<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let done = self.file.read_at(&mut buffer[..most], self.at)?;
@@ -58,14 +58,14 @@ impl Read for Range<'_> {
 /// A part of a file that is read into a buffer. `BufReader` would abort the process if there is no memory for it.
 #[derive(Debug)]
 pub struct Buffered<'f> {
-    range: Range<'f>,
+    range: FileRange<'f>,
     buffer: Vec<u8>,
     /// The bytes of the buffer that were read and not taken.
     unread: std::ops::Range<usize>,
 }
 
 impl<'f> Buffered<'f> {
-    fn new(range: Range<'f>) -> Result<Self, Trouble> {
+    fn new(range: FileRange<'f>) -> Result<Self, ReadError> {
         let mut buffer = Vec::new();
         let bytes = usize::try_from(range.left).unwrap_or(READ).clamp(1, READ);
         resize(&mut buffer, bytes)?;
@@ -94,7 +94,7 @@ impl Read for Buffered<'_> {
     }
 }
 
-impl Read for Source<'_> {
+impl Read for EncodedBytes<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
         match self {
             Self::Stored(range) => range.read(buffer),
@@ -105,12 +105,12 @@ impl Read for Source<'_> {
 
 impl<'f> Decoded<'f> {
     /// The bytes of a chunk in this part of the file, which has `whole` bytes if it is complete.
-    pub fn open(range: Range<'f>, streamed: Streamed, whole: usize) -> Result<Self, Trouble> {
+    pub fn open(range: FileRange<'f>, streamed: Streamed, whole: usize) -> Result<Self, ReadError> {
         let inflate =
             |range| Buffered::new(range).map(|buffered| Box::new(ZlibDecoder::new(buffered)));
         let source = match streamed {
-            Streamed::Stored => Source::Stored(range),
-            Streamed::Deflate => Source::Inflated(inflate(range)?),
+            Streamed::Stored => EncodedBytes::Stored(range),
+            Streamed::Deflate => EncodedBytes::Inflated(inflate(range)?),
             Streamed::ShuffleDeflate(size) => {
                 let mut planes = Vec::new();
                 resize(&mut planes, whole)?;
@@ -135,7 +135,7 @@ impl<'f> Decoded<'f> {
     }
 
     /// Fills `buffer` with the bytes from `position` on, which is not before what was taken last.
-    pub fn take(&mut self, position: u64, buffer: &mut [u8]) -> Result<(), Trouble> {
+    pub fn take(&mut self, position: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         match self {
             Self::Planes { planes, size } => unshuffle(planes, *size, position, buffer),
             Self::Sequence { source, at, spare } => {
@@ -153,7 +153,7 @@ impl<'f> Decoded<'f> {
     }
 
     /// How many bytes there are in all; no more than `most`.
-    pub fn finish(mut self, most: u64) -> Result<u64, Trouble> {
+    pub fn finish(mut self, most: u64) -> Result<u64, ReadError> {
         match &mut self {
             Self::Planes { planes, .. } => Ok(planes.len() as u64),
             Self::Sequence { source, at, spare } => loop {
@@ -169,18 +169,23 @@ impl<'f> Decoded<'f> {
     }
 }
 
-const TOO_LARGE: Trouble = Trouble::Damaged("a chunk of another size than its dataset says");
+const TOO_LARGE: ReadError = ReadError::Damaged("a chunk of another size than its dataset says");
 
 #[allow(clippy::needless_pass_by_value)] // it is what `map_err` gives
-fn damaged(error: IoError) -> Trouble {
+fn damaged(error: IoError) -> ReadError {
     match error.raw_os_error() {
-        Some(_) => Trouble::Refused("the file cannot be read"),
-        None => Trouble::Damaged("deflate: damaged data"),
+        Some(_) => ReadError::Refused("the file cannot be read"),
+        None => ReadError::Damaged("deflate: damaged data"),
     }
 }
 
 /// The bytes from `position` on once elements are put back together.
-fn unshuffle(planes: &[u8], size: usize, position: u64, buffer: &mut [u8]) -> Result<(), Trouble> {
+fn unshuffle(
+    planes: &[u8],
+    size: usize,
+    position: u64,
+    buffer: &mut [u8],
+) -> Result<(), ReadError> {
     let start = usize::try_from(position).unwrap_or(usize::MAX);
     if start.checked_add(buffer.len()).is_none_or(|end| end > planes.len()) {
         return Err(TOO_LARGE);
@@ -217,11 +222,15 @@ mod tests {
     }
 
     /// Takes pieces of three bytes, a byte between them left out.
-    fn pieces(stored: &[u8], streamed: Streamed, whole: usize) -> Result<(Vec<u8>, u64), Trouble> {
+    fn pieces(
+        stored: &[u8],
+        streamed: Streamed,
+        whole: usize,
+    ) -> Result<(Vec<u8>, u64), ReadError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"before").unwrap();
         file.write_all(stored).unwrap();
-        let range = Range { file: &file, at: 6, left: stored.len() as u64 };
+        let range = FileRange { file: &file, at: 6, left: stored.len() as u64 };
         let mut decoded = Decoded::open(range, streamed, whole)?;
         let mut all = Vec::new();
         for position in [0, 4] {

@@ -1,4 +1,4 @@
-//! A worker: takes its turns from the pool until everything is in memory.
+//! A worker: takes its turns from the scheduler until everything is in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,21 +9,22 @@ use crate::error::{Error, Kind, Result};
 use crate::h5::codec::resize;
 use crate::h5::{Cause, Dataset, Inventory, NO_MEMORY_HINT, cannot_read, lookup};
 use crate::load::Request;
-use crate::load::plan::{Piece, Plan, Task};
+use crate::load::plan::{Plan, SegmentPlan, Task};
 use crate::load::supervisor::protocol::Message;
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::decode_memory::Gate;
-use crate::load::worker::progress::Voice;
-use crate::load::worker::read::{Reader, Trouble};
-use crate::load::worker::read_library::through_library;
-use crate::load::worker::scheduler::{Pool, Turn};
-use crate::load::worker::transfer::{Job, Source};
-use crate::load::worker::virtual_dataset::Assembly;
-use crate::load::worker::write::Sink;
+use crate::load::worker::progress::ProgressSender;
+use crate::load::worker::read::{ItemReader, ReadError};
+use crate::load::worker::read_library::read_with_libhdf5;
+use crate::load::worker::scheduler::{Assignment, Scheduler};
+use crate::load::worker::transfer::{DataSource, Transfer};
+use crate::load::worker::virtual_dataset::VirtualTransfer;
+use crate::load::worker::write::Destination;
+use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
-use crate::shm::segment::segment_writer::{SegmentWriter, lock_ignoring_poison};
+use crate::shm::segment::segment_writer::SegmentWriter;
 use crate::shm::store::node_dirs::NodeDirs;
 
 /// Datasets up to so many bytes are read by one worker and written at once.
@@ -34,30 +35,30 @@ const MOST_FILES: usize = 32;
 
 /// What all workers share.
 #[derive(Debug)]
-pub struct Mover<'a> {
+pub struct Workers<'a> {
     request: &'a Request,
     dirs: &'a NodeDirs,
     token: &'a Token,
     plan: &'a Plan,
     pages: Pages,
-    voice: Voice<'a>,
-    pool: Pool<'a>,
+    progress: ProgressSender<'a>,
+    scheduler: Scheduler<'a>,
     gate: Arc<Gate>,
     /// For each input, the path of each file that can be read without libhdf5.
     paths: Vec<Vec<Option<PathBuf>>>,
     files: Mutex<HashMap<(usize, usize), Arc<File>>>,
 }
 
-impl<'a> Mover<'a> {
+impl<'a> Workers<'a> {
     /// Everything is still to be moved.
     pub fn new(
         request: &'a Request,
         (dirs, token): (&'a NodeDirs, &'a Token),
         plan: &'a Plan,
-        voice: Voice<'a>,
+        progress: ProgressSender<'a>,
     ) -> Self {
         let paths: Vec<_> = plan.inventories.iter().map(Inventory::raw_files).collect();
-        let pool = Pool::new(plan, request.keep_going, |task| {
+        let scheduler = Scheduler::new(plan, request.keep_going, |task| {
             let dataset = &plan.inventories[task.input].datasets[task.dataset];
             paths[task.input].get(dataset.file()).is_some_and(Option::is_some)
                 && !dataset.shape.contains(&0)
@@ -74,42 +75,42 @@ impl<'a> Mover<'a> {
             token,
             plan,
             pages,
-            voice,
-            pool,
+            progress,
+            scheduler,
             gate,
             paths,
             files: Mutex::default(),
         }
     }
 
-    /// The pool, when all workers have ended.
-    pub fn into_pool(self) -> Pool<'a> {
-        self.pool
+    /// The scheduler, when all workers have ended.
+    pub fn into_scheduler(self) -> Scheduler<'a> {
+        self.scheduler
     }
 
     /// Works until nothing is left.
     pub fn work(&self) {
-        let mut reader = Reader::sharing(Arc::clone(&self.gate));
+        let mut reader = ItemReader::sharing(Arc::clone(&self.gate));
         loop {
-            match self.pool.turn(|number| self.is_small(&self.plan.tasks[number])) {
-                Turn::Prepare(range) => {
+            match self.scheduler.assignment(|number| self.is_small(&self.plan.tasks[number])) {
+                Assignment::Prepare(range) => {
                     let mut begun = None;
-                    for number in self.pool.direct(range) {
+                    for number in self.scheduler.direct(range) {
                         begun = self.prepare(number, &mut reader);
                     }
-                    self.pool.prepared();
-                    if let Some(job) = begun {
-                        self.help(job, &mut reader);
+                    self.scheduler.prepared();
+                    if let Some(transfer) = begun {
+                        self.help(transfer, &mut reader);
                     }
                 }
-                Turn::Help(job) => self.help(job, &mut reader),
-                Turn::Library(number) => {
+                Assignment::Help(transfer) => self.help(transfer, &mut reader),
+                Assignment::Library(number) => {
                     if let Err(error) = self.library(number, &mut reader) {
-                        self.pool.fail(number, error);
+                        self.scheduler.fail(number, error);
                     }
-                    self.pool.library_done();
+                    self.scheduler.library_done();
                 }
-                Turn::End => return,
+                Assignment::End => return,
             }
         }
     }
@@ -118,108 +119,128 @@ impl<'a> Mover<'a> {
         &self.plan.inventories[task.input].datasets[task.dataset]
     }
 
-    fn pieces(&self, task: &Task) -> &'a [Piece] {
-        &self.plan.pieces[task.first..task.first + task.count]
+    fn segments(&self, task: &Task) -> &'a [SegmentPlan] {
+        &self.plan.segments[task.first..task.first + task.count]
     }
 
     fn is_small(&self, task: &Task) -> bool {
-        let memory = self.pieces(task).iter().fold(0, |sum: u64, p| sum.saturating_add(p.bytes));
+        let memory = self.segments(task).iter().fold(0, |sum: u64, p| sum.saturating_add(p.bytes));
         let elements: u64 = self.dataset(task).shape.iter().product();
         let read = elements.saturating_mul(self.dataset(task).element_size);
         memory.max(read) <= SMALL
     }
 
-    /// Sees how a task can be read. Small ones are moved at once; else there is a job to do.
-    fn prepare(&self, number: usize, reader: &mut Reader) -> Option<Arc<Job<'a>>> {
+    /// Sees how a task can be read. Small ones are moved at once; else there is a transfer to do.
+    fn prepare(&self, number: usize, reader: &mut ItemReader) -> Option<Arc<Transfer<'a>>> {
         let task = &self.plan.tasks[number];
-        match self.job(number, task, reader) {
-            Ok(job) => job.map(|job| self.pool.begin(job)),
-            Err(trouble) => {
-                self.settle(number, task, trouble);
+        match self.transfer(number, task, reader) {
+            Ok(transfer) => transfer.map(|transfer| self.scheduler.begin(transfer)),
+            Err(error) => {
+                self.settle(number, task, error);
                 None
             }
         }
     }
 
     /// Leaves a dataset to libhdf5, which may have what is missing here, or reports the error.
-    fn settle(&self, number: usize, task: &Task, trouble: Trouble) {
-        match trouble {
-            Trouble::Refused(_) => self.pool.to_library(number),
-            trouble => self.pool.fail(number, self.error(task, trouble)),
+    fn settle(&self, number: usize, task: &Task, error: ReadError) {
+        match error {
+            ReadError::Refused(_) => self.scheduler.to_library(number),
+            error => self.scheduler.fail(number, self.error(task, error)),
         }
     }
 
     /// The error of a dataset that cannot be read, with its path and its file.
-    fn error(&self, task: &Task, trouble: Trouble) -> Error {
+    fn error(&self, task: &Task, error: ReadError) -> Error {
         let (path, file) = (&self.dataset(task).path, self.dataset(task).file());
         let file = self.paths.get(task.input).and_then(|paths| paths.get(file)?.as_deref());
-        match trouble {
-            Trouble::Refused(why) | Trouble::Damaged(why) => {
+        match error {
+            ReadError::Refused(why) | ReadError::Damaged(why) => {
                 cannot_read((path, file), Cause::Damage, why)
             }
-            Trouble::NoMemory => {
+            ReadError::NoMemory => {
                 let reason = "not enough memory to decode a chunk";
                 cannot_read((path, file), Cause::NoMemory, reason)
             }
-            Trouble::Failed(error) => error,
+            ReadError::Failed(error) => error,
         }
     }
 
-    fn job(
+    fn transfer(
         &self,
         number: usize,
         task: &'a Task,
-        reader: &mut Reader,
-    ) -> std::result::Result<Option<Job<'a>>, Trouble> {
-        let (dataset, pieces) = (self.dataset(task), self.pieces(task));
-        if let Some(assembly) = Assembly::new(&self.plan.inventories[task.input], task) {
-            return self.assembly(number, task, assembly, reader);
+        reader: &mut ItemReader,
+    ) -> std::result::Result<Option<Transfer<'a>>, ReadError> {
+        let (dataset, segments) = (self.dataset(task), self.segments(task));
+        if let Some(virtual_transfer) =
+            VirtualTransfer::new(&self.plan.inventories[task.input], task)
+        {
+            return self.virtual_transfer(number, task, virtual_transfer, reader);
         }
-        let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
+        let file =
+            self.file(task, dataset).ok_or(ReadError::Refused("its file cannot be opened"))?;
         let source = match dataset.raw_offset() {
-            Some(offset) => Some(Source::contiguous(dataset, offset)),
+            Some(offset) => Some(DataSource::contiguous(dataset, offset)),
             None if dataset.is_unwritten() => self.plan.inventories[task.input]
                 .fill(task.dataset)
-                .map(|fill| Source::unwritten(dataset, fill)),
+                .map(|fill| DataSource::unwritten(dataset, fill)),
             None => self.plan.inventories[task.input]
                 .chunk_index(task.dataset)?
-                .and_then(|index| Chunked::new(pieces, index, Limits::default()))
-                .map(|chunked| Source::Chunked(Box::new(chunked))),
+                .and_then(|index| Chunked::new(segments, index, Limits::default()))
+                .map(|chunked| DataSource::Chunked(Box::new(chunked))),
         };
-        let source = source.ok_or(Trouble::Refused("its chunks cannot be told"))?;
-        self.voice.mention(|| Message::Reading(task.path.clone()))?;
+        let source = source.ok_or(ReadError::Refused("its chunks cannot be told"))?;
+        self.progress.mention(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
-            let job = Job::new((number, task), (dataset, pieces), Vec::new(), (file, source));
-            self.move_small(&job, reader)?;
+            let transfer =
+                Transfer::new((number, task), (dataset, segments), Vec::new(), (file, source));
+            self.move_small(&transfer, reader)?;
             return Ok(None);
         }
-        let targets = self.targets(task)?;
-        Ok(Some(Job::new((number, task), (dataset, pieces), targets, (file, source))))
+        let writers = self.writers(task)?;
+        Ok(Some(Transfer::new((number, task), (dataset, segments), writers, (file, source))))
     }
 
     /// A virtual dataset: small ones are filled at once.
-    fn assembly(
+    fn virtual_transfer(
         &self,
         number: usize,
         task: &'a Task,
-        assembly: Assembly<'a>,
-        reader: &mut Reader,
-    ) -> std::result::Result<Option<Job<'a>>, Trouble> {
-        let (dataset, pieces) = (self.dataset(task), self.pieces(task));
-        self.voice.mention(|| Message::Reading(task.path.clone()))?;
+        virtual_transfer: VirtualTransfer<'a>,
+        reader: &mut ItemReader,
+    ) -> std::result::Result<Option<Transfer<'a>>, ReadError> {
+        let (dataset, segments) = (self.dataset(task), self.segments(task));
+        self.progress.mention(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
-            let mut sink = Sink::Memory(buffers(pieces)?);
-            assembly.fill(pieces, &mut sink, &mut reader.bench)?;
-            while let Some(turn) = assembly.turn() {
-                assembly.work(turn, (number, pieces), &mut sink, reader, &self.voice)?;
+            let mut destination = Destination::Memory(buffers(segments)?);
+            virtual_transfer.fill(segments, &mut destination, &mut reader.scratch)?;
+            while let Some(turn) = virtual_transfer.turn() {
+                virtual_transfer.work(
+                    turn,
+                    (number, segments),
+                    &mut destination,
+                    reader,
+                    &self.progress,
+                )?;
             }
-            self.keep_small(task, sink, reader)?;
+            self.keep_small(task, destination, reader)?;
             return Ok(None);
         }
-        let file = self.file(task, dataset).ok_or(Trouble::Refused("its file cannot be opened"))?;
-        let targets = self.targets(task)?;
-        assembly.fill(pieces, &mut sink(&assembly, dataset, &targets), &mut reader.bench)?;
-        Ok(Some(Job::virtual_dataset((number, task), (dataset, pieces), targets, (file, assembly))))
+        let file =
+            self.file(task, dataset).ok_or(ReadError::Refused("its file cannot be opened"))?;
+        let writers = self.writers(task)?;
+        virtual_transfer.fill(
+            segments,
+            &mut destination(&virtual_transfer, dataset, &writers),
+            &mut reader.scratch,
+        )?;
+        Ok(Some(Transfer::virtual_dataset(
+            (number, task),
+            (dataset, segments),
+            writers,
+            (file, virtual_transfer),
+        )))
     }
 
     fn file(&self, task: &Task, dataset: &Dataset) -> Option<Arc<File>> {
@@ -239,61 +260,74 @@ impl<'a> Mover<'a> {
     }
 
     /// Works on a virtual dataset as long as there is something to do.
-    fn assemble(&self, job: &Job<'a>, assembly: &Assembly<'a>, reader: &mut Reader) {
-        let mut sink = sink(assembly, job.dataset, &job.targets);
-        while let Some(turn) = assembly.turn() {
-            if self.pool.is_over() {
+    fn assemble(
+        &self,
+        transfer: &Transfer<'a>,
+        virtual_transfer: &VirtualTransfer<'a>,
+        reader: &mut ItemReader,
+    ) {
+        let mut destination = destination(virtual_transfer, transfer.dataset, &transfer.writers);
+        while let Some(turn) = virtual_transfer.turn() {
+            if self.scheduler.is_over() {
                 break;
             }
-            match assembly.work(turn, (job.number, job.pieces), &mut sink, reader, &self.voice) {
-                Ok(true) => self.pool.announce(),
+            match virtual_transfer.work(
+                turn,
+                (transfer.number, transfer.segments),
+                &mut destination,
+                reader,
+                &self.progress,
+            ) {
+                Ok(true) => self.scheduler.announce(),
                 Ok(false) => {}
                 Err(error) => {
-                    assembly.stop();
-                    job.give_up(Trouble::Failed(error));
+                    virtual_transfer.stop();
+                    transfer.give_up(ReadError::Failed(error));
                     break;
                 }
             }
         }
     }
 
-    fn help(&self, job: Arc<Job<'a>>, reader: &mut Reader) {
-        if let Some(assembly) = &job.assembly {
-            self.assemble(&job, assembly, reader);
+    fn help(&self, transfer: Arc<Transfer<'a>>, reader: &mut ItemReader) {
+        if let Some(virtual_transfer) = &transfer.virtual_transfer {
+            self.assemble(&transfer, virtual_transfer, reader);
         }
-        while let Some(item) = job.claim() {
-            if self.pool.is_over() {
+        while let Some(item) = transfer.claim() {
+            if self.scheduler.is_over() {
                 break;
             }
-            match reader.item(&job, &item, &self.voice) {
+            match reader.item(&transfer, &item, &self.progress) {
                 Ok(()) => {}
-                Err(trouble @ (Trouble::Refused(_) | Trouble::Damaged(_))) => job.give_up(trouble),
-                Err(trouble) => {
-                    self.pool.fail(job.number, self.error(job.task, trouble));
+                Err(error @ (ReadError::Refused(_) | ReadError::Damaged(_))) => {
+                    transfer.give_up(error)
+                }
+                Err(error) => {
+                    self.scheduler.fail(transfer.number, self.error(transfer.task, error));
                     break;
                 }
             }
         }
-        if let Some(job) = self.pool.leave(job) {
-            self.close(job, reader);
-            self.pool.finished();
+        if let Some(transfer) = self.scheduler.leave(transfer) {
+            self.close(transfer, reader);
+            self.scheduler.finished();
         }
     }
 
-    /// A job of which every item is done or given up.
-    fn close(&self, job: Job<'a>, reader: &mut Reader) {
-        let number = job.number;
-        if self.pool.is_over() {
+    /// A transfer of which every item is done or given up.
+    fn close(&self, transfer: Transfer<'a>, reader: &mut ItemReader) {
+        let number = transfer.number;
+        if self.scheduler.is_over() {
             return;
         }
-        if let Some(trouble) = job.trouble() {
+        if let Some(error) = transfer.error() {
             // Its segments are removed: if libhdf5 reads the dataset, it starts again.
-            let task = job.task;
-            drop(job);
-            return self.settle(number, task, trouble);
+            let task = transfer.task;
+            drop(transfer);
+            return self.settle(number, task, error);
         }
-        if let Err(error) = self.keep(job.task, job.targets, reader) {
-            self.pool.fail(number, error);
+        if let Err(error) = self.keep(transfer.task, transfer.writers, reader) {
+            self.scheduler.fail(number, error);
         }
     }
 
@@ -301,64 +335,94 @@ impl<'a> Mover<'a> {
     fn keep(
         &self,
         task: &Task,
-        targets: Vec<SegmentWriter<'a>>,
-        reader: &mut Reader,
+        writers: Vec<SegmentWriter<'a>>,
+        reader: &mut ItemReader,
     ) -> Result<()> {
         if self.request.verify && self.dataset(task).verifiable {
-            let mut sink = Sink::Compare(&targets);
+            let mut destination = Destination::Compare(&writers);
             let inventory = &self.plan.inventories[task.input];
-            let bench = &mut reader.bench;
-            through_library(inventory, task, self.pieces(task), &mut sink, bench, &mut |_| Ok(()))?;
+            let scratch = &mut reader.scratch;
+            read_with_libhdf5(
+                inventory,
+                task,
+                self.segments(task),
+                &mut destination,
+                scratch,
+                &mut |_| Ok(()),
+            )?;
         }
-        for target in targets {
+        for writer in writers {
             // From here on it is the announced load's: the keeper removes it if anything fails.
-            target.finish()?.persist();
+            writer.finish()?.persist();
         }
         Ok(())
     }
 
-    fn move_small(&self, job: &Job<'a>, reader: &mut Reader) -> std::result::Result<(), Trouble> {
-        let mut sink = Sink::Memory(buffers(job.pieces)?);
-        while let Some(item) = job.claim() {
-            reader.do_into(job, &item, &mut sink, &self.voice)?;
+    fn move_small(
+        &self,
+        transfer: &Transfer<'a>,
+        reader: &mut ItemReader,
+    ) -> std::result::Result<(), ReadError> {
+        let mut destination = Destination::Memory(buffers(transfer.segments)?);
+        while let Some(item) = transfer.claim() {
+            reader.do_into(transfer, &item, &mut destination, &self.progress)?;
         }
-        self.keep_small(job.task, sink, reader)?;
+        self.keep_small(transfer.task, destination, reader)?;
         Ok(())
     }
 
-    fn keep_small(&self, task: &Task, sink: Sink<'_, '_>, reader: &mut Reader) -> Result<()> {
-        let Sink::Memory(buffers) = sink else { return Ok(()) };
-        let mut targets = Vec::with_capacity(task.count);
+    fn keep_small(
+        &self,
+        task: &Task,
+        destination: Destination<'_, '_>,
+        reader: &mut ItemReader,
+    ) -> Result<()> {
+        let Destination::Memory(buffers) = destination else { return Ok(()) };
+        let mut writers = Vec::with_capacity(task.count);
         for (number, bytes) in (task.first..).zip(&buffers) {
-            let target = SegmentWriter::small(self.segment(number)?, bytes.len() as u64);
-            target.fill(bytes)?;
-            targets.push(target);
+            let writer = SegmentWriter::small(self.segment(number)?, bytes.len() as u64);
+            writer.fill(bytes)?;
+            writers.push(writer);
         }
-        self.keep(task, targets, reader)
+        self.keep(task, writers, reader)
     }
 
-    fn library(&self, number: usize, reader: &mut Reader) -> Result<()> {
+    fn library(&self, number: usize, reader: &mut ItemReader) -> Result<()> {
         let task = &self.plan.tasks[number];
-        self.voice.say(&Message::Reading(task.path.clone()))?;
-        let (inventory, pieces) = (&self.plan.inventories[task.input], self.pieces(task));
-        let mut told = |bytes| self.voice.advance(bytes);
+        self.progress.say(&Message::Reading(task.path.clone()))?;
+        let (inventory, segments) = (&self.plan.inventories[task.input], self.segments(task));
+        let mut told = |bytes| self.progress.advance(bytes);
         if self.is_small(task) {
-            let mut sink = Sink::Memory(buffers(pieces)?);
-            through_library(inventory, task, pieces, &mut sink, &mut reader.bench, &mut told)?;
-            return self.keep_small(task, sink, reader);
+            let mut destination = Destination::Memory(buffers(segments)?);
+            read_with_libhdf5(
+                inventory,
+                task,
+                segments,
+                &mut destination,
+                &mut reader.scratch,
+                &mut told,
+            )?;
+            return self.keep_small(task, destination, reader);
         }
-        let targets = self.targets(task)?;
+        let writers = self.writers(task)?;
         {
-            let mut sink = Sink::Targets(&targets);
-            through_library(inventory, task, pieces, &mut sink, &mut reader.bench, &mut told)?;
+            let mut destination = Destination::Segments(&writers);
+            read_with_libhdf5(
+                inventory,
+                task,
+                segments,
+                &mut destination,
+                &mut reader.scratch,
+                &mut told,
+            )?;
         }
-        self.keep(task, targets, reader)
+        self.keep(task, writers, reader)
     }
 
-    fn targets(&self, task: &Task) -> Result<Vec<SegmentWriter<'a>>> {
+    fn writers(&self, task: &Task) -> Result<Vec<SegmentWriter<'a>>> {
         (task.first..task.first + task.count)
             .map(|number| {
-                let bytes = self.plan.pieces[number].bytes;
+                let bytes = self.plan.segments[number].bytes;
                 SegmentWriter::new(self.segment(number)?, bytes, self.pages)
             })
             .collect()
@@ -366,7 +430,7 @@ impl<'a> Mover<'a> {
 
     fn segment(&self, number: usize) -> Result<NewSegment<'a>> {
         let name = SegmentName::new(&self.request.project, self.token, number as u64);
-        let bytes = self.plan.pieces[number].bytes;
+        let bytes = self.plan.segments[number].bytes;
         let segment = NewSegment::create(&self.dirs.shm, name, bytes)?;
         segment.allow(&self.request.access())?;
         Ok(segment)
@@ -374,27 +438,29 @@ impl<'a> Mover<'a> {
 }
 
 /// Where the elements of a large virtual dataset go.
-fn sink<'s, 'a>(
-    assembly: &Assembly<'a>,
+fn destination<'s, 'a>(
+    virtual_transfer: &VirtualTransfer<'a>,
     dataset: &Dataset,
-    targets: &'s [SegmentWriter<'a>],
-) -> Sink<'s, 'a> {
-    match assembly.is_scattered(dataset.element_size) {
-        true => Sink::Scattered(targets),
-        false => Sink::Targets(targets),
+    writers: &'s [SegmentWriter<'a>],
+) -> Destination<'s, 'a> {
+    match virtual_transfer.is_scattered(dataset.element_size) {
+        true => Destination::Scattered(writers),
+        false => Destination::Segments(writers),
     }
 }
 
 /// A buffer of zeros for each piece of a small task.
-fn buffers(pieces: &[Piece]) -> Result<Vec<Vec<u8>>> {
-    let buffer = |piece: &Piece| {
+fn buffers(segments: &[SegmentPlan]) -> Result<Vec<Vec<u8>>> {
+    let buffer = |segment: &SegmentPlan| {
         let mut buffer = Vec::new();
-        let bytes = usize::try_from(piece.bytes).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(segment.bytes).unwrap_or(usize::MAX);
         resize(&mut buffer, bytes).map_err(|_| {
-            let message = format!("not enough memory for the {bytes} bytes of '{}'", piece.path);
-            Error::new(Kind::NoMemory, message).with_subject(&*piece.path).with_hint(NO_MEMORY_HINT)
+            let message = format!("not enough memory for the {bytes} bytes of '{}'", segment.path);
+            Error::new(Kind::NoMemory, message)
+                .with_subject(&*segment.path)
+                .with_hint(NO_MEMORY_HINT)
         })?;
         Ok(buffer)
     };
-    pieces.iter().map(buffer).collect()
+    segments.iter().map(buffer).collect()
 }

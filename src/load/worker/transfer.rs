@@ -7,15 +7,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::h5::{Dataset, Stored};
-use crate::load::plan::{Piece, Task};
+use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::Chunked;
-use crate::load::worker::read::Trouble;
-use crate::load::worker::virtual_dataset::Assembly;
-use crate::shm::segment::segment_writer::{BLOCK_BYTES, SegmentWriter, lock_ignoring_poison};
+use crate::load::worker::read::ReadError;
+use crate::load::worker::virtual_dataset::VirtualTransfer;
+use crate::os::threads::lock_ignoring_poison;
+use crate::shm::segment::segment_writer::{BLOCK_BYTES, SegmentWriter};
 
 /// A dataset that workers move together.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub struct Transfer<'a> {
     /// Which task of the plan.
     pub number: usize,
     /// The task.
@@ -23,23 +24,23 @@ pub struct Job<'a> {
     /// The dataset.
     pub dataset: &'a Dataset,
     /// What becomes of it.
-    pub pieces: &'a [Piece],
+    pub segments: &'a [SegmentPlan],
     /// A segment for each.
-    pub targets: Vec<SegmentWriter<'a>>,
+    pub writers: Vec<SegmentWriter<'a>>,
     /// Where its bytes are.
-    pub source: Source,
+    pub source: DataSource,
     /// The file.
     pub file: Arc<File>,
     next: AtomicUsize,
     /// For a virtual dataset, which has no items of its own.
-    pub assembly: Option<Assembly<'a>>,
+    pub virtual_transfer: Option<VirtualTransfer<'a>>,
     given_up: AtomicBool,
-    trouble: Mutex<Option<Trouble>>,
+    error: Mutex<Option<ReadError>>,
 }
 
 /// Where a dataset's bytes are.
 #[derive(Debug)]
-pub enum Source {
+pub enum DataSource {
     /// One after the other.
     Contiguous(Contiguous),
     /// In chunks.
@@ -71,7 +72,7 @@ pub struct Contiguous {
 
 /// What one worker does at a time.
 #[derive(Debug)]
-pub enum Item<'j> {
+pub enum WorkItem<'j> {
     /// These elements.
     Elements(Range<u64>),
     /// These chunks, in the order of their addresses.
@@ -82,7 +83,7 @@ pub enum Item<'j> {
     Absent(&'j [u64]),
 }
 
-impl Source {
+impl DataSource {
     /// The elements of a contiguous dataset.
     pub fn contiguous(dataset: &Dataset, offset: u64) -> Self {
         let elements = dataset.shape.iter().product();
@@ -107,10 +108,10 @@ impl Source {
         }
     }
 
-    fn item(&self, number: usize) -> Item<'_> {
+    fn item(&self, number: usize) -> WorkItem<'_> {
         let elements = |elements: u64, each: u64| {
             let first = (number as u64).saturating_mul(each);
-            Item::Elements(first..first.saturating_add(each).min(elements))
+            WorkItem::Elements(first..first.saturating_add(each).min(elements))
         };
         match self {
             Self::Contiguous(all) => elements(all.elements, all.each),
@@ -120,45 +121,45 @@ impl Source {
     }
 }
 
-impl<'a> Job<'a> {
-    /// A job of which nothing is done yet.
+impl<'a> Transfer<'a> {
+    /// A transfer of which nothing is done yet.
     pub fn new(
         (number, task): (usize, &'a Task),
-        (dataset, pieces): (&'a Dataset, &'a [Piece]),
-        targets: Vec<SegmentWriter<'a>>,
-        (file, source): (Arc<File>, Source),
+        (dataset, segments): (&'a Dataset, &'a [SegmentPlan]),
+        writers: Vec<SegmentWriter<'a>>,
+        (file, source): (Arc<File>, DataSource),
     ) -> Self {
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (trouble, assembly) = (Mutex::new(None), None);
+        let (error, virtual_transfer) = (Mutex::new(None), None);
         Self {
             number,
             task,
             dataset,
-            pieces,
-            targets,
+            segments,
+            writers,
             source,
             file,
             next,
-            assembly,
+            virtual_transfer,
             given_up,
-            trouble,
+            error,
         }
     }
 
-    /// A job for a virtual dataset, which has no items of its own.
+    /// A transfer for a virtual dataset, which has no items of its own.
     pub fn virtual_dataset(
         task: (usize, &'a Task),
-        dataset: (&'a Dataset, &'a [Piece]),
-        targets: Vec<SegmentWriter<'a>>,
-        (file, assembly): (Arc<File>, Assembly<'a>),
+        dataset: (&'a Dataset, &'a [SegmentPlan]),
+        writers: Vec<SegmentWriter<'a>>,
+        (file, virtual_transfer): (Arc<File>, VirtualTransfer<'a>),
     ) -> Self {
-        let source = Source::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
-        let assembly = Some(assembly);
-        Self { assembly, ..Self::new(task, dataset, targets, (file, source)) }
+        let source = DataSource::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
+        let virtual_transfer = Some(virtual_transfer);
+        Self { virtual_transfer, ..Self::new(task, dataset, writers, (file, source)) }
     }
 
     /// The next item that nobody does yet.
-    pub fn claim(&self) -> Option<Item<'_>> {
+    pub fn claim(&self) -> Option<WorkItem<'_>> {
         if self.is_given_up() {
             return None;
         }
@@ -168,17 +169,17 @@ impl<'a> Job<'a> {
 
     /// Whether there may be items left.
     pub fn has_more(&self) -> bool {
-        if let Some(assembly) = &self.assembly {
-            return assembly.has_more();
+        if let Some(virtual_transfer) = &self.virtual_transfer {
+            return virtual_transfer.has_more();
         }
         !self.is_given_up() && self.next.load(Ordering::Relaxed) < self.source.len()
     }
 
-    /// Ends the job without a result. Damage overrides every other reason.
-    pub fn give_up(&self, reason: Trouble) {
-        let mut trouble = lock_ignoring_poison(&self.trouble);
-        if trouble.is_none() || matches!(reason, Trouble::Damaged(_)) {
-            *trouble = Some(reason);
+    /// Ends the transfer without a result. Damage overrides every other reason.
+    pub fn give_up(&self, reason: ReadError) {
+        let mut error = lock_ignoring_poison(&self.error);
+        if error.is_none() || matches!(reason, ReadError::Damaged(_)) {
+            *error = Some(reason);
         }
         self.given_up.store(true, Ordering::Relaxed);
     }
@@ -189,7 +190,7 @@ impl<'a> Job<'a> {
     }
 
     /// Takes the reason why it has no result.
-    pub fn trouble(&self) -> Option<Trouble> {
-        lock_ignoring_poison(&self.trouble).take()
+    pub fn error(&self) -> Option<ReadError> {
+        lock_ignoring_poison(&self.error).take()
     }
 }

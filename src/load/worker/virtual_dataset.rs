@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Result};
 use crate::h5::{Cause, Feed, Inventory, Virtual, Way, cannot_read, lookup};
-use crate::load::plan::{Piece, Task};
+use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::{Chunked, Limits};
-use crate::load::worker::progress::Voice;
-use crate::load::worker::read::{Reader, Trouble};
+use crate::load::worker::progress::ProgressSender;
+use crate::load::worker::read::{ItemReader, ReadError};
 use crate::load::worker::read_library;
-use crate::load::worker::transfer::{Item, Job, Source};
-use crate::load::worker::write::{Bench, Sink};
-use crate::shm::segment::segment_writer::lock_ignoring_poison;
+use crate::load::worker::transfer::{DataSource, Transfer, WorkItem};
+use crate::load::worker::write::{Destination, Scratch};
+use crate::os::threads::lock_ignoring_poison;
 
 /// Elements between two wanted ones that are read along, in bytes.
 const GAP: u64 = 16 << 10;
@@ -26,7 +26,7 @@ const SHORT: u64 = 8 << 10;
 
 /// A virtual dataset on its way into memory.
 #[derive(Debug)]
-pub struct Assembly<'a> {
+pub struct VirtualTransfer<'a> {
     inventory: &'a Inventory,
     task: &'a Task,
     layout: &'a Virtual,
@@ -38,16 +38,16 @@ struct State<'a> {
     /// The next source that no worker has looked at.
     next: usize,
     /// Sources that several workers read together.
-    active: Vec<Arc<Prepared<'a>>>,
+    active: Vec<Arc<SourceTransfer<'a>>>,
     /// A worker is reading a source that must be complete before the next one.
     busy: bool,
 }
 
 /// A source that can be read without libhdf5.
 #[derive(Debug)]
-pub struct Prepared<'a> {
+pub struct SourceTransfer<'a> {
     feed: usize,
-    job: Job<'a>,
+    transfer: Transfer<'a>,
     /// The wanted elements of a contiguous source.
     ranges: Vec<Range<u64>>,
     next: AtomicUsize,
@@ -56,14 +56,14 @@ pub struct Prepared<'a> {
 
 /// What a worker is to do.
 #[derive(Debug)]
-pub enum Turn<'a> {
+pub enum SourceStep<'a> {
     /// See how this source can be read.
     Source(usize),
     /// Read this part of a source.
-    Part(Arc<Prepared<'a>>, usize),
+    Part(Arc<SourceTransfer<'a>>, usize),
 }
 
-impl<'a> Assembly<'a> {
+impl<'a> VirtualTransfer<'a> {
     /// Nothing is read yet; `None` if the dataset is not virtual.
     pub fn new(inventory: &'a Inventory, task: &'a Task) -> Option<Self> {
         let layout = inventory.datasets.get(task.dataset)?.sources.as_deref()?;
@@ -77,14 +77,14 @@ impl<'a> Assembly<'a> {
     }
 
     /// What to do next; `None` if there is nothing, or nothing yet.
-    pub fn turn(&self) -> Option<Turn<'a>> {
+    pub fn turn(&self) -> Option<SourceStep<'a>> {
         let mut state = lock_ignoring_poison(&self.state);
         if state.busy {
             return None;
         }
         while let Some(prepared) = state.active.last() {
             if let Some(part) = prepared.claim() {
-                return Some(Turn::Part(Arc::clone(prepared), part));
+                return Some(SourceStep::Part(Arc::clone(prepared), part));
             }
             state.active.pop();
         }
@@ -93,13 +93,13 @@ impl<'a> Assembly<'a> {
         }
         state.next += 1;
         state.busy = self.layout.is_ordered();
-        Some(Turn::Source(state.next - 1))
+        Some(SourceStep::Source(state.next - 1))
     }
 
     /// Whether a further worker would find something to do.
     pub fn has_more(&self) -> bool {
         let state = lock_ignoring_poison(&self.state);
-        let more = |prepared: &Arc<Prepared<'_>>| prepared.has_more();
+        let more = |prepared: &Arc<SourceTransfer<'_>>| prepared.has_more();
         !state.busy && (state.next < self.layout.feeds().len() || state.active.iter().any(more))
     }
 
@@ -114,24 +114,24 @@ impl<'a> Assembly<'a> {
     /// Does a turn; tells whether there is more for others now.
     ///
     /// # Errors
-    /// When a source cannot be read, or the sink fails.
+    /// When a source cannot be read, or the destination fails.
     pub fn work(
         &self,
-        turn: Turn<'a>,
-        (job, pieces): (usize, &[Piece]),
-        sink: &mut Sink<'_, '_>,
-        reader: &mut Reader,
-        voice: &Voice<'_>,
+        turn: SourceStep<'a>,
+        (transfer, segments): (usize, &[SegmentPlan]),
+        destination: &mut Destination<'_, '_>,
+        reader: &mut ItemReader,
+        progress: &ProgressSender<'_>,
     ) -> Result<bool> {
         let number = match turn {
-            Turn::Part(prepared, part) => {
-                self.part(&prepared, part, pieces, sink, reader, voice)?;
+            SourceStep::Part(prepared, part) => {
+                self.part(&prepared, part, segments, destination, reader, progress)?;
                 return Ok(false);
             }
-            Turn::Source(number) => number,
+            SourceStep::Source(number) => number,
         };
-        let Some(prepared) = self.prepare(job, number)? else {
-            self.through_library(number, pieces, sink, reader, voice)?;
+        let Some(prepared) = self.prepare(transfer, number)? else {
+            self.read_with_libhdf5(number, segments, destination, reader, progress)?;
             lock_ignoring_poison(&self.state).busy = false;
             return Ok(self.layout.is_ordered());
         };
@@ -141,7 +141,7 @@ impl<'a> Assembly<'a> {
             return Ok(true);
         }
         while let Some(part) = prepared.claim() {
-            self.part(&prepared, part, pieces, sink, reader, voice)?;
+            self.part(&prepared, part, segments, destination, reader, progress)?;
         }
         lock_ignoring_poison(&self.state).busy = false;
         Ok(true)
@@ -150,8 +150,13 @@ impl<'a> Assembly<'a> {
     /// Puts the fill value where no source is.
     ///
     /// # Errors
-    /// What the sink says.
-    pub fn fill(&self, pieces: &[Piece], sink: &mut Sink<'_, '_>, bench: &mut Bench) -> Result<()> {
+    /// What the destination says.
+    pub fn fill(
+        &self,
+        segments: &[SegmentPlan],
+        destination: &mut Destination<'_, '_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         const AT_ONCE: u64 = 256 << 10;
         let Some(fill) = self.layout.fill().filter(|fill| fill.iter().any(|&byte| byte != 0))
         else {
@@ -165,7 +170,7 @@ impl<'a> Assembly<'a> {
         while first < elements {
             let count = each.min(elements - first);
             let bytes = usize::try_from(count).unwrap_or(0) * fill.len();
-            sink.put(pieces, bench, fill.len(), first, &block[..bytes])?;
+            destination.put(segments, scratch, fill.len(), first, &block[..bytes])?;
             first += count;
         }
         Ok(())
@@ -183,12 +188,12 @@ impl<'a> Assembly<'a> {
     }
 
     /// Sees how a source can be read; `None` for libhdf5.
-    fn prepare(&self, job: usize, number: usize) -> Result<Option<Prepared<'a>>> {
+    fn prepare(&self, transfer: usize, number: usize) -> Result<Option<SourceTransfer<'a>>> {
         let way = self.inventory.way(self.task.dataset, number)?;
-        Ok(self.begin(job, number, way))
+        Ok(self.begin(transfer, number, way))
     }
 
-    fn begin(&self, job: usize, number: usize, way: Way) -> Option<Prepared<'a>> {
+    fn begin(&self, transfer: usize, number: usize, way: Way) -> Option<SourceTransfer<'a>> {
         let feed = self.feed(number)?;
         let dataset = feed.dataset()?;
         let open = |path: &Path| Some(Arc::new(lookup::open_regular(path).ok()?.0));
@@ -196,7 +201,7 @@ impl<'a> Assembly<'a> {
             Way::Library => return None,
             Way::Contiguous(path, offset) => {
                 let size = dataset.file_element_size();
-                (open(&path)?, Source::contiguous(dataset, offset), ranges(feed, size))
+                (open(&path)?, DataSource::contiguous(dataset, offset), ranges(feed, size))
             }
             Way::Chunked(path, mut index) => {
                 let wanted = |number: u64| {
@@ -216,72 +221,80 @@ impl<'a> Assembly<'a> {
                 index.stored.retain(|_| keep.next().unwrap_or(true));
                 // Each run goes where it belongs: nothing is put together first.
                 let chunked = Chunked::new(&[], *index, Limits { short: 0, block: 0 })?;
-                (open(&path)?, Source::Chunked(Box::new(chunked)), Vec::new())
+                (open(&path)?, DataSource::Chunked(Box::new(chunked)), Vec::new())
             }
         };
-        let job = Job::new((job, self.task), (dataset, &[]), Vec::new(), (file, source));
+        let transfer =
+            Transfer::new((transfer, self.task), (dataset, &[]), Vec::new(), (file, source));
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Some(Prepared { feed: number, job, ranges, next, given_up })
+        Some(SourceTransfer { feed: number, transfer, ranges, next, given_up })
     }
 
     fn part(
         &self,
-        prepared: &Prepared<'a>,
+        prepared: &SourceTransfer<'a>,
         part: usize,
-        pieces: &[Piece],
-        sink: &mut Sink<'_, '_>,
-        reader: &mut Reader,
-        voice: &Voice<'_>,
+        segments: &[SegmentPlan],
+        destination: &mut Destination<'_, '_>,
+        reader: &mut ItemReader,
+        progress: &ProgressSender<'_>,
     ) -> Result<()> {
         let Some(feed) = self.feed(prepared.feed) else { return Ok(()) };
         let size = read_library::element_size(self.inventory, self.task);
-        let mut bench = std::mem::take(&mut reader.bench);
+        let mut scratch = std::mem::take(&mut reader.scratch);
         let done = {
-            let mut emit = |to: u64, bytes: &[u8]| sink.put(pieces, &mut bench, size, to, bytes);
+            let mut emit =
+                |to: u64, bytes: &[u8]| destination.put(segments, &mut scratch, size, to, bytes);
             let mut route = |first: u64, elements: &[u8]| {
                 self.layout.route(feed, first, elements, size, &mut emit)
             };
-            let mut routed = Sink::Routed(&mut route);
+            let mut routed = Destination::Routed(&mut route);
             match prepared.item(part) {
-                Some(item) => reader.do_into(&prepared.job, &item, &mut routed, voice),
+                Some(item) => reader.do_into(&prepared.transfer, &item, &mut routed, progress),
                 None => Ok(()),
             }
         };
-        reader.bench = bench;
+        reader.scratch = scratch;
         match done {
             Ok(()) => Ok(()),
-            Err(Trouble::Failed(error)) => Err(error),
-            Err(Trouble::Damaged(why)) => Err(self.error(Cause::Damage, feed, why)),
-            Err(Trouble::NoMemory) => {
+            Err(ReadError::Failed(error)) => Err(error),
+            Err(ReadError::Damaged(why)) => Err(self.error(Cause::Damage, feed, why)),
+            Err(ReadError::NoMemory) => {
                 Err(self.error(Cause::NoMemory, feed, "not enough memory to decode a chunk"))
             }
             // libhdf5 decides, once: it reads the whole source. What was written already stays right.
-            Err(Trouble::Refused(_)) if prepared.given_up.swap(true, Ordering::Relaxed) => Ok(()),
-            Err(Trouble::Refused(_)) => {
-                self.through_library(prepared.feed, pieces, sink, reader, voice)
+            Err(ReadError::Refused(_)) if prepared.given_up.swap(true, Ordering::Relaxed) => Ok(()),
+            Err(ReadError::Refused(_)) => {
+                self.read_with_libhdf5(prepared.feed, segments, destination, reader, progress)
             }
         }
     }
 
-    fn through_library(
+    fn read_with_libhdf5(
         &self,
         number: usize,
-        pieces: &[Piece],
-        sink: &mut Sink<'_, '_>,
-        reader: &mut Reader,
-        voice: &Voice<'_>,
+        segments: &[SegmentPlan],
+        destination: &mut Destination<'_, '_>,
+        reader: &mut ItemReader,
+        progress: &ProgressSender<'_>,
     ) -> Result<()> {
-        let mut moved = |bytes| voice.advance(bytes);
-        let place = (self.inventory, self.task, pieces);
-        read_library::source(place, (self.layout, number), sink, &mut reader.bench, &mut moved)
+        let mut moved = |bytes| progress.advance(bytes);
+        let place = (self.inventory, self.task, segments);
+        read_library::source(
+            place,
+            (self.layout, number),
+            destination,
+            &mut reader.scratch,
+            &mut moved,
+        )
     }
 }
 
-impl Prepared<'_> {
+impl SourceTransfer<'_> {
     fn len(&self) -> usize {
-        match &self.job.source {
-            Source::Contiguous(_) | Source::Unwritten(_) => self.ranges.len(),
-            Source::Chunked(all) => all.len(),
+        match &self.transfer.source {
+            DataSource::Contiguous(_) | DataSource::Unwritten(_) => self.ranges.len(),
+            DataSource::Chunked(all) => all.len(),
         }
     }
 
@@ -297,12 +310,12 @@ impl Prepared<'_> {
         (part < self.len()).then_some(part)
     }
 
-    fn item(&self, part: usize) -> Option<Item<'_>> {
-        match &self.job.source {
-            Source::Contiguous(_) | Source::Unwritten(_) => {
-                self.ranges.get(part).cloned().map(Item::Elements)
+    fn item(&self, part: usize) -> Option<WorkItem<'_>> {
+        match &self.transfer.source {
+            DataSource::Contiguous(_) | DataSource::Unwritten(_) => {
+                self.ranges.get(part).cloned().map(WorkItem::Elements)
             }
-            Source::Chunked(all) => Some(all.item(part)),
+            DataSource::Chunked(all) => Some(all.item(part)),
         }
     }
 }

@@ -3,16 +3,16 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::h5;
-use crate::load::plan::Piece;
+use crate::load::plan::SegmentPlan;
 use crate::shm::segment::segment_writer::{SegmentWriter, Window};
 
 /// Bytes of elements that are picked and converted at a time: they stay in the cache.
 const CACHED: usize = 256 << 10;
 
 /// Where the values of each piece go.
-pub enum Sink<'s, 'a> {
+pub enum Destination<'s, 'a> {
     /// Written to the segments.
-    Targets(&'s [SegmentWriter<'a>]),
+    Segments(&'s [SegmentWriter<'a>]),
     /// Copied into a part of each segment.
     Windows(Vec<Window<'s>>),
     /// Kept, to be written at once.
@@ -27,20 +27,20 @@ pub enum Sink<'s, 'a> {
 
 /// What picking and converting needs of memory.
 #[derive(Debug, Default)]
-pub struct Bench {
+pub struct Scratch {
     picked: Vec<u8>,
     converted: Vec<u8>,
 }
 
-impl Sink<'_, '_> {
+impl Destination<'_, '_> {
     /// Takes `elements` of `size` bytes each, which are those of the dataset from `first` on.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
     pub fn put(
         &mut self,
-        pieces: &[Piece],
-        bench: &mut Bench,
+        segments: &[SegmentPlan],
+        scratch: &mut Scratch,
         size: usize,
         first: u64,
         elements: &[u8],
@@ -49,25 +49,25 @@ impl Sink<'_, '_> {
             return route(first, elements);
         }
         let at_once = (CACHED / size.max(1)).max(1) * size;
-        for (number, piece) in pieces.iter().enumerate() {
-            let width = piece.width();
-            if piece.is_plain(size as u64) {
-                self.write(number, piece, first * width, elements, &mut bench.converted)?;
+        for (number, segment) in segments.iter().enumerate() {
+            let width = segment.width();
+            if segment.is_plain(size as u64) {
+                self.write(number, segment, first * width, elements, &mut scratch.converted)?;
                 continue;
             }
             for (part, elements) in elements.chunks(at_once).enumerate() {
-                h5::pick(&piece.leaf, size, elements, &mut bench.picked);
+                h5::pick(&segment.leaf, size, elements, &mut scratch.picked);
                 let first = first + (part * (at_once / size)) as u64;
-                let Bench { picked, converted } = bench;
+                let Scratch { picked, converted } = scratch;
                 let mut spare = Vec::new();
-                let (bytes, spare) = match &piece.conversion {
+                let (bytes, spare) = match &segment.conversion {
                     None => (&*picked, &mut *converted),
                     Some(conversion) => {
                         conversion.apply(picked, converted);
                         (&*converted, &mut spare)
                     }
                 };
-                self.write(number, piece, first * width, bytes, spare)?;
+                self.write(number, segment, first * width, bytes, spare)?;
             }
         }
         Ok(())
@@ -76,16 +76,16 @@ impl Sink<'_, '_> {
     fn write(
         &mut self,
         number: usize,
-        piece: &Piece,
+        segment: &SegmentPlan,
         offset: u64,
         bytes: &[u8],
         spare: &mut Vec<u8>,
     ) -> Result<()> {
         let beyond = || Error::new(Kind::Io, "values beyond the end of an array");
         match self {
-            Self::Targets(targets) => targets.get(number).ok_or_else(beyond)?.write(offset, bytes),
-            Self::Scattered(targets) => {
-                targets.get(number).ok_or_else(beyond)?.write_mapped(offset, bytes)
+            Self::Segments(writers) => writers.get(number).ok_or_else(beyond)?.write(offset, bytes),
+            Self::Scattered(writers) => {
+                writers.get(number).ok_or_else(beyond)?.write_mapped(offset, bytes)
             }
             Self::Routed(_) => Err(beyond()),
             Self::Windows(windows) => {
@@ -98,19 +98,19 @@ impl Sink<'_, '_> {
                 place.ok_or_else(beyond)?.copy_from_slice(bytes);
                 Ok(())
             }
-            Self::Compare(targets) => {
-                match targets.get(number).ok_or_else(beyond)?.holds(offset, bytes, spare)? {
+            Self::Compare(writers) => {
+                match writers.get(number).ok_or_else(beyond)?.holds(offset, bytes, spare)? {
                     true => Ok(()),
-                    false => Err(differs(piece)),
+                    false => Err(differs(segment)),
                 }
             }
         }
     }
 }
 
-fn differs(piece: &Piece) -> Error {
-    let message = format!("'{}' in memory differs from what HDF5 reads (--verify)", piece.path);
+fn differs(segment: &SegmentPlan) -> Error {
+    let message = format!("'{}' in memory differs from what HDF5 reads (--verify)", segment.path);
     Error::new(Kind::Io, message)
-        .with_subject(piece.path.clone())
+        .with_subject(segment.path.clone())
         .with_hint("nothing stays of this load; please report it with the file's h5dump -pH")
 }

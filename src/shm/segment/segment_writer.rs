@@ -2,9 +2,10 @@
 //! kernel allocates pages for several workers at once while others read and decode.
 
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, OnceLock, TryLockError};
 
 use crate::error::{Error, Kind, Result};
+use crate::os::threads::lock_ignoring_poison;
 use crate::shm::segment::map::{LastingMapping, PartMapping, is_unknown};
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
@@ -16,7 +17,7 @@ pub const BLOCK_BYTES: u64 = 8 << 20;
 const HUGE: u64 = 2 << 20;
 
 /// Bytes that are written in one turn: they stay in the cache between reading and writing.
-pub const PART: usize = 256 << 10;
+pub const CACHED_BYTES: usize = 256 << 10;
 /// Mappings of a segment, at most: processes may have 65,530 of them.
 const MAPS: u64 = 1024;
 /// Shorter writes wait for their turn: what a mapping for each costs is more.
@@ -29,7 +30,7 @@ pub struct SegmentWriter<'a> {
     len: u64,
     pages: Pages,
     /// Whether each piece is reserved.
-    pieces: Vec<Mutex<bool>>,
+    blocks: Vec<Mutex<bool>>,
     /// Held by the worker that writes: the kernel lets one in at a time.
     turn: Mutex<()>,
     /// For those who would wait for it; made when somebody does.
@@ -46,8 +47,8 @@ impl<'a> SegmentWriter<'a> {
     pub fn new(segment: NewSegment<'a>, len: u64, pages: Pages) -> Result<Self> {
         segment.set_len(len.max(1))?;
         let count = len.max(1).div_ceil(BLOCK_BYTES);
-        let pieces = (0..count).map(|_| Mutex::new(false)).collect();
-        Ok(Self { pages, pieces, ..Self::small(segment, len) })
+        let blocks = (0..count).map(|_| Mutex::new(false)).collect();
+        Ok(Self { pages, blocks, ..Self::small(segment, len) })
     }
 
     /// A segment that one write will fill.
@@ -56,7 +57,7 @@ impl<'a> SegmentWriter<'a> {
             segment,
             len,
             pages: Pages::Small,
-            pieces: Vec::new(),
+            blocks: Vec::new(),
             turn: Mutex::default(),
             uffd: OnceLock::new(),
             maps: (len.div_ceil(MAPS).max(1).next_multiple_of(BLOCK_BYTES), OnceLock::new()),
@@ -92,10 +93,12 @@ impl<'a> SegmentWriter<'a> {
         let (mut at, mut rest) = (offset, bytes);
         while !rest.is_empty() {
             // Parts end where pages do.
-            let most = PART - usize::try_from(at % PART as u64).unwrap_or(0);
+            let most = CACHED_BYTES - usize::try_from(at % CACHED_BYTES as u64).unwrap_or(0);
             let (part, behind) = rest.split_at(most.min(rest.len()));
             match self.turn.try_lock() {
-                Err(TryLockError::WouldBlock) if part.len() >= MAPPED => self.put_in(at, part),
+                Err(TryLockError::WouldBlock) if part.len() >= MAPPED => {
+                    self.write_with_uffd(at, part)
+                }
                 _turn => self.segment.write_at(at, part),
             }?;
             (at, rest) = (at + part.len() as u64, behind);
@@ -135,9 +138,9 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Takes memory and fills it without the file's lock.
-    fn put_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+    fn write_with_uffd(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let Some(uffd) = self.uffd.get_or_init(UffdWriter::open) else {
-            return self.map_in(offset, bytes);
+            return self.write_by_page_faults(offset, bytes);
         };
         let mut pages = uffd.whole_pages(offset, bytes.len());
         let at = |place: usize| offset + place as u64;
@@ -151,7 +154,7 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Takes memory by page faults and fills it: slower, but every kernel and container knows them.
-    fn map_in(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+    fn write_by_page_faults(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let mut window = self.open(offset, offset + bytes.len() as u64)?;
         match window.mapping.populate() {
             Ok(()) => window.write(offset, bytes),
@@ -189,7 +192,7 @@ impl<'a> SegmentWriter<'a> {
 
     /// Bytes that are best written at once: as many as stay in the cache, or as a page has.
     pub fn at_once(&self) -> u64 {
-        if self.pages == Pages::Huge && self.len >= HUGE { HUGE } else { PART as u64 }
+        if self.pages == Pages::Huge && self.len >= HUGE { HUGE } else { CACHED_BYTES as u64 }
     }
 
     /// Whether its pages are worth to be read into directly.
@@ -202,7 +205,7 @@ impl<'a> SegmentWriter<'a> {
     /// # Errors
     /// As [`Self::write`].
     pub fn finish(self) -> Result<NewSegment<'a>> {
-        if !self.pieces.is_empty() && !self.segment.is_whole()? {
+        if !self.blocks.is_empty() && !self.segment.is_whole()? {
             self.segment.reserve_part(0, self.len.max(1))?;
         }
         Ok(self.segment)
@@ -215,20 +218,20 @@ impl<'a> SegmentWriter<'a> {
 
     fn reserve(&self, offset: u64, end: u64) -> Result<()> {
         for number in offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES) {
-            let Some(piece) = usize::try_from(number).ok().and_then(|at| self.pieces.get(at))
+            let Some(block) = usize::try_from(number).ok().and_then(|at| self.blocks.get(at))
             else {
                 break;
             };
-            let mut done = lock_ignoring_poison(piece);
+            let mut done = lock_ignoring_poison(block);
             if !*done {
-                self.reserve_piece(number * BLOCK_BYTES)?;
+                self.reserve_block(number * BLOCK_BYTES)?;
                 *done = true;
             }
         }
         Ok(())
     }
 
-    fn reserve_piece(&self, start: u64) -> Result<()> {
+    fn reserve_block(&self, start: u64) -> Result<()> {
         let end = start.saturating_add(BLOCK_BYTES).min(self.len.max(1));
         let mut small = start;
         if self.is_mapped_best() {
@@ -266,11 +269,6 @@ impl Window<'_> {
     }
 }
 
-/// A lock that a panicking thread left is as good as any: the load fails anyway.
-pub fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,20 +292,24 @@ mod tests {
         let temp = tempfile::tempdir_in("/dev/shm").unwrap();
         let shm = Directory::open(temp.path()).unwrap();
         let project = ProjectName::new("p".as_ref()).unwrap();
-        let bytes: Vec<u8> = (0..5 * PART + 77).map(|n| u8::try_from(n % 253).unwrap()).collect();
+        let bytes: Vec<u8> =
+            (0..5 * CACHED_BYTES + 77).map(|n| u8::try_from(n % 253).unwrap()).collect();
         for (number, uffd) in [UffdWriter::open(), None].into_iter().enumerate() {
             let name = SegmentName::new(&project, &Token::random().unwrap(), number as u64);
             let segment = NewSegment::create(&shm, name, 0).unwrap();
-            let target = SegmentWriter::new(segment, bytes.len() as u64, Pages::Small).unwrap();
-            target.uffd.set(uffd).unwrap();
-            let turn = target.turn.lock().unwrap();
-            for (start, end) in
-                [(0, 1), (1, PART - 1), (PART - 1, 3 * PART), (3 * PART, bytes.len())]
-            {
-                target.write(start as u64, &bytes[start..end]).unwrap();
+            let writer = SegmentWriter::new(segment, bytes.len() as u64, Pages::Small).unwrap();
+            writer.uffd.set(uffd).unwrap();
+            let turn = writer.turn.lock().unwrap();
+            for (start, end) in [
+                (0, 1),
+                (1, CACHED_BYTES - 1),
+                (CACHED_BYTES - 1, 3 * CACHED_BYTES),
+                (3 * CACHED_BYTES, bytes.len()),
+            ] {
+                writer.write(start as u64, &bytes[start..end]).unwrap();
             }
             drop(turn);
-            let file = target.finish().unwrap();
+            let file = writer.finish().unwrap();
             let mut found = vec![0; bytes.len()];
             file.file().read_exact_at(&mut found, 0).unwrap();
             assert!(found == bytes);
