@@ -10,7 +10,7 @@ use nix::unistd::{
 };
 
 use crate::error::{Error, Kind, Result};
-use crate::load::supervisor::background::close_others;
+use crate::os::descriptors::close_others;
 
 /// Becomes the user `who` (a name or a number); of open descriptors only the standard ones and `kept` stay.
 /// For a process without threads: it is this thread's credentials that change.

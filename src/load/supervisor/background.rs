@@ -16,6 +16,7 @@ use nix::unistd::{
 };
 
 use crate::error::{Error, Kind, Result};
+use crate::os::descriptors::close_others;
 use crate::os::host;
 use crate::os::limits;
 use crate::os::signals::Signals;
@@ -221,27 +222,4 @@ impl Ready {
             .write_all(b"r")
             .map_err(|e| Error::io("the command that started this keeper is gone", e))
     }
-}
-
-/// Closes whatever the caller left open: a keeper must not hold a script's pipes and locks.
-pub(crate) fn close_others(kept: &[RawFd], pipe: RawFd) {
-    for fd in open_descriptors() {
-        if fd > 2 && fd != pipe && !kept.contains(&fd) {
-            // SAFETY: closing a number that nobody in this fresh process refers to; the directory's own
-            // is closed already, which is an error without effect.
-            unsafe { libc::close(fd) };
-        }
-    }
-}
-
-/// The open descriptors, or all numbers that may be open where `/proc` cannot be read.
-fn open_descriptors() -> Vec<RawFd> {
-    /// More open files than this had no script.
-    const MOST: i64 = 1 << 16;
-    if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
-        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-        return entries.flatten().filter_map(number).collect();
-    }
-    let limit = nix::unistd::sysconf(nix::unistd::SysconfVar::OPEN_MAX).ok().flatten();
-    (0..RawFd::try_from(limit.unwrap_or(MOST).min(MOST)).unwrap_or(0)).collect()
 }
