@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cute_shm::run(std::env::args_os())
+    cute_shm::cli::run(std::env::args_os())
 }

@@ -2,9 +2,8 @@
 
 use clap_complete::Shell;
 
-use super::Nothing;
+use super::common::Nothing;
 use crate::complete::script;
-use crate::error::Result;
 use crate::output::{Output, Text};
 
 /// Arguments of `completions`.
@@ -20,10 +19,6 @@ pub struct Args {
 }
 
 /// Runs `completions`.
-///
-/// # Errors
-/// None: the signature is that of every command.
-pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
-    output.print(Text::block(script(args.shell)));
-    Ok(())
+pub fn run(args: &Args, program: clap::Command, output: &mut Output<'_, Nothing>) {
+    output.print(Text::block(script(args.shell, program)));
 }

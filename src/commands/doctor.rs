@@ -5,10 +5,11 @@ use serde::Serialize;
 use crate::doctor::{self, Check, Level, Node};
 use crate::error::{Error, Kind, Result};
 use crate::os::user::with_effective_user;
-use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW, text};
+use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW};
 use crate::shm::store::gc::{self, Action, Options, Outcome};
 use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::state::State;
+use crate::text;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
     /// Check for this user (name or number) instead of the caller; needs root
-    #[arg(long, value_name = "USER", value_parser = super::gc::parse_user)]
+    #[arg(long, value_name = "USER", value_parser = super::parse::parse_user)]
     pub user: Option<u32>,
 }
 

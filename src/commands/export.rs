@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::open;
+use super::common::open;
 use crate::error::{Error, Kind, Result};
 use crate::export::{self, Choice, Format, Target};
 use crate::os::descriptors;
 use crate::os::flock::{Flocked, LockMode};
 use crate::os::signals::Signals;
+use crate::output::Output;
 use crate::output::json::Warning;
-use crate::output::{Output, text};
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::readable;
+use crate::text;
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -94,9 +95,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let name = ProjectName::existing(&args.project)?;
     output.body.project = name.to_text();
     output.body.format = Some(format.word());
-    let place = open(output)?;
+    let dirs = open(output)?;
     // Before anything is written: a project in a bad state leaves an existing pipe untouched.
-    readable::find(&place, &name)?;
+    readable::find(&dirs, &name)?;
     let to_stdout = args.output.as_os_str() == "-";
     let target = || match to_stdout {
         true => Target::stdout(),
@@ -107,7 +108,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
     let choice = Choice { name: &name, key: args.key.as_deref(), filter: &filter, gzip: args.gzip };
-    let mut content = choice.content(&place, open_files().saturating_sub(OTHER_FILES))?;
+    let mut content = choice.content(&dirs, open_files().saturating_sub(OTHER_FILES))?;
     let mut advance = |_| interrupted(signals.as_ref());
     let notes = export::export(&mut content, format, args.strict, &mut target, &mut advance);
     let notes = match notes {

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::unlink::Entry;
-use crate::context::Context;
+use super::parse::{parse_age, parse_time, parse_user};
+use super::removed::Entry;
 use crate::error::{Error, Kind, Result};
-use crate::output::{Output, text};
+use crate::output::Context;
+use crate::output::Output;
 use crate::shm::store::attachments::Attachments;
 use crate::shm::store::batch_jobs::{Ended, Which};
 use crate::shm::store::gc::{self, Action, Options, Outcome};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::State;
+use crate::text;
 
 /// The time limit of `--best-effort`: a scheduler waits for its epilog.
 const BEST_EFFORT_LIMIT: Duration = Duration::from_secs(30);
@@ -315,72 +317,5 @@ fn verb(action: &str, dry: bool) -> &'static str {
         ("repaired", true) => "would repair",
         (_, false) => "removed",
         (_, true) => "would remove",
-    }
-}
-
-/// Seconds from `30s`, `10m`, `12h` or `7d`. A number without a unit could mean any of them.
-fn parse_age(text: &str) -> std::result::Result<i64, String> {
-    let invalid = || "expected a number and a unit (s, m, h or d), such as 30s, 10m, 12h or 7d";
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: i64 = text[..digits].parse().map_err(|_| invalid())?;
-    let unit = match &text[digits..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(invalid().to_owned()),
-    };
-    number.checked_mul(unit).ok_or_else(|| "the time is too long".to_owned())
-}
-
-/// A Unix time in seconds, with or without a fraction, as `date +%s.%N` prints it.
-fn parse_time(text: &str) -> std::result::Result<jiff::Timestamp, String> {
-    let expected = || "expected a Unix time in seconds, such as 1700000000.5";
-    let seconds: f64 = text.parse().map_err(|_| expected())?;
-    let since = jiff::SignedDuration::try_from_secs_f64(seconds).map_err(|e| e.to_string())?;
-    jiff::Timestamp::from_duration(since).map_err(|e| e.to_string())
-}
-
-/// A user's number from a number or a name.
-pub(super) fn parse_user(text: &str) -> std::result::Result<u32, String> {
-    if let Ok(uid) = text.parse() {
-        return Ok(uid);
-    }
-    match nix::unistd::User::from_name(text) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        _ => Err(format!("there is no user '{text}'")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parse_age_requires_a_unit() {
-        assert_eq!(parse_age("30s"), Ok(30));
-        assert_eq!(parse_age("10m"), Ok(600));
-        assert_eq!(parse_age("2h"), Ok(7200));
-        assert_eq!(parse_age("7d"), Ok(604_800));
-        for bad in
-            ["", "x", "3y", "7", "0", "s", "10min", "1.5h", "99999999999999999999d", "-1d", "1 d"]
-        {
-            assert!(parse_age(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn moments_have_fractions() {
-        assert_eq!(parse_time("1.5").unwrap().as_millisecond(), 1500);
-        for bad in ["", "yesterday", "inf", "nan", "7d"] {
-            assert!(parse_time(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn users_are_numbers_or_names() {
-        assert_eq!(parse_user("1234"), Ok(1234));
-        assert_eq!(parse_user("root"), Ok(0));
-        assert!(parse_user("no such user").is_err());
     }
 }

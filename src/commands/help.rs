@@ -1,9 +1,6 @@
 //! `help`: what `--help` says, of the program or of one command.
 
-use clap::CommandFactory as _;
-
-use super::Nothing;
-use crate::cli::Cli;
+use super::common::Nothing;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Output, Text};
 
@@ -23,15 +20,18 @@ pub struct Args {
 ///
 /// # Errors
 /// [`Kind::Usage`] for a command that there is not.
-pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
-    let mut program = Cli::command();
+pub fn run(
+    args: &Args,
+    mut program: clap::Command,
+    output: &mut Output<'_, Nothing>,
+) -> Result<()> {
     program.build();
     let command = match &args.subcommand {
         None => &mut program,
         Some(name) => program.find_subcommand_mut(name).ok_or_else(|| unknown(name))?,
     };
     let help = command.render_long_help();
-    let text = if output.context.colour { help.ansi().to_string() } else { help.to_string() };
+    let text = if output.context.color { help.ansi().to_string() } else { help.to_string() };
     output.print(Text::drawing(text));
     Ok(())
 }

@@ -1,19 +1,19 @@
 //! `list`: the projects of this node.
 
-use anstyle::Style;
 use serde::Serialize;
 
-use super::{describe, open};
+use super::common::open;
+use super::described::{describe, lifetime_text, state, state_text};
 use crate::error::{Error, Kind, Result};
 use crate::os::threads;
 use crate::output::json::{self, Warning};
 use crate::output::table::{Cell, Columns, Give};
-use crate::output::{BOLD, CYAN, DIM, GREEN, Output, RED, Text, YELLOW, text};
-use crate::shm::format::ledger::Lifetime;
+use crate::output::{BOLD, CYAN, DIM, Output, RED, Text};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::attachments::Attachments;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{self, Project, State};
+use crate::text;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -113,32 +113,6 @@ fn check(projects: &[Project]) -> Result<()> {
     let what = text::count(found as u64, "project");
     Err(Error::new(Kind::Findings, format!("{what} not live"))
         .with_hint("'cute-shm gc --dry-run' shows what can be reaped"))
-}
-
-/// The state and its colour.
-fn state(project: &json::Project) -> (&'static str, Style) {
-    let style = match project.state {
-        State::Live => GREEN,
-        State::Loading | State::Removing | State::Foreign | State::Elsewhere => YELLOW,
-        _ => RED,
-    };
-    (if project.changing { "live (changing)" } else { project.state.word() }, style)
-}
-
-/// The state in its colour.
-pub(super) fn state_text(project: &json::Project) -> Text {
-    let (word, style) = state(project);
-    Text::styled(word, style)
-}
-
-/// How long it lives, and who keeps it.
-pub(super) fn lifetime_text(project: &json::Project) -> String {
-    match (project.lifetime, &project.keeper) {
-        (Some(Lifetime::Held), Some(keeper)) => format!("held by {}", keeper.pid),
-        (Some(Lifetime::Held), None) => "held".to_owned(),
-        (Some(Lifetime::Persistent), _) => "persistent".to_owned(),
-        (None, _) => "-".to_owned(),
-    }
 }
 
 fn short_table(projects: &[json::Project], width: Option<usize>) -> Text {

@@ -5,11 +5,12 @@ mod sections;
 
 use std::path::PathBuf;
 
-use clap::CommandFactory as _;
-
-use self::page::page;
-use super::Nothing;
-use crate::cli::Cli;
+#[cfg(test)]
+pub(crate) use self::page::examples_of;
+pub(crate) use self::page::{codes, page};
+#[cfg(test)]
+pub(crate) use self::sections::{CODES, extra};
+use super::common::Nothing;
 use crate::error::{Error, Result};
 use crate::output::{Output, Text};
 
@@ -29,8 +30,8 @@ pub struct Args {
 ///
 /// # Errors
 /// When a page cannot be written.
-pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
-    let pages = pages();
+pub fn run(args: &Args, program: clap::Command, output: &mut Output<'_, Nothing>) -> Result<()> {
+    let pages = pages(program);
     match &args.dir {
         None => output.print(Text::block(&pages[0].1)),
         Some(dir) => {
@@ -47,14 +48,14 @@ pub fn run(args: &Args, output: &mut Output<'_, Nothing>) -> Result<()> {
 }
 
 /// Every page with its file name, the program's first.
-pub fn pages() -> Vec<(String, String)> {
-    let mut program = Cli::command();
+fn pages(mut program: clap::Command) -> Vec<(String, String)> {
     program.build();
     let name = |command: &clap::Command| format!("cute-shm-{}", command.get_name());
+    let codes = codes(&program);
     let subcommands = program.get_subcommands().map(|command| (name(command), command));
     [("cute-shm".to_owned(), &program)]
         .into_iter()
         .chain(subcommands)
-        .map(|(name, command)| (format!("{name}.1"), page(command, &name)))
+        .map(|(name, command)| (format!("{name}.1"), page(command, &name, &codes)))
         .collect()
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{describe, warn_of_root};
+use super::common::warn_of_root;
+use super::described::describe;
 use crate::error::{Error, Kind, Result};
 use crate::output::{Output, json};
 use crate::shm::format::name::ProjectName;
@@ -45,9 +46,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let limit = limit.map_err(|e| Error::new(Kind::Usage, format!("bad --timeout: {e}")))?;
     let waited = until_live(&output.context.paths, &name, limit);
     output.body.waited_seconds = begun.elapsed().as_secs_f64();
-    let (place, project) = waited?;
-    warn_of_root(&place, output);
-    output.body.project = Some(describe(&place, &project, false, None));
+    let (dirs, project) = waited?;
+    warn_of_root(&dirs, output);
+    output.body.project = Some(describe(&dirs, &project, false, None));
     output.detail(format!("project '{name}' is live"));
     Ok(())
 }

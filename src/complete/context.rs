@@ -24,6 +24,8 @@ pub(super) enum Place<'a> {
 /// What is wanted, and what is known by then.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
+    /// The definition of the whole command line.
+    pub program: &'a Command,
     /// The command, or subcommand, that is written.
     pub command: &'a Command,
     pub place: Place<'a>,
@@ -38,6 +40,7 @@ pub(super) struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     pub fn at(program: &'a Command, line: &Line) -> Self {
         let mut wanted = Self {
+            program,
             command: program,
             place: Place::Nothing,
             prefix: String::new(),
@@ -145,13 +148,34 @@ impl<'a> Wanted<'a> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::ArgAction;
 
     use super::*;
     use crate::complete::line::Cursor;
 
+    /// A command line with each sort of argument that the program has.
+    fn program() -> Command {
+        let global = Arg::new("root").long("root").global(true).action(ArgAction::Set);
+        let verbose = Arg::new("verbose").short('v').global(true).action(ArgAction::Count);
+        let many = |name: &'static str| Arg::new(name).num_args(1..);
+        let show = Command::new("show")
+            .args([Arg::new("project"), Arg::new("key")])
+            .arg(Arg::new("stats").long("stats").action(ArgAction::SetTrue));
+        let load = Command::new("load-hdf5")
+            .args([Arg::new("project"), many("files"), many("command").last(true)])
+            .arg(Arg::new("include").long("include").action(ArgAction::Append))
+            .arg(Arg::new("jobs").short('j'));
+        let unlink = Command::new("unlink").arg(many("projects"));
+        Command::new("cute-shm").args([global, verbose]).subcommands([
+            show,
+            load,
+            unlink,
+            Command::new("list"),
+        ])
+    }
+
     fn is(line: &str, what: &str) {
-        let mut command = crate::cli::Cli::command();
+        let mut command = program();
         command.build();
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let current = words.pop().unwrap_or_default();

@@ -9,8 +9,16 @@ use std::process::{Command, Stdio};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::alarm;
 
-use super::{MOST, PATHS, WORD};
 use crate::h5;
+
+/// The word that the scripts put before their question.
+pub(crate) const WORD: &str = "__complete";
+
+/// The word with which the program asks itself for the paths in a file.
+pub(super) const PATHS: &str = "__paths";
+
+/// More candidates than this help nobody.
+pub(super) const MOST: usize = 10_000;
 
 /// Nobody waits longer for a word, in seconds.
 const PATIENCE: u32 = 2;

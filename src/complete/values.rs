@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, CommandFactory as _, ValueHint};
+use clap::{Arg, ValueHint};
 
 use super::context::{Place as At, Wanted};
 use super::probe;
-use crate::cli::{Cli, ColorChoice, Global};
-use crate::commands::load_hdf5::named;
-use crate::context::Context;
+use crate::load::named;
+use crate::output::Context;
 use crate::shm::format::metadata::{Group, Metadata, Node};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::NodeDirs;
@@ -100,7 +99,7 @@ fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
     }
     let found = match arg.get_id().as_str() {
         "project" | "projects" | "pattern" => projects(wanted),
-        "subcommand" => return Answer::Values(subcommands(&Cli::command())),
+        "subcommand" => return Answer::Values(subcommands(wanted.program)),
         "key" => keys(wanted),
         "include" | "exclude" | "dtype" if wanted.command.get_name() == "load-hdf5" => {
             Some(file_paths(wanted))
@@ -119,8 +118,7 @@ fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
 /// Where the projects are, also when the line says so.
 fn open(wanted: &Wanted) -> Option<NodeDirs> {
     let root = wanted.values("root").last().map(|root| expanded(root));
-    let global = Global { root, json: false, quiet: true, verbose: 0, color: ColorChoice::Never };
-    NodeDirs::open(&Context::resolve(&global).paths).ok()
+    NodeDirs::open(&Context::resolve(root).paths).ok()
 }
 
 /// A path without the shell's sign for the home directory.
@@ -171,7 +169,7 @@ fn collect(group: &Group, path: &str, found: &mut Vec<Candidate>) {
         let value = format!("{path}/{name}");
         match node {
             Node::Array(array) => {
-                let shape = crate::output::text::shape(&array.shape);
+                let shape = crate::text::shape(&array.shape);
                 found.push(Candidate { value, about: format!("{shape} {}", array.dtype) });
             }
             Node::Group(inner) => {

@@ -1,6 +1,7 @@
 //! Limits of processes: the stock Python reader opens a file for every array.
 
-use super::{Check, Level, Node};
+use super::check::{Check, Level};
+use super::node::Node;
 
 /// What a Python program has open beside the arrays.
 const OTHERS: u64 = 64;
@@ -18,7 +19,7 @@ pub(super) fn descriptors(node: &Node) -> Check {
     let arrays = node.most_arrays;
     let said = format!(
         "{soft} files may be open (at most {hard}); the largest project has {}",
-        crate::output::text::count(arrays, "array")
+        crate::text::count(arrays, "array")
     );
     if arrays.saturating_add(OTHERS) > soft {
         let enough = arrays.saturating_mul(2).next_power_of_two().max(4096);
@@ -30,7 +31,7 @@ pub(super) fn descriptors(node: &Node) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
 
     #[test]

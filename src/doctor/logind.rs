@@ -1,6 +1,7 @@
 //! systemd-logind's `RemoveIPC`: when a user's last session ends, everything of the user in /dev/shm goes.
 
-use super::{Check, Level, Node};
+use super::check::{Check, Level};
+use super::node::Node;
 
 const DIRECTORIES: [&str; 3] =
     ["/etc/systemd/logind.conf.d", "/run/systemd/logind.conf.d", "/usr/lib/systemd/logind.conf.d"];
@@ -63,7 +64,7 @@ fn first_user(node: &Node) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
 
     const SYSTEMD: (&str, &str) = ("run/systemd/system/x", "");

@@ -1,8 +1,9 @@
 //! Memory beside the shm file system: the cgroup's limit, swap, and the NUMA nodes.
 
-use super::{Check, Level, Node};
+use super::check::{Check, Level};
+use super::node::Node;
 use crate::os::memory;
-use crate::output::text::size;
+use crate::text::size;
 
 /// Less than this under a cgroup's limit is too little for any load worth the name.
 const LITTLE: u64 = 256 << 20;
@@ -78,7 +79,7 @@ pub(super) fn numa(node: &Node) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
 
     const MOUNT: &str = "30 23 0:26 / /cg rw shared:4 - cgroup2 cgroup2 rw\n";

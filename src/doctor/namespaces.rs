@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{Check, Level, Node};
+use super::check::{Check, Level};
+use super::node::Node;
 
 /// Whether both directories are those of process 1.
 pub(super) fn private(node: &Node) -> Check {
@@ -48,7 +49,7 @@ fn is_private(node: &Node, path: &Path) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
     use std::os::unix::fs::symlink;
 

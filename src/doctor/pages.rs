@@ -1,6 +1,7 @@
 //! Huge pages for shared memory: allocation is most of the time of a load, and they make it faster.
 
-use super::{Check, Level, Node};
+use super::check::{Check, Level};
+use super::node::Node;
 
 const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
@@ -45,7 +46,7 @@ fn mount_option<'a>(mounts: &'a str, shm: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
 
     fn level(enabled: &str, option: &str) -> Level {

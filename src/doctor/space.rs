@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Check, Level, Node};
-use crate::output::text::size;
+use super::check::{Check, Level};
+use super::node::Node;
+use crate::text::size;
 
 /// What the shm file system says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,7 @@ pub(super) fn inodes(node: &Node) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
 
     fn level(memory_gib: u64, change: impl Fn(&mut Space)) -> Level {

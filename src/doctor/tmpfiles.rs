@@ -4,7 +4,8 @@ use std::path::Path;
 
 use globset::GlobBuilder;
 
-use super::{Check, Level, Node};
+use super::check::{Check, Level};
+use super::node::Node;
 
 const DIRECTORIES: [&str; 3] = ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"];
 const CRON: [&str; 3] =
@@ -99,7 +100,7 @@ fn governing<'a>(lines: &'a [Line], root: &Path) -> Option<&'a Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::node;
+    use super::super::node::tests::node;
     use super::*;
 
     const TMP: (&str, &str) =

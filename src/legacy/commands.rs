@@ -3,15 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::commands::load_hdf5::check_readable;
-use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::legacy::arguments::Arguments;
 use crate::legacy::human;
-use crate::load::{self, Existing, Input, Outcome, Request};
+use crate::load::{self, Existing, Input, Outcome, Request, check_readable};
 use crate::os::signals::Signals;
+use crate::output::Context;
 use crate::output::progress::Progress;
-use crate::output::{say, text};
+use crate::output::say;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::ProjectName;
@@ -19,6 +18,7 @@ use crate::shm::store::lock::LOCK_TIMEOUT;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::METADATA_LIMIT;
 use crate::shm::store::unlink::unlink as remove;
+use crate::text;
 
 /// `cute-shm-hdf5`: loads a file to stay.
 pub(crate) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {

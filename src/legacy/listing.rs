@@ -6,19 +6,19 @@ use std::path::Path;
 
 use terminal_size::{Width, terminal_size_of};
 
-use crate::context::Context;
 use crate::error::Result;
 use crate::legacy::arguments::Arguments;
 use crate::legacy::commands::warn_of;
 use crate::legacy::human;
 use crate::legacy::table::{Column, render};
 use crate::legacy::wrap::{Align, Long, wrap};
-use crate::output::text;
+use crate::output::Context;
 use crate::shm::format::metadata::Array;
 use crate::shm::format::name::SegmentName;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::{Scan, metadata_in};
 use crate::shm::store::state::{self, State};
+use crate::text;
 
 /// Lists them.
 pub(crate) fn list(context: &Context, arguments: &Arguments) -> Result<String> {

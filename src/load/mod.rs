@@ -5,6 +5,7 @@ pub(crate) mod ensure;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub(crate) mod in_process;
+mod input_path;
 pub(crate) mod loader;
 pub(crate) mod plan;
 pub(crate) mod supervisor;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use in_process::run_here;
-pub(crate) use plan::not_regular;
+pub(crate) use input_path::{check_readable, named};
 pub use supervisor::background::{Background, Ready, Side, Watched, inherit};
 pub use supervisor::command::run as run_command;
 pub use supervisor::held::{Ending, HeldProject};
@@ -28,7 +29,7 @@ pub use supervisor::supervise::{dry_run, run};
 pub use transaction::Outcome;
 pub(crate) use transaction::Transaction;
 
-use crate::h5::External;
+pub use crate::h5::External;
 use crate::os::directory::Access;
 use crate::os::numa::Numa;
 use crate::shm::format::ledger::{BatchJob, Lifetime, Note, Selection};

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::say;
-use crate::context::Context;
+use super::context::Context;
+use super::message::say;
 
 /// What the library's events bear as their target, or as the beginning of it.
 const OURS: &str = "cute_shm";

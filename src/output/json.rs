@@ -4,10 +4,10 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::text::is_unsafe;
 use crate::error::Error;
 use crate::shm::format::ledger::{BatchJob, Lifetime, Note, SourceFile};
 use crate::shm::store::state::State;
+use crate::text::is_unsafe;
 
 /// The version of these forms.
 pub const SCHEMA: &str = "cute-shm/1";

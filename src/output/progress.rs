@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::context::Context;
 use super::json::Warning;
-use super::{Text, YELLOW, labeled, say, text};
-use crate::context::Context;
+use super::message::{labeled, say};
+use super::style::YELLOW;
+use super::styled::Text;
 use crate::load::{Observer, Planned};
 use crate::shm::format::ledger::Note;
+use crate::text;
 
 /// How long a load runs before a bar appears.
 const PATIENCE: Duration = Duration::from_millis(250);

@@ -3,7 +3,7 @@
 
 use anstyle::Style;
 
-use super::text::{is_unsafe, shown};
+use crate::text::{is_unsafe, shown};
 
 /// Text of one or several lines.
 #[derive(Debug, Clone, Default)]
@@ -67,11 +67,6 @@ impl Text {
     /// Appends a line end.
     pub fn end_line(&mut self) {
         self.push(Self::of("\n".to_owned(), Style::new(), Content::LineEnd));
-    }
-
-    /// Whether nothing was appended.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The text as it is written: escaped for a terminal, and with colors if they are wanted.
@@ -182,7 +177,6 @@ mod tests {
     #[test]
     fn lines_are_ended_only_by_the_caller() {
         let mut text = Text::new();
-        assert!(text.is_empty());
         text.push("a\n");
         text.end_line();
         text.push_styled("b", RED);

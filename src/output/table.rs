@@ -4,8 +4,8 @@ use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Text;
-use super::text::{shorten, shorten_end, shorten_start, shown};
+use super::styled::Text;
+use crate::text::{shorten, shorten_end, shorten_start, shown};
 
 /// Spaces between two columns: one of each.
 const GAP: usize = 2;

@@ -47,7 +47,7 @@ pub fn snippet(
     );
     let call = |array: &Array| {
         let segment = text_literal(&shm.join(&array.segment).to_string_lossy());
-        let shape = crate::output::text::shape(&array.shape);
+        let shape = crate::text::shape(&array.shape);
         format!("attach({segment}, {shape}, {})", text_literal(&array.dtype))
     };
     if let ([(_, array)], false) = (arrays, whole) {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::parse::{parse_group, parse_mode, parse_seconds};
 use crate::os::numa::Numa;
 use crate::shm::format::rows::Rows;
 
@@ -140,32 +141,4 @@ pub enum ByteOrder {
 /// `I/N`, or `auto`.
 fn parse_share(text: &str) -> std::result::Result<Share, String> {
     if text == "auto" { Ok(Share::Auto) } else { Rows::parse_shard(text).map(Share::Given) }
-}
-
-/// Seconds, with a fraction if need be.
-fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("'{text}' is no number of seconds"))
-}
-
-/// Permission bits in octal.
-fn parse_mode(text: &str) -> std::result::Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode & 0o600 == 0o600 && mode <= 0o777 => Ok(mode),
-        Ok(_) => Err("the owner must be able to read and write: 600 to 777".to_owned()),
-        Err(_) => Err(format!("'{text}' is not octal")),
-    }
-}
-
-/// A group's number from a number or a name.
-fn parse_group(text: &str) -> std::result::Result<u32, String> {
-    if let Ok(gid) = text.parse() {
-        return Ok(gid);
-    }
-    match nix::unistd::Group::from_name(text) {
-        Ok(Some(group)) => Ok(group.gid.as_raw()),
-        _ => Err(format!("there is no group '{text}'")),
-    }
 }

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 
-use super::{Args, Body};
+use super::args::Args;
+use super::body::Body;
 use crate::error::{Error, Kind, Result};
 use crate::load::{self, Ending, HeldProject, Ready, Watched};
 use crate::os::signals::Signals;

@@ -1,13 +1,15 @@
 //! What `load-hdf5` tells of a plan and of what was loaded.
 
-use super::{Body, plugins};
+use super::body::Body;
+use super::plugins;
 use crate::load::{Outcome, Planned, Request};
 use crate::os::memory;
+use crate::output::Output;
 use crate::output::json::Warning;
 use crate::output::progress::Progress;
 use crate::output::table::{Columns, Give};
-use crate::output::{Output, text};
 use crate::shm::store::node_dirs::NodeDirs;
+use crate::text;
 
 pub(super) fn tell_plan(
     dirs: &NodeDirs,

@@ -1,13 +1,11 @@
 //! From arguments to what is asked of the loader; the usual mistakes are told before it is started.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
-use super::{Args, Body, Share};
+use super::args::{Args, Share};
+use super::body::Body;
 use crate::error::{Error, Kind, Result};
-use crate::h5::External;
-use crate::h5::lookup::open_regular;
-use crate::load::{Existing, Input, Request, not_regular, usual_external};
+use crate::load::{Existing, External, Input, Request, named, usual_external};
 use crate::output::Output;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::name::ProjectName;
@@ -91,32 +89,4 @@ fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
         inputs.push(Input { path, group });
     }
     Ok(inputs)
-}
-
-/// `NAME=FILE`, unless there is a file of that whole name.
-pub(crate) fn named(file: &OsString) -> (Option<String>, PathBuf) {
-    let whole = PathBuf::from(file);
-    match file.to_str().and_then(|text| text.split_once('=')) {
-        Some((name, path)) if !name.contains('/') && !whole.exists() => {
-            (Some(name.to_owned()), path.into())
-        }
-        _ => (None, whole),
-    }
-}
-
-/// The usual mistakes, told before anything is started.
-pub(crate) fn check_readable(path: &Path) -> Result<()> {
-    let shown = path.display();
-    let cannot =
-        |e| Error::io(format!("cannot open '{shown}'"), e).with_subject(path.to_string_lossy());
-    let stat = std::fs::metadata(path).map_err(cannot)?;
-    if stat.is_dir() {
-        return Err(Error::new(
-            Kind::Corrupt,
-            format!("'{shown}' is a directory, not an HDF5 file"),
-        )
-        .with_subject(path.to_string_lossy()));
-    }
-    let opened = open_regular(path);
-    opened.map(drop).map_err(|e| if stat.is_file() { cannot(e) } else { not_regular(path, &e) })
 }

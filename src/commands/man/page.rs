@@ -4,10 +4,9 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use super::sections::{CODES, DATE, ENVIRONMENT, Extra, FILES, NO_COLOR, extra};
-use crate::cli::{EXAMPLES, EXIT_CODES};
 
-/// The page of a command as roff.
-pub(super) fn page(command: &clap::Command, name: &str) -> String {
+/// Returns the page of a command as roff. `codes` is the table of exit codes of the program.
+pub(crate) fn page(command: &clap::Command, name: &str, codes: &[Code]) -> String {
     let extra = extra(command.get_name());
     let man = Man::new(command.clone().display_name(name))
         .date(DATE)
@@ -25,7 +24,7 @@ pub(super) fn page(command: &clap::Command, name: &str) -> String {
     }
     let text = tidy(&String::from_utf8_lossy(&out));
     let mut roff = Roff::new();
-    status(&mut roff, &extra);
+    status(&mut roff, &extra, codes);
     environment(&mut roff, &extra);
     files(&mut roff, &extra);
     examples(&mut roff, command);
@@ -62,16 +61,30 @@ fn entry(roff: &mut Roff, term: Inline, text: &str) {
     roff.text([roman(text)]);
 }
 
-/// The table of exit codes that help prints: code and meaning.
-fn codes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let rows = EXIT_CODES.lines().skip(1).filter_map(|row| row.trim().split_once(' '));
-    rows.map(|(code, meaning)| (code, meaning.trim()))
+/// An exit code and its meaning.
+pub(crate) type Code = (String, String);
+
+/// Returns the table of exit codes that the help of the program prints.
+pub(crate) fn codes(program: &clap::Command) -> Vec<Code> {
+    let rows = help_lines(program, "Exit codes:").into_iter();
+    let split = |row: String| {
+        let (code, meaning) = row.trim().split_once(' ')?;
+        Some((code.to_owned(), meaning.trim().to_owned()))
+    };
+    rows.filter_map(split).collect()
 }
 
-fn status(roff: &mut Roff, extra: &Extra) {
+/// Returns the lines below a heading of the help text that follows the options.
+fn help_lines(command: &clap::Command, heading: &str) -> Vec<String> {
+    let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let rows = help.lines().skip_while(|line| *line != heading).skip(1);
+    rows.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn status(roff: &mut Roff, extra: &Extra, codes: &[Code]) {
     section(roff, "EXIT STATUS");
-    for (code, meaning) in codes() {
-        if CODES.contains(&code) || extra.codes.contains(&code) {
+    for (code, meaning) in codes {
+        if CODES.contains(&code.as_str()) || extra.codes.contains(&code.as_str()) {
             entry(roff, bold(code), meaning);
         }
     }
@@ -102,7 +115,7 @@ fn files(roff: &mut Roff, extra: &Extra) {
 
 fn examples(roff: &mut Roff, command: &clap::Command) {
     section(roff, "EXAMPLES");
-    for (number, (line, comment)) in lines(command).into_iter().enumerate() {
+    for (number, (line, comment)) in examples_of(command).into_iter().enumerate() {
         if comment.is_empty() {
             // A section begins with a paragraph.
             if number > 0 {
@@ -116,12 +129,10 @@ fn examples(roff: &mut Roff, command: &clap::Command) {
 }
 
 /// The examples of a command's help: each line, and what it is for.
-fn lines(command: &clap::Command) -> Vec<(String, String)> {
-    let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-    let help = if command.has_subcommands() { EXAMPLES } else { &help };
+pub(crate) fn examples_of(command: &clap::Command) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
-    for line in help.lines().skip(1) {
-        let (text, rest) = (line.trim(), line.strip_prefix("  ").unwrap_or(line));
+    for line in &help_lines(command, "Examples:") {
+        let (text, rest) = (line.trim(), line.strip_prefix("  ").unwrap_or(line.as_str()));
         match found.last_mut() {
             // What stands far to the right belongs to the line above.
             Some((_, comment)) if rest.starts_with(' ') => comment.push_str(text),
@@ -148,72 +159,4 @@ fn see_also(roff: &mut Roff, extra: &Extra) {
         text.extend([bold(name), roman(format!("{chapter}{comma}"))]);
     }
     roff.text(text);
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::{CommandFactory as _, Parser as _};
-
-    use super::*;
-    use crate::cli::Cli;
-    use crate::complete::words_of;
-
-    fn commands() -> Vec<clap::Command> {
-        let mut program = Cli::command();
-        program.build();
-        let subcommands = program.get_subcommands().cloned().collect::<Vec<_>>();
-        [program].into_iter().chain(subcommands).collect()
-    }
-
-    /// Our part of a shell's line, with values for its variables.
-    fn ours(line: &str) -> Vec<String> {
-        let line = &line[line.find("cute-shm ").unwrap_or(0)..];
-        let end = [" | ", " && ", " >"].iter().filter_map(|sign| line.find(sign)).min();
-        let line = line[..end.unwrap_or(line.len())].replace("$$", "1");
-        let words = words_of(&line).into_iter();
-        words.map(|word| if word.starts_with('$') { "0".to_owned() } else { word }).collect()
-    }
-
-    #[test]
-    fn the_command_line_takes_every_example() {
-        for command in commands() {
-            let lines = lines(&command);
-            assert!(!lines.is_empty(), "{} has no examples", command.get_name());
-            for (line, _) in lines {
-                let words = ours(&line);
-                let parsed = Cli::try_parse_from(&words);
-                assert!(parsed.is_ok(), "{line}\n{words:?}\n{}", parsed.unwrap_err());
-                let of =
-                    if command.get_name() == "cute-shm" { &words[0] } else { command.get_name() };
-                assert!(words.iter().any(|word| word == of), "'{line}' is no example of {of}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_cited_is_there() {
-        let commands = commands();
-        let known: Vec<&str> = codes().map(|(code, _)| code).collect();
-        for command in &commands {
-            let extra = extra(command.get_name());
-            for code in CODES.iter().chain(extra.codes) {
-                assert!(known.contains(code), "{}: {code}", command.get_name());
-            }
-            for page in extra.see.iter().filter(|page| !page.is_empty() && !page.contains('(')) {
-                assert!(commands.iter().any(|command| command.get_name() == *page), "{page}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_page_has_its_sections_once() {
-        for command in commands() {
-            let text = page(&command, command.get_name());
-            for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "FILES", "ENVIRONMENT"] {
-                let head = format!(".SH {title}\n");
-                assert_eq!(text.matches(&head).count(), 1, "{title} in {}", command.get_name());
-            }
-            assert!(text.contains(".SH \"EXIT STATUS\"") && text.contains(".SH \"SEE ALSO\""));
-        }
-    }
 }

@@ -2,11 +2,11 @@
 //! what else to read.
 
 /// A term and what it means.
-pub(super) type Entry = (&'static str, &'static str);
+pub(crate) type Entry = (&'static str, &'static str);
 
 /// What one page adds.
 #[derive(Debug)]
-pub(super) struct Extra {
+pub(crate) struct Extra {
     /// The exit codes that the command has, besides 0, 1 and 2.
     pub codes: &'static [&'static str],
     /// What else there is to say of the exit status.
@@ -23,7 +23,7 @@ pub(super) struct Extra {
 pub(super) const DATE: &str = "2026-11-24";
 
 /// Exit codes of every command.
-pub(super) const CODES: [&str; 3] = ["0", "1", "2"];
+pub(crate) const CODES: [&str; 3] = ["0", "1", "2"];
 
 pub(super) const ENVIRONMENT: [Entry; 2] = [
     (
@@ -73,7 +73,7 @@ const PROJECT: Entry = (
 );
 
 /// What the page of `command` adds; the program's own for its own name.
-pub(super) fn extra(command: &str) -> Extra {
+pub(crate) fn extra(command: &str) -> Extra {
     let plain =
         Extra { codes: &[], status: "", environment: &[], projects: true, see: &["", "list"] };
     match command {

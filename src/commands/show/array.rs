@@ -1,13 +1,14 @@
 //! One array: a preview, statistics, a picture, or Python code that attaches it.
 
-use super::{Args, Body};
+use super::args::{Args, Body};
 use crate::error::{Error, Kind, Result};
 use crate::export::select;
-use crate::output::{DIM, Output, Text, json, text};
+use crate::output::{DIM, Output, Text, json};
 use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::segment::published::PublishedSegment;
 use crate::shm::store::lookup::array_at;
 use crate::shm::store::node_dirs::NodeDirs;
+use crate::text;
 use crate::view::{self, Canvas, Stats, View};
 
 /// Columns where there is no terminal.
@@ -27,7 +28,7 @@ pub(super) fn show(
     if let Some(slice) = &args.slice {
         view = view.slice(slice)?;
     }
-    let rich = output.context.colour;
+    let rich = output.context.color;
     let width = output.context.width.unwrap_or(WIDTH);
     let canvas = Canvas { width, height: HEIGHT, rich };
     output.body.view_shape = Some(view.shape());

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::commands::list::{lifetime_text, state_text};
+use crate::commands::described::{lifetime_text, state_text};
 use crate::export::is_below;
-use crate::output::{BOLD, CYAN, DIM, RED, Text, json, text};
+use crate::output::{BOLD, CYAN, DIM, RED, Text, json};
 use crate::shm::format::ledger::{Note, SourceState};
 use crate::shm::format::metadata::{Group, Node};
 use crate::shm::store::state::{Project, State};
+use crate::text;
 
 /// The longest attribute value that is printed in full.
 const VALUE_WIDTH: usize = 60;

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::json::Envelope;
-use crate::commands::{Nothing, doctor, export, gc, list, load_hdf5, show, unlink, wait};
+use super::{Nothing, doctor, export, gc, list, load_hdf5, show, unlink, wait};
+use crate::output::json::{self as json_output, Envelope};
 
 const INTRODUCTION: &str = "\
 # JSON output
@@ -19,7 +19,7 @@ RFC 3339 in UTC. What is absent is `null`, and its key is there. Fields are only
 changes when that is not enough. `docs/cute-shm.schema.json` says the same to programs (JSON Schema,
 draft 2020-12). NaN and infinities, which JSON lacks, are the strings `\"nan\"`, `\"inf\"`, `\"-inf\"`.
 
-This file is made from the source: see `src/output/schema.rs`. Every field is there since 2.0, the first
+This file is made from the source: see `src/commands/schema.rs`. Every field is there since 2.0, the first
 version with JSON.
 
 ## Every command
@@ -31,7 +31,7 @@ fn command(name: Option<&str>, mut schema: Value) -> Value {
         "description": "The subcommand; null when the command line was not understood.",
         "const": name,
     });
-    schema["properties"]["schema"] = json!({"const": super::json::SCHEMA});
+    schema["properties"]["schema"] = json!({"const": json_output::SCHEMA});
     schema["title"] = name.unwrap_or("(no command)").into();
     schema["additionalProperties"] = false.into();
     schema

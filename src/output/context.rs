@@ -1,10 +1,9 @@
-//! What the environment says, resolved once: directories, colour, terminal, verbosity, the batch job.
+//! What the environment says, resolved once: directories, color, terminal, verbosity, the batch job.
 
 use std::env;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use crate::cli::{ColorChoice, Global};
 use crate::shm::format::ledger::BatchJob;
 use crate::shm::format::rows::Rows;
 use crate::shm::store::node_dirs::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
@@ -20,10 +19,10 @@ pub struct Context {
     pub quiet: bool,
     /// 0, 1 (more), 2 (debug).
     pub verbose: u8,
-    /// Colour on standard output.
-    pub colour: bool,
-    /// Colour on standard error.
-    pub colour_err: bool,
+    /// Color on standard output.
+    pub color: bool,
+    /// Color on standard error.
+    pub color_err: bool,
     /// Columns of the terminal that standard output is; `None` for a file or a pipe.
     pub width: Option<usize>,
     /// Whether standard error is a terminal.
@@ -39,15 +38,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// Looks at the environment.
-    pub fn resolve(global: &Global) -> Self {
-        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colour = |terminal: bool| match global.color {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            ColorChoice::Auto => terminal && !no_colour,
-        };
+    /// Reads the environment. The root is `root`, else that of the environment; all other options of the
+    /// command line have their defaults.
+    pub fn resolve(root: Option<PathBuf>) -> Self {
         let directory = |name: &str, default: &str| {
             env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -55,25 +48,46 @@ impl Context {
         };
         Self {
             paths: Paths {
-                root: global
-                    .root
-                    .clone()
-                    .unwrap_or_else(|| directory("CUTE_SHM_ROOT", DEFAULT_ROOT)),
+                root: root.unwrap_or_else(|| directory("CUTE_SHM_ROOT", DEFAULT_ROOT)),
                 shm: directory("CUTE_SHM_DIR", DEFAULT_SHM_DIR),
             },
-            json: global.json,
-            quiet: global.quiet,
-            verbose: global.verbose,
-            colour: colour(out) && !global.json,
-            colour_err: colour(err),
-            width: out.then(terminal_width),
-            terminal_err: err,
+            json: false,
+            quiet: false,
+            verbose: 0,
+            color: false,
+            color_err: false,
+            width: std::io::stdout().is_terminal().then(terminal_width),
+            terminal_err: std::io::stderr().is_terminal(),
             python_prefixes: python_prefixes(),
             job: job(),
             restart_count: restart_count(),
             share: share(),
         }
     }
+
+    /// Decides for each stream whether to use color.
+    pub fn with_color(mut self, choice: ColorChoice) -> Self {
+        let no_color = value("NO_COLOR").is_some();
+        let color = |terminal: bool| match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !no_color,
+        };
+        self.color = color(self.width.is_some()) && !self.json;
+        self.color_err = color(self.terminal_err);
+        self
+    }
+}
+
+/// When to use color.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// A terminal that does not tell its size is one all the same: names are escaped for it.

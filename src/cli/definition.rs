@@ -1,11 +1,8 @@
-//! The command line's definition: global options and the list of subcommands. No I/O happens here.
+//! The definition of the command line: the program, its subcommands and their help.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-
+use super::global::Global;
 use crate::commands;
 
 /// Load HDF5 files into POSIX shared memory once per node, and take care of what lies there.
@@ -29,38 +26,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Options that every command has.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]
-    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    pub root: Option<PathBuf>,
-    /// Print exactly one JSON object on standard output, also on failure
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Print no status and no warnings
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Tell more on standard error; twice: every segment created, attached and removed, with times
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub verbose: u8,
-    /// When to use colour; NO_COLOR counts too
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The subcommands.
@@ -91,8 +56,8 @@ pub enum Command {
     Help(commands::help::Args),
 }
 
-/// The program's examples, for help and the man page.
-pub const EXAMPLES: &str = "\
+/// Examples for the help and the man page. A manual page finds them by their heading.
+const EXAMPLES: &str = "\
 Examples:
   cute-shm load-hdf5 imagenet train.h5 --persistent   load a file, to stay
   cute-shm list                                       see what is there
@@ -101,8 +66,8 @@ Examples:
   cute-shm --json list                                for scripts
   cute-shm gc                                         remove dead projects";
 
-/// The table of exit codes, for help and the man pages.
-pub const EXIT_CODES: &str = "\
+/// Exit codes for the help and the man pages, which find them by their heading.
+const EXIT_CODES: &str = "\
 Exit codes:
   0      done, also when there was nothing to do
   1      unexpected, or I/O
@@ -123,23 +88,4 @@ const MORE: &str = "'cute-shm help COMMAND' tells all of one command, with examp
 
 fn after_help() -> String {
     [EXAMPLES, EXIT_CODES, MORE].join("\n\n")
-}
-
-/// What is wrong with a word like `-persistent`, which is a long option with one dash: the error that says so.
-pub fn single_dash(args: &[OsString]) -> Option<clap::Error> {
-    let words: Vec<&str> = args.iter().skip(1).map_while(|arg| arg.to_str()).collect();
-    let mut program = Cli::command();
-    program.build();
-    let found = words.iter().find_map(|word| program.find_subcommand(word));
-    let command = found.unwrap_or(&program);
-    let is_long = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name));
-    let ours = words.iter().take_while(|word| **word != "--");
-    let mut names = ours.filter_map(|word| word.strip_prefix('-')?.split('=').next());
-    let name = names.find(|name| name.len() > 1 && is_long(name))?;
-    let mut error = clap::Error::new(ErrorKind::UnknownArgument).with_cmd(command);
-    error.insert(ContextKind::InvalidArg, ContextValue::String(format!("-{name}")));
-    error.insert(ContextKind::SuggestedArg, ContextValue::String(format!("--{name}")));
-    let usage = command.clone().render_usage();
-    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
-    Some(error)
 }

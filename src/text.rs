@@ -37,7 +37,7 @@ pub fn is_unsafe(c: char) -> bool {
     c.is_control() || bidi || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// A part of a line, escaped: unsafe characters for a terminal, line ends also for a pipe. [`Text`](super::Text)
+/// A part of a line, escaped: unsafe characters for a terminal, line ends also for a pipe. `output::Text`
 /// does this when it is written; callers need it only where the width counts.
 pub fn shown(name: &str, terminal: bool) -> String {
     let mut out = String::with_capacity(name.len());

@@ -1,0 +1,209 @@
+//! The output of one command: the result on stdout, everything else on stderr; text, or one JSON object.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::context::Context;
+use super::json;
+use super::message::{labeled, say, write_stderr};
+use super::style::{CYAN, RED, YELLOW};
+use super::styled::Text;
+use crate::error::{Error, Kind, Result};
+
+/// The output of one command: its JSON body `B`, and what is said on the way.
+#[derive(Debug)]
+pub struct Output<'a, B> {
+    /// The surroundings.
+    pub context: &'a Context,
+    /// The command's own fields of the JSON object.
+    pub body: B,
+    command: &'static str,
+    warnings: Vec<json::Warning>,
+    errors: Vec<json::Failure>,
+    emitted: bool,
+    json_to: Option<PathBuf>,
+    to_stderr: bool,
+    broken: Option<io::Error>,
+}
+
+impl<'a, B: Serialize> Output<'a, B> {
+    /// Nothing said yet.
+    pub fn new(context: &'a Context, command: &'static str, body: B) -> Self {
+        let (warnings, errors) = (Vec::new(), Vec::new());
+        Self {
+            context,
+            body,
+            command,
+            warnings,
+            errors,
+            emitted: false,
+            json_to: None,
+            to_stderr: false,
+            broken: None,
+        }
+    }
+
+    /// Prints text of the result; nothing with `--json`.
+    pub fn print(&mut self, text: impl Into<Text>) {
+        let text = text.into();
+        if self.to_stderr {
+            if !self.context.quiet {
+                write_stderr(&text, self.context);
+            }
+        } else if !self.context.json {
+            self.write(&text.render(self.context.width.is_some(), self.context.color));
+        }
+    }
+
+    /// Standard output is a command's: text goes to stderr, and JSON into this file.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when JSON is wanted but has no place to go.
+    pub fn give_away(&mut self, json_to: Option<PathBuf>) -> Result<()> {
+        self.to_stderr = true;
+        self.json_to = json_to;
+        if self.context.json && self.json_to.is_none() {
+            self.emitted = true;
+            return Err(Error::new(Kind::Usage, "standard output is the command's")
+                .with_hint("--json-to FILE takes the JSON object"));
+        }
+        Ok(())
+    }
+
+    /// Another process prints the result.
+    pub fn leave_to_other(&mut self) {
+        self.emitted = true;
+    }
+
+    /// Prints a line of the result; nothing with `--json`.
+    pub fn line(&mut self, text: impl Into<Text>) {
+        let mut text = text.into();
+        text.end_line();
+        self.print(text);
+    }
+
+    /// Tells what goes on, on stderr; nothing with `--quiet`.
+    pub fn status(&self, text: impl Into<Text>) {
+        if !self.context.quiet {
+            say(text, self.context);
+        }
+    }
+
+    /// Tells what a curious user wants to know (`-v`).
+    pub fn detail(&self, text: impl Into<Text>) {
+        if self.context.verbose > 0 && !self.context.quiet {
+            say(text, self.context);
+        }
+    }
+
+    /// Warns, in text and in JSON.
+    pub fn warn(&mut self, warning: json::Warning) {
+        if !self.context.quiet {
+            say(labeled("warning:", YELLOW, &warning.to_string()), self.context);
+        }
+        self.warnings.push(warning);
+    }
+
+    /// Tells what to do about something that is no error: a hint in text, a warning in JSON.
+    pub fn advise(&mut self, warning: json::Warning) {
+        if !self.context.quiet {
+            say(labeled("hint:", CYAN, &warning.message), self.context);
+        }
+        self.warnings.push(warning);
+    }
+
+    /// Takes a warning into the JSON that the user has been told already.
+    pub fn note(&mut self, warning: json::Warning) {
+        self.warnings.push(warning);
+    }
+
+    /// Notes a failure and goes on.
+    pub fn fail(&mut self, error: &Error) {
+        say(labeled("error:", RED, &error.to_string()), self.context);
+        if let Some(detail) = error.detail() {
+            self.detail(format!("detail: {detail}"));
+        }
+        if let Some(hint) = error.hint() {
+            say(labeled("hint:", CYAN, hint), self.context);
+        }
+        self.errors.push(json::Failure::from(error));
+    }
+
+    /// Prints the JSON object, if it is wanted and was not printed before.
+    pub fn emit(&mut self) {
+        let wanted = self.context.json || self.json_to.is_some();
+        if !wanted || std::mem::replace(&mut self.emitted, true) {
+            return;
+        }
+        let envelope = json::Envelope {
+            schema: json::SCHEMA,
+            command: Some(self.command),
+            ok: self.errors.is_empty(),
+            body: &self.body,
+            warnings: &self.warnings,
+            errors: &self.errors,
+        };
+        match json::text(&envelope) {
+            Ok(text) => match &self.json_to {
+                None => self.write(&format!("{text}\n")),
+                Some(path) => {
+                    if let Err(error) = std::fs::write(path, format!("{text}\n")) {
+                        self.broken = Some(error);
+                    }
+                }
+            },
+            Err(error) => self.broken = Some(io::Error::other(error)),
+        }
+    }
+
+    /// Prints the JSON object as [`Self::emit`] does. A result that could not be written is an error; a reader
+    /// that closed the pipe early is not.
+    ///
+    /// # Errors
+    /// Returns the error of the file or of standard output.
+    pub fn deliver(&mut self) -> Result<()> {
+        self.emit();
+        let what = match &self.json_to {
+            Some(path) => format!("cannot write '{}'", path.display()),
+            None => "cannot write the result".to_owned(),
+        };
+        match self.broken.take_if(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            Some(error) => Err(Error::io(what, error)),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if self.broken.is_some() {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            self.broken = Some(error);
+        }
+    }
+
+    /// Ends the output: notes `result`, prints what is due, and gives the exit code.
+    pub fn finish(mut self, result: Result<()>) -> u8 {
+        let mut code = 0;
+        if let Err(error) = result {
+            code = error.kind().exit_code();
+            // A kept project that ended as it was asked to, and a command's status, are no failures of ours.
+            if !error.to_string().is_empty() {
+                self.fail(&error);
+            }
+        }
+        self.emit();
+        match self.broken {
+            // Whoever closed the pipe has read enough.
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let error = Error::io("cannot write the result", error);
+                say(labeled("error:", RED, &error.to_string()), self.context);
+                if code == 0 { Kind::Io.exit_code() } else { code }
+            }
+            _ => code,
+        }
+    }
+}
