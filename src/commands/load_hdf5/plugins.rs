@@ -13,17 +13,14 @@ pub(super) fn advice(missing: &[String], prefixes: &[PathBuf]) -> Option<String>
     };
     let has_all = |directory: &PathBuf| missing.iter().all(|filter| has(directory, filter));
     let found: Vec<PathBuf> = prefixes.iter().flat_map(|prefix| directories(prefix)).collect();
-    Some(match found.iter().find(|directory| has_all(directory)) {
-        Some(directory) => {
-            let directory = crate::error::shell_quote(&directory.to_string_lossy());
-            format!("to load data behind {names}, set HDF5_PLUGIN_PATH={directory}")
-        }
-        None => {
-            let source = source(missing);
-            format!(
-                "to load data behind {names}, install the HDF5 {which}{source} and set HDF5_PLUGIN_PATH to its directory"
-            )
-        }
+    Some(if let Some(directory) = found.iter().find(|directory| has_all(directory)) {
+        let directory = crate::error::shell_quote(&directory.to_string_lossy());
+        format!("to load data behind {names}, set HDF5_PLUGIN_PATH={directory}")
+    } else {
+        let source = source(missing);
+        format!(
+            "to load data behind {names}, install the HDF5 {which}{source} and set HDF5_PLUGIN_PATH to its directory"
+        )
     })
 }
 
