@@ -54,7 +54,7 @@ pub(super) struct Failure {
 /// What a failure comes down to, as far as it decides what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// A system call failed with this error.
+    /// A system call failed with this error; `UnknownErrno` if the HDF5 library does not report the number.
     System(Errno),
     /// Memory could not be allocated.
     NoMemory,
@@ -192,7 +192,7 @@ impl StdError for Unreadable {
 /// The error of a failed action on a file or an object; the cause decides its kind and its hint.
 fn failed(action: String, cause: Cause, reason: impl Into<String>) -> Error {
     let system = match cause {
-        Cause::System(errno) => Some(errno.into()),
+        Cause::System(errno) if errno != Errno::UnknownErrno => Some(errno.into()),
         _ => None,
     };
     let error = Error::new(cause.kind(), action);
@@ -315,6 +315,7 @@ mod tests {
         let kind = |cause| unreadable("/x", Path::new("f.h5"), library(cause)).kind();
         assert_eq!(kind(Cause::System(Errno::EIO)), Kind::Io);
         assert_eq!(kind(Cause::System(Errno::EMFILE)), Kind::Io);
+        assert_eq!(kind(Cause::System(Errno::UnknownErrno)), Kind::Io);
         assert_eq!(kind(Cause::System(Errno::EACCES)), Kind::Permission);
         assert_eq!(kind(Cause::System(Errno::ENOMEM)), Kind::NoMemory);
         assert_eq!(kind(Cause::NoMemory), Kind::NoMemory);

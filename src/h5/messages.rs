@@ -94,10 +94,23 @@ const MEANINGS: &[(&str, &str)] = &[
     ("data error detected by Fletcher32", "the checksum of a chunk is wrong"),
     ("inflate() failed", "a chunk cannot be decompressed: it is damaged"),
     ("unable to open external raw data file", "an external raw file cannot be opened"),
+    ("unable to seek in external raw data file", "an external raw file cannot be read"),
+    ("read error in external raw data file", "an external raw file cannot be read"),
+    ("can't retrieve stat info for file", "the state of the file cannot be read (stat)"),
+    ("can't retrieve real path for file", "the path of the file cannot be resolved (realpath)"),
     ("read past logical end of file", "an external raw file is too short"),
     ("addr overflow", "its data lies beyond the end of the file"),
     ("out of range", "its metadata is damaged"),
     ("memory allocation failed", "not enough memory for the HDF5 library"),
+];
+
+/// Messages about failed system calls that do not give the error number.
+const WITHOUT_NUMBER: [&str; 5] = [
+    "unable to open external raw data file",
+    "unable to seek in external raw data file",
+    "read error in external raw data file",
+    "can't retrieve stat info for file",
+    "can't retrieve real path for file",
 ];
 
 /// What a message of the library means.
@@ -105,7 +118,7 @@ const MEANINGS: &[(&str, &str)] = &[
 pub(super) struct Meaning {
     /// The reason in plain English.
     pub(super) reason: String,
-    /// The error of the system call that failed, if one did.
+    /// The error of the system call that failed, if one did; `UnknownErrno` if the message does not give it.
     pub(super) errno: Option<Errno>,
     /// What the user can do about it, if the message tells.
     pub(super) advice: Option<Advice>,
@@ -141,6 +154,9 @@ impl Advice {
 
 /// The error of the system call in a message; `None` for 0, which the library reports where a file is too short.
 fn system_error(original: &str) -> Option<Errno> {
+    if WITHOUT_NUMBER.iter().any(|part| original.contains(part)) {
+        return Some(Errno::UnknownErrno);
+    }
     let (_, number) = original.split_once("errno = ")?;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok().filter(|&errno| errno != 0).map(Errno::from_raw)
@@ -153,8 +169,10 @@ pub(super) fn interpret(original: &str) -> Meaning {
     let known = || MEANINGS.iter().find(|(part, _)| original.contains(part));
     let reason = match (truncated, errno) {
         (Some(text), _) => text,
-        (None, Some(errno)) => format!("a system call failed: {}", errno.desc()),
-        (None, None) => known().map_or_else(
+        (None, Some(errno)) if errno != Errno::UnknownErrno => {
+            format!("a system call failed: {}", errno.desc())
+        }
+        (None, _) => known().map_or_else(
             || format!("the HDF5 library reports \"{original}\""),
             |(_, meaning)| (*meaning).to_owned(),
         ),
@@ -206,6 +224,9 @@ mod tests {
             (Some(Errno::EIO), "a system call failed: I/O error")
         );
         assert_eq!(interpret("file read failed: time = x, errno = 0").errno, None);
+        let failed = interpret("can't retrieve stat info for file");
+        assert_eq!(failed.errno, Some(Errno::UnknownErrno));
+        assert_eq!(failed.reason, "the state of the file cannot be read (stat)");
         assert_eq!(reason("odd"), "the HDF5 library reports \"odd\"");
     }
 }

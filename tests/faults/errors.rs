@@ -165,6 +165,40 @@ fn errors_in_a_load() {
     errors_in("a load", &sandbox, args, &[None, Some(1)], Success::Loaded(1));
 }
 
+/// The HDF5 library reports some failed system calls without their error, as it reports damage.
+#[test]
+fn one_io_error_at_each_call_of_a_load_is_never_called_damage() {
+    if !CAN_FAIL {
+        return skip(
+            "one_io_error_at_each_call",
+            "system calls can be made to fail on x86_64 only",
+        );
+    }
+    let sandbox = Sandbox::new();
+    fs::create_dir(&sandbox.root).unwrap();
+    let begin = Snapshot::take(&sandbox);
+    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
+    for point in 1.. {
+        begin.restore(&sandbox);
+        let failure = Failure { point, errno: Errno::EIO, lasting: false };
+        let done = fail_at(&mut sandbox.command(&args), failure);
+        if done.call.is_none() {
+            break;
+        }
+        Case::assert_clear(&done);
+        assert_ne!(done.code, 8, "{point}: {done:?}");
+        *codes.entry(done.code).or_default() += 1;
+    }
+    assert!(codes.values().sum::<usize>() > 100, "{codes:?}");
+    figure(
+        "a load with one EIO, at each system call in turn",
+        format!("{codes:?} (exit codes and runs)"),
+        "never exit 8",
+    );
+    begin.restore(&sandbox);
+}
+
 #[test]
 fn errors_in_a_load_for_a_command() {
     let sandbox = Sandbox::new();
