@@ -302,9 +302,17 @@ impl Export<'_, '_> {
                 self.notes.push(Note::new(path, error.to_string()));
             }
         }
+        if named.paths.is_empty() {
+            let encoded = origin.encoded_type(named.kind).unwrap_or_default();
+            match self.writer.commit_without_path(&encoded) {
+                Ok(committed) => object = Some(Rc::new(committed)),
+                Err(error) => self.notes.push(Note::new("/", error.to_string())),
+            }
+        }
         // Before its attributes, which may be of this type.
         self.types.insert(number, object.clone());
-        if let (Some(object), Some(path)) = (&object, named.paths.first()) {
+        if let Some(object) = &object {
+            let path = named.paths.first().map_or("", String::as_str);
             self.exact(object, &named.attrs, path)?;
         }
         Ok(object)

@@ -63,6 +63,11 @@ impl Attributes {
         self.exact.push(attribute);
     }
 
+    /// The tokens of the committed datatypes that have no number yet.
+    pub(super) fn committed_tokens(&self) -> impl Iterator<Item = [u8; 16]> {
+        self.committed.iter().map(|(_, token)| *token)
+    }
+
     /// Sets the committed datatypes of the attributes to what `number` returns for their tokens.
     pub(super) fn resolve_types(&mut self, number: impl Fn([u8; 16]) -> Option<usize>) {
         for (attribute, token) in std::mem::take(&mut self.committed) {

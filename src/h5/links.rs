@@ -227,6 +227,12 @@ pub(super) fn bytes(token: H5O_token_t) -> [u8; 16] {
     unsafe { std::mem::transmute::<H5O_token_t, [u8; 16]>(token) }
 }
 
+/// The token of these bytes.
+pub(super) fn token(bytes: [u8; 16]) -> H5O_token_t {
+    // SAFETY: any 16 bytes are a token; the library checks it.
+    unsafe { std::mem::transmute::<[u8; 16], H5O_token_t>(bytes) }
+}
+
 /// The file of an open object, as an id of its own.
 pub(super) fn file_of(id: &Id) -> Outcome<Id> {
     // SAFETY: `id` is an open object.

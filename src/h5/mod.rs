@@ -151,7 +151,7 @@ pub struct Inventory {
 /// A committed datatype.
 #[derive(Debug)]
 pub struct NamedType {
-    /// Every path that leads to it.
+    /// Every path that leads to it; none for one that only datasets and attributes refer to.
     pub paths: Vec<String>,
     /// HDF5's encoding of the type.
     pub kind: Vec<u8>,

@@ -143,6 +143,7 @@ pub(super) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
     walk.graph(root, object)?;
     walk.count_paths()?;
     walk.inventory.root = walk.expand()?;
+    walk.add_types_without_path();
     walk.resolve_types();
     walk.resolve_references();
     walk.inventory.sources = walk.inventory.files.looked();
@@ -408,6 +409,39 @@ impl Walk<'_> {
         };
         let object = self.object(&id)?;
         Ok((id, object))
+    }
+
+    /// Adds the committed datatypes that datasets and attributes use although no path leads to them.
+    fn add_types_without_path(&mut self) {
+        let inventory = &self.inventory;
+        let committed = |file: u64, attrs: &Attributes| {
+            attrs.committed_tokens().map(|token| (file, token)).collect::<Vec<_>>()
+        };
+        let groups = inventory.group_attrs.iter().zip(&self.groups);
+        let mut keys: Vec<Key> =
+            groups.flat_map(|(attrs, group)| committed(group.key.0, attrs)).collect();
+        for dataset in &inventory.datasets {
+            let file = dataset.file() as u64;
+            keys.extend(dataset.named_type.map(|token| (file, token)));
+            keys.extend(committed(file, &dataset.attrs));
+        }
+        for (&(file, _), &number) in &inventory.named_by_object {
+            keys.extend(committed(file, &inventory.named_types[number].attrs));
+        }
+        while let Some(key) = keys.pop() {
+            let Inventory { files, named_types, named_by_object, .. } = &mut self.inventory;
+            if named_by_object.contains_key(&key) {
+                continue;
+            }
+            let file = usize::try_from(key.0).unwrap_or(usize::MAX);
+            let Ok(id) = plan::open_by_token(files, file, links::token(key.1)) else { continue };
+            let attrs = attributes::read(&id);
+            if let Ok(kind) = Datatype::of_object(id).encode() {
+                keys.extend(committed(key.0, &attrs));
+                named_by_object.insert(key, named_types.len());
+                named_types.push(NamedType { paths: Vec::new(), kind, attrs });
+            }
+        }
     }
 
     /// Gives the attributes whose types are committed datatypes the numbers of these.

@@ -16,7 +16,9 @@ use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // the setters of property lists
 use hdf5_sys::h5p::*;
 use hdf5_sys::h5s::{H5S_ALL, H5S_class_t, H5Screate};
-use hdf5_sys::h5t::{H5T_class_t, H5T_cset_t, H5Tcommit2, H5Tdetect_class, H5Tequal};
+use hdf5_sys::h5t::{
+    H5T_class_t, H5T_cset_t, H5Tcommit_anon, H5Tcommit2, H5Tdetect_class, H5Tequal,
+};
 
 use super::blocks::Blocks;
 use super::dataspace::Dataspace;
@@ -146,6 +148,22 @@ impl Writer {
             Ok(kind.into_object())
         };
         commit().map(Object).map_err(|trouble| failed(name, trouble))
+    }
+
+    /// Creates a committed datatype that no path leads to. The file keeps it if a dataset or an attribute
+    /// refers to it.
+    ///
+    /// # Errors
+    /// Returns an error if libhdf5 does not accept the type.
+    pub fn commit_without_path(&self, encoded: &[u8]) -> Result<Object> {
+        let _lock = ids::lock();
+        let commit = || {
+            let (file, kind) = (self.file.raw(), Datatype::decode(encoded)?);
+            // SAFETY: file and type are open.
+            check(unsafe { H5Tcommit_anon(file, kind.raw(), H5P_DEFAULT, H5P_DEFAULT) })?;
+            Ok(kind.into_object())
+        };
+        commit().map(Object).map_err(|trouble| failed("a committed datatype", trouble))
     }
 
     /// Gives an object another name.

@@ -237,6 +237,25 @@ def test_committed_datatypes_of_attributes_come_back(cli, project, tmp_path):
         assert f["f/d"].attrs.get_id("pair").get_type().committed() and set(f["f/types"]) == {"pair", "color"}
 
 
+def test_committed_datatypes_without_a_path_come_back(cli, project, tmp_path):
+    file, back = tmp_path / "f.h5", tmp_path / "back.h5"
+    with h5py.File(file, "w") as f:
+        f["row"], f["gone"] = np.dtype([("a", "<i4")]), np.dtype(">f4")
+        f["row"].attrs.create("of", np.float32(1), dtype=f["gone"])
+        for name in ("a", "b"):
+            f.create_dataset(name, data=np.zeros(2, f["row"].dtype), dtype=f["row"])
+        f["a"].attrs.create("x", np.float32(2), dtype=f["gone"])
+        del f["row"], f["gone"]
+    cli.load(project, file)
+    cli.ok("export", project, "-o", back, "--strict")
+    with h5py.File(back) as f:
+        kinds = [f[name].id.get_type() for name in f]
+        assert set(f) == {"a", "b"} and all(kind.committed() for kind in kinds)
+        assert len({h5py.h5o.get_info(kind).addr for kind in kinds}) == 1
+        assert f["a"].attrs.get_id("x").get_type().committed()
+        assert h5py.h5a.open(kinds[0], b"of").get_type().committed()
+
+
 def test_references_to_objects_that_are_not_exported_are_null_with_a_warning(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     with h5py.File(file, "w") as f:
