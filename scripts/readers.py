@@ -5,6 +5,7 @@ Each comparison returns `None` if the library does not read the first file, else
 """
 
 import collections
+import collections.abc
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def equal(a, b):
         return False
     if a.dtype.fields:
         return all(equal(a[name], b[name]) for name in a.dtype.names)
+    if a.dtype.hasobject and not a.shape:
+        return repr(a.item()) == repr(b.item())
     if a.dtype.hasobject:
         return all(equal(x, y) for x, y in zip(a.ravel(), b.ravel()))
     if a.dtype.kind in "fcg" or a.dtype.itemsize == 16:
@@ -329,7 +332,7 @@ def with_anndata(source, exported):
         data, found = anndata.read_h5ad(path), {}
 
         def add(where, value):
-            if isinstance(value, dict) or hasattr(value, "keys") and not hasattr(value, "dtypes"):
+            if isinstance(value, collections.abc.Mapping):
                 for key in value.keys():
                     add(f"{where}/{key}", value[key])
             elif hasattr(value, "dtypes"):
