@@ -10,11 +10,31 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Instant;
 
-use cute_shm::h5::{self, ChunkIndex, Filter, Inventory, kernels};
+use cute_shm::h5::{self, ChunkIndex, Filter, Inventory};
+use hdf5_filters::{Decoder, Pipeline};
 
 /// As large as the chunks of many files: more than the caches next to a core.
 const BYTES: usize = 2 << 20;
 const ROUNDS: usize = 30;
+
+/// Decodes chunk after chunk into one buffer.
+struct Chunks {
+    pipeline: Pipeline,
+    decoder: Decoder,
+    decoded: Vec<u8>,
+}
+
+impl Chunks {
+    fn new(filters: &[Filter], bytes: u64) -> Option<Self> {
+        let pipeline = Pipeline::new(filters, bytes)?;
+        Some(Self { pipeline, decoder: Decoder::default(), decoded: Vec::new() })
+    }
+
+    fn decode(&mut self, stored: &[u8]) -> Result<&[u8], hdf5_filters::Error> {
+        self.pipeline.decode(&mut self.decoder, 0, (stored, usize::MAX), &mut self.decoded)?;
+        Ok(&self.decoded)
+    }
+}
 
 /// Prints the best of the rounds.
 fn best(what: &str, bytes: usize, mut round: impl FnMut()) {
@@ -37,13 +57,13 @@ fn shuffles() {
         let whole = BYTES / size / 8 * size * 8;
         let (source, target) = (&source[..whole], &mut target[..whole]);
         best(&format!("unshuffle, elements of {size} bytes"), whole, || {
-            kernels::unshuffle(size, black_box(source), target);
+            hdf5_filters::unshuffle(size, black_box(source), target);
         });
         best(&format!("unbitshuffle, elements of {size} bytes"), whole, || {
             // In blocks, as the filter has them.
             let block = 8192 / size / 8 * 8 * size;
             for (from, to) in source.chunks_exact(block).zip(target.chunks_exact_mut(block)) {
-                kernels::unbitshuffle(size, black_box(from), &mut planes, to).expect("memory");
+                hdf5_filters::unbitshuffle(size, black_box(from), &mut planes, to).expect("memory");
             }
         });
     }
@@ -75,7 +95,7 @@ fn decode(what: &str, id: i32, params: &[u32], stored: &[u8]) {
         params.resize(20, 0);
     }
     let filter = Filter { id, name: String::new(), optional: false, params };
-    let mut chunks = kernels::Chunks::new(&[filter], BYTES as u64).expect("known filters");
+    let mut chunks = Chunks::new(&[filter], BYTES as u64).expect("known filters");
     best(what, BYTES, || {
         black_box(chunks.decode(black_box(stored)).expect("a chunk").len());
     });
@@ -98,7 +118,7 @@ fn chunks(path: &Path) {
     let Some((number, index)) = found else { return fields(path, &all) };
     let (shape, dataset) = (&index.chunk, &all.datasets[number]);
     let bytes = shape.iter().product::<u64>() * dataset.element_size;
-    let mut chunks = kernels::Chunks::new(&dataset.storage.filters, bytes).expect("known filters");
+    let mut chunks = Chunks::new(&dataset.storage.filters, bytes).expect("known filters");
     let stored = read(path, &index);
     let names: Vec<&str> = dataset.storage.filters.iter().map(|f| f.name.as_str()).collect();
     let decoded = usize::try_from(bytes).unwrap_or(0) * stored.len();
@@ -136,7 +156,7 @@ fn fields(path: &Path, all: &Inventory) {
     let mut target = Vec::new();
     best(&format!("pick {} fields of {size} bytes", table.leaves().len()), elements.len(), || {
         for leaf in table.leaves() {
-            kernels::pick(leaf, size, black_box(&elements), &mut target);
+            h5::pick(leaf, size, black_box(&elements), &mut target);
         }
     });
 }

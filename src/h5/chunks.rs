@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use hdf5_filters::{Decoder, LARGE_CHUNK_BYTES, Pipeline};
 use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
 use hdf5_sys::h5d::{
     H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset, H5Dget_space,
@@ -20,7 +21,6 @@ use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_v
 use hdf5_sys::h5s::H5S_UNLIMITED;
 
 use super::answers;
-use super::codec::{Decoder, LARGE, Pipeline, Refused};
 use super::dataspace::Dataspace;
 use super::error::{Outcome, Trouble, check, damaged, unsupported};
 use super::files::Files;
@@ -151,7 +151,7 @@ pub(super) fn check_codec(dataset: &Dataset, files: &Files) -> Outcome<()> {
     }
     let stored = (&stored[..], usize::MAX);
     match pipeline.decode(&mut Decoder::default(), first.mask, stored, &mut Vec::new()) {
-        Err(Refused::Unknown(why)) => unsupported(format!(
+        Err(hdf5_filters::Error::Unsupported(why)) => unsupported(format!(
             "compressed in a way that neither this HDF5 nor this program has ({why})"
         )),
         // What is damaged is told when it is read.
@@ -173,7 +173,7 @@ pub(super) fn decoding(dataset: &Dataset, files: &Files) -> (u64, u64) {
     let count = grid.fold(1, u64::saturating_mul);
     let bytes = chunk.iter().fold(dataset.element_size, |all, &n| all.saturating_mul(n));
     // No chunk is larger than its file, which is only looked at where that matters.
-    let stored = |most: u64| match most > LARGE as u64 {
+    let stored = |most: u64| match most > LARGE_CHUNK_BYTES as u64 {
         true => {
             let file = files.plain_path(dataset.file());
             let size = file.and_then(|path| Some(std::fs::metadata(path).ok()?.len()));

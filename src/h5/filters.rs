@@ -8,10 +8,10 @@ use hdf5_sys::h5d::H5Dchunk_iter;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::H5Z_FLAG_OPTIONAL;
 
+use super::Filter;
 use super::error::{Outcome, Trouble, check};
 use super::ids::Id;
 use super::native::{self, Provided};
-use super::{Filter, codec};
 
 /// The registered numbers that are met in practice.
 /// Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
@@ -107,7 +107,7 @@ pub(super) fn lacks_any(filters: &[Filter]) -> bool {
 /// that neither has. Chunks that cannot be listed (`bounded`) are taken to have gone through every filter.
 pub(super) fn check_available(dataset: &Id, filters: &[Filter], bounded: bool) -> Outcome<bool> {
     let mut unused = None;
-    for (place, why) in codec::damaged_filters(filters) {
+    for (place, why) in hdf5_filters::corrupt_filters(filters) {
         if *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 == 0 {
             return Err(Trouble::Damaged(why.to_owned()));
         }
@@ -115,7 +115,7 @@ pub(super) fn check_available(dataset: &Id, filters: &[Filter], bounded: bool) -
     let mut without_codecs = true;
     for (place, filter) in filters.iter().enumerate() {
         let provided = native::provide(filter.id);
-        let known = provided == Provided::Here && codec::knows(filter);
+        let known = provided == Provided::Here && hdf5_filters::is_supported(filter);
         if provided == Provided::ByLibrary
             || *unused.get_or_insert_with(|| if bounded { unused_by_all(dataset) } else { 0 })
                 >> place

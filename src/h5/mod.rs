@@ -8,7 +8,6 @@ mod answers;
 mod attributes;
 mod blocks;
 mod chunks;
-pub(crate) mod codec;
 mod dataspace;
 mod datatype;
 mod error;
@@ -23,8 +22,6 @@ mod form;
 pub(crate) mod fuzz;
 mod headers;
 mod ids;
-#[doc(hidden)]
-pub mod kernels;
 mod layout;
 mod links;
 pub(crate) mod lookup;
@@ -41,8 +38,6 @@ mod scatter;
 mod selection;
 mod sources;
 mod strings;
-#[cfg(feature = "szip")]
-mod szip;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -50,14 +45,13 @@ mod values;
 mod virtuals;
 mod walk;
 mod write;
-#[cfg(feature = "zfp")]
-mod zfp;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use hdf5_filters::Filter;
 use indexmap::IndexMap;
 
 use self::chunks::Zeros;
@@ -71,7 +65,7 @@ pub use self::form::{Content, Form, Leaf};
 pub use self::layout::Layout;
 pub use self::lookup::{Looked, Presence};
 pub use self::recipe::{Recipe, attribute};
-pub(crate) use self::scatter::pick;
+pub use self::scatter::pick;
 pub use self::virtuals::{Emit, Feed, Virtual, Way};
 pub use self::write::{Object, Packing, Writer};
 use crate::error::{Error, Kind, Result};
@@ -260,7 +254,7 @@ impl Dataset {
     }
 
     /// What the file's elements need to become what is read, where [`Self::raw`].
-    pub(crate) fn convert(&self) -> Option<&codec::Convert> {
+    pub(crate) fn convert(&self) -> Option<&hdf5_filters::Conversion> {
         self.place.node.convert.as_ref()
     }
 
@@ -320,19 +314,6 @@ impl Storage {
         let (filters, fill) = (Vec::new(), Fill::Zero);
         Self { layout: "contiguous", chunk: None, filters, limits: None, fill, fill_time: None }
     }
-}
-
-/// One filter of a dataset's pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
-    /// The registered number.
-    pub id: i32,
-    /// A short name: the registered one where we know it, else the file's.
-    pub name: String,
-    /// Whether a chunk may lack it.
-    pub optional: bool,
-    /// The filter's parameters.
-    pub params: Vec<u32>,
 }
 
 /// Looks through the file at `path`: plans every selected dataset, copies none.

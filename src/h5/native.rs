@@ -9,11 +9,11 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{c_uint, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use hdf5_filters::Decoder;
 use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t, H5Z_func_t, H5Zfilter_avail, H5Zregister};
 
 use super::Filter;
-use super::codec::{self, Decoder, Refused};
 
 /// The filters, with the function that HDF5 calls for each: it is not told which filter it is for.
 const FILTERS: [(i32, H5Z_func_t); 8] = [
@@ -187,12 +187,12 @@ unsafe extern "C" fn undo<const ID: i32>(
     // The chunk is exactly that large; filters between may add a little, such as a checksum.
     let most = LIMIT.get().saturating_add(LIMIT.get() / 2).saturating_add(64 << 10);
     let decoded = DECODER.with(|decoder| {
-        codec::undo_alone(&filter, &mut decoder.borrow_mut(), source, most.min(MOST))
+        hdf5_filters::decode_filter(&filter, &mut decoder.borrow_mut(), source, most.min(MOST))
     });
     let decoded = match decoded {
         Ok(decoded) => decoded,
         Err(refused) => {
-            LACKED_MEMORY.set(LACKED_MEMORY.get() || refused == Refused::NoMemory);
+            LACKED_MEMORY.set(LACKED_MEMORY.get() || refused == hdf5_filters::Error::NoMemory);
             return 0;
         }
     };

@@ -1,11 +1,11 @@
 //! The numeric HDF5 types in numpy's terms, by the rules of h5py 3.16.
 //! What numpy lacks is widened to the next type that holds every value.
 
+use hdf5_filters::{Conversion, Resizing, Widening};
 use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // the predefined types
 use hdf5_sys::h5t::*;
 
-use super::codec::{Convert, Resize, Widen};
 use super::datatype::{Datatype, FloatFields};
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
@@ -53,11 +53,11 @@ pub(super) fn integer(file: &Datatype) -> Outcome<Node> {
         let (from, bits) = (file.size()?, file.bits()?);
         node.convert = match size == from {
             // The library turns such a byte around, which changes nothing, and looks at no bit of it.
-            true if size == 1 && big && bits.1 == 0 => Some(Convert::same(1)),
-            true => Widen::new(size, (big, signed), bits).map(Convert::widened),
+            true if size == 1 && big && bits.1 == 0 => Some(Conversion::same(1)),
+            true => Widening::new(size, (big, signed), bits).map(Conversion::widened),
             false => {
                 let big_endian = is_big_endian(file)?;
-                Convert::resized(Resize { from, to: size, big_endian, signed, bits })
+                Conversion::resized(Resizing { from, to: size, big_endian, signed, bits })
             }
         };
     }

@@ -37,7 +37,7 @@ pub(super) fn scatter(
 }
 
 /// Picks `leaf` out of `elements` of `size` bytes each: its values, one after the other, become `target`.
-pub(crate) fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u8>) {
+pub fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u8>) {
     let item = usize::try_from(leaf.dtype.itemsize()).unwrap_or(0);
     let each = usize::try_from(leaf.per_element()).unwrap_or(0);
     let (Some(width), true) = (item.checked_mul(each).filter(|&width| width > 0), size > 0) else {

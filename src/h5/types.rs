@@ -3,9 +3,9 @@
 
 use std::ffi::c_uint;
 
+use hdf5_filters::Conversion;
 use hdf5_sys::h5t::H5T_class_t;
 
-use super::codec::Convert;
 use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, unsupported};
 use super::numbers;
@@ -25,7 +25,7 @@ pub(super) struct Node {
     /// Whether that is also how the file has it.
     pub(super) exact: bool,
     /// Where it is not: how the file's become that, if that takes no libhdf5.
-    pub(super) convert: Option<Convert>,
+    pub(super) convert: Option<Conversion>,
 }
 
 /// What a [`Node`] is.
@@ -58,12 +58,12 @@ impl Node {
 
     /// Bytes of one in the file, where it can be had without libhdf5.
     pub(super) fn file_size(&self) -> usize {
-        self.convert.as_ref().map_or(self.size, Convert::file_size)
+        self.convert.as_ref().map_or(self.size, Conversion::file_size)
     }
 
     /// How the file's become that; `None` if it takes libhdf5.
-    fn conversion(&self) -> Option<Convert> {
-        if self.exact { Some(Convert::same(self.size)) } else { self.convert.clone() }
+    fn conversion(&self) -> Option<Conversion> {
+        if self.exact { Some(Conversion::same(self.size)) } else { self.convert.clone() }
     }
 
     /// Whether it is a string that must end with spaces: HDF5 would end it at the first NUL.
@@ -225,7 +225,7 @@ fn packed(file_size: usize, mut fields: Vec<(String, usize, Node)>) -> Outcome<N
     for (name, offset, node) in &fields {
         memory.insert(name, *offset, &node.memory)?;
     }
-    let convert = Convert::table((file_size, size), conversions);
+    let convert = Conversion::table((file_size, size), conversions);
     Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: false, convert })
 }
 
@@ -249,8 +249,8 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
     let mut node = Node::scalar(file, memory, Dtype::bytes(size as u64))?;
     if !node.exact {
         node.convert = match file.is_space_padded() {
-            true => Some(Convert::spaced(size)),
-            false => Some(Convert::terminated(size)),
+            true => Some(Conversion::spaced(size)),
+            false => Some(Conversion::terminated(size)),
         };
     }
     Ok(node)

@@ -46,7 +46,7 @@ impl Drop for Permit<'_> {
 pub fn peak(each: u64, chunks: u64, workers: u64) -> u64 {
     let at_once = chunks.min(workers);
     match each.saturating_mul(at_once) {
-        all if each > crate::h5::codec::LARGE as u64 => all.min(LIMIT.max(each)),
+        all if each > hdf5_filters::LARGE_CHUNK_BYTES as u64 => all.min(LIMIT.max(each)),
         all => all,
     }
 }

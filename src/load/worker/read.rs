@@ -3,8 +3,9 @@
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use hdf5_filters::{Conversion, Decoder, LARGE_CHUNK_BYTES, Streaming, resize_buffer};
+
 use crate::error::Error;
-use crate::h5::codec::{Convert, Decoder, LARGE, Refused, Streamed, resize};
 use crate::h5::{ChunkIndex, Stored};
 use crate::load::plan::SegmentPlan;
 use crate::load::worker::chunked::{Chunked, Grouping, READ, adjoins};
@@ -29,12 +30,12 @@ pub enum ReadError {
     Failed(Error),
 }
 
-impl From<Refused> for ReadError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Unknown(why) => Self::Refused(why),
-            Refused::Damaged(why) => Self::Damaged(why),
-            Refused::NoMemory => Self::NoMemory,
+impl From<hdf5_filters::Error> for ReadError {
+    fn from(error: hdf5_filters::Error) -> Self {
+        match error {
+            hdf5_filters::Error::Unsupported(reason) => Self::Refused(reason),
+            hdf5_filters::Error::Corrupt(reason) => Self::Damaged(reason),
+            hdf5_filters::Error::NoMemory => Self::NoMemory,
         }
     }
 }
@@ -133,7 +134,7 @@ impl ItemReader {
     ) -> Done {
         let size = element_size(transfer)?;
         let convert = transfer.dataset.convert();
-        let file_size = convert.map_or(size, Convert::file_size);
+        let file_size = convert.map_or(size, Conversion::file_size);
         let address = |first: u64| {
             let bytes = first.checked_mul(file_size as u64);
             let bytes = bytes.and_then(|at| at.checked_add(all.offset));
@@ -159,7 +160,7 @@ impl ItemReader {
         while first < range.end {
             let count = at_once.min(range.end - first);
             let count_here = usize::try_from(count).unwrap_or(usize::MAX);
-            resize(&mut self.stored, count_here.saturating_mul(file_size))?;
+            resize_buffer(&mut self.stored, count_here.saturating_mul(file_size))?;
             read(&transfer.file, address(first)?, &mut self.stored)?;
             let elements = match convert {
                 None => &self.stored,
@@ -187,7 +188,10 @@ impl ItemReader {
         let size = element_size(transfer)?;
         let at_once = (CACHED_BYTES / size).max(1) as u64;
         let most = at_once.min(range.end - range.start);
-        resize(&mut self.plain, usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(size))?;
+        resize_buffer(
+            &mut self.plain,
+            usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(size),
+        )?;
         for element in self.plain.chunks_exact_mut(size) {
             element.copy_from_slice(&all.fill);
         }
@@ -228,7 +232,7 @@ impl ItemReader {
                 // What no chunk fills is zero.
                 buffer.clear();
             }
-            resize(buffer, bytes)?;
+            resize_buffer(buffer, bytes)?;
         }
         let mut destination = Destination::Memory(buffers);
         self.chunks(transfer, (all, &output), chunks, &mut destination, progress)?;
@@ -249,7 +253,7 @@ impl ItemReader {
     ) -> Done {
         let most = all.index.pipeline.most_stored();
         while let Some(first) = chunks.first() {
-            let large = all.index.pipeline.chunk_bytes() > LARGE;
+            let large = all.index.pipeline.chunk_bytes() > LARGE_CHUNK_BYTES;
             let together = if large { 1 } else { together(chunks) };
             let (run, rest) = chunks.split_at(together);
             chunks = rest;
@@ -264,7 +268,7 @@ impl ItemReader {
             let bytes = end.and_then(|end| usize::try_from(end.checked_sub(first.address)?).ok());
             let bytes = bytes.ok_or(ReadError::Refused("an address beyond the file's end"))?;
             let mut stored = std::mem::take(&mut self.stored);
-            let done = resize(&mut stored, bytes)
+            let done = resize_buffer(&mut stored, bytes)
                 .map_err(ReadError::from)
                 .and_then(|()| read(&transfer.file, first.address, &mut stored))
                 .and_then(|()| {
@@ -312,7 +316,7 @@ impl ItemReader {
         }
         let bytes = usize::try_from(chunk.size).unwrap_or(usize::MAX);
         let mut stored = std::mem::take(&mut self.stored);
-        let done = resize(&mut stored, bytes)
+        let done = resize_buffer(&mut stored, bytes)
             .map_err(ReadError::from)
             .and_then(|()| read(&transfer.file, chunk.address, &mut stored))
             .and_then(|()| {
@@ -349,7 +353,7 @@ impl ItemReader {
         &mut self,
         transfer: &Transfer<'_>,
         (index, output): (&ChunkIndex, &OutputBox),
-        (chunk, streamed): (&Stored, Streamed),
+        (chunk, streamed): (&Stored, Streaming),
         destination: &mut Destination<'_, '_>,
         progress: &ProgressSender<'_>,
     ) -> Done {
@@ -357,7 +361,7 @@ impl ItemReader {
         let whole = index.pipeline.chunk_bytes();
         let mut decoded = Decoded::open(range, streamed, whole)?;
         let (size, convert) = (element_size(transfer)?, transfer.dataset.convert());
-        let file_size = convert.map_or(size, Convert::file_size);
+        let file_size = convert.map_or(size, Conversion::file_size);
         let at_once = (CACHED_BYTES / file_size).max(1) as u64;
         let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
         let inner = output.relative(start.clone());
@@ -368,7 +372,7 @@ impl ItemReader {
             while run > 0 {
                 let count = run.min(at_once);
                 let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(file_size);
-                resize(&mut self.stored, bytes)?;
+                resize_buffer(&mut self.stored, bytes)?;
                 decoded.take(from.saturating_mul(file_size as u64), &mut self.stored)?;
                 let elements = match convert {
                     None => &self.stored,
@@ -428,7 +432,7 @@ impl ItemReader {
         if numbers.is_empty() {
             return Ok(());
         }
-        resize(&mut self.plain, index.pipeline.plain_bytes())?;
+        resize_buffer(&mut self.plain, index.pipeline.plain_bytes())?;
         for element in self.plain.chunks_exact_mut(index.fill.len().max(1)) {
             element.copy_from_slice(&index.fill);
         }

@@ -7,7 +7,8 @@ use std::os::unix::fs::FileExt as _;
 
 use flate2::bufread::ZlibDecoder;
 
-use crate::h5::codec::{Streamed, resize};
+use hdf5_filters::{Streaming, resize_buffer};
+
 use crate::load::worker::read::ReadError;
 
 /// Stored bytes that are read at once.
@@ -68,7 +69,7 @@ impl<'f> Buffered<'f> {
     fn new(range: FileRange<'f>) -> Result<Self, ReadError> {
         let mut buffer = Vec::new();
         let bytes = usize::try_from(range.left).unwrap_or(READ).clamp(1, READ);
-        resize(&mut buffer, bytes)?;
+        resize_buffer(&mut buffer, bytes)?;
         Ok(Self { range, buffer, unread: 0..0 })
     }
 }
@@ -105,15 +106,19 @@ impl Read for EncodedBytes<'_> {
 
 impl<'f> Decoded<'f> {
     /// The bytes of a chunk in this part of the file, which has `whole` bytes if it is complete.
-    pub fn open(range: FileRange<'f>, streamed: Streamed, whole: usize) -> Result<Self, ReadError> {
+    pub fn open(
+        range: FileRange<'f>,
+        streamed: Streaming,
+        whole: usize,
+    ) -> Result<Self, ReadError> {
         let inflate =
             |range| Buffered::new(range).map(|buffered| Box::new(ZlibDecoder::new(buffered)));
         let source = match streamed {
-            Streamed::Stored => EncodedBytes::Stored(range),
-            Streamed::Deflate => EncodedBytes::Inflated(inflate(range)?),
-            Streamed::ShuffleDeflate(size) => {
+            Streaming::Stored => EncodedBytes::Stored(range),
+            Streaming::Deflate => EncodedBytes::Inflated(inflate(range)?),
+            Streaming::ShuffleDeflate(size) => {
                 let mut planes = Vec::new();
-                resize(&mut planes, whole)?;
+                resize_buffer(&mut planes, whole)?;
                 let mut decoder = inflate(range)?;
                 let mut done = 0;
                 while done < whole {
@@ -130,7 +135,7 @@ impl<'f> Decoded<'f> {
             }
         };
         let mut spare = Vec::new();
-        resize(&mut spare, 64 << 10)?;
+        resize_buffer(&mut spare, 64 << 10)?;
         Ok(Self::Sequence { source, at: 0, spare })
     }
 
@@ -224,7 +229,7 @@ mod tests {
     /// Takes pieces of three bytes, a byte between them left out.
     fn pieces(
         stored: &[u8],
-        streamed: Streamed,
+        streamed: Streaming,
         whole: usize,
     ) -> Result<(Vec<u8>, u64), ReadError> {
         let mut file = tempfile::tempfile().unwrap();
@@ -245,10 +250,10 @@ mod tests {
     fn every_way_gives_the_same_bytes() {
         let plain = b"abcdefghi";
         for (stored, streamed) in [
-            (plain.to_vec(), Streamed::Stored),
-            (deflated(plain), Streamed::Deflate),
-            (deflated(b"acegbdfhi"), Streamed::ShuffleDeflate(2)),
-            (deflated(b"adgbehcfi"), Streamed::ShuffleDeflate(3)),
+            (plain.to_vec(), Streaming::Stored),
+            (deflated(plain), Streaming::Deflate),
+            (deflated(b"acegbdfhi"), Streaming::ShuffleDeflate(2)),
+            (deflated(b"adgbehcfi"), Streaming::ShuffleDeflate(3)),
         ] {
             assert_eq!(pieces(&stored, streamed, 9).unwrap(), (b"abcefg".to_vec(), 9));
             assert!(pieces(&stored, streamed, 8).is_err());

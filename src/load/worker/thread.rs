@@ -5,8 +5,9 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use hdf5_filters::resize_buffer;
+
 use crate::error::{Error, Kind, Result};
-use crate::h5::codec::resize;
 use crate::h5::{Cause, Dataset, Inventory, NO_MEMORY_HINT, cannot_read, lookup};
 use crate::load::Request;
 use crate::load::plan::{Plan, SegmentPlan, Task};
@@ -454,7 +455,7 @@ fn buffers(segments: &[SegmentPlan]) -> Result<Vec<Vec<u8>>> {
     let buffer = |segment: &SegmentPlan| {
         let mut buffer = Vec::new();
         let bytes = usize::try_from(segment.bytes).unwrap_or(usize::MAX);
-        resize(&mut buffer, bytes).map_err(|_| {
+        resize_buffer(&mut buffer, bytes).map_err(|_| {
             let message = format!("not enough memory for the {bytes} bytes of '{}'", segment.path);
             Error::new(Kind::NoMemory, message)
                 .with_subject(&*segment.path)

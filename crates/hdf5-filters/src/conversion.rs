@@ -1,14 +1,16 @@
 //! Elements as the file has them become elements as they are read: what HDF5's own conversion makes of
 //! strings with any padding, of integers that numpy lacks, and of compounds with such fields.
 
-use super::{Decoded, Widen, resize};
+use crate::buffer::resize_buffer;
+use crate::error::Decoded;
+use crate::widening::Widening;
 
 /// A conversion with more steps than this is left to HDF5.
 const MOST_STEPS: usize = 512;
 
 /// How one element is converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Convert {
+pub struct Conversion {
     /// Bytes of an element in the file.
     from: usize,
     /// Bytes of an element as it is read.
@@ -35,20 +37,24 @@ enum Value {
     /// A string of so many bytes that ends before its trailing spaces.
     Spaced(usize),
     /// An integer whose size stays.
-    Widened(Widen),
+    Widened(Widening),
     /// An integer of a size that numpy lacks.
-    Resized(Resize),
+    Resized(Resizing),
 }
 
 /// An integer of up to 8 bytes that gets more of them, least significant byte first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::h5) struct Resize {
-    pub(in crate::h5) from: usize,
-    pub(in crate::h5) to: usize,
-    pub(in crate::h5) big_endian: bool,
-    pub(in crate::h5) signed: bool,
-    /// Bits that have a meaning, and bits below these.
-    pub(in crate::h5) bits: (usize, usize),
+pub struct Resizing {
+    /// Bytes in the file.
+    pub from: usize,
+    /// Bytes in memory.
+    pub to: usize,
+    /// Whether the file has the most significant byte first.
+    pub big_endian: bool,
+    /// Whether the integer has a sign.
+    pub signed: bool,
+    /// The number of significant bits, and of the bits below them.
+    pub bits: (usize, usize),
 }
 
 impl Value {
@@ -103,7 +109,7 @@ fn strings(size: usize, source: &[u8], target: &mut [u8], length: impl Fn(&[u8])
     }
 }
 
-impl Resize {
+impl Resizing {
     fn is_possible(self) -> bool {
         let (bits, below) = self.bits;
         let fits = bits.checked_add(below).is_some_and(|all| bits > 0 && all <= self.from * 8);
@@ -129,39 +135,39 @@ impl Resize {
     }
 }
 
-impl Convert {
+impl Conversion {
     fn one(value: Value) -> Self {
         let (from, to) = value.sizes();
         Self { from, to, steps: vec![Step { from: 0, to: 0, count: 1, value }] }
     }
 
     /// Elements that stay as they are.
-    pub(in crate::h5) fn same(size: usize) -> Self {
+    pub fn same(size: usize) -> Self {
         Self::one(Value::Same(size))
     }
 
     /// Strings that end at their first NUL.
-    pub(in crate::h5) fn terminated(size: usize) -> Self {
+    pub fn terminated(size: usize) -> Self {
         Self::one(Value::Terminated(size))
     }
 
     /// Strings that end before their trailing spaces.
-    pub(in crate::h5) fn spaced(size: usize) -> Self {
+    pub fn spaced(size: usize) -> Self {
         Self::one(Value::Spaced(size))
     }
 
     /// Integers whose size stays.
-    pub(in crate::h5) fn widened(widen: Widen) -> Self {
+    pub fn widened(widen: Widening) -> Self {
         Self::one(Value::Widened(widen))
     }
 
     /// Integers of a size that numpy lacks.
-    pub(in crate::h5) fn resized(resize: Resize) -> Option<Self> {
+    pub fn resized(resize: Resizing) -> Option<Self> {
         resize.is_possible().then(|| Self::one(Value::Resized(resize)))
     }
 
     /// `count` such elements in a row.
-    pub(in crate::h5) fn array(&self, count: u64) -> Option<Self> {
+    pub fn array(&self, count: u64) -> Option<Self> {
         let count = usize::try_from(count).ok()?;
         let (from, to) = (self.from.checked_mul(count)?, self.to.checked_mul(count)?);
         if let [step] = self.steps[..]
@@ -183,7 +189,7 @@ impl Convert {
     }
 
     /// Fields at their offsets, before and after, in elements of that many bytes, before and after.
-    pub(in crate::h5) fn table(
+    pub fn table(
         (from, to): (usize, usize),
         fields: impl IntoIterator<Item = Option<(usize, usize, Self)>>,
     ) -> Option<Self> {
@@ -203,19 +209,19 @@ impl Convert {
     }
 
     /// Bytes of an element in the file.
-    pub(crate) fn file_size(&self) -> usize {
+    pub fn file_size(&self) -> usize {
         self.from
     }
 
     /// Bytes of an element as it is read.
-    pub(in crate::h5) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.to
     }
 
     /// Converts all elements of `source`.
-    pub(crate) fn apply(&self, source: &[u8], target: &mut Vec<u8>) -> Decoded {
+    pub fn apply(&self, source: &[u8], target: &mut Vec<u8>) -> Decoded {
         let Some(count) = source.len().checked_div(self.from) else { return Ok(()) };
-        resize(target, count.saturating_mul(self.to))?;
+        resize_buffer(target, count.saturating_mul(self.to))?;
         let source = &source[..count * self.from];
         if let [step] = self.steps[..]
             && step.spans(self.from, self.to)
@@ -248,7 +254,7 @@ impl Step {
 mod tests {
     use super::*;
 
-    fn apply(convert: &Convert, source: &[u8]) -> Vec<u8> {
+    fn apply(convert: &Conversion, source: &[u8]) -> Vec<u8> {
         let mut target = vec![0xee];
         convert.apply(source, &mut target).unwrap();
         target
@@ -270,35 +276,36 @@ mod tests {
 
     #[test]
     fn strings_end_at_their_padding() {
-        assert_eq!(apply(&Convert::terminated(4), b"a\0bcabcd\0xyz"), b"a\0\0\0abcd\0\0\0\0");
-        assert_eq!(apply(&Convert::spaced(4), b"a b     abcd"), b"a b\0\0\0\0\0abcd");
+        assert_eq!(apply(&Conversion::terminated(4), b"a\0bcabcd\0xyz"), b"a\0\0\0abcd\0\0\0\0");
+        assert_eq!(apply(&Conversion::spaced(4), b"a b     abcd"), b"a b\0\0\0\0\0abcd");
     }
 
     #[test]
     fn integers_of_three_bytes_get_a_fourth() {
         let resize = |big_endian, signed| {
-            Convert::resized(Resize { from: 3, to: 4, big_endian, signed, bits: (24, 0) }).unwrap()
+            Conversion::resized(Resizing { from: 3, to: 4, big_endian, signed, bits: (24, 0) })
+                .unwrap()
         };
         assert_eq!(
             apply(&resize(false, true), &[0xfe, 0xff, 0xff, 1, 2, 3]),
             [0xfe, 0xff, 0xff, 0xff, 1, 2, 3, 0]
         );
         assert_eq!(apply(&resize(true, false), &[0xff, 0xff, 0xfe]), [0xfe, 0xff, 0xff, 0]);
-        let odd = Resize { from: 3, to: 4, big_endian: false, signed: false, bits: (24, 1) };
-        assert!(Convert::resized(odd).is_none());
+        let odd = Resizing { from: 3, to: 4, big_endian: false, signed: false, bits: (24, 1) };
+        assert!(Conversion::resized(odd).is_none());
     }
 
     #[test]
     fn fields_and_arrays_of_fields_are_converted_one_by_one() {
-        let resize = Resize { from: 3, to: 4, big_endian: false, signed: false, bits: (24, 0) };
-        let pair = Convert::resized(resize).unwrap().array(2).unwrap();
-        let text = Convert::terminated(2);
-        let table = Convert::table((9, 10), [Some((0, 0, text)), Some((3, 2, pair))]).unwrap();
+        let resize = Resizing { from: 3, to: 4, big_endian: false, signed: false, bits: (24, 0) };
+        let pair = Conversion::resized(resize).unwrap().array(2).unwrap();
+        let text = Conversion::terminated(2);
+        let table = Conversion::table((9, 10), [Some((0, 0, text)), Some((3, 2, pair))]).unwrap();
         let source = [b'a', 0, 99, 1, 2, 3, 4, 5, 6];
         assert_eq!(apply(&table, &source), [b'a', 0, 1, 2, 3, 0, 4, 5, 6, 0]);
         let twice = table.array(2).unwrap();
         assert_eq!(apply(&twice, &[source, source].concat()), apply(&table, &source).repeat(2));
         assert!(table.array(1 << 20).is_none());
-        assert!(Convert::table((9, 10), [Some((7, 0, Convert::same(4)))]).is_none());
+        assert!(Conversion::table((9, 10), [Some((7, 0, Conversion::same(4)))]).is_none());
     }
 }

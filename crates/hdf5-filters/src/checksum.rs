@@ -2,21 +2,21 @@
 //! first and pads an odd byte.
 //! Source: the HDF5 file format specification, "Fletcher32 checksum".
 
-use super::Refused;
+use crate::error::Error;
 
 /// Words that can be added before the sums must be folded.
 const WORDS: usize = 360;
 
 /// Checks the four bytes at the end and copies what is before them.
-pub(super) fn check(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+pub(super) fn check(source: &[u8], target: &mut [u8]) -> Result<(), Error> {
     let Some((data, stored)) = source.split_last_chunk::<4>() else {
-        return Err(Refused::Damaged("fletcher32: data without a checksum"));
+        return Err(Error::Corrupt("fletcher32: data without a checksum"));
     };
     let (found, stored) = (sum(data), u32::from_le_bytes(*stored));
     // HDF5 before 1.6.3 stored each half of the sum with its bytes swapped.
     let is_right = stored == found || stored == found.swap_bytes().rotate_left(16);
     if data.len() != target.len() || !is_right {
-        return Err(Refused::Damaged("fletcher32: a wrong checksum"));
+        return Err(Error::Corrupt("fletcher32: a wrong checksum"));
     }
     target.copy_from_slice(data);
     Ok(())

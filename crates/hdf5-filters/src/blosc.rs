@@ -2,11 +2,14 @@
 //! element, shuffled by bytes or bits before.
 //! Source: <https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst>.
 
-use super::bitshuffle::untranspose;
-use super::{Decoded, Decoder, Refused, blosclz, inflate, lz, shuffle, zstd};
+use crate::bitshuffle::unbitshuffle;
+use crate::buffer::resize_buffer;
+use crate::decoder::Decoder;
+use crate::error::{Decoded, Error};
+use crate::{blosclz, lz, shuffle};
 
 const HEADER: usize = 16;
-const DAMAGED: Refused = Refused::Damaged("blosc: damaged data");
+const DAMAGED: Error = Error::Corrupt("blosc: damaged data");
 
 struct Header {
     flags: u8,
@@ -60,7 +63,7 @@ pub(super) fn begin(
 ) -> Decoded {
     let block = Header::parse(source).ok_or(DAMAGED)?.block.max(1);
     let bytes = least.checked_next_multiple_of(block).unwrap_or(whole).min(whole);
-    super::resize(target, bytes)?;
+    resize_buffer(target, bytes)?;
     decode_blocks(decoder, source, whole, target)
 }
 
@@ -72,7 +75,7 @@ pub(super) fn decode(decoder: &mut Decoder, source: &[u8], target: &mut [u8]) ->
 /// Fills `target`, which has the first blocks of a chunk of `whole` bytes, or all of them.
 fn decode_blocks(decoder: &mut Decoder, source: &[u8], whole: usize, target: &mut [u8]) -> Decoded {
     if source.first().is_some_and(|&version| version > VERSION) {
-        return Err(Refused::Unknown("blosc: a chunk of a version that is not known here"));
+        return Err(Error::Unsupported("blosc: a chunk of a version that is not known here"));
     }
     let header = Header::parse(source).ok_or(DAMAGED)?;
     // No writer sets both shuffles, and the versions of Blosc undo different ones of the two.
@@ -89,7 +92,7 @@ fn decode_blocks(decoder: &mut Decoder, source: &[u8], whole: usize, target: &mu
         return if target.is_empty() { Ok(()) } else { Err(DAMAGED) };
     }
     let mut plain = Vec::new();
-    super::resize(&mut plain, header.block.min(target.len()))?;
+    resize_buffer(&mut plain, header.block.min(target.len()))?;
     for (number, part) in target.chunks_mut(header.block).enumerate() {
         let start = number.checked_mul(4).and_then(|at| at.checked_add(HEADER)).ok_or(DAMAGED)?;
         let start = source.get(start..start + 4).and_then(|s| s.try_into().ok()).ok_or(DAMAGED)?;
@@ -124,9 +127,9 @@ pub(super) fn stream(decoder: &mut Decoder, coder: u8, bytes: &[u8], part: &mut 
             Ok(size) if size == part.len() => {}
             _ => return Err(DAMAGED),
         },
-        3 => inflate(decoder, bytes, part)?,
-        4 => zstd(decoder, bytes, part)?,
-        _ => return Err(Refused::Unknown("blosc: a coder that is not known here")),
+        3 => decoder.inflate(bytes, part)?,
+        4 => decoder.unzstd(bytes, part)?,
+        _ => return Err(Error::Unsupported("blosc: a coder that is not known here")),
     }
     Ok(())
 }
@@ -138,7 +141,7 @@ fn unfilter(header: &Header, decoder: &mut Decoder, plain: &[u8], target: &mut [
         // Blocks that are no whole groups of eight elements are not shuffled.
         let (count, rest) = (plain.len() / element, plain.len() % element);
         let whole = if count % 8 == 0 { plain.len() - rest } else { 0 };
-        untranspose(element, &plain[..whole], &mut decoder.planes, &mut target[..whole])?;
+        unbitshuffle(element, &plain[..whole], &mut decoder.planes, &mut target[..whole])?;
         target[whole..].copy_from_slice(&plain[whole..]);
     } else if header.flags & SHUFFLE != 0 && element > 1 {
         shuffle::unshuffle(element, plain, target);

@@ -12,7 +12,8 @@ use libaec_sys::{
     AEC_DATA_MSB, AEC_DATA_PREPROCESS, AEC_MEM_ERROR, AEC_OK, aec_buffer_decode, aec_stream,
 };
 
-use super::codec::{Refused, resize};
+use crate::buffer::resize_buffer;
+use crate::error::Error;
 
 /// Bits of the options parameter that concern decoding: most significant byte first, and
 /// prediction from the nearest neighbour.
@@ -22,7 +23,7 @@ const NEAREST_NEIGHBOUR: c_uint = 32;
 /// The status of a call of libaec that succeeded.
 const OK: c_int = AEC_OK.cast_signed();
 
-const DAMAGED: Refused = Refused::Damaged("szip: damaged data");
+const DAMAGED: Error = Error::Corrupt("szip: damaged data");
 
 /// The limits of the format: pixels of a block and of a scanline.
 const MOST_IN_BLOCK: usize = 32;
@@ -57,13 +58,13 @@ impl Params {
 
     /// Decodes a chunk as HDF5 stores it: its decoded size in 4 bytes, then the code. One that is larger than
     /// `most` is damaged.
-    pub(super) fn chunk(self, source: &[u8], most: usize) -> Result<Vec<u8>, Refused> {
+    pub(super) fn chunk(self, source: &[u8], most: usize) -> Result<Vec<u8>, Error> {
         let (size, code) = source.split_first_chunk::<4>().ok_or(DAMAGED)?;
         let size = usize::try_from(u32::from_le_bytes(*size)).ok().filter(|&size| size <= most);
         self.decode(code, size.ok_or(DAMAGED)?)
     }
 
-    fn decode(self, code: &[u8], size: usize) -> Result<Vec<u8>, Refused> {
+    fn decode(self, code: &[u8], size: usize) -> Result<Vec<u8>, Error> {
         let planes = matches!(self.bits_per_pixel, 32 | 64);
         let bits = if planes { 8 } else { self.bits_per_pixel };
         let pixel = match bits {
@@ -95,16 +96,10 @@ impl Params {
     }
 
     /// Undoes the extended Rice code: up to `room` bytes.
-    fn rice(
-        self,
-        code: &[u8],
-        room: usize,
-        bits: usize,
-        blocks: usize,
-    ) -> Result<Vec<u8>, Refused> {
+    fn rice(self, code: &[u8], room: usize, bits: usize, blocks: usize) -> Result<Vec<u8>, Error> {
         let number = |number: usize| c_uint::try_from(number).map_err(|_| DAMAGED);
         let mut plain = Vec::new();
-        resize(&mut plain, room)?;
+        resize_buffer(&mut plain, room)?;
         let mut flags = 0;
         if self.options & MSB != 0 {
             flags |= AEC_DATA_MSB;
@@ -129,7 +124,7 @@ impl Params {
         let status = unsafe { aec_buffer_decode(&raw mut stream) };
         match status {
             OK => {}
-            AEC_MEM_ERROR => return Err(Refused::NoMemory),
+            AEC_MEM_ERROR => return Err(Error::NoMemory),
             _ => return Err(DAMAGED),
         }
         plain.truncate(stream.total_out);
@@ -149,10 +144,10 @@ fn remove_padding(plain: &mut Vec<u8>, padded: usize, line: usize) {
 }
 
 /// Puts planes of bytes back together to words.
-fn interleave(planes: &[u8], word: usize) -> Result<Vec<u8>, Refused> {
+fn interleave(planes: &[u8], word: usize) -> Result<Vec<u8>, Error> {
     let count = planes.len() / word;
     let mut words = Vec::new();
-    resize(&mut words, planes.len())?;
+    resize_buffer(&mut words, planes.len())?;
     for (plane, bytes) in planes.chunks_exact(count.max(1)).take(word).enumerate() {
         for (word, &byte) in words.chunks_exact_mut(word).zip(bytes) {
             word[plane] = byte;

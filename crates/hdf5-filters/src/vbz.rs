@@ -3,9 +3,11 @@
 //! Source: <https://github.com/nanoporetech/vbz_compression>, its README;
 //! <https://arxiv.org/abs/1709.08990> for StreamVByte.
 
-use super::{Decoded, Decoder, Refused, resize};
+use crate::buffer::{resize_buffer, same_size};
+use crate::decoder::Decoder;
+use crate::error::{Decoded, Error};
 
-const DAMAGED: Refused = Refused::Damaged("vbz: damaged data");
+const DAMAGED: Error = Error::Corrupt("vbz: damaged data");
 
 /// How a chunk was encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +41,15 @@ impl Params {
             return Err(DAMAGED);
         }
         match (self.size, self.zstd) {
-            (0, true) => super::zstd(decoder, code, target),
-            (0, false) => super::same_size(code, target).map(|()| target.copy_from_slice(code)),
+            (0, true) => decoder.unzstd(code, target),
+            (0, false) => same_size(code, target).map(|()| target.copy_from_slice(code)),
             (_, false) => self.integers(code, target),
             (_, true) => {
                 let mut bytes = std::mem::take(&mut decoder.planes);
                 // A quarter of a byte says how many bytes an integer has, which are no more than 4.
                 let most = (target.len() / self.size).saturating_mul(5);
-                let done = resize(&mut bytes, most).and_then(|()| {
-                    let done = super::zstd_fills(decoder, code, &mut bytes)?;
+                let done = resize_buffer(&mut bytes, most).and_then(|()| {
+                    let done = decoder.unzstd_some(code, &mut bytes)?;
                     self.integers(&bytes[..done], target)
                 });
                 decoder.planes = bytes;

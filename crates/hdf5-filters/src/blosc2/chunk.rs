@@ -1,9 +1,12 @@
 //! A chunk of Blosc2: a header of 32 bytes that names up to six filters, then blocks of one part or of
 //! one for each byte of an element; or a header that says that all elements are the same.
 
-use super::super::bitshuffle::untranspose;
-use super::super::{blosc, resize, shuffle};
-use super::{DAMAGED, Decoded, Decoder, Refused, Room};
+use super::DAMAGED;
+use crate::bitshuffle::unbitshuffle;
+use crate::buffer::resize_buffer;
+use crate::decoder::{BlockBuffers, Decoder};
+use crate::error::{Decoded, Error};
+use crate::{blosc, shuffle};
 
 const HEADER: usize = 32;
 /// Both kinds of shuffle at once: what tells this header from that of Blosc 1.
@@ -36,7 +39,7 @@ impl Same<'_> {
             Self::Zeros | Self::Anything => &[0][..],
             Self::NaN(4) => &single,
             Self::NaN(8) => &double,
-            Self::NaN(_) => return Err(Refused::Damaged("blosc2: NaN of an odd size")),
+            Self::NaN(_) => return Err(Error::Corrupt("blosc2: NaN of an odd size")),
             Self::Value(value) => value,
         };
         if value.is_empty() || !target.len().is_multiple_of(value.len()) {
@@ -70,7 +73,7 @@ pub(super) struct Chunk<'a> {
 
 impl<'a> Chunk<'a> {
     /// The chunk of `bytes` decoded bytes at the beginning of `source`.
-    pub(super) fn parse(source: &'a [u8], bytes: usize) -> Result<Self, Refused> {
+    pub(super) fn parse(source: &'a [u8], bytes: usize) -> Result<Self, Error> {
         let header = source.first_chunk::<HEADER>().ok_or(DAMAGED)?;
         let at = |index: usize| {
             let number: [u8; 4] = std::array::from_fn(|byte| header[index + byte]);
@@ -80,7 +83,7 @@ impl<'a> Chunk<'a> {
         let (block, coded) = (at(8)?, at(12)?);
         // Those with the meaning of their flags and filters that is told here.
         if !matches!(header[0], 4 | 5) || flags & EXTENDED != EXTENDED {
-            return Err(Refused::Unknown("blosc2: a chunk of a version that is not known here"));
+            return Err(Error::Unsupported("blosc2: a chunk of a version that is not known here"));
         }
         if at(4)? != bytes || element == 0 || !(1..=bytes).contains(&block) {
             return Err(DAMAGED);
@@ -93,7 +96,7 @@ impl<'a> Chunk<'a> {
             0x30 => Some(Same::Value(source.get(HEADER..HEADER + element).ok_or(DAMAGED)?)),
             0x40 => Some(Same::Anything),
             _ => {
-                return Err(Refused::Unknown(
+                return Err(Error::Unsupported(
                     "blosc2: a chunk with a dictionary, or of another sort that is not known here",
                 ));
             }
@@ -106,7 +109,7 @@ impl<'a> Chunk<'a> {
     pub(super) fn decode(
         &self,
         decoder: &mut Decoder,
-        room: &mut Room,
+        room: &mut BlockBuffers,
         target: &mut [u8],
     ) -> Decoded {
         let is_whole = target.len() == self.bytes || target.len().is_multiple_of(self.block);
@@ -121,7 +124,7 @@ impl<'a> Chunk<'a> {
     pub(super) fn decode_block(
         &self,
         decoder: &mut Decoder,
-        room: &mut Room,
+        room: &mut BlockBuffers,
         number: usize,
         target: &mut [u8],
     ) -> Decoded {
@@ -142,7 +145,7 @@ impl<'a> Chunk<'a> {
         if self.shuffles.is_empty() {
             self.streams(decoder, code, target)?;
         } else {
-            resize(&mut room.coded, target.len())?;
+            resize_buffer(&mut room.coded, target.len())?;
             self.streams(decoder, code, &mut room.coded)?;
             self.unshuffle(decoder, room, target)?;
         }
@@ -176,7 +179,9 @@ impl<'a> Chunk<'a> {
                     let (bytes, rest) = rest.split_at_checked(size).ok_or(DAMAGED)?;
                     match self.flags >> 5 {
                         2 => {
-                            return Err(Refused::Unknown("blosc2: a coder that is not known here"));
+                            return Err(Error::Unsupported(
+                                "blosc2: a coder that is not known here",
+                            ));
                         }
                         coder => blosc::stream(decoder, coder, bytes, part)?,
                     }
@@ -188,10 +193,15 @@ impl<'a> Chunk<'a> {
     }
 
     /// Undoes the shuffles, from memory to memory and the last one into `target`.
-    fn unshuffle(&self, decoder: &mut Decoder, room: &mut Room, target: &mut [u8]) -> Decoded {
+    fn unshuffle(
+        &self,
+        decoder: &mut Decoder,
+        room: &mut BlockBuffers,
+        target: &mut [u8],
+    ) -> Decoded {
         let Some((last, first)) = self.shuffles.split_last() else { return Ok(()) };
         for &kind in first {
-            resize(&mut room.between, target.len())?;
+            resize_buffer(&mut room.between, target.len())?;
             self.undo(kind, &room.coded, decoder, &mut room.between)?;
             std::mem::swap(&mut room.coded, &mut room.between);
         }
@@ -207,7 +217,7 @@ impl<'a> Chunk<'a> {
         let whole = source.len() / self.element / 8 * 8 * self.element;
         let (bits, rest) = source.split_at(whole);
         let (elements, end) = target.split_at_mut(whole);
-        untranspose(self.element, bits, &mut decoder.planes, elements)?;
+        unbitshuffle(self.element, bits, &mut decoder.planes, elements)?;
         end.copy_from_slice(rest);
         Ok(())
     }
@@ -224,7 +234,7 @@ impl<'a> Chunk<'a> {
             for at in width..whole {
                 target[at] ^= target[at - width];
             }
-            resize(first, target.len())?;
+            resize_buffer(first, target.len())?;
             first.copy_from_slice(target);
         } else {
             target[..whole].iter_mut().zip(&*first).for_each(|(byte, first)| *byte ^= first);
@@ -234,7 +244,7 @@ impl<'a> Chunk<'a> {
 }
 
 /// Shuffles in the order of undoing, and whether what came before them is a difference.
-fn filters(filters: &[u8], meta: &[u8]) -> Result<(Vec<u8>, bool), Refused> {
+fn filters(filters: &[u8], meta: &[u8]) -> Result<(Vec<u8>, bool), Error> {
     let mut shuffles = Vec::new();
     let mut delta = false;
     for (&filter, &meta) in filters.iter().zip(meta).rev() {
@@ -243,7 +253,7 @@ fn filters(filters: &[u8], meta: &[u8]) -> Result<(Vec<u8>, bool), Refused> {
             // Only as the first on writing; and a shuffle by other than elements means many things.
             SHUFFLE | BITSHUFFLE if !delta && meta == 0 => shuffles.push(filter),
             DELTA if !delta => delta = true,
-            _ => return Err(Refused::Unknown("blosc2: filters that are not known here")),
+            _ => return Err(Error::Unsupported("blosc2: filters that are not known here")),
         }
     }
     Ok((shuffles, delta))

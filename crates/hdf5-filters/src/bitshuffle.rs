@@ -2,7 +2,10 @@
 //! on; alone, or with LZ4 or Zstandard after it.
 //! Source: <https://github.com/kiyo-masui/bitshuffle>, its README and the header of its filter.
 
-use super::{Decoded, Decoder, Refused, lz, resize, shuffle};
+use crate::buffer::{resize_buffer, same_size};
+use crate::decoder::Decoder;
+use crate::error::{Decoded, Error};
+use crate::{lz, shuffle};
 
 /// Elements come in groups of this many; what is left over is stored as it is.
 const GROUP: usize = 8;
@@ -61,12 +64,12 @@ impl Params {
     }
 
     fn plain(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
-        super::same_size(source, target)?;
+        same_size(source, target)?;
         let shuffled = target.len() / (self.element * GROUP) * self.element * GROUP;
         let block = self.block.saturating_mul(self.element);
         let parts = target[..shuffled].chunks_mut(block);
         for (part, bits) in parts.zip(source[..shuffled].chunks(block)) {
-            untranspose(self.element, bits, &mut decoder.planes, part)?;
+            unbitshuffle(self.element, bits, &mut decoder.planes, part)?;
         }
         target[shuffled..].copy_from_slice(&source[shuffled..]);
         Ok(())
@@ -74,7 +77,7 @@ impl Params {
 
     /// The whole size in 8 bytes, a block's in 4, then coded blocks with 4 bytes of size each.
     fn coded(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
-        let damaged = Refused::Damaged("bitshuffle: damaged data");
+        let damaged = Error::Corrupt("bitshuffle: damaged data");
         let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
         let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
         let block = match u32::from_be_bytes(*block) as usize {
@@ -88,7 +91,7 @@ impl Params {
         let shuffled = target.len() / group * group;
         let (body, tail) = target.split_at_mut(shuffled);
         let mut bits = Vec::new();
-        resize(&mut bits, block.min(shuffled))?;
+        resize_buffer(&mut bits, block.min(shuffled))?;
         for part in body.chunks_mut(block) {
             let (size, after) = rest.split_first_chunk::<4>().ok_or(damaged)?;
             let size = u32::from_be_bytes(*size) as usize;
@@ -96,10 +99,10 @@ impl Params {
             rest = after;
             let bits = &mut bits[..part.len()];
             match self.coder {
-                Coder::Zstd => super::zstd(decoder, code, bits)?,
+                Coder::Zstd => decoder.unzstd(code, bits)?,
                 _ => lz::lz4(code, bits)?,
             }
-            untranspose(self.element, bits, &mut decoder.planes, part)?;
+            unbitshuffle(self.element, bits, &mut decoder.planes, part)?;
         }
         tail.copy_from_slice(rest.get(..tail.len()).ok_or(damaged)?);
         Ok(())
@@ -112,12 +115,15 @@ fn usual_block(element: usize) -> usize {
 
 /// Turns rows of bits back into elements; both slices hold the same whole groups of elements. `planes`
 /// gets the first bytes of all elements, then the second ones, and so on.
-pub(crate) fn untranspose(
+///
+/// # Errors
+/// Returns [`Error::NoMemory`] if `planes` cannot grow.
+pub fn unbitshuffle(
     element: usize,
     bits: &[u8],
     planes: &mut Vec<u8>,
     target: &mut [u8],
-) -> Decoded {
+) -> Result<(), Error> {
     let row = bits.len() / element / 8;
     if row == 0 {
         return Ok(());
@@ -126,7 +132,7 @@ pub(crate) fn untranspose(
         plane(row, bits, target);
         return Ok(());
     }
-    resize(planes, bits.len())?;
+    resize_buffer(planes, bits.len())?;
     for (rows, out) in bits.chunks_exact(row * 8).zip(planes.chunks_exact_mut(row * 8)) {
         plane(row, rows, out);
     }
@@ -214,7 +220,7 @@ mod tests {
                 }
             }
             let mut target = vec![0; plain.len()];
-            untranspose(element, &bits, &mut Vec::new(), &mut target).unwrap();
+            unbitshuffle(element, &bits, &mut Vec::new(), &mut target).unwrap();
             assert_eq!(target, plain, "{row} bytes a row of elements of {element}");
         }
     }

@@ -1,7 +1,9 @@
 //! The frame around a chunk: what it says of itself, where the chunk is, and whether it is an array.
 
 use super::chunk::{Chunk, Same};
-use super::{DAMAGED, Decoder, Grid, Refused, Room};
+use super::{DAMAGED, Grid};
+use crate::decoder::{BlockBuffers, Decoder};
+use crate::error::Error;
 
 /// The least that a header has: everything before the metalayers.
 const HEADER: usize = 87;
@@ -31,9 +33,9 @@ pub(super) enum Content<'a> {
 impl<'a> Frame<'a> {
     pub(super) fn parse(
         decoder: &mut Decoder,
-        room: &mut Room,
+        room: &mut BlockBuffers,
         source: &'a [u8],
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Error> {
         let header = Header::parse(source)?;
         let mut entry = [0; ENTRY];
         let index = Chunk::parse(source.get(header.index..).ok_or(DAMAGED)?, ENTRY)?;
@@ -77,7 +79,7 @@ struct Header {
 }
 
 impl Header {
-    fn parse(source: &[u8]) -> Result<Self, Refused> {
+    fn parse(source: &[u8]) -> Result<Self, Error> {
         let (Some(magic), Some(flags)) = (source.get(..10), source.get(0x19..0x1b)) else {
             return Err(DAMAGED);
         };
@@ -86,7 +88,7 @@ impl Header {
         }
         // Contiguous, in a version that is known, with offsets of 64 bits and chunks of equal size.
         if !matches!(flags[0], 0x11 | 0x12) || flags[1] & 0x0f != 0 {
-            return Err(Refused::Unknown("blosc2: a frame of a version that is not known here"));
+            return Err(Error::Unsupported("blosc2: a frame of a version that is not known here"));
         }
         Self::of_one_chunk(source).ok_or(DAMAGED)
     }
@@ -120,11 +122,11 @@ fn longer_tagged(source: &[u8], at: usize, tag: u8) -> Option<usize> {
 }
 
 /// The shape that a frame's metalayers tell; none where it is no array.
-fn grid(header: &[u8]) -> Result<Option<Grid>, Refused> {
+fn grid(header: &[u8]) -> Result<Option<Grid>, Error> {
     match layer(header).ok_or(DAMAGED)? {
         (b"", _) => Ok(None),
         (b"b2nd", content) => Grid::parse(content).map(Some),
-        _ => Err(Refused::Unknown("blosc2: an array of a kind that is not known here")),
+        _ => Err(Error::Unsupported("blosc2: an array of a kind that is not known here")),
     }
 }
 

@@ -3,12 +3,13 @@
 
 use bzip2::{Decompress, Status};
 
-use super::{Refused, check_room};
+use crate::buffer::check_room;
+use crate::error::Error;
 
-const DAMAGED: Refused = Refused::Damaged("bzip2: damaged data");
+const DAMAGED: Error = Error::Corrupt("bzip2: damaged data");
 
 /// How much of `target` one stream fills.
-pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Refused> {
+pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Error> {
     check_room()?;
     let mut engine = Decompress::new(false);
     loop {
@@ -20,7 +21,7 @@ pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Refused> 
         let (read, done) = (place(engine.total_in())? - read, place(engine.total_out())? - done);
         match status {
             Status::StreamEnd => return place(engine.total_out()),
-            Status::MemNeeded => return Err(Refused::NoMemory),
+            Status::MemNeeded => return Err(Error::NoMemory),
             // Neither input nor room is left.
             _ if read == 0 && done == 0 => return Err(DAMAGED),
             _ => {}

@@ -1,7 +1,8 @@
 //! An array that is cut into blocks on every axis: each is stored whole, whatever of it is beyond the
 //! array's end.
 
-use super::{DAMAGED, Refused};
+use super::DAMAGED;
+use crate::error::Error;
 
 /// The most axes, as the tag of a short list tells.
 const AXES: usize = 15;
@@ -15,11 +16,11 @@ pub(super) struct Grid {
 
 impl Grid {
     /// From the metalayer: version, rank, and the extents of the array, of its one chunk, of a block.
-    pub(super) fn parse(content: &[u8]) -> Result<Self, Refused> {
+    pub(super) fn parse(content: &[u8]) -> Result<Self, Error> {
         let [list, version, rank, rest @ ..] = content else { return Err(DAMAGED) };
         let rank = usize::from(*rank);
         if *version > 2 {
-            return Err(Refused::Unknown("blosc2: an array of a version that is not known here"));
+            return Err(Error::Unsupported("blosc2: an array of a version that is not known here"));
         }
         if list & 0xf0 != 0x90 || !(1..=AXES).contains(&rank) {
             return Err(DAMAGED);

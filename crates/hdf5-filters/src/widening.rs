@@ -3,7 +3,7 @@
 
 /// How such integers lie in their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::h5) struct Widen {
+pub struct Widening {
     size: usize,
     big_endian: bool,
     signed: bool,
@@ -13,9 +13,9 @@ pub(in crate::h5) struct Widen {
     below: usize,
 }
 
-impl Widen {
+impl Widening {
     /// `None` for sizes that no machine has.
-    pub(in crate::h5) fn new(
+    pub fn new(
         size: usize,
         (big_endian, signed): (bool, bool),
         (bits, below): (usize, usize),
@@ -26,12 +26,12 @@ impl Widen {
     }
 
     /// Bytes of an element.
-    pub(super) fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         self.size
     }
 
     /// Converts all `elements` where they are.
-    pub(super) fn apply(self, elements: &mut [u8]) {
+    pub(crate) fn apply(self, elements: &mut [u8]) {
         match self.size {
             1 => self.bytes(elements),
             2 => self.shorts(elements),
@@ -43,7 +43,7 @@ impl Widen {
 
 macro_rules! widen {
     ($($name:ident: $unsigned:ty, $signed:ty;)*) => {
-        impl Widen {$(
+        impl Widening {$(
             fn $name(self, elements: &mut [u8]) {
                 const BYTES: usize = size_of::<$unsigned>();
                 let (above, rest) = (BYTES * 8 - self.bits - self.below, BYTES * 8 - self.bits);
@@ -75,9 +75,9 @@ widen! {
 
 #[cfg(test)]
 mod tests {
-    use super::Widen;
+    use super::Widening;
 
-    fn widened(widen: Option<Widen>, elements: &[u8]) -> Vec<u8> {
+    fn widened(widen: Option<Widening>, elements: &[u8]) -> Vec<u8> {
         let mut elements = elements.to_vec();
         widen.unwrap().apply(&mut elements);
         elements
@@ -85,15 +85,15 @@ mod tests {
 
     #[test]
     fn signs_are_kept_and_what_is_around_goes() {
-        let twelve = |big, signed| Widen::new(2, (big, signed), (12, 3));
+        let twelve = |big, signed| Widening::new(2, (big, signed), (12, 3));
         // 0x801 between ones above and below.
         assert_eq!(widened(twelve(false, false), &[0x0f, 0xc0]), [0x01, 0x08]);
         assert_eq!(widened(twelve(false, true), &[0x0f, 0xc0]), [0x01, 0xf8]);
         assert_eq!(widened(twelve(true, true), &[0xc0, 0x0f]), [0xf8, 0x01]);
-        assert_eq!(widened(Widen::new(1, (false, true), (1, 7)), &[0x80, 0x7f]), [0xff, 0]);
-        assert_eq!(widened(Widen::new(8, (true, false), (64, 0)), b"abcdefgh"), b"abcdefgh");
-        assert!(Widen::new(3, (false, false), (9, 0)).is_none());
-        assert!(Widen::new(2, (false, false), (9, 8)).is_none());
-        assert!(Widen::new(2, (false, false), (0, 8)).is_none());
+        assert_eq!(widened(Widening::new(1, (false, true), (1, 7)), &[0x80, 0x7f]), [0xff, 0]);
+        assert_eq!(widened(Widening::new(8, (true, false), (64, 0)), b"abcdefgh"), b"abcdefgh");
+        assert!(Widening::new(3, (false, false), (9, 0)).is_none());
+        assert!(Widening::new(2, (false, false), (9, 8)).is_none());
+        assert!(Widening::new(2, (false, false), (0, 8)).is_none());
     }
 }

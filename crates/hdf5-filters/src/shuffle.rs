@@ -5,7 +5,7 @@ const RUN: usize = 512;
 
 /// Puts elements of `size` bytes back together; bytes beyond the last whole element are as they were.
 /// Both slices are equally long.
-pub(crate) fn unshuffle(size: usize, source: &[u8], target: &mut [u8]) {
+pub fn unshuffle(size: usize, source: &[u8], target: &mut [u8]) {
     match size {
         1 => target.copy_from_slice(source),
         2 => by_runs::<2>(source, target, |planes, elements| {

@@ -4,14 +4,15 @@
 //! one of 8, the least in 8 bytes, and from byte 21 on the numbers, most significant bit first. All
 //! ones stand for the fill value, if there is one.
 
-use super::Refused;
-use super::unpack::{Word, each, swap};
+use crate::buffer::same_size;
+use crate::error::Error;
+use crate::unpack::{Word, each, swap};
 
 /// Parameters that the filter has, always.
 const COUNT: usize = 20;
 /// Where the packed numbers begin.
 const HEADER: usize = 21;
-const DAMAGED: Refused = Refused::Damaged("scaleoffset: damaged data");
+const DAMAGED: Error = Error::Corrupt("scaleoffset: damaged data");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Params {
@@ -77,14 +78,14 @@ impl Params {
         if self.kind == Kind::Plain { None } else { self.count.checked_mul(self.size) }
     }
 
-    pub(super) fn decode(self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    pub(super) fn decode(self, source: &[u8], target: &mut [u8]) -> Result<(), Error> {
         if self.most(target.len()).is_none() {
-            return Err(Refused::Damaged(
+            return Err(Error::Corrupt(
                 "scaleoffset: a chunk of another size than its dataset says",
             ));
         }
         if self.kind == Kind::Plain {
-            return super::same_size(source, target).map(|()| target.copy_from_slice(source));
+            return same_size(source, target).map(|()| target.copy_from_slice(source));
         }
         let (header, code) = source.split_first_chunk::<HEADER>().ok_or(DAMAGED)?;
         let [a, b, c, d, width, least @ ..] = header;
@@ -106,7 +107,7 @@ impl Params {
     }
 
     /// Numbers of less than their full precision, least significant byte first.
-    fn unpack(self, code: &[u8], bits: u32, least: u64, target: &mut [u8]) -> Result<(), Refused> {
+    fn unpack(self, code: &[u8], bits: u32, least: u64, target: &mut [u8]) -> Result<(), Error> {
         let bits = usize::try_from(bits).map_err(|_| DAMAGED)?;
         let needed = self.count.checked_mul(bits).ok_or(DAMAGED)?.div_ceil(8);
         let code = code.get(..needed).ok_or(DAMAGED)?;

@@ -3,12 +3,13 @@
 //! most significant bit first; what is no number, and no table or array of numbers, is stored byte by
 //! byte among them.
 
-use super::unpack::{Word, each, swap};
-use super::{Refused, same_size};
+use crate::buffer::same_size;
+use crate::error::Error;
+use crate::unpack::{Word, each, swap};
 
-const DAMAGED: Refused = Refused::Damaged("nbit: damaged data");
-const INVALID: Refused = Refused::Damaged("nbit: invalid parameters");
-const TOO_LARGE: Refused = Refused::Unknown("nbit: a type with more parts than are known here");
+const DAMAGED: Error = Error::Corrupt("nbit: damaged data");
+const INVALID: Error = Error::Corrupt("nbit: invalid parameters");
+const TOO_LARGE: Error = Error::Unsupported("nbit: a type with more parts than are known here");
 
 /// The most numbers and other parts of an element: beyond it, this takes more memory than decoding.
 const MOST_PARTS: usize = 1 << 16;
@@ -64,7 +65,7 @@ impl Part {
 impl Params {
     /// From the filter's parameters: how many they are, whether it does nothing, the count of elements,
     /// and their type.
-    pub(super) fn new(params: &[u32]) -> Result<Self, Refused> {
+    pub(super) fn new(params: &[u32]) -> Result<Self, Error> {
         let &[told, plain, count, ref kind @ ..] = params else { return Err(INVALID) };
         if usize::try_from(told) != Ok(params.len()) {
             return Err(INVALID);
@@ -108,7 +109,7 @@ impl Params {
             .checked_mul(*count)
     }
 
-    pub(super) fn decode(&self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    pub(super) fn decode(&self, source: &[u8], target: &mut [u8]) -> Result<(), Error> {
         let Self::Packed { size, parts, .. } = self else {
             return same_size(source, target).map(|()| target.copy_from_slice(source));
         };

@@ -1,8 +1,13 @@
 //! A dataset's filters, one after the other: which of them a chunk went through, and how large it was
 //! between them.
 
-use super::{Convert, Decoded, Decoder, Known, Refused, Size, Step, blosc, resize, step};
-use crate::h5::Filter;
+use crate::blosc;
+use crate::buffer::resize_buffer;
+use crate::conversion::Conversion;
+use crate::decoder::Decoder;
+use crate::error::{Decoded, Error};
+use crate::filter::Filter;
+use crate::step::{Known, Size, Step, step};
 
 /// A stored chunk may be larger than a decoded one by no more than this and a half.
 const SLACK: u64 = 64 << 10;
@@ -11,13 +16,13 @@ const SLACK: u64 = 64 << 10;
 const PADDED: u64 = 10;
 
 /// A chunk of more bytes than this is large: it is decoded in pieces where that can be.
-pub(crate) const LARGE: usize = 16 << 20;
+pub const LARGE_CHUNK_BYTES: usize = 16 << 20;
 /// What decoding in pieces takes.
 const PIECES: u64 = 2 << 20;
 
 /// How a chunk can be decoded in pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Streamed {
+pub enum Streaming {
     /// It is stored as it is.
     Stored,
     /// It is only deflated.
@@ -28,19 +33,17 @@ pub(crate) enum Streamed {
 
 /// A dataset's filters, in the order of writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pipeline {
+pub struct Pipeline {
     steps: Vec<Step>,
     chunk_bytes: usize,
     /// What becomes of the elements at last.
-    convert: Option<Convert>,
+    convert: Option<Conversion>,
 }
 
 /// The places of filters whose parameters contradict themselves, and the reasons.
-pub(in crate::h5) fn damaged_filters(
-    filters: &[Filter],
-) -> impl Iterator<Item = (usize, &'static str)> {
+pub fn corrupt_filters(filters: &[Filter]) -> impl Iterator<Item = (usize, &'static str)> {
     filters.iter().enumerate().filter_map(|(place, filter)| match step(filter) {
-        Err(Refused::Damaged(why)) => Some((place, why)),
+        Err(Error::Corrupt(why)) => Some((place, why)),
         _ => None,
     })
 }
@@ -58,35 +61,35 @@ fn steps(filters: &[Filter]) -> Option<Vec<Step>> {
 
 impl Pipeline {
     /// A pipeline for chunks of `chunk_bytes`; `None` if it cannot be undone here.
-    pub(in crate::h5) fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
+    pub fn new(filters: &[Filter], chunk_bytes: u64) -> Option<Self> {
         let steps = steps(filters)?;
         Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()?, convert: None })
     }
 
     /// The same for elements that are to be converted, too.
-    pub(in crate::h5) fn converting(self, convert: Option<Convert>) -> Self {
+    pub fn converting(self, convert: Option<Conversion>) -> Self {
         Self { convert, ..self }
     }
 
     /// Whether it is the chunks that tell what it takes to undo them, and not the dataset.
-    pub(in crate::h5) fn is_told_by_chunks(&self) -> bool {
+    pub fn is_told_by_chunks(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Blosc | Step::Blosc2(_)))
     }
 
     /// Bytes of a decoded chunk.
-    pub(crate) fn chunk_bytes(&self) -> usize {
+    pub fn chunk_bytes(&self) -> usize {
         self.chunk_bytes
     }
 
     /// Bytes of a chunk whose elements are converted, too.
-    pub(crate) fn plain_bytes(&self) -> usize {
+    pub fn plain_bytes(&self) -> usize {
         self.convert.as_ref().map_or(self.chunk_bytes, |convert| {
             (self.chunk_bytes / convert.file_size().max(1)).saturating_mul(convert.size())
         })
     }
 
     /// The most bytes of a stored chunk.
-    pub(crate) fn most_stored(&self) -> u64 {
+    pub fn most_stored(&self) -> u64 {
         let plain = self.chunk_bytes as u64;
         let padded = self.steps.iter().any(|step| matches!(step, Step::Blosc2(_)));
         let most = if padded { plain.saturating_mul(PADDED) } else { plain };
@@ -94,28 +97,28 @@ impl Pipeline {
     }
 
     /// Whether a chunk with this mask is stored as it is read.
-    pub(crate) fn is_plain(&self, mask: u32) -> bool {
+    pub fn is_plain(&self, mask: u32) -> bool {
         self.convert.is_none() && self.applied(mask).next().is_none()
     }
 
     /// How a chunk with this mask can be decoded in pieces, if it can.
-    pub(crate) fn streamed(&self, mask: u32) -> Option<Streamed> {
+    pub fn streamed(&self, mask: u32) -> Option<Streaming> {
         match self.applied(mask).collect::<Vec<_>>()[..] {
-            [] => Some(Streamed::Stored),
-            [Step::Deflate] => Some(Streamed::Deflate),
-            [Step::Shuffle(size), Step::Deflate] => Some(Streamed::ShuffleDeflate(*size)),
+            [] => Some(Streaming::Stored),
+            [Step::Deflate] => Some(Streaming::Deflate),
+            [Step::Shuffle(size), Step::Deflate] => Some(Streaming::ShuffleDeflate(*size)),
             _ => None,
         }
     }
 
     /// Whether the first bytes of a chunk with this mask can be decoded alone.
-    pub(crate) fn begins_alone(&self, mask: u32) -> bool {
+    pub fn begins_alone(&self, mask: u32) -> bool {
         let steps: Vec<_> = self.applied(mask).collect();
         matches!(steps[..], [Step::Blosc | Step::Blosc2(_)])
     }
 
     /// Decodes the first `least` bytes of a chunk, and some more.
-    pub(crate) fn begin(
+    pub fn begin(
         &self,
         decoder: &mut Decoder,
         mask: u32,
@@ -126,7 +129,7 @@ impl Pipeline {
         match self.applied(mask).collect::<Vec<_>>()[..] {
             [Step::Blosc] => blosc::begin(decoder, stored, (least, whole), target)?,
             [Step::Blosc2(params)] => params.begin(decoder, stored, (least, whole), target)?,
-            _ => return Err(Refused::Unknown("a filter that decodes whole chunks")),
+            _ => return Err(Error::Unsupported("a filter that decodes whole chunks")),
         }
         self.convert(decoder, target)
     }
@@ -140,13 +143,13 @@ impl Pipeline {
 
     /// Bytes that decoding a chunk of `stored` bytes takes, besides those that become of it; `least` of those
     /// that it has are needed.
-    pub(crate) fn memory(&self, (stored, least): (u64, u64), mask: u32) -> u64 {
+    pub fn memory(&self, (stored, least): (u64, u64), mask: u32) -> u64 {
         let mut chunk = self.chunk_bytes as u64;
         if self.begins_alone(mask) {
-            chunk = chunk.min(least.saturating_add(LARGE as u64));
+            chunk = chunk.min(least.saturating_add(LARGE_CHUNK_BYTES as u64));
         }
-        match self.streamed(mask).filter(|_| self.chunk_bytes > LARGE) {
-            Some(Streamed::ShuffleDeflate(_)) => return chunk.saturating_add(PIECES),
+        match self.streamed(mask).filter(|_| self.chunk_bytes > LARGE_CHUNK_BYTES) {
+            Some(Streaming::ShuffleDeflate(_)) => return chunk.saturating_add(PIECES),
             Some(_) => return PIECES,
             None => {}
         }
@@ -182,7 +185,7 @@ impl Pipeline {
 
     /// Decodes `stored` into `target`, which then has [`Self::plain_bytes`]. A chunk at the dataset's edge may
     /// be stored without what is beyond it: at least `least` bytes, of [`Self::chunk_bytes`].
-    pub(crate) fn decode(
+    pub fn decode(
         &self,
         decoder: &mut Decoder,
         mask: u32,
@@ -196,7 +199,7 @@ impl Pipeline {
             if !is_short || target.len() < least {
                 return Err(refused);
             }
-            resize(target, whole)?;
+            resize_buffer(target, whole)?;
         }
         self.convert(decoder, target)
     }
@@ -217,7 +220,7 @@ impl Pipeline {
             let source = if first { stored } else { &target[..] };
             match size {
                 Size::Exactly(size) => {
-                    resize(&mut spare, size)?;
+                    resize_buffer(&mut spare, size)?;
                     step.undo(decoder, source, &mut spare)?;
                 }
                 Size::AtMost(most) => step.undo_some(decoder, source, most, &mut spare)?,
@@ -229,12 +232,12 @@ impl Pipeline {
         decoder.scratch = spare;
         result?;
         if first {
-            resize(target, stored.len())?;
+            resize_buffer(target, stored.len())?;
             target.copy_from_slice(stored);
         }
         match size {
             Size::Exactly(size) if target.len() != size => {
-                Err(Refused::Damaged("a chunk of another size than its dataset says"))
+                Err(Error::Corrupt("a chunk of another size than its dataset says"))
             }
             _ => Ok(()),
         }
@@ -249,7 +252,7 @@ mod tests {
         Filter { id, name: String::new(), optional: false, params: params.to_vec() }
     }
 
-    fn decode(filters: &[Filter], mask: u32, stored: &[u8], size: u64) -> Result<Vec<u8>, Refused> {
+    fn decode(filters: &[Filter], mask: u32, stored: &[u8], size: u64) -> Result<Vec<u8>, Error> {
         let mut target = Vec::new();
         let pipeline = Pipeline::new(filters, size).unwrap();
         let stored = (stored, usize::MAX);
@@ -293,7 +296,7 @@ mod tests {
         assert_eq!(decode(&filters, 2, &scaled, 2).unwrap(), [8, 9]);
         assert_eq!(
             decode(&filters, 1, &code[..0], 2),
-            Err(Refused::Damaged("deflate: damaged data"))
+            Err(Error::Corrupt("deflate: damaged data"))
         );
         assert!(decode(&filters, 0, &code, 4).is_err());
         assert!(decode(&filters, 0, &code[..size - 1], 2).is_err());
@@ -305,7 +308,7 @@ mod tests {
     }
 
     fn checksum_of(data: &[u8]) -> [u8; 4] {
-        crate::h5::codec::checksum::sum(data).to_le_bytes()
+        crate::checksum::sum(data).to_le_bytes()
     }
 
     #[test]

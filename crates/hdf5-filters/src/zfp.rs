@@ -15,9 +15,9 @@ use zfp_sys::{
     zfp_type, zfp_type_size, zfp_type_zfp_type_double, zfp_type_zfp_type_float,
 };
 
-use super::codec::Refused;
+use crate::error::Error;
 
-const DAMAGED: Refused = Refused::Damaged("zfp: damaged data");
+const DAMAGED: Error = Error::Corrupt("zfp: damaged data");
 
 /// The most parameters of a filter: version, and a header of 148 bits.
 const MOST_VALUES: usize = 16;
@@ -53,7 +53,7 @@ impl Params {
     }
 
     /// Decodes a chunk into `target`. One of another size is damaged.
-    pub(super) fn chunk(&self, source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+    pub(super) fn chunk(&self, source: &[u8], target: &mut [u8]) -> Result<(), Error> {
         if target.len() != self.bytes || source.len() > self.most {
             return Err(DAMAGED);
         }
@@ -61,7 +61,7 @@ impl Params {
         fill(&mut code, source);
         let mut header = self.header.clone();
         // The header was read before: now only memory can be missing.
-        let decoder = Decoder::open(&mut header).ok_or(Refused::NoMemory)?;
+        let decoder = Decoder::open(&mut header).ok_or(Error::NoMemory)?;
         decoder.decode(&mut code, &mut plain)?;
         for (place, word) in target.chunks_mut(8).zip(&plain) {
             place.copy_from_slice(&word.to_ne_bytes()[..place.len()]);
@@ -71,10 +71,10 @@ impl Params {
 }
 
 /// Zeros for that many bytes, and a word more.
-fn words(bytes: usize) -> Result<Vec<u64>, Refused> {
+fn words(bytes: usize) -> Result<Vec<u64>, Error> {
     let count = bytes / 8 + 2;
     let mut words = Vec::new();
-    words.try_reserve_exact(count).map_err(|_| Refused::NoMemory)?;
+    words.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
     words.resize(count, 0);
     Ok(words)
 }
@@ -138,7 +138,7 @@ impl Decoder {
     }
 
     /// Decodes `code`, which is as large as [`Self::sizes`] tells, into `plain`, which is so, too.
-    fn decode(self, code: &mut [u64], plain: &mut [u64]) -> Result<(), Refused> {
+    fn decode(self, code: &mut [u64], plain: &mut [u64]) -> Result<(), Error> {
         let (bytes, most) = self.sizes().ok_or(DAMAGED)?;
         if size_of_val(code) < most || size_of_val(plain) < bytes {
             return Err(DAMAGED);
@@ -148,7 +148,7 @@ impl Decoder {
         unsafe {
             let bits = stream_open(code.as_mut_ptr().cast(), size_of_val(code));
             if bits.is_null() {
-                return Err(Refused::NoMemory);
+                return Err(Error::NoMemory);
             }
             zfp_stream_set_bit_stream(self.stream, bits);
             zfp_field_set_pointer(self.field, plain.as_mut_ptr().cast());

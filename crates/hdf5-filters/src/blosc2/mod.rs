@@ -11,28 +11,18 @@ mod grid;
 use self::chunk::Chunk;
 use self::frame::{Content, Frame};
 use self::grid::Grid;
-use super::{Decoded, Decoder, Refused};
+use crate::buffer::resize_buffer;
+use crate::decoder::{BlockBuffers, Decoder};
+use crate::error::{Decoded, Error};
 
 /// An element of so many bytes is beyond what a chunk's header can tell.
 const TOO_LARGE: u32 = 256;
-const DAMAGED: Refused = Refused::Damaged("blosc2: damaged data");
+const DAMAGED: Error = Error::Corrupt("blosc2: damaged data");
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Params {
     /// Extents of a chunk, where the filter knows them.
     shape: Option<Vec<usize>>,
-}
-
-/// Memory for the blocks of a chunk, kept from chunk to chunk.
-#[derive(Debug, Default)]
-pub(super) struct Room {
-    /// A block before, and between, its filters.
-    coded: Vec<u8>,
-    between: Vec<u8>,
-    /// A block that is to be put into the array.
-    plain: Vec<u8>,
-    /// The block that the others are told from.
-    first: Vec<u8>,
 }
 
 impl Params {
@@ -59,14 +49,14 @@ impl Params {
     }
 
     /// The decoded size that a chunk claims, if it is sound.
-    pub(super) fn size(decoder: &mut Decoder, source: &[u8]) -> Result<Option<usize>, Refused> {
+    pub(super) fn size(decoder: &mut Decoder, source: &[u8]) -> Result<Option<usize>, Error> {
         let mut room = std::mem::take(&mut decoder.blocks);
         let frame = Frame::parse(decoder, &mut room, source);
         decoder.blocks = room;
         Ok(match frame {
             Ok(Frame { grid: Some(grid), element, .. }) => grid.bytes(element),
             Ok(frame) => Some(frame.bytes),
-            Err(Refused::NoMemory) => return Err(Refused::NoMemory),
+            Err(Error::NoMemory) => return Err(Error::NoMemory),
             Err(_) => None,
         })
     }
@@ -89,7 +79,7 @@ impl Params {
                 }
                 _ => whole,
             };
-            super::resize(target, bytes)?;
+            resize_buffer(target, bytes)?;
             self.decode_in(&mut room, decoder, source, whole, target)
         })();
         decoder.blocks = room;
@@ -111,7 +101,7 @@ impl Params {
 
     fn decode_in(
         &self,
-        room: &mut Room,
+        room: &mut BlockBuffers,
         decoder: &mut Decoder,
         source: &[u8],
         whole: usize,
@@ -122,9 +112,7 @@ impl Params {
             Some(grid) => {
                 let other = self.shape.as_ref().is_some_and(|shape| *shape != grid.shape);
                 if other || grid.bytes(frame.element) != Some(whole) {
-                    return Err(Refused::Damaged(
-                        "blosc2: an array of another shape than the chunk",
-                    ));
+                    return Err(Error::Corrupt("blosc2: an array of another shape than the chunk"));
                 }
                 grid.padded_bytes(frame.element).ok_or(DAMAGED)?
             }
@@ -148,7 +136,7 @@ impl Params {
 /// Puts an array together from blocks that are whole on each axis, whatever the array is.
 fn array(
     decoder: &mut Decoder,
-    room: &mut Room,
+    room: &mut BlockBuffers,
     chunk: &Chunk<'_>,
     (grid, element): (&Grid, usize),
     target: &mut [u8],
@@ -158,7 +146,7 @@ fn array(
     }
     let mut plain = std::mem::take(&mut room.plain);
     let done = (|| {
-        super::resize(&mut plain, chunk.block)?;
+        resize_buffer(&mut plain, chunk.block)?;
         for number in 0..grid.count().ok_or(DAMAGED)? {
             chunk.decode_block(decoder, room, number, &mut plain)?;
             grid.put(number, element, &plain, target).ok_or(DAMAGED)?;

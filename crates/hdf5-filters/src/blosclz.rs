@@ -4,7 +4,7 @@
 //! means that bytes of 255 follow and one below) and its distance in the rest and the next byte, both
 //! ones meaning a distance of 16 bits beyond 8191.
 
-use super::lz::repeat;
+use crate::lz::repeat;
 
 /// The distance after which two more bytes tell the rest.
 const FAR: usize = 8191;

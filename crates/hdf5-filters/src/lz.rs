@@ -1,7 +1,7 @@
 //! LZF (filter 32000) and LZ4 in HDF5's framing (filter 32004).
 //! Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
 
-use super::Refused;
+use crate::error::Error;
 
 /// Bytes that are copied at a time where both sides have room: cheaper than the exact number.
 const WIDE: usize = 16;
@@ -10,10 +10,10 @@ const WIDE: usize = 16;
 /// the match's length less 2 in the three upper bits (7 means that the next byte adds to it) and its
 /// distance less 1 in the rest and the next byte.
 /// Source: <http://software.schmorp.de/pkg/liblzf.html>, its description of the format.
-pub(super) fn lzf(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
+pub(super) fn lzf(source: &[u8], target: &mut [u8]) -> Result<(), Error> {
     match lzf_fills(source, target) {
         Some(done) if done == target.len() => Ok(()),
-        _ => Err(Refused::Damaged("lzf: damaged data")),
+        _ => Err(Error::Corrupt("lzf: damaged data")),
     }
 }
 
@@ -81,8 +81,8 @@ pub(super) fn repeat(target: &mut [u8], at: usize, distance: usize, length: usiz
 
 /// The whole size in 8 bytes, a block's in 4, then blocks with 4 bytes of size each; a block that did
 /// not shrink is stored as it is. All numbers have their most significant byte first.
-pub(super) fn lz4_framed(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-    let damaged = Refused::Damaged("lz4: damaged data");
+pub(super) fn lz4_framed(source: &[u8], target: &mut [u8]) -> Result<(), Error> {
+    let damaged = Error::Corrupt("lz4: damaged data");
     let (whole, rest) = source.split_first_chunk::<8>().ok_or(damaged)?;
     let (block, mut rest) = rest.split_first_chunk::<4>().ok_or(damaged)?;
     let block = u32::from_be_bytes(*block) as usize;
@@ -114,8 +114,8 @@ pub(super) fn first_u32(source: &[u8]) -> Option<u32> {
 }
 
 /// One LZ4 block that fills `target` exactly.
-pub(super) fn lz4(source: &[u8], target: &mut [u8]) -> Result<(), Refused> {
-    let damaged = Refused::Damaged("lz4: damaged data");
+pub(super) fn lz4(source: &[u8], target: &mut [u8]) -> Result<(), Error> {
+    let damaged = Error::Corrupt("lz4: damaged data");
     // The C library counts with signed 32 bits.
     let (Ok(_), Ok(size)) = (i32::try_from(source.len()), i32::try_from(target.len())) else {
         return Err(damaged);
