@@ -1,7 +1,7 @@
-"""The command under test in a sandbox: its own metadata root, names that nobody else has, and a check
-after every test that nothing was left in the shared memory.
+"""Runs the command in a sandbox with its own metadata root and unique names. After every test, checks that no file of
+the test remains in shared memory.
 
-The Python package looks in /dev/shm only, so these tests use the real one.
+The Python package uses /dev/shm only, so these tests use the real one.
 """
 
 import json
@@ -28,14 +28,14 @@ def clean_environment():
 
 @dataclass
 class Outcome:
-    """What a command said and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str
     err: str
 
     def json(self):
-        """The one object on stdout, its envelope checked."""
+        """Parses the one object on stdout and checks its envelope."""
         doc = json.loads(self.out)
         assert doc["schema"] == "cute-shm/1"
         assert doc["ok"] is (not doc["errors"])
@@ -44,19 +44,19 @@ class Outcome:
 
 
 class Cli:
-    """`cute-shm` with a root of its own."""
+    """`cute-shm` with its own root."""
 
     def __init__(self, binary, root):
         self.binary, self.root = str(binary), root
         self.environment = clean_environment()
 
     def command(self, *args):
-        """The argument list, `--root` behind the subcommand (before a `--`)."""
+        """Returns the arguments, with `--root` after the subcommand (before a `--`)."""
         first, *rest = map(str, args)
         return [self.binary, first, "--root", str(self.root), *rest]
 
     def run(self, *args, timeout=60, **options):
-        """Runs the command and captures everything."""
+        """Runs the command and captures its output."""
         done = subprocess.run(
             self.command(*args), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=timeout, env=self.environment, **options,
@@ -64,17 +64,17 @@ class Cli:
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *args, **options):
-        """Runs what must succeed."""
+        """Runs a command that must succeed."""
         outcome = self.run(*args, **options)
         assert outcome.code == 0, f"{args} ended with {outcome.code}:\n{outcome.err}"
         return outcome
 
     def load(self, project, file, *options):
-        """Loads to stay; the fixture unlinks it at the end."""
+        """Loads a persistent project. The fixture unlinks it at the end."""
         return self.ok("load-hdf5", "--persistent", *options, project, file)
 
     def start(self, *args):
-        """Starts a command that keeps running."""
+        """Starts a command that runs in the background."""
         return subprocess.Popen(
             self.command(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=self.environment,
@@ -82,7 +82,7 @@ class Cli:
 
 
 class Python:
-    """The stock Python package on the same root, each call in a process of its own."""
+    """The stock Python package on the same root. Each call runs in its own process."""
 
     def __init__(self, root, scratch):
         self.root, self.scratch = root, scratch
@@ -97,13 +97,13 @@ class Python:
         return done.stdout
 
     def read(self, project):
-        """{path: entry} of every array, through cute_shm.shm_to_arrays."""
+        """Returns {path: entry} of every array, from cute_shm.shm_to_arrays."""
         out = self.scratch / "read.pickle"
         self.run("read", project, out)
         return pickle.loads(out.read_bytes())
 
     def share(self, project, arrays):
-        """cute_shm.arrays_to_shm, persistent."""
+        """Calls cute_shm.arrays_to_shm with persistent=True."""
         source = self.scratch / "share.pickle"
         source.write_bytes(pickle.dumps(packed(arrays)))
         self.run("share", project, source)
@@ -126,22 +126,22 @@ def cute_shm_binary():
 
 @pytest.fixture(autouse=True)
 def tag():
-    """Letters that every name of this test contains; what bears them afterwards is a leak."""
+    """Part of every name of this test. A file with this part after the test is a leak."""
     tag = "pytest" + uuid.uuid4().hex[:12]
     yield tag
     left = in_shared_memory(tag)
     for name in left:
         (SHM / name).unlink(missing_ok=True)
-    assert not left, f"left in shared memory: {left}"
+    assert not left, f"leaked in shared memory: {left}"
 
 
 def in_shared_memory(part):
-    """The files of the shared memory whose names contain this."""
+    """Lists the files in shared memory whose names contain this part."""
     return sorted(name for name in os.listdir(SHM) if part in name)
 
 
 def segments_of(project):
-    """The project's segments, without its ledger and lock."""
+    """Lists the segments of the project, without its ledger and lock file."""
     names = in_shared_memory(f"cute-shm.{project}.")
     return [name for name in names if not name.endswith((".ledger", ".lock"))]
 
@@ -163,7 +163,7 @@ def root(tmp_path):
 
 @pytest.fixture
 def cli(tag, project, other_project, root):
-    """The command; what the test left on purpose is unlinked, and only the command may do that."""
+    """Gives the command, and unlinks the projects of the test with it afterwards."""
     cli = Cli(cute_shm_binary(), root)
     yield cli
     cli.run("unlink", "--force", project, other_project)

@@ -1,7 +1,7 @@
-"""Reads files with h5py in a process of its own, which a damaged file may crash.
+"""Reads files with h5py in a separate process, because a damaged file may crash it.
 
-Each line on stdin is the path of a file. The answer is a pickled dict, its length before it: for each dataset its
-path and either (dtype, shape, bytes) for each array, or None if h5py cannot read it.
+Each line on stdin is the path of a file. The answer is the length of a pickled dict, then the dict. For each dataset,
+the dict contains its path and either (dtype, shape, bytes) for each array, or None if h5py cannot read it.
 """
 
 import os
@@ -39,7 +39,7 @@ def datasets(group, path, ancestors, found):
 
 
 def is_consistent(item):
-    """Whether HDF5 finds each chunk that it lists: a damaged key may hide one from the search alone."""
+    """Whether HDF5 finds each chunk that it lists: a damaged key can hide a chunk from the search only."""
     if item.chunks is None:
         return True
     try:
@@ -68,7 +68,7 @@ def read(item, path):
 
 def main():
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-    # Whatever a library prints goes elsewhere.
+    # Output of a library must not get into the answers.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for line in sys.stdin:

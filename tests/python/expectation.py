@@ -1,7 +1,7 @@
-"""What loading a file must give, worked out with h5py: the judge of the tests and of the demo.
+"""Computes the expected result of a load with h5py: the reference of the tests and of the demo.
 
-The rules are the product's: compounds become a table with one array per field, variable-length strings
-become fixed-length ones, and what no numpy array can hold is left out.
+The rules are those of a load: compounds become a table with one array per field, variable-length strings
+become fixed-length ones, and data that no numpy array can represent is skipped.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Leaf:
-    """One array that must be there; `attrs` is None where the rules leave them open."""
+    """One expected array. `attrs` is None if the rules do not define them."""
 
     def __init__(self, array, attrs):
         self.dtype = str(array.dtype)
@@ -22,7 +22,7 @@ class Leaf:
 
 
 def expected_leaves(file):
-    """Every array of the HDF5 file: {(group, ..., dataset[, field, ...]): Leaf}."""
+    """Returns every array of the HDF5 file: {(group, ..., dataset[, field, ...]): Leaf}."""
     leaves = {}
     with h5py.File(file, "r") as f:
         _walk(f, (), frozenset([_identity(f)]), leaves)
@@ -71,7 +71,7 @@ def _attributes(obj):
 
 
 def toml_value(value):
-    """The attribute as TOML holds it; None for what TOML cannot hold."""
+    """Returns the attribute as a TOML value, or None if TOML cannot represent it."""
     if isinstance(value, (np.ndarray, np.generic)):
         if value.dtype.kind not in "biufSUO" or h5py.check_ref_dtype(value.dtype):
             return None
@@ -90,7 +90,7 @@ def toml_value(value):
 
 
 def same_value(a, b):
-    """Equality of attribute values: NaN is NaN, and 1, 1.0 and true are three different things."""
+    """Whether attribute values are equal: NaN equals NaN, and 1, 1.0 and true are three different values."""
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same_value, a, b))
     if isinstance(a, float) and isinstance(b, float) and math.isnan(a):
@@ -99,7 +99,7 @@ def same_value(a, b):
 
 
 def differences(leaves, found):
-    """Sentences on what differs between the expected leaves and what `python_side.py read` found."""
+    """Describes the differences between the expected leaves and the result of `python_side.py read`."""
     said = [f"{path}: missing" for path in leaves.keys() - found.keys()]
     said += [f"{path}: nobody expects it" for path in found.keys() - leaves.keys()]
     for path in leaves.keys() & found.keys():
@@ -127,6 +127,6 @@ def _attribute_differences(path, wanted, had):
 def _same_bytes(leaf, data):
     if not leaf.padded:
         return data == leaf.bytes
-    # The padding of an x86 long double is whatever was there.
+    # The padding of an x86 long double is undefined.
     rows = [np.frombuffer(b, dtype=np.uint8).reshape(-1, 16)[:, :10] for b in (leaf.bytes, data)]
     return np.array_equal(*rows)

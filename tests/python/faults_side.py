@@ -1,10 +1,10 @@
-"""The Python package as the tests of tests/faults need it: on its own, or ending badly.
+"""Runs the Python package for the tests of tests/faults: normally, or with an abnormal exit.
 
     faults_side.py ROOT share PROJECT VALUE [overwrite]   arrays_to_shm, persistent
-    faults_side.py ROOT slow PROJECT COUNT SECONDS        the same, so many arrays, so long between two
+    faults_side.py ROOT slow PROJECT COUNT SECONDS        the same with COUNT arrays, SECONDS apart
     faults_side.py ROOT unlink PROJECT
     faults_side.py ROOT read PROJECT VALUE                every element must be VALUE
-    faults_side.py ROOT attach PROJECT HOW                reads, then ends: exit, tracked, crash, descriptors
+    faults_side.py ROOT attach PROJECT HOW                reads, then exits: exit, tracked, crash, descriptors
 """
 
 import os
@@ -49,14 +49,14 @@ def leaves(tree):
 def read(project, value):
     tree = cute_shm.shm_to_arrays(project)
     assert all((leaf == int(value)).all() for leaf in leaves(tree))
-    # Mappings that arrays still point into cannot be closed: leave without trying.
+    # Arrays still use the mappings, so closing them fails: exit without cleanup.
     sys.stdout.flush()
     os._exit(0)
 
 
 def attach(project, how):
     if how == "descriptors":
-        # Room for a few segments and the resource tracker's pipe, not for all.
+        # Allows a few segments and the pipe of the resource tracker, but not all segments.
         free = os.dup(0)
         os.close(free)
         resource.setrlimit(resource.RLIMIT_NOFILE, (free + 6, free + 6))

@@ -1,4 +1,4 @@
-"""Writers of small HDF5 files, one for each kind of thing that a real file may contain."""
+"""Writers of small HDF5 files, one for each feature that a real file may contain."""
 
 import h5py
 import numpy as np
@@ -14,7 +14,7 @@ def case(write):
 
 
 def numbers(count, dtype):
-    """Numbers that differ in every byte, of any plain dtype."""
+    """Returns numbers of any plain dtype that differ in every byte."""
     dtype = np.dtype(dtype)
     raw = np.random.default_rng(7).bytes(count * dtype.itemsize)
     if dtype.kind == "f":
@@ -23,7 +23,7 @@ def numbers(count, dtype):
 
 
 def string_type(size, padding, charset=h5py.h5t.CSET_ASCII):
-    """A fixed-length HDF5 string type."""
+    """Returns a fixed-length HDF5 string type."""
     text = h5py.h5t.C_S1.copy()
     text.set_size(size)
     text.set_strpad(padding)
@@ -32,7 +32,7 @@ def string_type(size, padding, charset=h5py.h5t.CSET_ASCII):
 
 
 def create_raw(group, name, file_type, data, memory_type=None):
-    """A dataset of any HDF5 type, by the low-level interface; `name` may be bytes."""
+    """Creates a dataset of any HDF5 type with the low-level interface. `name` may be bytes."""
     name = name if isinstance(name, bytes) else name.encode()
     space = h5py.h5s.create_simple(data.shape) if data.shape else h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(group.id, name, file_type, space)

@@ -1,15 +1,14 @@
-"""The pages of the documentation: their sections, the blocks of code in them, and their links.
+"""Parses the pages of the documentation: sections, code blocks and links.
 
-What a block's first line says decides what becomes of it:
+The info string of a code block determines how it is tested:
 
-    sh run         runs, with all blocks of its section, in one folder; must succeed
-    sh run fails N as that, and must end with status N
-    sh check       needs what a test has not (a cluster, a container, root): its syntax is checked
-    python         runs; a first line "# name.py" makes it a file instead, that an "sh run" block names
-    text, toml     shows something, is no code
+    sh run         runs with all blocks of its section in one directory; must succeed
+    sh run fails N the same, but must exit with status N
+    sh check       needs resources that a test lacks (a cluster, a container, root): only its syntax is checked
+    python         runs; with a first line "# name.py" it becomes a file that an "sh run" block names
+    text, toml     is not code
 
-`needs=NAME` behind it names a program or a Python module without which it cannot run; the test is then
-reported as skipped, and says so.
+`needs=NAME` after it names a required program or Python module. Without it, the test is reported as skipped.
 """
 
 import re
@@ -35,7 +34,7 @@ class Block:
 
     @property
     def file(self):
-        """The name in the first line of a Python block that is a file."""
+        """Returns the name in the first line of a Python block that is a file."""
         found = re.match(r"# (\w+\.py)\n", self.text)
         return found[1] if found and self.kind == "python" else None
 
@@ -55,11 +54,11 @@ class Page:
         return self.path.read_text(encoding="utf-8")
 
     def blocks(self):
-        """Every fenced block, in order."""
+        """Returns every fenced block, in order."""
         return [block(found, self.text) for found in FENCE.finditer(self.text)]
 
     def sections(self):
-        """[(heading, its blocks)] of the sections of the second level that have any."""
+        """Returns [(heading, blocks)] of the second-level sections that have blocks."""
         heads = [(found.start(), found[1]) for found in re.finditer(r"^## +(.*)$", self.prose(), re.MULTILINE)]
         starts = [(0, "top"), *heads]
         sections = []
@@ -70,15 +69,15 @@ class Page:
         return sections
 
     def prose(self):
-        """The text with every block blanked, at the same offsets."""
+        """Returns the text with blanks in place of code blocks, at the same offsets."""
         return FENCE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.text)
 
     def links(self):
-        """The targets of all links, code spans aside."""
+        """Returns the targets of all links outside code spans."""
         return LINK.findall(re.sub(r"`[^`\n]*`", "", self.prose()))
 
     def anchors(self):
-        """The anchors of all headings, as GitHub makes them."""
+        """Returns the anchors of all headings, as GitHub creates them."""
         seen, anchors = {}, set()
         for head in HEADING.findall(self.prose()):
             plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", head.replace("`", ""))
@@ -90,7 +89,7 @@ class Page:
 
 
 def block(found, text):
-    """From a match of FENCE to what it is."""
+    """Converts a match of FENCE to a block."""
     words = found[1].split()
     needs = [word.removeprefix("needs=") for word in words if word.startswith("needs=")]
     words = [word for word in words if not word.startswith("needs=")]
@@ -100,7 +99,7 @@ def block(found, text):
 
 
 def all_pages():
-    """Every Markdown file of the repository."""
+    """Returns every Markdown file of the repository."""
     left_out = {".git", ".venv", "target", "node_modules"}
     files = (path for path in REPOSITORY.rglob("*.md") if not left_out & set(path.relative_to(REPOSITORY).parts))
     return [Page(path) for path in sorted(files)]

@@ -1,13 +1,12 @@
-"""The stock Python package at work, in a process of its own.
+"""Runs the stock Python package in a separate process.
 
-Run as a script, because the resource tracker of the process that attaches or shares must not be the
-one of the tests:
+The process that attaches or shares must not have the resource tracker of the tests:
 
-    python_side.py ROOT read PROJECT OUT      what cute_shm.shm_to_arrays gives, pickled into OUT
-    python_side.py ROOT share PROJECT IN      cute_shm.arrays_to_shm of what is packed in IN
+    python_side.py ROOT read PROJECT OUT      writes the result of cute_shm.shm_to_arrays to OUT, pickled
+    python_side.py ROOT share PROJECT IN      cute_shm.arrays_to_shm of the arrays in IN
     python_side.py ROOT unlink PROJECT        cute_shm.unlink
-    python_side.py ROOT list [-short]         what the command cute-shm-list prints
-    python_side.py ROOT command NAME ARG...   a command of the package, with its exit code
+    python_side.py ROOT list [-short]         runs the command cute-shm-list
+    python_side.py ROOT command NAME ARG...   runs a command of the package, with its exit code
 """
 
 import os
@@ -43,14 +42,14 @@ def read(project, out):
 
 
 def packed(arrays):
-    """A nested dict of arrays as plain values: a pickled array would lose its byte order."""
+    """Converts a nested dict of arrays to plain values: a pickled array would lose its byte order."""
     if isinstance(arrays, dict):
         return {name: packed(value) for name, value in arrays.items()}
     return arrays.dtype.str, arrays.shape, arrays.tobytes()
 
 
 def unpacked(values):
-    """The nested dict of arrays again."""
+    """Reverses `packed`."""
     if isinstance(values, dict):
         return {name: unpacked(value) for name, value in values.items()}
     dtype, shape, data = values
@@ -58,18 +57,18 @@ def unpacked(values):
 
 
 def share(project, source):
-    """Puts a packed nested dict of arrays into shared memory, to stay."""
+    """Shares a packed nested dict of arrays, persistently."""
     arrays = unpacked(pickle.loads(Path(source).read_bytes()))
     cute_shm.arrays_to_shm(project, arrays, persistent=True)
 
 
 def list_projects(*options):
-    """Prints what the Python package's own list command prints."""
+    """Runs the list command of the Python package."""
     command("cute-shm-list", *options)
 
 
 def command(name, *args):
-    """Runs the package's command of this name."""
+    """Runs the command of the package with this name."""
     from cute_shm import main as entries
 
     sys.argv = [name, *args]
@@ -82,7 +81,7 @@ def main(root, what, *args):
     commands = {"read": read, "share": share, "unlink": cute_shm.unlink, "list": list_projects, "command": command}
     commands[what](*args)
     sys.stdout.flush()
-    # Mappings that arrays still point into cannot be closed: leave without trying.
+    # Arrays still use the mappings, so closing them fails: exit without cleanup.
     if what in ("read", "share"):
         os._exit(0)
 

@@ -1,4 +1,4 @@
-"""The Rust library and the Python package, both ways: the examples at work against the stock package."""
+"""The examples of the Rust library and the stock Python package share projects in both directions."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ SERVER = """
 
 @pytest.fixture
 def start(cli, root):
-    """Starts an example of the Rust library, or Python code, on this test's root."""
+    """Starts an example of the Rust library, or Python code, with the root of this test."""
     started = []
     environment = {**clean_environment(), "CUTE_SHM_ROOT": str(root)}
 
@@ -83,7 +83,7 @@ def finish(process):
     return out
 
 
-def test_python_reads_what_rust_shared(example, python, project):
+def test_python_reads_arrays_shared_by_rust(example, python, project):
     finish(example("transfer", project, "--persist"))
     found = python.read(project)
     expected = {
@@ -105,7 +105,7 @@ def test_python_reads_what_rust_shared(example, python, project):
     assert in_shared_memory(project) == []
 
 
-def test_rust_reads_what_python_shared(example, python, project):
+def test_rust_reads_arrays_shared_by_python(example, python, project):
     python.share(project, {
         "x": np.arange(10, dtype=np.float64),
         "deep": {"big": np.arange(4, dtype=">f8"), "flags": np.array([True, False, True])},
@@ -117,7 +117,7 @@ def test_rust_reads_what_python_shared(example, python, project):
     assert project in finish(example("clean"))
 
 
-def test_a_python_client_sees_every_update_of_a_rust_server_whole(
+def test_python_client_never_reads_a_partial_update_of_a_rust_server(
     example, script, project, tmp_path
 ):
     server = example("server", project, tmp_path / "lock", 100_000)
@@ -125,7 +125,7 @@ def test_a_python_client_sees_every_update_of_a_rust_server_whole(
     assert int(finish(script(CLIENT, project, tmp_path / "lock", 200))) > 1
 
 
-def test_a_rust_client_sees_every_update_of_a_python_server_whole(
+def test_rust_client_never_reads_a_partial_update_of_a_python_server(
     example, script, project, tmp_path
 ):
     server = script(SERVER, project, tmp_path / "lock", 2000)
@@ -134,7 +134,7 @@ def test_a_rust_client_sees_every_update_of_a_python_server_whole(
     server.communicate("", timeout=60)
 
 
-def test_what_a_killed_rust_program_held_is_reaped(cli, example, project, tmp_path):
+def test_gc_removes_the_held_project_of_a_killed_rust_program(cli, example, project, tmp_path):
     server = example("server", project, tmp_path / "lock", 100_000)
     assert server.stdout.readline() == "ready\n"
     assert "live" in cli.ok("list", "-s").out
@@ -145,7 +145,7 @@ def test_what_a_killed_rust_program_held_is_reaped(cli, example, project, tmp_pa
     assert in_shared_memory(project) == []
 
 
-def test_a_held_project_goes_with_its_guard(example, python, project):
+def test_dropping_the_guard_removes_a_held_project(example, python, project):
     holder = example("transfer", project)
     holder.stdout.readline()
     assert len(python.read(project)) == 4
@@ -153,7 +153,7 @@ def test_a_held_project_goes_with_its_guard(example, python, project):
     assert in_shared_memory(project) == []
 
 
-def test_python_removes_what_rust_holds_and_the_guard_does_not_mind(example, python, project):
+def test_python_unlinks_a_project_held_by_rust_and_the_guard_accepts_it(example, python, project):
     holder = example("transfer", project)
     holder.stdout.readline()
     python.unlink(project)
@@ -161,7 +161,7 @@ def test_python_removes_what_rust_holds_and_the_guard_does_not_mind(example, pyt
     assert in_shared_memory(project) == []
 
 
-def test_a_file_that_rust_loads_is_what_h5py_reads(example, python, project, tmp_path):
+def test_file_loaded_by_rust_equals_h5py(example, python, project, tmp_path):
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         file["numbers"] = np.arange(12).reshape(3, 4)

@@ -1,5 +1,5 @@
-"""Datasets in the filters that h5py lacks, written by their own libraries, and loaded without a plugin; and in
-those of HDF5 that are decoded outside it. What h5py reads is what a load must give."""
+"""Loads of datasets with filters that h5py lacks, written by their own libraries and loaded without a plugin, and with
+HDF5 filters that are decoded outside the HDF5 library. A load must equal h5py."""
 
 import os
 import resource
@@ -39,7 +39,7 @@ CODERS = {
 
 
 def values(dtype):
-    """Neighbours that differ a little, a run of zeros, and numbers that do not compress."""
+    """Returns similar neighbors, a run of zeros, and numbers that do not compress."""
     rng = np.random.default_rng(7)
     walk = np.cumsum(rng.integers(-9, 9, 30_000)).astype(dtype)
     return np.concatenate([walk, np.zeros(5_000, dtype), np.frombuffer(rng.bytes(5_003 * walk.itemsize), dtype)])
@@ -63,7 +63,7 @@ def loads_what_h5py_reads(cli, python, project, tmp_path):
 
 
 @pytest.mark.parametrize("coder", CODERS)
-def test_what_its_own_library_wrote_comes_back(loads_what_h5py_reads, coder):
+def test_chunks_written_by_the_codec_s_own_library_are_decoded(loads_what_h5py_reads, coder):
     def write(file):
         for dtype in ["u1", "<i2", "<i4", ">i4", "<i8", "S3"]:
             file.create_dataset(dtype, data=values(dtype), chunks=(7_001,), **CODERS[coder]())
@@ -83,7 +83,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_blosc2_arrays_in_blocks_of_several_axes_come_back(loads_what_h5py_reads, shape):
+def test_blosc2_arrays_in_blocks_of_several_axes_are_decoded(loads_what_h5py_reads, shape):
     shape, chunks = SHAPES[shape]
     count = int(np.prod(shape))
 
@@ -119,7 +119,7 @@ ZFP = {
 
 
 @pytest.mark.parametrize("mode", ZFP)
-def test_zfp_arrays_come_back(loads_what_h5py_reads, mode):
+def test_zfp_arrays_are_decoded(loads_what_h5py_reads, mode):
     def write(file):
         for dtype in ["<f4", "<f8", "<i4", "<i8"]:
             if mode == "of a fixed accuracy" and dtype[1] == "i":
@@ -142,7 +142,7 @@ AROUND = {
 
 
 @pytest.mark.parametrize("around", AROUND)
-def test_scaled_numbers_come_back(loads_what_h5py_reads, around):
+def test_scaleoffset_numbers_are_decoded(loads_what_h5py_reads, around):
     rng = np.random.default_rng(3)
     around = AROUND[around]
 
@@ -196,7 +196,7 @@ def odd_types():
             "u4 big": h5t.STD_U32BE, "i8": h5t.STD_I64LE, "i8 big": h5t.STD_I64BE,
         }.items()
         for bits, offset in [(1, 7), (5, 3), (8, 0), (12, 2), (16, 0), (17, 5), (31, 1), (33, 0), (57, 7), (63, 1)]
-        # HDF5 makes no types with more bits unused above than used.
+        # HDF5 creates no types with more unused bits above than used bits.
         if kind.get_size() * 4 <= bits + offset <= kind.get_size() * 8
     }
     kinds["f4"], kinds["text"] = h5t.IEEE_F32BE, h5t.py_create(np.dtype("S5"))
@@ -210,7 +210,7 @@ def odd_types():
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_packed_numbers_come_back(cli, python, project, tmp_path, compressed):
+def test_nbit_numbers_are_decoded(cli, python, project, tmp_path, compressed):
     rng = np.random.default_rng(5)
     path = tmp_path / "f.h5"
     kinds = odd_types()
@@ -255,8 +255,8 @@ def test_a_filter_that_is_not_built_in_is_named_with_the_directory_of_its_plugin
     assert python.read(project)[("x",)]["bytes"] == expected.tobytes()
 
 
-def test_a_blosc2_filter_that_nobody_here_has_is_skipped(cli, python, project, tmp_path):
-    """Only the chunks tell: the dataset's own description is that of any other."""
+def test_unknown_blosc2_filter_is_skipped(cli, python, project, tmp_path):
+    """Only the chunks contain the filter: the description of the dataset is the usual one."""
     data = np.arange(4096, dtype="i4")
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["known"] = data
@@ -277,8 +277,8 @@ def test_a_blosc2_filter_that_nobody_here_has_is_skipped(cli, python, project, t
     assert cli.run("load-hdf5", "-o", "--strict", project, tmp_path / "f.h5").code == 9
 
 
-def test_edge_chunks_stored_without_what_is_beyond_the_edge_are_read(cli, python, project, tmp_path):
-    """As nanopore software writes them; HDF5 2.2 refuses them."""
+def test_edge_chunks_stored_without_rows_beyond_the_edge_are_read(cli, python, project, tmp_path):
+    """Nanopore software writes such chunks. HDF5 2.2 refuses them."""
     data = np.arange(1993, dtype="<f8")
     table = np.arange(37 * 5, dtype="<i4").reshape(37, 5)
     with h5py.File(tmp_path / "f.h5", "w") as file:
@@ -312,7 +312,7 @@ def test_a_chunk_within_the_dataset_that_is_too_short_is_damaged(cli, project, t
 
 
 def large(path, **options):
-    """One chunk of 96 MiB."""
+    """Writes a dataset of one chunk of 96 MiB."""
     data = np.arange(12 << 20, dtype="<i8") // 1000
     with h5py.File(path, "w") as file:
         file.create_dataset("x", data=data, chunks=data.shape, **options)
@@ -326,7 +326,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_large_chunk_is_decoded_in_little_memory_which_the_plan_counts(cli, python, project, tmp_path, name):
+def test_large_chunk_is_decoded_within_the_memory_of_the_plan(cli, python, project, tmp_path, name):
     options, most = LARGE[name]
     data = large(tmp_path / "f.h5", **options)
     plan = cli.ok("load-hdf5", "--dry-run", "--json", project, tmp_path / "f.h5").json()
@@ -344,7 +344,7 @@ def test_a_large_chunk_is_decoded_in_little_memory_which_the_plan_counts(cli, py
     assert python.read(project)[("x",)]["bytes"] == data[1000001:7000003].tobytes()
 
 
-def test_too_little_memory_to_decode_a_chunk_is_known_before_anything_is_loaded(cli, project, tmp_path):
+def test_too_little_memory_to_decode_a_chunk_fails_before_the_load(cli, project, tmp_path):
     large(tmp_path / "f.h5", **hdf5plugin.LZ4())
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (100 << 20, 100 << 20))
     outcome = cli.run("load-hdf5", "--persistent", project, tmp_path / "f.h5", preexec_fn=limit)
@@ -354,7 +354,7 @@ def test_too_little_memory_to_decode_a_chunk_is_known_before_anything_is_loaded(
     assert "does not fit" in outcome.out
 
 
-def test_a_dataset_that_was_never_written_is_allocated_and_full_of_its_fill_value(cli, python, project, tmp_path):
+def test_dataset_that_was_never_written_is_allocated_with_its_fill_value(cli, python, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file.create_dataset("zeros", (3 << 20,), "<i8")
         file.create_dataset("sevens", (1 << 20,), ">i4", fillvalue=7)
@@ -375,7 +375,7 @@ def test_a_dataset_that_was_never_written_is_allocated_and_full_of_its_fill_valu
 
 
 @pytest.mark.parametrize("coder", ["blosc", "blosc2"])
-def test_of_a_chunk_far_beyond_its_dataset_only_the_beginning_is_decoded(cli, python, project, tmp_path, coder):
+def test_only_the_start_of_a_chunk_far_larger_than_its_dataset_is_decoded(cli, python, project, tmp_path, coder):
     """pandas writes tables of 1,000 rows in chunks of 314 MB with complib='blosc2'."""
     options = {"blosc": hdf5plugin.Blosc, "blosc2": hdf5plugin.Blosc2}[coder]()
     kind = np.dtype([("a", "<i8"), ("b", "S9"), ("c", "<f8")])
@@ -407,7 +407,7 @@ LIMITED = {
 
 
 @pytest.mark.parametrize("name", LIMITED)
-def test_a_codec_without_memory_is_exit_5_and_no_crash(cli, project, tmp_path, name):
+def test_codec_without_memory_is_exit_5_without_a_crash(cli, project, tmp_path, name):
     options = {"chunks": (32 << 10,), **LIMITED[name]()}
     values = (np.arange(5 << 20) % 1000).astype("<i4") if name == "large" else (np.arange(64 << 10) % 1000).astype("<i4")
     with h5py.File(tmp_path / "f.h5", "w") as file:

@@ -1,5 +1,5 @@
-"""Completion in real shells on a pseudo-terminal: a line with tabulators is typed, and what the shell then
-makes of it is what the command would have got."""
+"""Completion in real shells on a pseudo-terminal. Each test types a line with tabs and compares the arguments that the
+command gets."""
 
 import os
 import pty
@@ -24,7 +24,7 @@ START = {
     "zsh": ["zsh", "-f", "-i"],
     "fish": ["fish", "--no-config", "-i"],
 }
-# The command is a function that writes its arguments to a file; the program itself is found in PATH.
+# The command is a function that writes its arguments to a file. The program is in PATH.
 SETUP = {
     "bash": f"""PS1='{PROMPT}'; HISTFILE=; bind 'set bell-style none'; bind 'set completion-query-items 0'
 bind 'set page-completions off'; bind 'set enable-bracketed-paste off'
@@ -40,7 +40,7 @@ function cute-shm; printf '%s\\0' $argv >got.part; mv got.part got; end""",
 
 
 class Shell:
-    """An interactive shell in a folder."""
+    """An interactive shell in a directory."""
 
     def __init__(self, name, folder, environment):
         self.name, self.folder, self.seen = name, folder, ""
@@ -64,15 +64,15 @@ class Shell:
             if select.select([self.terminal], [], [], 0.05)[0]:
                 data = os.read(self.terminal, 65536).decode(errors="replace")
                 self.seen += data
-                if "\x1b[c" in data:  # fish asks what terminal this is
+                if "\x1b[c" in data:  # fish queries the type of the terminal
                     self.send("\x1b[?6c")
 
     def completed(self, line):
-        """The arguments of the command after `line`, in which \\t completes."""
+        """Returns the arguments of the command after `line`, in which \\t completes."""
         got = self.folder / "got"
         got.unlink(missing_ok=True)
         self.seen = ""
-        # Each answer is waited for by what follows it: the line's end runs the command.
+        # The end of the line runs the command, after all completions.
         self.send(line + "\r")
         self.until(got.exists)
         return got.read_text().split("\0")[:-1]
@@ -157,7 +157,7 @@ def test_files_and_the_paths_in_them(shell, project):
     assert shell.completed(line + "--json-to not\t-- x")[3:] == ["--json-to", "notes.md", "--", "x"]
 
 
-def test_behind_two_dashes_stands_a_command_of_its_own(shell):
+def test_after_two_dashes_another_command_is_completed(shell):
     line = "cute-shm load-hdf5 p data.h5 -- cat "
     assert shell.completed(line + "note\t")[3:] == ["--", "cat", "notes.md"]
 
@@ -172,7 +172,7 @@ def test_bash_completes_an_alias_too(folder, environment, loaded):
         shell.end()
 
 
-def test_fish_shows_what_a_word_means(folder, environment, loaded, cli):
+def test_fish_shows_the_description_of_a_word(folder, environment, loaded, cli):
     if shutil.which("fish") is None:
         pytest.skip("fish is missing: scripts/setup installs it")
     script = f"source {SCRIPTS}/cute-shm.fish; complete -C 'cute-shm show {loaded} /station/t'; complete -C 'cute-shm lis'"
@@ -180,7 +180,7 @@ def test_fish_shows_what_a_word_means(folder, environment, loaded, cli):
     assert done.stdout.splitlines() == ["/station/temperature\t(3,) float64", "list\tList the projects of this node"]
 
 
-def test_the_root_on_the_line_counts(shell, loaded, root, tmp_path):
+def test_completion_honors_the_root_option(shell, loaded, root, tmp_path):
     shell.send(("set -e CUTE_SHM_ROOT" if shell.name == "fish" else "unset CUTE_SHM_ROOT") + "\r")
     assert shell.completed(f"cute-shm --root {root} show {loaded[:-3]}\t")[-1] == loaded
     assert shell.completed(f"cute-shm show --root={root} {loaded[:-3]}\t")[-1] == loaded
@@ -188,7 +188,7 @@ def test_the_root_on_the_line_counts(shell, loaded, root, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a b", "a:b:c", "a'b", 'a"b', "a$b`c", "a=b", "a&b;c|d", "a*[b]?", "a~b#c!d", "aéb"])
-def test_odd_names_arrive_as_they_are(shell, root, name):
+def test_odd_names_reach_the_command_unchanged(shell, root, name):
     root.mkdir()
     (root / f"cute-shm.{name}.toml").write_text("")
     assert shell.completed("cute-shm show a\t") == ["show", name]
@@ -202,7 +202,7 @@ def test_odd_names_arrive_as_they_are(shell, root, name):
         assert shell.completed('cute-shm show "a \t') == ["show", name]
 
 
-def test_a_registry_that_is_damaged_says_nothing(shell, root):
+def test_damaged_registry_gives_no_completions(shell, root):
     root.mkdir()
     (root / "cute-shm.bad.toml").write_text("[a\n")
     (root / "cute-shm.with\ncontrol\x1b[31m.toml").write_text("")
@@ -221,7 +221,7 @@ def ask(cli, environment, *words, limit=20):
     return done.stdout.splitlines()[1:]
 
 
-def test_a_file_that_is_none_or_never_ends_gives_nothing(cli, environment, folder):
+def test_files_that_are_not_hdf5_or_never_end_give_no_completions(cli, environment, folder):
     os.mkfifo(folder / "pipe.h5")
     (folder / "broken.h5").write_bytes((folder / "data.h5").read_bytes()[:700])
     for name in ("pipe.h5", "broken.h5", "data.txt", "nothing.h5", "dossier"):
@@ -237,7 +237,7 @@ def test_names_are_bounded(cli, environment, folder):
         f"/g0000{number}" for number in range(10)]
 
 
-def test_questions_that_no_script_asks_are_not_answered(cli, environment):
+def test_unknown_completion_requests_are_refused(cli, environment):
     for words in ([], ["tcsh", "x"], ["bash"], ["bash", "cute-shm", "x"], ["bash", "other", "x", "cute-shm x"]):
         done = subprocess.run([cli.binary, "__complete", *words], capture_output=True, text=True, env=environment)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""What containers do, done with namespaces: a /dev/shm and a root that are private, bound, or half of each."""
+"""The environments of containers, built with namespaces: a private or shared /dev/shm, and a private or shared root."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not may_unshare(), reason="no namespaces and mou
 
 @pytest.fixture
 def inside(cli, root, tmp_path):
-    """Runs a script in namespaces of its own, with the host's places as $shm and $root."""
+    """Runs a script in new namespaces, with the directories of the host as $shm and $root."""
     (tmp_path / "host-shm").mkdir()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "cute-shm").symlink_to(cli.binary)
@@ -47,7 +47,7 @@ def loaded(cli, project, tmp_path):
 
 
 def state(done, name):
-    """The state of one project, `None` if it is not listed. Other tests have segments in the same shared memory."""
+    """Returns the state of one project, or `None` if it is not listed. Other tests use the same shared memory."""
     assert done.returncode == 0, done.stderr
     found = [project["state"] for project in json.loads(done.stdout)["projects"] if project["name"] == name]
     return found[0] if found else None
@@ -57,7 +57,7 @@ def outside(cli):
     return subprocess.run(cli.command("list", "--json"), env=cli.environment, capture_output=True, text=True)
 
 
-def test_a_private_dev_shm_has_the_project_elsewhere_and_nothing_touches_it(cli, inside, loaded):
+def test_project_is_elsewhere_and_kept_in_a_private_dev_shm(cli, inside, loaded):
     assert state(inside("cute-shm list --json"), loaded) == "elsewhere"
     assert state(inside("cute-shm gc --broken >/dev/null; cute-shm list --json"), loaded) == "elsewhere"
     assert inside(f"cute-shm unlink {loaded}").returncode == 6
@@ -65,11 +65,11 @@ def test_a_private_dev_shm_has_the_project_elsewhere_and_nothing_touches_it(cli,
     assert state(outside(cli), loaded) == "live"
 
 
-def test_a_shared_dev_shm_has_it_live(inside, loaded):
+def test_project_is_live_in_a_shared_dev_shm(inside, loaded):
     assert state(inside('mount --bind "$shm" /dev/shm; cute-shm list --json'), loaded) == "live"
 
 
-def test_a_dev_shm_at_another_place_is_named_by_the_environment(inside, loaded, tmp_path):
+def test_environment_selects_a_dev_shm_at_another_path(inside, loaded, tmp_path):
     script = 'export CUTE_SHM_DIR="$shm"; cute-shm list --json'
     assert state(inside(script), loaded) == "live"
     shown = inside(f'export CUTE_SHM_DIR="$shm"; cute-shm show {loaded} /a --python').stdout
@@ -84,7 +84,7 @@ def test_a_bound_root_is_the_same_root(cli, inside, loaded, project):
     assert state(outside(cli), project) is None
 
 
-def test_what_is_loaded_inside_ends_with_the_container(cli, inside, project, tmp_path):
+def test_project_loaded_inside_ends_with_the_container(cli, inside, project, tmp_path):
     with h5py.File(tmp_path / "in.h5", "w") as f:
         f["a"] = np.arange(1000.0)
     script = f"CUTE_SHM_ROOT=$PWD/own; export CUTE_SHM_ROOT; cute-shm load-hdf5 {project} in.h5 --persistent -q >/dev/null; cute-shm list --json"
@@ -92,6 +92,6 @@ def test_what_is_loaded_inside_ends_with_the_container(cli, inside, project, tmp
     assert state(outside(cli), project) is None
 
 
-def test_the_64_mb_of_a_container_are_a_problem_that_doctor_tells(inside):
+def test_doctor_reports_the_64_mb_of_a_container(inside):
     done = inside("cute-shm doctor")
     assert "64 MiB" in done.stdout and "--shm-size" in done.stdout

@@ -30,7 +30,7 @@ ALLOWED = {0, 3, 5, 8, 9, 10}
 
 
 def everything(file):
-    """Small datasets of many layouts, filters and types."""
+    """Writes small datasets of many layouts, filters and types."""
     rng = np.random.default_rng(1)
     walk = np.cumsum(rng.integers(-5, 5, 300)).astype("i4")
     for name, options in {
@@ -64,7 +64,7 @@ def everything(file):
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory):
-    """The files that are mutated, as bytes."""
+    """Returns the files to mutate, as bytes."""
     folder = tmp_path_factory.mktemp("originals")
     found = []
     for version in ["earliest", "latest"]:
@@ -85,7 +85,7 @@ def originals(tmp_path_factory):
 
 
 def mutated(content, rng):
-    """One to four changes; most are near each other, where one structure is."""
+    """Makes one to four changes, mostly close together, within one structure."""
     content = bytearray(content)
     near = rng.randrange(len(content))
     for _ in range(rng.randint(1, 4)):
@@ -116,14 +116,14 @@ def mutated(content, rng):
 
 
 class Reader:
-    """h5py in a process that is started again after a crash."""
+    """h5py in a process that is restarted after a crash."""
 
     def __init__(self):
         self.process = None
         self.crashes = 0
 
     def read(self, path):
-        """What h5py reads of each dataset; None if it crashes or takes too long."""
+        """Returns the arrays that h5py reads, or None if it crashes or takes too long."""
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, str(HERE / "differential_reader.py")], stdin=subprocess.PIPE,
@@ -165,7 +165,7 @@ def reader():
 
 
 def loaded(root, project):
-    """{path: (dtype, shape, bytes)} of every array of the project."""
+    """Returns {path: (dtype, shape, bytes)} of every array of the project."""
     found = {}
 
     def walk(table, path):
@@ -182,7 +182,7 @@ def loaded(root, project):
 
 
 def same(one, other):
-    """Arrays are equal; the padding of long doubles is not compared."""
+    """Whether arrays are equal, without the padding of long doubles."""
     if one[:2] != other[:2]:
         return False
     if one[0] in ("float128", "complex256"):
@@ -192,7 +192,7 @@ def same(one, other):
 
 
 def contradictions(expected, found, said):
-    """Arrays that h5py reads otherwise, or that are missing without a word."""
+    """Returns the arrays that differ from h5py's, or are missing without a report."""
     for dataset, arrays in expected.items():
         # A name that is not UTF-8 is unsupported, and is shown in another way.
         if arrays is None or any(isinstance(name, bytes) or not name.isprintable() for name in dataset):

@@ -1,5 +1,5 @@
-"""README.md, docs/install.md, docs/recipes.md and docs/faq.md do what they say, block by block (pages.py has the rules);
-every page's links lead somewhere."""
+"""Runs the code blocks of README.md, docs/install.md, docs/recipes.md and docs/faq.md (pages.py has the rules).
+Also checks the links of every page."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ ROOT_OF_PYTHON = "import os, pathlib, cute_shm\ncute_shm.Project2Toml.root = pat
 
 @pytest.fixture
 def folder(tmp_path, cli):
-    """A user's folder: a file to load, the examples, the command and Python on PATH."""
+    """Creates the directory of a user: a file to load, the examples, and a PATH with the command and Python."""
     with h5py.File(tmp_path / "data.h5", "w") as file:
         temperature = file.create_dataset("station/temperature", data=np.linspace(-5, 30, 1000))
         temperature.attrs["units"] = "degC"
@@ -34,7 +34,7 @@ def folder(tmp_path, cli):
     python = tmp_path / "bin" / "python3"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    # The Python package knows no CUTE_SHM_ROOT.
+    # The Python package ignores CUTE_SHM_ROOT.
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(ROOT_OF_PYTHON)
     return tmp_path
@@ -42,7 +42,7 @@ def folder(tmp_path, cli):
 
 @pytest.fixture
 def unique(tag):
-    """Makes the pages' project names this test's own: they lie in the real shared memory."""
+    """Makes the project names of the pages unique: the segments are in the real shared memory."""
     return lambda text: re.sub(r"\b(weather|both)\b", rf"{tag}\1", text)
 
 
@@ -55,12 +55,12 @@ def run(folder, *command):
 
 
 def missing(block):
-    """What it needs and this machine lacks."""
+    """Returns the requirements of the block that this machine lacks."""
     return [name for name in block.needs if not (shutil.which(name) or importlib.util.find_spec(name))]
 
 
 def perform(block, folder, unique):
-    """Does what the block is for."""
+    """Tests the block according to its kind."""
     text = unique(block.text)
     if block.kind.startswith("sh"):
         done = run(folder, "bash", "-n", "-c", text)
@@ -76,7 +76,7 @@ def perform(block, folder, unique):
 
 
 @pytest.mark.parametrize("page, head, blocks", SECTIONS, ids=[f"{page}: {head}" for page, head, _ in SECTIONS])
-def test_a_section_does_what_it_says(folder, unique, tag, page, head, blocks):
+def test_blocks_of_a_section_run(folder, unique, tag, page, head, blocks):
     without = []
     try:
         for block in blocks:
@@ -87,7 +87,7 @@ def test_a_section_does_what_it_says(folder, unique, tag, page, head, blocks):
                 continue
             perform(block, folder, unique)
         listed = json.loads(run(folder, "cute-shm", "list", "--json").stdout)["projects"]
-        # Other tests have segments in the same shared memory. Beside this root they are orphans.
+        # Other tests use the same shared memory. With this root their segments are orphans.
         left = [project["name"] for project in listed if project["metadata"] or project["name"].startswith(tag)]
         assert not left, f"the section leaves {left}"
     finally:
@@ -98,7 +98,7 @@ def test_a_section_does_what_it_says(folder, unique, tag, page, head, blocks):
         pytest.skip(f"not everything ran: {'; '.join(without)}")
 
 
-def test_every_block_says_what_it_is():
+def test_every_block_has_a_known_kind():
     for page in TESTED:
         blocks = page.blocks()
         assert page.text.count("```") == 2 * len(blocks), f"{page.name} has a fence that is not closed"
@@ -116,7 +116,7 @@ def test_a_python_file_is_run_by_a_later_block():
 
 
 def lost_links(page):
-    """The links of a page to files, or to headings of pages, that are not there."""
+    """Returns the links of a page to missing files or headings."""
     lost = []
     for target in page.links():
         file, _, anchor = target.partition("#")
@@ -140,7 +140,7 @@ def test_links_and_syntax_of(page):
             tomli.loads(block.text)
 
 
-def test_the_readme_leads_to_every_page_of_the_documentation():
+def test_readme_links_to_every_page():
     linked = {(REPOSITORY / target.partition("#")[0]).resolve() for target in TESTED[0].links()}
     left_out = [page.name for page in all_pages() if page.path.parent.name == "docs" and page.path not in linked]
     assert not left_out, f"README.md links to none of {left_out}"
@@ -153,7 +153,7 @@ def test_the_figures_of_the_readme_are_those_of_the_performance_page():
     assert not [figure for figure in figures if f"| {figure} s |" not in measured]
 
 
-def test_the_architecture_names_what_is_there():
+def test_architecture_names_existing_files():
     text = Page(REPOSITORY / "docs/architecture.md").text
     named = {name for name in re.findall(r"`((?:src|tests)[/\w.]*)`", text)}
     assert len(named) > 40
@@ -173,7 +173,7 @@ def test_the_codes_of_warnings_are_documented():
     assert len(made) > 10 and documented == made
 
 
-def test_a_lost_link_and_a_block_of_no_kind_are_found(tmp_path):
+def test_broken_links_and_blocks_without_a_kind_are_found(tmp_path):
     page = Page(tmp_path / "page.md")
     page.path.write_text(
         "# One `of` two\n[a](page.md#one-of-two) [b](#two) [c](no.md) ![d](no.svg) `[e](none)` [f](https://x.y/z)\n"

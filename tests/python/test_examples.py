@@ -1,4 +1,4 @@
-"""The examples: a writer and a reader in Python, while we list, show and export the same project."""
+"""The Python examples: a writer and a reader run while the command lists, shows and exports their project."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def test_writer_and_reader_share_a_lock_with_export(cli, project, root, tmp_path
         file = tmp_path / f"{number}.npy"
         cli.ok("export", project, "state", "-o", file, "--lock", lock)
         state = np.load(file)
-        assert state.min() == state.max(), "half a state was exported"
+        assert state.min() == state.max(), "a partial state was exported"
         states.add(float(state[0]))
         assert project in cli.ok("list").out
         cli.ok("show", project, "state", "--stats")

@@ -1,4 +1,4 @@
-"""Exports: what numpy, h5py, safetensors and h5diff find in the files."""
+"""numpy, h5py, safetensors and h5diff read exported files."""
 
 import fcntl
 import os
@@ -15,9 +15,9 @@ import pytest
 from hdf5_files import CASES, write
 from safetensors.numpy import load_file
 
-# h5diff (Debian's hdf5-tools) calls empty datasets not comparable, and long doubles it does not know.
+# h5diff (Debian's hdf5-tools) reports empty datasets as not comparable, and does not support long doubles.
 NOT_FOR_H5DIFF = {"empty_arrays", "variable_length_strings", "long_double"}
-# A space-padded string that ends with NULs is loaded like one that ends with spaces, and gets spaces.
+# A space-padded string that ends with NULs is loaded like one that ends with spaces, and exported with spaces.
 LOSSY = {"fixed_strings_of_three_paddings"}
 ARRAYS = {
     "a": np.arange(12, dtype=np.int64).reshape(3, 4),
@@ -31,14 +31,14 @@ FLAT = {"a": ARRAYS["a"], "g/big": ARRAYS["g"]["big"], "g/flags": ARRAYS["g"]["f
 
 @pytest.fixture
 def shared(python, project):
-    """A project that Python made (without arrays of no elements, which it cannot share)."""
+    """A project that Python created (without empty arrays, which Python cannot share)."""
     python.share(project, {name: value for name, value in ARRAYS.items() if name != "empty"})
     return project
 
 
 @pytest.fixture
 def loaded(cli, project, tmp_path):
-    """A project that we loaded."""
+    """A project that the command loaded."""
     with h5py.File(tmp_path / "in.h5", "w") as f:
         for name, value in FLAT.items():
             f[name] = value
@@ -47,7 +47,7 @@ def loaded(cli, project, tmp_path):
 
 
 def everything(f):
-    """{path: (dtype, shape, bytes or values)} of every dataset."""
+    """Returns {path: (dtype, shape, bytes or values)} of every dataset."""
     found = {}
 
     def visit(name, node):
@@ -63,7 +63,7 @@ def everything(f):
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - LOSSY))
 @pytest.mark.parametrize("options", [(), ("--gzip", "4")], ids=["plain", "gzip"])
-def test_a_loaded_file_comes_back_as_it_was(cli, project, tmp_path, name, options):
+def test_export_of_a_loaded_file_equals_the_file(cli, project, tmp_path, name, options):
     file, back = write(tmp_path / "f.h5", name), tmp_path / "back.h5"
     cli.load(project, file)
     cli.ok("export", project, "-o", back, *options)
@@ -81,7 +81,7 @@ def test_a_loaded_file_comes_back_as_it_was(cli, project, tmp_path, name, option
 
 
 def storage(path):
-    """{path: what the file says of its storage} of every dataset."""
+    """Returns {path: storage properties} of every dataset."""
     found = {}
 
     def visit(name, node):
@@ -96,7 +96,7 @@ def storage(path):
 
 
 def write_storage(path):
-    """A file with every way to store a dataset that an export restores."""
+    """Writes a file with every storage property that an export restores."""
     rows = np.zeros(5, [("a", "<i4"), ("b", "<f8")])
     rows["a"] = np.arange(5)
     with h5py.File(path, "w") as f:
@@ -115,14 +115,14 @@ def write_storage(path):
 
 
 @pytest.mark.parametrize("options", [(), ("--gzip", "4")], ids=["plain", "gzip"])
-def test_extents_chunks_and_fill_values_come_back(cli, project, tmp_path, options):
+def test_export_restores_extents_chunks_and_fill_values(cli, project, tmp_path, options):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     write_storage(file)
     cli.load(project, file)
     cli.ok("export", project, "-o", back, "--strict", *options)
     before, after = storage(file), storage(back)
     if options:
-        # What is compressed needs chunks.
+        # Compressed datasets need chunks.
         for name in before:
             if before[name][1] is None:
                 assert after[name][1] is not None
@@ -148,7 +148,7 @@ def test_rows_of_an_array_that_can_grow_are_chunked_as_their_source(cli, project
         assert b["chunked"].maxshape == (3, 8, 9) and b["chunked"].chunks == (3, 8, 4)
 
 
-def test_committed_datatypes_come_back(cli, project, tmp_path):
+def test_export_restores_committed_datatypes(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     with h5py.File(file, "w") as f:
         f["types/color"] = h5py.enum_dtype({"RED": 0, "BLUE": 7})
@@ -171,7 +171,7 @@ def test_committed_datatypes_come_back(cli, project, tmp_path):
             assert kind.committed() and h5py.h5o.get_info(kind).addr == h5py.h5o.get_info(named).addr
         assert not f["own"].id.get_type().committed()
         assert f["types"].attrs["note"] == "kept" and list(f["types/beside"]) == [0, 1, 2]
-    # A part of the project has the types that it needs.
+    # An export of a part contains the types that it needs.
     cli.ok("export", project, "/colors", "-o", tmp_path / "part.h5")
     with h5py.File(tmp_path / "part.h5") as f:
         assert set(f) == {"colors", "types"} and set(f["types"]) == {"color"}
@@ -184,7 +184,7 @@ def test_committed_datatypes_come_back(cli, project, tmp_path):
             assert group["colors"].id.get_type() == group["types/color"].id
 
 
-def test_committed_datatypes_of_attributes_come_back(cli, project, tmp_path):
+def test_export_restores_committed_datatypes_of_attributes(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     with h5py.File(file, "w") as f:
         f["types/pair"] = np.dtype([("a", "<i4"), ("b", "<f8")])
@@ -276,7 +276,7 @@ def test_references_to_objects_that_are_not_exported_are_null_with_a_warning(cli
     assert cli.run("export", project, "a", "-o", tmp_path / "strict.h5", "--strict").code == 9
 
 
-def test_maximum_extents_of_virtual_datasets_come_back(cli, project, tmp_path):
+def test_export_restores_maximum_extents_of_virtual_datasets(cli, project, tmp_path):
     """Also without its sources: then nothing but the file of the virtual dataset has the maximum extents."""
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     with h5py.File(tmp_path / "s.h5", "w") as f:
@@ -331,7 +331,7 @@ def test_npz_has_every_array_by_path(cli, loaded, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["a", "/g/big", "g.flags", "half"])
-def test_npy_is_what_numpy_writes(cli, shared, tmp_path, key):
+def test_npy_equals_numpy_s_file(cli, shared, tmp_path, key):
     cli.ok("export", shared, key, "-o", tmp_path / "ours.npy")
     np.save(tmp_path / "numpys.npy", FLAT[key.strip("/").replace(".", "/")])
     assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "numpys.npy").read_bytes()
@@ -409,7 +409,7 @@ def test_a_pipe_gets_the_same_bytes(cli, loaded, tmp_path, form):
         np.testing.assert_array_equal(found["g/big"] if form == "npz" else found, FLAT["g/big"])
 
 
-def test_a_closed_pipe_is_no_failure(cli, project, tmp_path):
+def test_closed_pipe_is_not_a_failure(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["x"] = np.zeros(2_000_000)
     cli.load(project, tmp_path / "f.h5")
@@ -421,7 +421,7 @@ def test_a_closed_pipe_is_no_failure(cli, project, tmp_path):
     process.stderr.close()
 
 
-def test_an_existing_file_is_kept_unless_told(cli, shared, tmp_path):
+def test_existing_file_is_kept_without_overwrite(cli, shared, tmp_path):
     file = tmp_path / "a.npy"
     file.write_text("old")
     refused = cli.run("export", shared, "a", "-o", file)
@@ -442,7 +442,7 @@ def test_a_device_is_written_into_and_never_replaced(cli, shared):
     (["nothing", "-o", "x.npz"], 3), (["-o", "-", "--format", "npz", "--json"], 2),
     (["-o", "no/such/folder/x.npz"], 3), (["-o", "x.h5", "--include", "["], 2),
 ])
-def test_what_cannot_be_done_has_its_exit_code(cli, shared, tmp_path, args, code):
+def test_impossible_exports_have_their_exit_code(cli, shared, tmp_path, args, code):
     before = sorted(tmp_path.iterdir())
     assert cli.run("export", shared, *args, cwd=tmp_path).code == code
     assert sorted(tmp_path.iterdir()) == before
@@ -465,7 +465,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(cli, project, tmp_path):
 
 
 def wait_until_it_handles_interrupts(process):
-    """Returns once `process` catches SIGINT, which an export does before it asks for the lock."""
+    """Waits until `process` catches SIGINT, which an export does before it takes the lock."""
     status, end = Path(f"/proc/{process.pid}/status"), time.monotonic() + 60
     while not int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16) & 1 << (signal.SIGINT - 1):
         assert process.poll() is None, "it does not wait for the lock"
@@ -473,7 +473,7 @@ def wait_until_it_handles_interrupts(process):
         time.sleep(0.01)
 
 
-def test_an_interrupt_leaves_nothing(cli, shared, tmp_path):
+def test_interrupted_export_leaves_no_file(cli, shared, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     lock = tmp_path / "lock"
@@ -487,7 +487,7 @@ def test_an_interrupt_leaves_nothing(cli, shared, tmp_path):
     assert list(folder.iterdir()) == []
 
 
-def test_the_lock_is_filelock_s(cli, shared, tmp_path):
+def test_lock_is_compatible_with_filelock(cli, shared, tmp_path):
     filelock = pytest.importorskip("filelock")
     lock = tmp_path / "lock"
     with filelock.FileLock(lock):
@@ -501,7 +501,7 @@ def test_the_lock_is_filelock_s(cli, shared, tmp_path):
         pass
 
 
-def test_a_broken_project_says_so(cli, shared, tmp_path):
+def test_export_of_a_broken_project_fails(cli, shared, tmp_path):
     from conftest import SHM, segments_of
 
     (SHM / segments_of(shared)[0]).unlink()
@@ -510,7 +510,7 @@ def test_a_broken_project_says_so(cli, shared, tmp_path):
     assert not (tmp_path / "x.npz").exists()
 
 
-def test_json_tells_what_was_written(cli, shared, tmp_path):
+def test_json_lists_the_written_arrays(cli, shared, tmp_path):
     doc = cli.ok("export", shared, "-o", tmp_path / "x.h5", "--json").json()
     assert doc["format"] == "hdf5" and doc["array_count"] == 4
     assert doc["file_bytes"] == (tmp_path / "x.h5").stat().st_size
@@ -530,14 +530,14 @@ def test_a_key_and_globs_select(cli, loaded, tmp_path):
     assert set(np.load(tmp_path / "n.npz").files) == {"a", "empty"}
 
 
-def test_what_does_not_come_back_is_told(cli, project, tmp_path):
+def test_export_warns_about_data_that_it_cannot_restore(cli, project, tmp_path):
     file, back = tmp_path / "f.h5", tmp_path / "back.h5"
     with h5py.File(file, "w", libver="latest") as f:
         d = f.create_dataset("d", data=np.arange(4))
         d.attrs["region"] = d.regionref[1:3]
         d.attrs["huge"] = np.zeros(17 << 17)
         d.attrs["fine"] = 1
-        # Too large to be kept as it is, yet TOML holds it.
+        # Too large for the ledger, but TOML can represent it.
         d.attrs["words"] = np.full(40_000, b"x" * 450)
         f.create_dataset("refs", data=d.ref, dtype=h5py.ref_dtype)
     cli.load(project, file)
@@ -555,7 +555,7 @@ def test_what_does_not_come_back_is_told(cli, project, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--gzip", "1")], ids=["plain", "gzip"])
-def test_a_compound_of_many_pieces_comes_back(cli, project, tmp_path, options):
+def test_export_restores_a_compound_of_many_pieces(cli, project, tmp_path, options):
     fields = {"names": ["a", "s", "b", "c"], "formats": ["u1", "S3", "<f8", ("<i2", (2, 3))],
               "offsets": [0, 2, 8, 20], "itemsize": 40}
     rows = np.zeros((700, 431), fields)
@@ -571,7 +571,7 @@ def test_a_compound_of_many_pieces_comes_back(cli, project, tmp_path, options):
         np.testing.assert_array_equal(after["t"][()], rows)
 
 
-def test_spaces_and_nuls_of_padded_strings_come_back(cli, project, tmp_path):
+def test_export_restores_spaces_and_nuls_of_padded_strings(cli, project, tmp_path):
     words = [b"a\0b ", b"    ", b"abcd", b"a b ", b"\0\0x "]
     with h5py.File(tmp_path / "f.h5", "w") as f:
         kind = h5py.h5t.C_S1.copy()
@@ -591,7 +591,7 @@ def test_spaces_and_nuls_of_padded_strings_come_back(cli, project, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--gzip", "4")], ids=["plain", "gzip"])
-def test_what_was_converted_has_the_new_type_in_the_file(cli, project, tmp_path, options):
+def test_converted_arrays_have_the_new_type_in_the_file(cli, project, tmp_path, options):
     values = np.linspace(-3, 7, 5000)
     rows = np.zeros(3, [("x", ">f8"), ("n", ">i4")])
     rows["x"], rows["n"] = [0.1, 0.2, 0.3], [1, 2, 3]
@@ -612,7 +612,7 @@ def test_what_was_converted_has_the_new_type_in_the_file(cli, project, tmp_path,
         np.testing.assert_array_equal(f["t"]["n"], rows["n"])
 
 
-def test_a_project_replaced_meanwhile_is_exported_as_it_was(cli, project, tmp_path):
+def test_project_replaced_during_its_export_is_exported_in_the_old_version(cli, project, tmp_path):
     old, new = np.arange(600_000), -np.arange(600_000)
     for name, values in (("old.h5", old), ("new.h5", new)):
         with h5py.File(tmp_path / name, "w") as f:
@@ -622,7 +622,7 @@ def test_a_project_replaced_meanwhile_is_exported_as_it_was(cli, project, tmp_pa
     os.mkfifo(pipe)
     process = cli.start("export", project, "-o", pipe, "--format", "npz")
     with open(pipe, "rb") as stream:
-        # It writes the first array, which no pipe holds, and has not come to the second one.
+        # It writes the first array, which is larger than a pipe, and has not started the second one.
         first = stream.read(1000)
         cli.load(project, tmp_path / "new.h5", "--overwrite")
         rest = stream.read()
@@ -634,7 +634,7 @@ def test_a_project_replaced_meanwhile_is_exported_as_it_was(cli, project, tmp_pa
         np.testing.assert_array_equal(z["b"], old + 1)
 
 
-def test_exports_beside_overwrites_see_one_version(cli, project, tmp_path):
+def test_exports_during_overwrites_contain_one_version(cli, project, tmp_path):
     for number in range(2):
         with h5py.File(tmp_path / f"{number}.h5", "w") as f:
             for name in "abcdefgh":

@@ -1,4 +1,4 @@
-"""Failures have a code, say what to do, and leave nothing behind."""
+"""Failures have a code and a hint, and leave no files."""
 
 import json
 
@@ -17,7 +17,7 @@ def file(tmp_path):
 
 
 def failure(outcome, code):
-    """The errors of an outcome that must have failed with this code."""
+    """Returns the errors of an outcome that must have failed with this code."""
     assert outcome.code == code, outcome.err
     doc = outcome.json()
     assert doc["ok"] is False
@@ -55,18 +55,18 @@ def test_exporting_a_missing_project_is_not_found(cli, project, tmp_path):
     assert not (tmp_path / "out.h5").exists()
 
 
-def test_unlink_force_takes_a_missing_project_for_done(cli, project):
+def test_unlink_force_ignores_a_missing_project(cli, project):
     cli.ok("unlink", "--force", project)
 
 
-def test_unlink_goes_on_past_a_failure(cli, project, other_project, file):
+def test_unlink_continues_after_a_failure(cli, project, other_project, file):
     cli.load(project, file)
     outcome = cli.run("unlink", "--json", other_project, project)
     assert outcome.code == 10
     assert in_shared_memory(project) == []
 
 
-def test_a_loaded_project_exists_and_the_hint_says_how_to_replace_it(cli, project, file):
+def test_loading_an_existing_project_fails_with_a_hint_to_overwrite(cli, project, file):
     cli.load(project, file)
     before = segments_of(project)
     errors = failure(cli.run("load-hdf5", "--persistent", "--json", project, file), 4)
@@ -74,7 +74,7 @@ def test_a_loaded_project_exists_and_the_hint_says_how_to_replace_it(cli, projec
     assert segments_of(project) == before
 
 
-def test_ensure_is_content_with_the_same_file(cli, project, file):
+def test_ensure_accepts_the_same_file(cli, project, file):
     cli.load(project, file)
     before = segments_of(project)
     cli.load(project, file, "--ensure")
@@ -82,7 +82,7 @@ def test_ensure_is_content_with_the_same_file(cli, project, file):
 
 
 @pytest.mark.parametrize("content", [b"no HDF5 at all\n" * 100, b"", b"\x89HDF\r\n\x1a\n"])
-def test_what_is_not_hdf5_is_corrupt(cli, project, root, tmp_path, content):
+def test_file_that_is_not_hdf5_is_corrupt(cli, project, root, tmp_path, content):
     (tmp_path / "f.h5").write_bytes(content)
     failure(cli.run("load-hdf5", "--persistent", "--json", project, tmp_path / "f.h5"), 8)
     assert in_shared_memory(project) == []
@@ -137,7 +137,7 @@ def test_an_unknown_command_is_a_usage_error(cli):
     assert cli.run("lod-hdf5").code == 2
 
 
-def test_more_than_the_memory_holds_is_refused_before_anything_exists(cli, project, tmp_path):
+def test_load_larger_than_memory_is_refused_before_it_starts(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f.create_dataset("huge", shape=(2**40,), chunks=(2**20,), dtype="f8")
     outcome = cli.run("load-hdf5", "--persistent", "--json", project, tmp_path / "f.h5")

@@ -1,4 +1,4 @@
-"""The judge itself, judged: a wrong answer must not pass, and the Python side must work alone."""
+"""Tests of the helpers: a wrong result must not pass, and the Python side must work alone."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def found():
     [{"dtype": "uint32"}, {"shape": (1, 3)}, {"bytes": b"\0" * 12}, {"attrs": {}}, {"attrs": {"n": 1.0}},
      {"attrs": {"n": 1, "more": 2}}, {"shm_private_name": "x"}],
 )
-def test_every_kind_of_difference_is_seen(found, change):
+def test_every_kind_of_difference_is_detected(found, change):
     leaves = {("a",): Leaf(np.arange(3, dtype="i4"), {"n": 1})}
     assert differences(leaves, {("a",): found}) == []
     assert differences(leaves, {("a",): {**found, **change}})

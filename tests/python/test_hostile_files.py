@@ -16,7 +16,7 @@ LIBRARY = ctypes.CDLL(next(str(path) for path in (Path(h5py.__file__).parents[1]
 
 
 def dataset(file, name, data, kind=None, chunks=None, **setters):
-    """A dataset of one chunk; each setter is called with the creation list and its arguments."""
+    """Writes a dataset of one chunk. Calls each setter with the creation list and its arguments."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_chunk(chunks or data.shape)
     for name_of, arguments in setters.items():
@@ -47,7 +47,7 @@ def short_int(bits):
 
 @pytest.mark.parametrize("rows", [(), ("--rows", "1:1000")])
 @pytest.mark.parametrize("name", ["nbit", "scaleoffset", "fletcher32"])
-def test_a_chunk_that_ends_early_is_refused_whoever_decodes_it(cli, project, tmp_path, name, rows):
+def test_chunk_that_ends_early_is_refused_by_every_decoder(cli, project, tmp_path, name, rows):
     """HDF5's own decoders read past the end of such a chunk."""
     data = np.arange(2000, dtype="i4") * 1000003 % 100000
     arguments = {"nbit": (), "scaleoffset": (2, 0), "fletcher32": ()}[name]
@@ -107,8 +107,8 @@ def test_a_szip_chunk_that_claims_gigabytes_is_refused(cli, project, tmp_path):
 
 @pytest.mark.parametrize("order", ["LE", "BE"])
 @pytest.mark.parametrize("signed", [0, 1])
-def test_bytes_of_fewer_bits_are_what_h5py_reads(cli, python, project, tmp_path, order, signed):
-    """HDF5 turns a big-endian byte around and then looks at none of its bits."""
+def test_bytes_with_fewer_bits_equal_h5py(cli, python, project, tmp_path, order, signed):
+    """HDF5 swaps a big-endian byte and then ignores the number of its bits."""
     raw = np.arange(256, dtype="u1")
     with h5py.File(tmp_path / "f.h5", "w") as file:
         for bits, below in [(7, 0), (7, 1), (3, 0), (5, 2)]:
@@ -142,7 +142,7 @@ def test_a_blosc_chunk_with_both_shuffles_is_refused(cli, project, tmp_path):
 
 
 def test_a_chunk_beyond_the_maximum_extents_is_refused(cli, project, tmp_path):
-    """The library ignores such a chunk, and gives the fill value where it was."""
+    """The library ignores such a chunk and returns the fill value in its place."""
     path = tmp_path / "f.h5"
     data = np.arange(64, dtype="u2")
     with h5py.File(path, "w", libver="earliest") as file:
@@ -185,8 +185,8 @@ def test_a_fill_time_that_is_not_defined_leaves_absent_chunks_zero(cli, python, 
     assert python.read(project)[("x",)]["bytes"] == np.array([7] * 16 + [0] * 48, "u4").tobytes()
 
 
-def test_the_library_searches_no_directory_for_plugins_unless_it_is_told(cli, project, tmp_path):
-    """Filter 263 is not registered: libhdf5 would look for a plugin that has it."""
+def test_library_searches_only_the_plugin_directories_of_the_environment(cli, project, tmp_path):
+    """Filter 263 is not registered: libhdf5 searches for a plugin with it."""
     with h5py.File(tmp_path / "f.h5", "w") as file:
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plist.set_chunk((4,))

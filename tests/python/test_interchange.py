@@ -1,4 +1,4 @@
-"""Projects go both ways: Python lists and removes ours, we list, show and remove Python's."""
+"""The Python package and the command list, show and remove each other's projects."""
 
 import json
 
@@ -19,13 +19,13 @@ ARRAYS = {
 
 @pytest.fixture
 def shared(python, project):
-    """A project that Python code shared."""
+    """A project that Python code created."""
     python.share(project, ARRAYS)
     return project
 
 
 def strings_in(value):
-    """Every string in a JSON document, keys included."""
+    """Yields every string in a JSON document, including keys."""
     if isinstance(value, dict):
         return set(value) | {s for child in value.values() for s in strings_in(child)}
     if isinstance(value, list):
@@ -33,7 +33,7 @@ def strings_in(value):
     return {value} if isinstance(value, str) else set()
 
 
-def test_list_prints_what_python_shared(cli, shared):
+def test_list_prints_a_python_project(cli, shared):
     text = cli.ok("list").out
     assert shared in text
     assert "float32" in text and "int64" in text
@@ -75,7 +75,7 @@ def test_show_python_prints_a_snippet_that_runs(cli, shared):
     compile(snippet, "snippet", "exec")
 
 
-def test_unlink_removes_what_python_shared(cli, shared, root):
+def test_unlink_removes_a_python_project(cli, shared, root):
     cli.ok("unlink", shared)
     assert in_shared_memory(shared) == []
     assert not (root / f"cute-shm.{shared}.toml").exists()
@@ -86,7 +86,7 @@ def test_unlink_dry_run_removes_nothing(cli, python, shared):
     assert len(python.read(shared)) == 5
 
 
-def test_overwrite_replaces_what_python_shared(cli, python, shared, tmp_path):
+def test_overwrite_replaces_a_python_project(cli, python, shared, tmp_path):
     before = segments_of(shared)
     file = write(tmp_path / "f.h5", "every_plain_dtype")
     refused = cli.run("load-hdf5", "--persistent", shared, file)
@@ -98,7 +98,7 @@ def test_overwrite_replaces_what_python_shared(cli, python, shared, tmp_path):
     assert not set(before) & set(segments_of(shared))
 
 
-def test_export_writes_what_python_shared(cli, shared, tmp_path):
+def test_export_writes_a_python_project(cli, shared, tmp_path):
     cli.ok("export", shared, "-o", tmp_path / "out.h5")
     with h5py.File(tmp_path / "out.h5") as f:
         assert f["b/c/big"].dtype == np.dtype(">f8")
@@ -107,7 +107,7 @@ def test_export_writes_what_python_shared(cli, shared, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), ARRAYS["a"])
 
 
-def test_export_gives_the_loaded_file_back(cli, project, tmp_path):
+def test_export_restores_the_loaded_file(cli, project, tmp_path):
     file = write(tmp_path / "f.h5", "attributes")
     cli.load(project, file)
     cli.ok("export", project, "-o", tmp_path / "back.h5")
@@ -117,7 +117,7 @@ def test_export_gives_the_loaded_file_back(cli, project, tmp_path):
         np.testing.assert_array_equal(after["d"][...], before["d"][...])
 
 
-def test_python_unlinks_what_we_loaded(cli, python, project, root, tmp_path):
+def test_python_unlinks_a_loaded_project(cli, python, project, root, tmp_path):
     file = write(tmp_path / "f.h5", "compounds")
     cli.load(project, file)
     python.unlink(project)
@@ -128,14 +128,14 @@ def test_python_unlinks_what_we_loaded(cli, python, project, root, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("-short",)], ids=["full", "short"])
-def test_python_lists_what_we_loaded(cli, python, project, tmp_path, options):
+def test_python_lists_a_loaded_project(cli, python, project, tmp_path, options):
     cli.load(project, write(tmp_path / "f.h5", "attributes"))
     text = python.list(*options)
     assert project in text
     assert "Error" not in text and "MISSING" not in text
 
 
-def test_python_replaces_what_we_loaded_and_we_remove_all_of_it(cli, python, project, tmp_path):
+def test_python_replaces_a_loaded_project_and_unlink_removes_all_of_it(cli, python, project, tmp_path):
     cli.load(project, write(tmp_path / "f.h5", "scalars"))
     python.unlink(project)
     python.share(project, ARRAYS)
@@ -144,7 +144,7 @@ def test_python_replaces_what_we_loaded_and_we_remove_all_of_it(cli, python, pro
     assert in_shared_memory(project) == []
 
 
-def test_names_are_told_apart_by_their_last_dot(cli, python, project, tmp_path):
+def test_segment_names_are_parsed_from_the_last_dot(cli, python, project, tmp_path):
     longer = f"{project}.b"
     cli.load(project, write(tmp_path / "f.h5", "scalars"))
     python.share(longer, {"x": np.arange(3)})

@@ -1,4 +1,4 @@
-"""A project that is held goes when its keeper goes, however that ends; Python readers see it meanwhile."""
+"""A held project is removed when its keeper exits, however it exits. Python readers can use it until then."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def file(tmp_path):
 
 
 def gone(project, seconds=10):
-    """Whether the project's files leave the shared memory in time."""
+    """Whether the files of the project are removed from shared memory in time."""
     deadline = time.monotonic() + seconds
     while in_shared_memory(project):
         if time.monotonic() > deadline:
@@ -30,7 +30,7 @@ def gone(project, seconds=10):
 
 @pytest.fixture
 def held(cli, project, file):
-    """The keeper of a project in the foreground, once it said that it is ready."""
+    """Returns the foreground keeper of a project after it has reported readiness."""
     keeper = cli.start("load-hdf5", "--json", project, file)
     first = keeper.stdout.readline()
     assert first, keeper.stderr.read()
@@ -49,7 +49,7 @@ def test_a_held_project_is_cleaned_up_on_a_signal(held, python, project, root, f
     assert not (root / f"cute-shm.{project}.toml").exists()
 
 
-def test_gc_reaps_what_a_killed_keeper_left(cli, held, project, root):
+def test_gc_removes_the_project_of_a_killed_keeper(cli, held, project, root):
     held.kill()
     held.communicate(timeout=20)
     cli.ok("gc")
@@ -57,20 +57,20 @@ def test_gc_reaps_what_a_killed_keeper_left(cli, held, project, root):
     assert not (root / f"cute-shm.{project}.toml").exists()
 
 
-def test_a_keeper_ends_when_its_project_is_unlinked(cli, held, project):
+def test_keeper_exits_when_its_project_is_unlinked(cli, held, project):
     cli.ok("unlink", project)
     held.communicate(timeout=20)
     assert in_shared_memory(project) == []
 
 
-def test_a_command_runs_with_the_project_and_leaves_nothing(cli, project, root, file, tmp_path):
+def test_command_runs_with_the_project_and_leaves_no_files(cli, project, root, file, tmp_path):
     reader = [sys.executable, HERE / "python_side.py", root, "read", project, tmp_path / "out"]
     cli.ok("load-hdf5", project, file, "--", *reader)
     assert (tmp_path / "out").stat().st_size > 0
     assert in_shared_memory(project) == []
 
 
-def test_the_command_gets_the_names_and_gives_its_status(cli, project, root, file):
+def test_command_gets_the_names_and_its_status_is_returned(cli, project, root, file):
     script = 'test "$CUTE_SHM_PROJECT" = "$0" && test "$CUTE_SHM_ROOT" = "$1" && exit 42'
     outcome = cli.run("load-hdf5", project, file, "--", "sh", "-c", script, project, root)
     assert outcome.code == 42
@@ -91,7 +91,7 @@ def test_until_exit_cleans_up_after_the_process(cli, python, project, file):
     assert gone(project)
 
 
-def test_until_exit_of_no_process_is_not_found(cli, project, file):
+def test_until_exit_of_a_missing_process_is_not_found(cli, project, file):
     done = subprocess.Popen(["true"])
     done.wait()
     assert cli.run("load-hdf5", "--until-exit", done.pid, project, file).code == 3
@@ -107,7 +107,7 @@ def test_wait_returns_when_a_project_appears(cli, project, file):
     assert waiting.returncode == 0
 
 
-def test_waiting_too_long_is_busy(cli, project):
+def test_wait_that_times_out_is_busy(cli, project):
     assert cli.run("wait", "--timeout", "0.2", project).code == 7
 
 

@@ -1,4 +1,4 @@
-"""What we load is what the Python package reads and what h5py gives, bit for bit."""
+"""The Python package reads the same bits from a loaded project as h5py from the file."""
 
 import resource
 
@@ -12,7 +12,7 @@ from hdf5_files import CASES, create_raw, has_szip_encoder, write
 
 @pytest.fixture
 def load_and_compare(cli, python, project):
-    """Loads the file and gives the differences between the Python package's reading and h5py's."""
+    """Loads the file and returns the differences between the Python package and h5py."""
 
     def check(file, *options):
         cli.load(project, file, *options)
@@ -22,7 +22,7 @@ def load_and_compare(cli, python, project):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_python_reads_what_h5py_gives(name, tmp_path, load_and_compare):
+def test_python_reads_the_same_as_h5py(name, tmp_path, load_and_compare):
     assert load_and_compare(write(tmp_path / "f.h5", name)) == []
 
 
@@ -55,7 +55,7 @@ def test_external_links_are_looked_up_beside_the_linking_file(tmp_path, load_and
     assert load_and_compare(folder / "f.h5") == []
 
 
-def test_virtual_datasets_are_put_together(tmp_path, load_and_compare):
+def test_virtual_datasets_are_assembled(tmp_path, load_and_compare):
     layout = h5py.VirtualLayout(shape=(3, 10), dtype="i4")
     for row in range(2):  # the third source is missing: its row has the fill value
         with h5py.File(tmp_path / f"part{row}.h5", "w") as f:
@@ -79,7 +79,7 @@ def test_dangling_links_are_skipped_with_a_warning(cli, python, project, tmp_pat
         assert any(name in str(warning) for warning in doc["warnings"]), name
 
 
-def test_strict_refuses_what_would_be_skipped_and_leaves_nothing(cli, project, root, tmp_path):
+def test_strict_refuses_skips_and_leaves_no_files(cli, project, root, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["beside"] = np.arange(3)
         f["gone"] = h5py.SoftLink("/nowhere")
@@ -90,7 +90,7 @@ def test_strict_refuses_what_would_be_skipped_and_leaves_nothing(cli, project, r
     assert not (root / f"cute-shm.{project}.toml").exists()
 
 
-def test_what_no_array_can_hold_is_skipped_with_a_warning(cli, python, project, tmp_path):
+def test_data_that_no_array_can_represent_is_skipped_with_a_warning(cli, python, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["beside"] = np.arange(3)
         f.create_dataset("ragged", shape=(2,), dtype=h5py.vlen_dtype("i4"))
@@ -146,7 +146,7 @@ def test_names_that_are_not_utf8_are_skipped_with_a_warning(cli, python, project
     assert doc["warnings"]
 
 
-def test_a_dataset_called_shm_name_misleads_nobody(cli, python, project, tmp_path):
+def test_dataset_named_shm_name_does_not_mislead_readers(cli, python, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["shm_name"] = np.arange(3)
         f["group/shm_name"] = np.arange(3)
@@ -184,13 +184,13 @@ def test_conversions_change_dtype_and_byte_order(cli, python, project, tmp_path)
     assert found[("halved",)]["bytes"] == (np.arange(5) / 3).astype("f4").tobytes()
 
 
-def test_verify_agrees_with_what_was_loaded(cli, python, project, tmp_path):
+def test_verify_confirms_a_correct_load(cli, python, project, tmp_path):
     file = write(tmp_path / "f.h5", "chunks_and_filters")
     cli.load(project, file, "--verify")
     assert differences(expected_leaves(file), python.read(project)) == []
 
 
-def test_verify_says_what_it_cannot_compare(cli, project, tmp_path):
+def test_verify_warns_about_datasets_that_it_cannot_compare(cli, project, tmp_path):
     """Stored blocks in LZ4's framing (filter 32004), which the HDF5 library lacks and the codecs here read."""
     values = np.arange(100_000, dtype="<i4")
     with h5py.File(tmp_path / "f.h5", "w") as file:

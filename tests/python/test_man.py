@@ -1,4 +1,4 @@
-"""The manual pages are roff that the usual programs render without a word of complaint."""
+"""The usual programs render the manual pages without a warning."""
 
 import os
 import shutil
@@ -34,6 +34,6 @@ def test_a_page_is_rendered_without_a_warning(name, page):
 
 
 @pytest.mark.parametrize("name", ["groff", "mandoc"])
-def test_the_judges_see_what_is_wrong(name, tmp_path):
+def test_checkers_detect_faulty_pages(name, tmp_path):
     (tmp_path / "bad.1").write_text('.TH bad 1 2026-01-01 "x" "y"\n.SH NAME\nbad \\- page\n.nosuchmacro\n')
     assert judge(name, tmp_path / "bad.1")[1] != ""

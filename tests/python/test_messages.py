@@ -1,4 +1,4 @@
-"""What a load reports: formats that are not HDF5, the library's errors in plain English, and counts."""
+"""Messages of a load: formats that are not HDF5, errors of the library in plain English, and counts."""
 
 import h5py
 import numpy as np
@@ -27,7 +27,7 @@ def test_an_npz_is_named(cli, project, tmp_path):
     assert "is a numpy archive (zip)" in err and "arrays_to_shm" in err
 
 
-def test_a_file_that_is_being_written_is_not_to_be_cleared(cli, project, tmp_path):
+def test_file_that_is_being_written_gets_no_hint_to_clear_it(cli, project, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w", libver="latest") as f:
         f["d"] = [1]
@@ -39,7 +39,7 @@ def test_a_file_that_is_being_written_is_not_to_be_cleared(cli, project, tmp_pat
     assert "detail" not in err
 
 
-def test_the_words_of_the_library_are_shown_on_demand(cli, project, tmp_path):
+def test_verbose_shows_the_message_of_the_library(cli, project, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w") as f:
         f["d"] = np.arange(10000)
@@ -50,7 +50,7 @@ def test_the_words_of_the_library_are_shown_on_demand(cli, project, tmp_path):
     assert "detail: truncated file: eof = 30000" in load_error(cli, project, file, 8, "-v")
 
 
-def test_damage_keeps_the_words_of_the_library_for_the_verbose(cli, project, tmp_path):
+def test_verbose_shows_the_message_of_the_library_about_damage(cli, project, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w", libver="latest") as f:
         f["d"] = [1, 2]
@@ -82,7 +82,7 @@ def test_equal_warnings_are_summed_up(cli, project, tmp_path):
     assert done.err.count("is skipped") == 180 and "more objects" not in done.err
 
 
-def test_attributes_that_the_metadata_cannot_hold_are_one_warning(cli, project, tmp_path):
+def test_attributes_that_the_metadata_cannot_represent_are_one_warning(cli, project, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w") as f:
         f["d"] = [1]
@@ -101,7 +101,7 @@ def test_attributes_that_the_metadata_cannot_hold_are_one_warning(cli, project, 
     assert "attribute '/@complex' cannot be represented: complex (and 2 more attributes)" in err
 
 
-def test_attributes_of_dimension_scales_are_no_warning(cli, project, tmp_path):
+def test_attributes_of_dimension_scales_cause_no_warning(cli, project, tmp_path):
     file = tmp_path / "f.nc"
     with h5py.File(file, "w") as f:
         f["x"] = np.arange(3.0)

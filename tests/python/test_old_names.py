@@ -1,5 +1,5 @@
-"""The commands of the Python package under their old names: the same arguments, the same output, the same
-exit codes as the stock ones, on the same root."""
+"""The old names of the commands accept the same arguments, and have the same output and exit codes as the stock
+commands of the Python package on the same root."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import HERE, Outcome, clean_environment, segments_of
 
-# What the stock package's README shows of its commands, line by line.
+# The commands in the README of the stock package.
 README = """\
 cute-shm-hdf5 myproject file.hdf5
 cute-shm-list
@@ -25,7 +25,7 @@ NAMES = ("cute-shm-hdf5", "cute-shm-list", "cute-shm-unlink")
 
 
 class Commands:
-    """Both sides of a command line: links to the binary, and the stock package's entry points."""
+    """Both implementations of a command: links to the binary, and the entry points of the stock package."""
 
     def __init__(self, cli, root, folder):
         self.root, self.folder = root, folder
@@ -48,14 +48,14 @@ class Commands:
         return self.run([*side, *args], environment)
 
     def same(self, name, *args, **environment):
-        """Runs both, where neither changes anything; the same lines, in an order that directories decide."""
+        """Runs both on an unchanged node. Their lines must be equal; the order depends on the directory."""
         ours, stock = self.ours(name, *args, **environment), self.stock(name, *args, **environment)
         assert (ours.code, blocks(ours.out)) == (stock.code, blocks(stock.out)), stock.err
         return ours
 
 
 def blocks(text):
-    """Tables of projects, or rows of one table, without their order: each side has its own."""
+    """Returns the tables of projects, or the rows of one table, without their order, which differs."""
     return sorted(block.strip("\n") for block in text.split("\n\n")) if "Key Path" in text else sorted(text.splitlines())
 
 
@@ -74,7 +74,7 @@ def commands(cli, root, tmp_path):
 
 @pytest.fixture
 def loaded(commands, project):
-    """The same file, loaded by each side; the projects' names have the same length."""
+    """Loads the same file with each command, under names of the same length."""
     mine, theirs = f"{project}1", f"{project}2"
     assert commands.stock("cute-shm-hdf5", theirs, "file.hdf5", "-no-progress").code == 0
     assert commands.ours("cute-shm-hdf5", mine, "file.hdf5", "-no-progress").code == 0
@@ -83,14 +83,14 @@ def loaded(commands, project):
         commands.ours("cute-shm-unlink", name)
 
 
-def test_a_load_says_what_the_stock_one_says(commands, project):
+def test_load_prints_the_same_as_the_stock_command(commands, project):
     mine, theirs = f"{project}1", f"{project}2"
     ours = commands.ours("cute-shm-hdf5", mine, "file.hdf5", "-no-progress")
     stock = commands.stock("cute-shm-hdf5", theirs, "file.hdf5", "-no-progress")
     assert (ours.code, stock.code) == (0, 0)
     assert ours.out == stock.out.replace(theirs, mine)
     assert ours.out.splitlines()[1:] == ["Datasets transferred: 4", "Total memory size: 1.25 MB"]
-    # The stock progress bar goes to standard output, ours never does.
+    # Only the stock command prints the progress bar on standard output.
     again = commands.ours("cute-shm-hdf5", mine, "file.hdf5", "--over")
     assert (again.code, again.out, again.err) == (0, ours.out, "")
     stock = commands.stock("cute-shm-hdf5", theirs, "file.hdf5", "--over")
@@ -101,7 +101,7 @@ def test_a_load_says_what_the_stock_one_says(commands, project):
 
 
 @pytest.mark.parametrize("columns", [None, "200", "120", "100", "70", "60"])
-def test_both_lists_are_drawn_as_the_stock_ones(commands, loaded, columns):
+def test_both_lists_equal_the_stock_lists(commands, loaded, columns):
     environment = {"COLUMNS": columns} if columns else {}
     for project in loaded:
         assert project in commands.same("cute-shm-list", COLUMNS="300").out
@@ -109,12 +109,12 @@ def test_both_lists_are_drawn_as_the_stock_ones(commands, loaded, columns):
     assert commands.same("cute-shm-list", "-short", **environment).out.count("┏") == 1
 
 
-def test_what_is_gone_is_marked_as_the_stock_list_marks_it(commands, loaded):
+def test_missing_segments_are_marked_like_in_the_stock_list(commands, loaded):
     for project in loaded:
         os.unlink(f"/dev/shm/{segments_of(project)[0]}")
     out = commands.ours("cute-shm-list", COLUMNS="200").out
     stock = commands.stock("cute-shm-list", COLUMNS="200").out
-    # The names in the last sentence come in either order.
+    # The order of the names in the last sentence varies.
     assert [line.strip() for line in sorted(out.splitlines()) if "Warning" not in line] == [
         line.strip() for line in sorted(stock.splitlines()) if "Warning" not in line]
     assert out.count("* MISSING *") == 2
@@ -125,19 +125,19 @@ def test_what_is_gone_is_marked_as_the_stock_list_marks_it(commands, loaded):
         assert (gone.code, segments_of(project)) == (0, [])
 
 
-def test_nothing_there_is_said_alike(commands):
+def test_empty_list_prints_the_same_message(commands):
     for option in ([], ["-short"]):
         assert "No cute-shm project found." in commands.same("cute-shm-list", *option).out
 
 
-def test_names_with_wide_characters_stand_in_the_same_columns(commands, python, project):
+def test_names_with_wide_characters_are_in_the_same_columns(commands, python, project):
     python.share(project, {"長い名前の配列": {"a b c d": np.zeros((3, 4, 5), "i2")}})
     for columns in ("200", "80", "60"):
         assert "長い" in commands.same("cute-shm-list", COLUMNS=columns).out
         commands.same("cute-shm-list", "-s", COLUMNS=columns)
 
 
-def test_a_table_without_room_is_still_a_table(commands, loaded):
+def test_table_in_a_narrow_terminal_is_still_a_table(commands, loaded):
     for columns in ("1", "20", "40"):
         lines = commands.ours("cute-shm-list", COLUMNS=columns).out.splitlines()
         tops = [line for line in lines if line.startswith("┏")]
@@ -149,14 +149,14 @@ def test_a_table_without_room_is_still_a_table(commands, loaded):
     ("cute-shm-hdf5", "p", "f", "--verb=3"), ("cute-shm-list", "-x", "3"), ("cute-shm-list", "p"),
     ("cute-shm-unlink",), ("cute-shm-unlink", "a", "b"), ("cute-shm-unlink", "-x"),
 ])
-def test_wrong_arguments_are_refused_with_the_same_words(commands, args):
+def test_wrong_arguments_are_refused_with_the_same_message(commands, args):
     ours, stock = commands.ours(*args), commands.stock(*args)
     assert (ours.code, ours.out, ours.err) == (2, "", stock.err)
     assert stock.code == 2
 
 
-def test_a_wrong_letter_among_joined_ones_is_refused(commands):
-    """Which words Python says depends on its version: 3.13 calls the letter an argument that it does not know."""
+def test_unknown_letter_in_joined_options_is_refused(commands):
+    """The message of Python depends on its version: 3.13 reports the letter as an unrecognized argument."""
     ours, stock = (run("cute-shm-hdf5", "p", "f", "-ox") for run in (commands.ours, commands.stock))
     assert (ours.code, stock.code) == (2, 2)
     assert ours.err.splitlines()[0] == stock.err.splitlines()[0] and ours.err.startswith("usage: cute-shm-hdf5 ")
@@ -170,7 +170,7 @@ def test_help_names_the_same_options(commands):
             r"^  (-\S+(?:, --\S+)?)", stock.out, re.M)
 
 
-def test_failures_end_with_1_and_a_sentence(commands, loaded, project):
+def test_failures_exit_with_1_and_a_message(commands, loaded, project):
     mine, _ = loaded
     for args in (("cute-shm-hdf5", mine, "file.hdf5"), ("cute-shm-hdf5", project, "nothing.h5"),
                  ("cute-shm-unlink", project)):
@@ -190,14 +190,14 @@ def test_metadata_that_cannot_be_parsed_is_one_line_of_the_list(commands, loaded
     (root / "cute-shm.broken.toml").unlink()
 
 
-def test_metadata_that_may_not_be_read_is_one_line_of_the_list(commands, loaded, root):
+def test_unreadable_metadata_is_one_line_of_the_list(commands, loaded, root):
     (root / "cute-shm.link.toml").symlink_to(root / f"cute-shm.{loaded[0]}.toml")
     outcome = commands.ours("cute-shm-list", COLUMNS="300")
     assert outcome.code == 0 and all(f"Project: {name} - " in outcome.out for name in loaded)
     assert "cute-shm.link.toml: " in outcome.out
 
 
-def test_what_the_page_names_is_there():
+def test_page_names_existing_items():
     page = (HERE.parents[1] / "docs" / "from-python.md").read_text()
     api = (HERE.parents[1] / "docs" / "api.md").read_text()
     rust = [line.split(" | ")[1] for line in page.split("## The API")[1].splitlines() if line.startswith("| `")]
@@ -205,7 +205,7 @@ def test_what_the_page_names_is_there():
     assert len(named) > 10 and [name for name in named if not re.search(rf"fn (\w+::)?{name}\b", api)] == []
 
 
-def test_verbose_tells_of_segments_on_standard_error(commands, project):
+def test_verbose_logs_segments_on_standard_error(commands, project):
     load = commands.ours("cute-shm-hdf5", project, "file.hdf5", "-v")
     assert load.code == 0 and len(load.out.splitlines()) == 3
     names = segments_of(project)
@@ -214,7 +214,7 @@ def test_verbose_tells_of_segments_on_standard_error(commands, project):
     assert all(name in gone.err for name in names) and len(gone.out.splitlines()) == 1
 
 
-def test_a_loaded_project_stays_and_the_stock_reader_reads_it(commands, python, project):
+def test_loaded_project_remains_and_the_stock_reader_reads_it(commands, python, project):
     assert commands.ours("cute-shm-hdf5", project, "file.hdf5").code == 0
     assert python.read(project)[("x",)]["bytes"] == np.arange(6).tobytes()
     assert commands.stock("cute-shm-unlink", project).code == 0

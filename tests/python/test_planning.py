@@ -1,4 +1,4 @@
-"""Planning: time and memory grow with the file, not with the square of it or with its number of paths."""
+"""Time and memory of planning grow with the file, not with its square or with the number of paths."""
 
 import json
 import resource
@@ -12,7 +12,7 @@ from hdf5_files import write_scales
 
 
 def write_shared_groups(path, levels):
-    """Each group has two links to the next: 2^levels paths to one dataset."""
+    """Writes groups with two links to the next group each: 2^levels paths to one dataset."""
     with h5py.File(path, "w") as f:
         group = f
         for _ in range(levels):
@@ -22,7 +22,7 @@ def write_shared_groups(path, levels):
         group["d"] = np.arange(3)
 
 
-# The peak of a process includes what its parent had when it was started: a small process has to start the command.
+# The peak of a process includes the memory of its parent at the fork, so a small process starts the command.
 MEASURE = """
 import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -32,7 +32,7 @@ print(json.dumps([done.returncode, done.stderr, list(used)]))
 
 
 def usage(cli, *args):
-    """Runs a command that may fail: its outcome, and what it and its children used."""
+    """Runs a command that may fail. Returns its outcome, and the resources that it and its children used."""
     command = [sys.executable, "-c", MEASURE, *map(str, cli.command(*args))]
     done = subprocess.run(command, capture_output=True, text=True, env=cli.environment, check=True)
     code, err, used = json.loads(done.stdout)
@@ -86,7 +86,7 @@ def test_planning_time_is_linear_in_object_references(cli, project, tmp_path):
         assert code == 0, err
         return used.ru_utime
 
-    # Eight times as many: 64 times the time if each of them is searched for.
+    # Eight times as many take 64 times as long if each of them is searched for.
     assert cpu_seconds(4000) < 24 * max(cpu_seconds(500), 0.02)
 
 
@@ -138,7 +138,7 @@ def test_a_dataset_is_selected_under_any_of_its_paths(cli, project, python, tmp_
 
 
 def lookup3(data):
-    """The checksum of HDF5's metadata: Bob Jenkins' hashlittle."""
+    """Returns the checksum of HDF5 metadata: Bob Jenkins' hashlittle."""
     mask = 0xFFFFFFFF
 
     def rotated(x, n):
@@ -205,7 +205,7 @@ def test_an_index_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, projec
 def test_a_fixed_array_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, project, python, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w", libver="latest") as f:
-        # More than 2^10 chunks: in pages, of which only those that are there are read.
+        # More than 2^10 chunks are stored in pages, of which only the existing ones are read.
         f.create_dataset("d", data=np.arange(3000, dtype="i4"), chunks=(1,), maxshape=(3000,))
     claim(file, b"FAHD", 8, 24, 1 << 26)
     with h5py.File(file) as f:

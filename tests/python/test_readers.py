@@ -1,4 +1,4 @@
-"""The readers in other languages, by docs/format.md alone: examples/reader.c and examples/reader.jl."""
+"""Readers in other languages that follow docs/format.md: examples/reader.c and examples/reader.jl."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def file(tmp_path):
 
 
 def leaves(file):
-    """{path: (dtype, shape, sum)} as h5py and numpy see it."""
+    """Returns {path: (dtype, shape, sum)} from h5py and numpy."""
     found = {}
 
     def look(path, item):
@@ -57,12 +57,12 @@ def compiled(tmp_path):
     return binary
 
 
-def test_the_c_reader_sees_what_h5py_sees(cli, project, root, file, tmp_path):
+def test_c_reader_reads_the_same_as_h5py(cli, project, root, file, tmp_path):
     cli.load(project, file)
     assert said([compiled(tmp_path), root / f"cute-shm.{project}.toml"], cli) == leaves(file)
 
 
-def test_the_c_reader_reads_what_python_shares(cli, python, project, root, tmp_path):
+def test_c_reader_reads_a_python_project(cli, python, project, root, tmp_path):
     python.share(project, {"a": np.arange(12.0).reshape(3, 4), "g.h": {"b c": np.ones((2, 2), ">i2")}})
     wanted = {"/a": ("float64", "3, 4", 66.0), "/g.h/b c": (">i2", "2, 2", 4.0)}
     assert said([compiled(tmp_path), root / f"cute-shm.{project}.toml"], cli) == wanted
@@ -80,7 +80,7 @@ def test_the_c_reader_survives_metadata_cut_anywhere(cli, project, root, file, t
 
 
 @pytest.mark.skipif(not shutil.which("julia"), reason="julia is not installed: reader.jl did not run")
-def test_the_julia_reader_sees_what_h5py_sees(cli, project, root, file):
+def test_julia_reader_reads_the_same_as_h5py(cli, project, root, file):
     cli.load(project, file)
     cli.environment["HOME"] = os.environ.get("HOME", "/")
     assert said(["julia", "--startup-file=no", EXAMPLES / "reader.jl", root / f"cute-shm.{project}.toml"], cli) == leaves(file)

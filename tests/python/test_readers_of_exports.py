@@ -1,4 +1,4 @@
-"""Exports in the programs that wrote the source: each test runs where its package can be imported."""
+"""The programs that wrote a file read its export. Each test runs if its package can be imported."""
 
 import h5py
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def there_and_back(cli, project, tmp_path):
-    """Loads a file and exports it again, without anything left out."""
+    """Loads a file and exports it, without skipped data."""
 
     def convert(file, *options):
         back = tmp_path / f"back{file.suffix}"
@@ -19,7 +19,7 @@ def there_and_back(cli, project, tmp_path):
 
 
 def netcdf_file(netcdf, path):
-    """Unlimited dimensions longer than their variables, user types, groups and fill values."""
+    """Writes unlimited dimensions longer than their variables, user types, groups and fill values."""
     with netcdf.Dataset(path, "w") as f:
         f.createDimension("time", None)
         f.createDimension("x", 3)
@@ -40,7 +40,7 @@ def netcdf_file(netcdf, path):
 
 
 def netcdf_content(netcdf, path):
-    """Dimensions, types, attributes and values of every group."""
+    """Returns dimensions, types, attributes and values of every group."""
     found = {}
     with netcdf.Dataset(path) as f:
         stack = [f]

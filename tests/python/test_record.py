@@ -1,4 +1,4 @@
-"""The terminal that scripts/record draws with, and the pictures that it made."""
+"""The terminal emulator of scripts/record, and its recordings."""
 
 import sys
 from xml.etree import ElementTree
@@ -29,7 +29,7 @@ def test_the_cursor_moves_as_in_a_terminal():
     assert shown("a\r\nb\x1b[1A\x1b[1Gc\x1b[1Bd\x1b[?25l") == ["c", "bd", ""]
 
 
-def test_styles_reach_the_picture_however_the_text_is_cut():
+def test_styles_survive_any_split_of_the_text():
     text = "\x1b[1;32mok\x1b[0m x  \x1b[38;5;196;48;5;21m▀\x1b[0m&"
     whole = screen(text).lines()
     assert all(screen(text, cut=cut).lines() == whole for cut in range(len(text)))
@@ -38,12 +38,12 @@ def test_styles_reach_the_picture_however_the_text_is_cut():
 
 
 @pytest.mark.parametrize("text", ["\x1b[5n", "\x1b[7mx", "\x07"])
-def test_what_it_does_not_know_is_an_error(text):
+def test_unknown_control_sequences_are_an_error(text):
     with pytest.raises(ValueError):
         screen(text)
 
 
-def test_the_last_picture_is_there_without_animation():
+def test_last_frame_is_shown_without_animation():
     picture = terminal.svg([(0.0, ["", "<text/>"]), (1.0, ["<path/>"])], 10, "A & B")
     tree = ElementTree.fromstring(picture)
     groups = {group.get("id"): group.get("visibility") for group in tree.iter("{http://www.w3.org/2000/svg}g")}

@@ -1,4 +1,4 @@
-"""Every command's JSON, failures included, is what docs/cute-shm.schema.json says."""
+"""The JSON of every command, including failures, follows docs/cute-shm.schema.json."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def loaded(cli, project, tmp_path):
 def check(outcome, command):
     doc = json.loads(outcome.out)
     assert doc["command"] == command
-    # The command's own schema says more about what is wrong than "none of these" does.
+    # The schema of the command gives a clearer error than "none of these".
     own = dict(SCHEMA, **{"$ref": f"#/$defs/command-{command or 'none'}"})
     del own["oneOf"]
     jsonschema.validate(doc, own)
@@ -59,5 +59,5 @@ def test_failures_follow_the_schema(cli, loaded, tmp_path):
         assert check(outcome, command[0])["errors"]
 
 
-def test_a_command_line_that_is_not_understood_follows_the_schema(cli):
+def test_usage_error_follows_the_schema(cli):
     assert check(cli.run("show", "--json", "--no-such-option"), None)["errors"][0]["code"] == "usage"

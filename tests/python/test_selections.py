@@ -1,5 +1,5 @@
-"""Rows, shards, conversions and globs over every filter, type and layout: what a load gives is what h5py's own
-slice of the same dataset gives. The data and the selections are random, and the same in every run."""
+"""Loads with rows, shards, conversions and globs equal h5py's slices of the same datasets, for every filter, type and
+layout. Data and selections are random, and the same in every run."""
 
 import random
 
@@ -56,7 +56,7 @@ def compound(size, *fields):
 
 
 def types():
-    """Name to type in the file and the numpy type to write it from."""
+    """Returns {name: (type in the file, numpy type to write from)}."""
     h5t = h5py.h5t
     words = np.dtype("S9")
     table = [("index", "<i8"), ("name", "S9"), ("count", "<i4"), ("pair", "<f4", (2,))]
@@ -87,7 +87,7 @@ def types():
 
 
 def values(dtype, shape, rng):
-    """Random values of a numpy type; texts of all lengths."""
+    """Returns random values of a numpy type, with strings of all lengths."""
     dtype = np.dtype(dtype)
     if dtype.subdtype:
         base, inner = dtype.subdtype
@@ -110,7 +110,7 @@ def values(dtype, shape, rng):
 
 
 def write(path, options, rng):
-    """Every type in several shapes behind the filter; some without a filter in other layouts; some not written."""
+    """Writes every type in several shapes with the filter, some unfiltered in other layouts, some without data."""
     layouts = {"x": ((ROWS,), (100,), {}), "xy": ((ROWS, 7), (64, 3), {}), "grows": ((ROWS,), (50,), {"maxshape": (None,)})}
     options = dict(options)
     twice = options.pop("twice", False)
@@ -129,7 +129,7 @@ def write(path, options, rng):
                 write_one(file, f"{name} {layout}", kind, dtype, shape, filtered, rng, more.get("maxshape"))
             del file["like"]
         words = [bytes(rng.integers(97, 123, rng.integers(0, 12), "u1")).decode() for _ in range(ROWS)]
-        # HDF5 refuses checksums of strings that are kept elsewhere; Blosc's filters crash on writing them.
+        # HDF5 refuses checksums of variable-length strings; the Blosc filters crash when they write them.
         refused = options.get("fletcher32") or options.get("compression") in (hdf5plugin.BLOSC_ID, hdf5plugin.BLOSC2_ID)
         strings = {} if refused else options
         file.create_dataset("words", data=np.array(words, object), dtype=h5py.string_dtype(), chunks=(100,), **strings)
@@ -149,7 +149,7 @@ def write_one(file, name, kind, dtype, shape, plist, rng, most=None):
 
 
 def with_filters_of(plist, twice):
-    """Those for a dataset of another type: some filters keep the element's size in their parameters."""
+    """Returns the filters for a dataset of another type: some have the element size in their parameters."""
     made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     made.set_chunk(plist.get_chunk())
     for number, flags, params, _ in map(plist.get_filter, range(plist.get_nfilters())):
@@ -174,7 +174,7 @@ def with_filters_of(plist, twice):
 
 
 def expected(path, rows):
-    """What h5py slices, by way of the numpy types: it has none for integers of 24 bits."""
+    """Returns the slice by h5py. It reads through numpy types, because h5py has none for integers of 24 bits."""
     kinds, leaves = types(), {}
     with h5py.File(path) as file:
         for key, dataset in file.items():
@@ -192,7 +192,7 @@ def expected(path, rows):
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_rows_and_shards_of_every_type_are_those_that_h5py_slices(cli, python, project, tmp_path, name):
+def test_rows_and_shards_of_every_type_equal_h5py_slices(cli, python, project, tmp_path, name):
     rng, chance, path = np.random.default_rng(11), random.Random(name), tmp_path / "f.h5"
     write(path, FILTERS[name](), rng)
     cuts = [(chance.randrange(ROWS), chance.randrange(ROWS)) for _ in range(3)]
@@ -211,7 +211,7 @@ def test_rows_and_shards_of_every_type_are_those_that_h5py_slices(cli, python, p
 
 
 @pytest.mark.parametrize("name", ["none", "gzip", "zstd", "blosc2", "bitshuffle"])
-def test_conversions_and_globs_hold_behind_every_filter(cli, python, project, tmp_path, name):
+def test_conversions_and_globs_work_with_every_filter(cli, python, project, tmp_path, name):
     path = tmp_path / "f.h5"
     write(path, FILTERS[name](), np.random.default_rng(12))
     options = ["--rows", "77:401", "--include", "*x", "--include", "*xy", "--exclude", "*text*", "--byte-order", "native"]

@@ -1,4 +1,4 @@
-"""show KEY: previews that are numpy's own, slices, statistics, plots and Python code."""
+"""show KEY: previews, slices, statistics, plots and Python code equal those of numpy."""
 
 import hashlib
 import os
@@ -101,7 +101,7 @@ def test_a_plot_of_a_scalar_does_not_advise_a_slice(cli, project, tmp_path):
     assert done.code == 2 and "scalar" in done.err and "--slice" not in done.err
 
 
-def test_what_has_no_order_has_no_statistics(cli, loaded):
+def test_values_without_an_order_have_no_statistics(cli, loaded):
     assert cli.run("show", loaded, "text", "--stats").code == 9
 
 
@@ -117,7 +117,7 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def interpreter(version):
-    """A Python of this version, of pyenv's or on the path; None where there is none."""
+    """Returns a Python of this version, from pyenv or the path, or None."""
     home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     candidates = [*sorted(home.glob(f"{version}.*/bin/python3")), shutil.which(f"python{version}")]
     ours = f"{sys.version_info[0]}.{sys.version_info[1]}" == version
@@ -126,7 +126,7 @@ def interpreter(version):
 
 @pytest.fixture(scope="module")
 def with_numpy(tmp_path_factory):
-    """Gives a Python of a version that has numpy: in a venv of its own, unless it is the one we run in."""
+    """Returns a Python of a version with numpy: the running one, or one in a new venv."""
 
     def make(version):
         python = interpreter(version)
@@ -171,11 +171,11 @@ def test_the_python_code_attaches_everything(cli, loaded, tmp_path, with_numpy, 
     cli.ok("show", loaded)
 
 
-def test_one_python_at_least_is_there():
+def test_at_least_one_python_is_installed():
     assert any(interpreter(version) for version in VERSIONS)
 
 
-def test_the_tree_tells_chunks_filters_and_enums(cli, project, tmp_path):
+def test_tree_shows_chunks_filters_and_enums(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f.create_dataset("d", data=np.zeros((100, 10)), chunks=(10, 10), compression="gzip", shuffle=True)
         colours = h5py.enum_dtype({"RED": 0, "BLUE": 42}, basetype="i2")
@@ -217,7 +217,7 @@ def test_odd_names_are_safe_in_tables_and_exact_in_json(cli, project, tmp_path):
 
 
 @pytest.mark.parametrize("odd", [[np.inf], [-np.inf, np.nan], [np.inf, -np.inf]])
-def test_a_histogram_of_finite_values_has_bars_beside_infinite_ones(cli, python, project, odd):
+def test_histogram_of_finite_values_has_bars_despite_infinite_ones(cli, python, project, odd):
     values = np.concatenate([np.linspace(0, 1, 3200), odd])
     python.share(project, {"x": values, "same": np.full(9, 2.5)})
     drawn = cli.ok("show", project, "x", "--stats", "--json").json()["stats"]["histogram"]

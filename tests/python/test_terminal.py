@@ -1,4 +1,4 @@
-"""What a person sees: tables and help on a real terminal of so many columns."""
+"""Tables and help on a real terminal of a given width."""
 
 import fcntl
 import os
@@ -18,12 +18,12 @@ ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
 
 def width(line):
-    """The columns that a line takes."""
+    """Returns the width of a line in columns."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
 
 
 def on_terminal(cli, columns, *args, **environment):
-    """The lines that the command writes to a terminal, with their colours."""
+    """Returns the lines that the command writes to a terminal, with colors."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     command = subprocess.Popen(
@@ -34,7 +34,7 @@ def on_terminal(cli, columns, *args, **environment):
     try:
         while data := os.read(ours, 65536):
             text += data
-    except OSError:  # Linux says EIO when the other side is closed
+    except OSError:  # Linux returns EIO when the other side is closed
         pass
     os.close(ours)
     assert command.wait(60) == 0, text
@@ -56,7 +56,7 @@ def loaded(cli, project, tmp_path):
     return project
 
 
-@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}], ids=["coloured", "plain"])
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}], ids=["colored", "plain"])
 def test_a_list_fits_the_terminal(cli, loaded, environment):
     for columns in (80, 100, 120):
         seen = plain(on_terminal(cli, columns, "list", loaded, **environment))
@@ -68,7 +68,7 @@ def test_a_list_fits_the_terminal(cli, loaded, environment):
     assert head.index("lifetime") == row.index("persistent") and width(row) <= 80
 
 
-def test_what_has_room_is_not_shortened(cli, loaded):
+def test_text_that_fits_is_not_shortened(cli, loaded):
     assert plain(on_terminal(cli, 300, "list", loaded)) == cli.ok("list", loaded).out.splitlines()
 
 
@@ -96,7 +96,7 @@ def test_the_doctor_breaks_lines_between_words(cli):
     assert {line[9:23].strip() for line in seen} >= {check["name"] for check in checks}
 
 
-def test_help_is_coloured_on_a_terminal_only(cli):
+def test_help_is_colored_only_on_a_terminal(cli):
     assert "\x1b[" in "\n".join(on_terminal(cli, 80, "help", "load-hdf5"))
     assert "\x1b[" not in "\n".join(on_terminal(cli, 80, "help", "load-hdf5", NO_COLOR="1"))
     assert "\x1b[" not in cli.ok("help", "load-hdf5").out

@@ -1,4 +1,4 @@
-"""Virtual datasets, external links and external raw files: the bytes that h5py reads, or an error or a warning that
+"""Loads of virtual datasets, external links and external raw files equal h5py, or give an error or a warning that
 names the file."""
 
 import json
@@ -17,7 +17,7 @@ from conftest import SHM
 
 
 def arrays(root, project):
-    """{path: array} of a project, read without the package."""
+    """Returns {path: array} of a project, read without the package."""
     found = {}
 
     def walk(table, path):
@@ -39,13 +39,13 @@ def same(one, other):
 
 
 def sources(cli, project):
-    """{file name: state} of what the ledger lists besides the file itself."""
+    """Returns {file name: state} of the sources in the ledger, without the file itself."""
     listed = json.loads(cli.ok("show", "--json", project).out)["project"]["sources"]
     return {os.path.basename(source["path"]): source["state"] for source in listed if source["linked"]}
 
 
 def virtual(path, shape, parts, dtype="<i4", name="v", maxshape=None, fill=None):
-    """A virtual dataset; `parts` are (to, source) pairs."""
+    """Creates a virtual dataset from (to, source) pairs."""
     with h5py.File(path, "a", libver="latest") as file:
         layout = h5py.VirtualLayout(shape, dtype, maxshape=maxshape)
         for to, source in parts:
@@ -67,14 +67,14 @@ FILTERS = [
 
 
 def a_slice(rng, extent, count):
-    """A random slice that takes exactly `count` of `extent` indices."""
+    """Returns a random slice of exactly `count` of `extent` indices."""
     step = rng.randint(1, max(1, (extent - 1) // max(1, count - 1))) if count > 1 else 1
     start = rng.randint(0, extent - ((count - 1) * step + 1))
     return slice(start, start + (count - 1) * step + 1, step)
 
 
 def a_source(rng, path, shape, dtype, number):
-    """A dataset of random layout, type and filter, at least as large as `shape`."""
+    """Creates a dataset of random layout, type and filter, at least as large as `shape`."""
     full = [n + rng.choice([0, 0, 1, 5]) for n in shape]
     values = np.array([rng.randrange(1, 100) for _ in range(int(np.prod(full)))]).reshape(full)
     options = {}
@@ -93,7 +93,7 @@ def a_source(rng, path, shape, dtype, number):
 
 
 def a_virtual(rng, folder, number):
-    """A file with a virtual dataset of random mappings; some sources are absent, some virtual themselves."""
+    """Writes a file with a virtual dataset of random mappings. Some sources are absent, some are virtual."""
     rank = rng.randint(1, 3)
     shape = tuple(rng.randint(1, 9) for _ in range(rank))
     if rng.random() < 0.2:
@@ -114,13 +114,13 @@ def a_virtual(rng, folder, number):
         taken, full = a_source(rng, path, flat, dtype, f"{part}-{rng.random()}")
         sub = tuple(a_slice(rng, n, count) for n, count in zip(full, flat, strict=True))
         if kind < 0.3:
-            # A virtual dataset between them, of which not every element has a source.
+            # A virtual dataset between them, in which some elements have no source.
             between = folder / f"between{number}-{part}.h5"
             virtual(between, tuple(full), [(np.s_[: max(1, full[0] // 2)], taken[: max(1, full[0] // 2)])], dtype, fill=7)
             taken = h5py.VirtualSource(between.name, "v", tuple(full))
         layout[to] = taken[sub]
         mapped += np.prod(counts)
-    # Mappings that overlap make the library believe that every element has a source: it fills in nothing then.
+    # With overlapping mappings the library assumes that every element has a source, and uses no fill value.
     fill = rng.choice([None, 0, 5]) if mapped < np.prod(shape) else 0
     path = folder / f"v{number}.h5"
     with h5py.File(path, "w", libver="latest") as file:
@@ -130,7 +130,7 @@ def a_virtual(rng, folder, number):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_virtual_layouts_give_what_h5py_reads(cli, project, root, tmp_path, seed):
+def test_random_virtual_layouts_equal_h5py(cli, project, root, tmp_path, seed):
     rng = random.Random(seed)
     path = a_virtual(rng, tmp_path, seed)
     with h5py.File(path) as file:
@@ -150,7 +150,7 @@ def test_large_virtual_dataset_is_read_by_several_workers(cli, project, root, tm
     for number in range(8):
         values = rng.random((rows, columns // 8), "f4")
         options = dict(FILTERS[number % len(FILTERS)], chunks=(64, 100))
-        # The columns of one source lie between those of the others.
+        # The columns of one source are between those of the others.
         parts.append((np.s_[:, number::8], source(tmp_path / f"s{number}.h5", values, **options)))
         whole[:, number::8] = values
     path = virtual(tmp_path / "v.h5", whole.shape, parts, "<f4")
@@ -184,7 +184,7 @@ def test_any_number_of_sources_works_under_a_low_descriptor_limit(cli, project, 
 
 
 def numbered(path, file_name, dataset_name, columns):
-    """A virtual dataset with a row for each numbered source that exists."""
+    """Writes a virtual dataset with a row for each existing numbered source."""
     space = h5py.h5s.create_simple((1, columns), (h5py.h5s.UNLIMITED, columns))
     space.select_hyperslab((0, 0), (h5py.h5s.UNLIMITED, 1), (1, 1), (1, columns))
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -226,7 +226,7 @@ def test_unlimited_mapping_ends_with_its_source(cli, project, root, tmp_path, st
         assert same(arrays(root, project)["/v"], wanted), rows
 
 
-def test_mappings_of_irregular_shape_give_what_h5py_reads(cli, project, root, tmp_path):
+def test_mappings_of_irregular_shape_equal_h5py(cli, project, root, tmp_path):
     source(tmp_path / "s.h5", np.arange(60, dtype="<i4").reshape(6, 10), chunks=(4, 3))
     to, of = h5py.h5s.create_simple((40,)), h5py.h5s.create_simple((6, 10))
     to.select_hyperslab((2,), (1,), None, (10,))
@@ -300,7 +300,7 @@ def test_absent_sources_are_filled_in_and_named(cli, project, root, tmp_path):
 
 @pytest.fixture
 def plain(tmp_path):
-    """Files that name `bad` as external link, raw file, or virtual source."""
+    """Writes files that name `bad` as external link, raw file, or virtual source."""
     with h5py.File(tmp_path / "link.h5", "w") as file:
         file["fine"] = 1
         file["e"] = h5py.ExternalLink("bad", "/x")
@@ -485,7 +485,7 @@ def test_ensure_reloads_when_a_source_of_a_source_changes(cli, project, root, tm
 
 @pytest.fixture
 def outside(tmp_path):
-    """A directory with a file for each layout, all of which read files outside of it."""
+    """Writes a directory with a file for each layout. Each reads files outside the directory."""
     folder = tmp_path / "folder"
     folder.mkdir()
     source(tmp_path / "secret.h5", np.arange(4, dtype="<i4"))
@@ -506,7 +506,7 @@ LAYOUTS = ["link", "symlink", "raw", "virtual"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_file_outside_the_directory_is_warned_of_when_others_may_read(cli, project, outside, layout):
+def test_file_outside_the_directory_is_a_warning_if_other_users_may_read(cli, project, outside, layout):
     load = lambda *options: cli.load(project, outside / f"{layout}.h5", "--overwrite", "--json", *options)  # noqa: E731
     assert load("--external").json()["warnings"] == []
     warnings = load("--external", "--mode", "644").json()["warnings"]
@@ -530,7 +530,7 @@ def test_root_refuses_files_outside_the_directory(cli, project, root, outside, l
     assert arrays(root, project)["/v"].tolist() == [0, 1, 2, 3]
 
 
-def test_files_inside_the_directory_are_no_reason_to_warn(cli, project, root, tmp_path):
+def test_files_inside_the_directory_cause_no_warning(cli, project, root, tmp_path):
     (tmp_path / "parts").mkdir()
     part = source(tmp_path / "parts" / "s.h5", np.arange(4, dtype="<i4"))
     part.path = "parts/s.h5"

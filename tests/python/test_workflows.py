@@ -1,5 +1,5 @@
-"""The workflows of continuous integration and of a release, as far as they can be looked at without running them: every
-script that they call is there and takes what it is given, and every step's shell lines parse."""
+"""Static checks of the workflows for continuous integration and releases: every called script exists and accepts its
+arguments, and the shell lines of every step parse."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
 
 
 def steps(path):
-    """The shell lines of every `run:`, with the workflow's own expressions made plain words."""
+    """Returns the shell lines of every `run:`, with workflow expressions replaced by plain words."""
     lines = path.read_text(encoding="utf-8").split("\n")
     for number, line in enumerate(lines):
         found = re.match(r"( *)(?:- )?run: (.*)$", line)
@@ -30,7 +30,7 @@ def steps(path):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_shell_lines_parse_and_scripts_are_there(path):
+def test_shell_lines_parse_and_scripts_exist(path):
     found = list(steps(path))
     assert found
     for line, text in found:
@@ -40,7 +40,7 @@ def test_shell_lines_parse_and_scripts_are_there(path):
             assert (REPOSITORY / script).stat().st_mode & 0o111, f"{path.name}:{line}: {script}"
 
 
-def test_a_job_waits_for_those_that_are_there():
+def test_jobs_wait_only_for_existing_jobs():
     text = (REPOSITORY / ".github/workflows/release.yml").read_text(encoding="utf-8")
     jobs = re.findall(r"^  (\w+):$", text[text.index("\njobs:"):], re.MULTILINE)
     assert jobs[0] == "versions" and len(jobs) == len(set(jobs))
@@ -48,8 +48,8 @@ def test_a_job_waits_for_those_that_are_there():
         assert job in jobs
 
 
-def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path):
-    """The line of the release step, with a changelog of three sections."""
+def test_release_notes_are_the_section_of_the_changelog(tmp_path):
+    """Runs the line of the release step on a changelog of three sections."""
     text = (REPOSITORY / ".github/workflows/release.yml").read_text(encoding="utf-8")
     (line,) = [line.strip() for line in text.split("\n") if "CHANGELOG.md" in line]
     (tmp_path / "CHANGELOG.md").write_text("# C\n## Unreleased\nno\n## 2.1.0\n### Added\n- one\n\n## 2.0.0\n- old\n")
