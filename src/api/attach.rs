@@ -9,11 +9,12 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::threads;
+use crate::shm::format::metadata::METADATA_LIMIT;
 use crate::shm::format::metadata::{Group, Metadata};
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::segment::attached::Segment;
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::state::{self, METADATA_LIMIT};
+use crate::shm::store::state;
 
 /// A thread of its own is worth its start for so many segments.
 const PER_THREAD: usize = 500;

@@ -32,7 +32,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if let (Some(prefix), Some(arrays)) = (&prefix, &mut described.arrays) {
         arrays.retain(|array| is_below(&array.key, prefix));
     }
-    if let Some(origin) = Origin::of(&project) {
+    if let Some(origin) = project.origin() {
         add_storage(&mut described, &origin);
     }
     if let Some(record) = project.record() {

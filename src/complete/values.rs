@@ -8,11 +8,11 @@ use super::context::{Place as At, Wanted};
 use super::probe;
 use crate::load::named;
 use crate::output::Context;
-use crate::shm::format::metadata::{Group, Metadata, Node};
+use crate::shm::format::metadata::{Group, METADATA_LIMIT, Metadata, Node};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::{Scan, metadata_in};
-use crate::shm::store::state::{self, METADATA_LIMIT};
+use crate::shm::store::state;
 
 /// A word and what it means.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ impl Choice<'_> {
             None => "/".to_owned(),
         };
         let record = project.record();
-        let origin = Origin::of(project);
+        let origin = project.origin();
         let root = select(project.tree(), &prefix, &|path| self.filter.takes(path));
         let is_selected = |path: &String| is_below(path, &prefix) && self.filter.takes(path);
         let named_types = origin.as_ref().map_or_else(BTreeSet::new, |origin| {

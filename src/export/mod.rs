@@ -8,6 +8,7 @@ mod durable;
 mod hdf5;
 mod npy;
 mod npz;
+mod origin;
 mod safetensors;
 mod sink;
 mod source;

@@ -12,11 +12,11 @@ use crate::output::Context;
 use crate::output::progress::Progress;
 use crate::output::say;
 use crate::shm::format::ledger::{Lifetime, Selection};
+use crate::shm::format::metadata::METADATA_LIMIT;
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::lock::LOCK_TIMEOUT;
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::state::METADATA_LIMIT;
 use crate::shm::store::unlink::unlink as remove;
 use crate::text;
 

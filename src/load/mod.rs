@@ -7,7 +7,8 @@ pub(crate) mod fuzz;
 pub(crate) mod in_process;
 mod input_path;
 pub(crate) mod loader;
-pub(crate) mod plan;
+pub(crate) mod origin;
+mod plan;
 pub(crate) mod supervisor;
 #[cfg(test)]
 mod tests;

@@ -15,8 +15,7 @@ use nix::unistd::{AccessFlags, LinkatFlags, UnlinkatFlags, access, faccessat, li
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::os::presence::Lookup;
-use crate::shm::store::temporary;
+use crate::os::lookup::Lookup;
 
 /// `st_dev` and `st_ino`: the same file, whatever its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,6 +45,7 @@ pub struct Directory {
     fd: OwnedFd,
     path: PathBuf,
     stat: FileStat,
+    are_linked: Option<fn(&OsStr, &OsStr) -> bool>,
 }
 
 impl Directory {
@@ -68,7 +68,7 @@ impl Directory {
             }
         })?;
         let stat = fstat(&fd).map_err(|e| Error::io(format!("cannot stat '{shown}'"), e))?;
-        Ok(Self { fd, path: path.to_owned(), stat })
+        Ok(Self { fd, path: path.to_owned(), stat, are_linked: None })
     }
 
     /// Opens the directory at `path`, whose last component may be a link.
@@ -83,7 +83,14 @@ impl Directory {
         };
         let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(cannot)?;
         let stat = fstat(&fd).map_err(cannot)?;
-        Ok(Self { fd, path: path.to_owned(), stat })
+        Ok(Self { fd, path: path.to_owned(), stat, are_linked: None })
+    }
+
+    /// Accepts a file with two names for which `are_linked` is true. Where [`Self::rename_new`] has to link, a kill
+    /// leaves both names.
+    #[must_use]
+    pub fn with_linked_names(self, are_linked: fn(&OsStr, &OsStr) -> bool) -> Self {
+        Self { are_linked: Some(are_linked), ..self }
     }
 
     /// The path it was opened by.
@@ -185,21 +192,13 @@ impl Directory {
         Ok((File::from(fd), stat))
     }
 
-    /// Whether this is a metadata file, or a temporary one, whose second name is the other of the two: where
-    /// [`Self::rename_new`] has to link, a kill leaves both names.
+    /// Whether the second name of this file belongs to an interrupted rename, see [`Self::with_linked_names`].
     fn is_being_renamed(&self, name: &OsStr, stat: &FileStat) -> bool {
-        let is_same = |other: &OsStr| matches!(self.stat_of(other), Lookup::Present(found) if FileId::of(&found) == FileId::of(stat));
-        if stat.st_nlink != 2 {
-            return false;
-        }
-        if let Some((key, _)) = temporary::parse_root_name(name) {
-            return is_same(&key.project.metadata_file());
-        }
+        let Some(are_linked) = self.are_linked.filter(|_| stat.st_nlink == 2) else { return false };
         let mut is_found = false;
         let listed = self.each_name(&mut |other| {
-            is_found |= temporary::parse_root_name(other)
-                .is_some_and(|(key, _)| key.project.metadata_file() == name)
-                && is_same(other);
+            is_found |= are_linked(name, other)
+                && matches!(self.stat_of(other), Lookup::Present(found) if FileId::of(&found) == FileId::of(stat));
         });
         listed.is_ok() && is_found
     }

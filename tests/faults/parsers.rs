@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 
 use cute_shm::os::directory::Directory;
-use cute_shm::os::presence::Lookup;
+use cute_shm::os::lookup::Lookup;
 use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
 use cute_shm::shm::format::metadata::{Mark, Metadata};
 use cute_shm::shm::format::name::ProjectName;

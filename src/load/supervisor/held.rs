@@ -10,12 +10,13 @@ use crate::load::supervisor::command::reap;
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;
 use crate::shm::format::ledger::{Key, Ledger, Lifetime};
+use crate::shm::format::metadata::METADATA_LIMIT;
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock::{self, LivenessLock};
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::state::{METADATA_LIMIT, State};
+use crate::shm::store::state::State;
 
 /// How often a keeper looks whether the project is still its own, in milliseconds.
 const LOOK: u16 = 400;

@@ -12,6 +12,8 @@ use crate::shm::format::dtype::Dtype;
 use crate::shm::format::fast_toml;
 use crate::shm::format::name::Token;
 
+/// The largest metadata file that is read or published: about 500,000 arrays.
+pub const METADATA_LIMIT: u64 = 128 << 20;
 /// The key whose presence makes a table an array.
 pub const ARRAY_KEY: &str = "shm_name";
 /// The groups and arrays of one group by name, in file order.

@@ -10,3 +10,4 @@ pub mod metadata;
 pub mod name;
 pub mod origin;
 pub mod rows;
+pub mod temporary_name;

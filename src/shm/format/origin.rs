@@ -1,5 +1,5 @@
-//! What the ledger keeps of the sources for an export, because the metadata has no place for it: the
-//! types of datasets, how they were stored, and attributes exactly as they were.
+//! The origin of the arrays: types, storage and raw attributes of the source datasets. The ledger stores it for
+//! `export`, because the metadata has no place for it.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-
-use crate::h5::{self, Dataset, ExactAttribute, Fill};
-use crate::shm::store::state::Project;
 
 /// One record for each dataset and each group with attributes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,10 +22,12 @@ pub struct Origin {
     /// Committed datatypes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub named_types: Vec<NamedType>,
+    /// Numbers of the types that a load has added, by encoding.
     #[serde(skip)]
-    known_types: HashMap<Vec<u8>, usize>,
+    pub(crate) known_types: HashMap<Vec<u8>, usize>,
+    /// Numbers of the datasets that a load has added, by input and number in it.
     #[serde(skip)]
-    known_datasets: HashMap<(usize, usize), usize>,
+    pub(crate) known_datasets: HashMap<(usize, usize), usize>,
 }
 
 /// A committed datatype.
@@ -90,26 +89,6 @@ pub enum FillValue {
     Value(String),
 }
 
-impl FillValue {
-    fn new(fill: &Fill) -> Option<Self> {
-        Some(match fill {
-            Fill::Zero => return None,
-            Fill::Undefined => Self::Undefined,
-            Fill::Unknown => Self::Unknown,
-            Fill::Value(element) => Self::Value(STANDARD.encode(element)),
-        })
-    }
-
-    /// The value as the `h5` module writes it.
-    pub fn fill(&self) -> Fill {
-        match self {
-            Self::Undefined => Fill::Undefined,
-            Self::Unknown => Fill::Unknown,
-            Self::Value(text) => STANDARD.decode(text).map_or(Fill::Unknown, Fill::Value),
-        }
-    }
-}
-
 /// An attribute exactly as it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attribute {
@@ -127,15 +106,6 @@ pub struct Attribute {
 }
 
 impl Origin {
-    /// What the ledger of a project keeps of its sources. Its types are read by the HDF5 library, which trusts
-    /// them: another user's are not believed.
-    pub fn of(project: &Project) -> Option<Self> {
-        if project.uid != nix::unistd::Uid::effective().as_raw() {
-            return None;
-        }
-        Self::parse(project.record()?.origin.as_deref()?)
-    }
-
     /// Reads what [`Self::to_text`] wrote; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -163,121 +133,24 @@ impl Origin {
     pub fn encoded_type(&self, kind: usize) -> Option<Vec<u8>> {
         STANDARD.decode(self.types.get(kind)?).ok()
     }
-
-    /// An attribute as the `h5` module writes it.
-    pub fn exact(&self, attribute: &Attribute) -> Option<ExactAttribute> {
-        Some(ExactAttribute {
-            name: attribute.name.clone(),
-            kind: self.encoded_type(attribute.kind)?,
-            shape: attribute.shape.clone(),
-            data: STANDARD.decode(&attribute.data).ok()?,
-            named_type: attribute.named_type,
-        })
-    }
-
-    /// Adds a group, unless it has no attributes. `first_type` is the number of the first committed datatype
-    /// of its file, here and below.
-    pub fn add_group(&mut self, path: &str, attributes: &[ExactAttribute], first_type: usize) {
-        if !attributes.is_empty() {
-            let attributes = self.attributes(attributes, first_type);
-            self.groups.insert(path.to_owned(), attributes);
-        }
-    }
-
-    /// Remembers a committed datatype under its paths, which begin after `prefix`.
-    pub fn add_type(&mut self, prefix: &str, named: &h5::NamedType, first_type: usize) {
-        let paths = named.paths.iter().map(|path| format!("{prefix}{path}")).collect();
-        let attrs = self.attributes(&named.attrs.exact, first_type);
-        let kind = self.kind(&named.kind);
-        self.named_types.push(NamedType { paths, kind, attrs });
-    }
-
-    /// Remembers dataset `number` (of which input, and which of it) under one more path.
-    pub fn add_dataset(
-        &mut self,
-        path: &str,
-        number: (usize, usize),
-        dataset: &Dataset,
-        (first_type, named_type): (usize, Option<usize>),
-    ) {
-        let index = if let Some(&index) = self.known_datasets.get(&number) {
-            index
-        } else {
-            let named_type = named_type.map(|named| first_type + named);
-            let stored = Stored { named_type, ..self.stored(dataset, first_type) };
-            self.datasets.push(stored);
-            self.known_datasets.insert(number, self.datasets.len() - 1);
-            self.datasets.len() - 1
-        };
-        self.paths.insert(path.to_owned(), index);
-    }
-
-    fn stored(&mut self, dataset: &Dataset, first_type: usize) -> Stored {
-        let names = match dataset.leaves()[..] {
-            [leaf] => &leaf.enum_members[..],
-            _ => &[],
-        };
-        let name =
-            |(name, value): &(String, i128)| Some((name.clone(), i64::try_from(*value).ok()?));
-        Stored {
-            kind: self.kind(&dataset.encoded_type),
-            named_type: None,
-            shape: dataset.shape.clone(),
-            layout: dataset.storage.layout.to_owned(),
-            chunk: dataset.storage.chunk.clone(),
-            filters: dataset.storage.filters.iter().map(|filter| filter.name.clone()).collect(),
-            limits: dataset.storage.limits.clone(),
-            fill: FillValue::new(&dataset.storage.fill),
-            fill_time: dataset.storage.fill_time.map(str::to_owned),
-            names: names.iter().filter_map(name).collect(),
-            attrs: self.attributes(&dataset.attrs.exact, first_type),
-        }
-    }
-
-    fn attributes(&mut self, attributes: &[ExactAttribute], first_type: usize) -> Vec<Attribute> {
-        let each = |attribute: &ExactAttribute| Attribute {
-            name: attribute.name.clone(),
-            kind: self.kind(&attribute.kind),
-            shape: attribute.shape.clone(),
-            data: STANDARD.encode(&attribute.data),
-            named_type: attribute.named_type.map(|named| first_type + named),
-        };
-        attributes.iter().map(each).collect()
-    }
-
-    fn kind(&mut self, encoded: &[u8]) -> usize {
-        if let Some(&known) = self.known_types.get(encoded) {
-            return known;
-        }
-        self.types.push(STANDARD.encode(encoded));
-        self.known_types.insert(encoded.to_vec(), self.types.len() - 1);
-        self.types.len() - 1
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn attribute(name: &str) -> ExactAttribute {
-        ExactAttribute {
-            name: name.to_owned(),
-            kind: vec![3, 0, 255],
-            shape: Some(vec![2]),
-            data: b"x\0'\n".to_vec(),
-            named_type: None,
-        }
-    }
-
     #[test]
-    fn what_is_remembered_is_read_back_and_types_are_kept_once() {
+    fn origin_is_parsed_as_it_was_printed_and_an_empty_one_prints_nothing() {
         let mut origin = Origin::default();
         assert_eq!(origin.to_text(), "");
-        origin.add_group("/g'\n", &[attribute("a"), attribute("b")], 0);
-        let back = Origin::parse(&origin.to_text()).unwrap();
-        assert_eq!(back.types.len(), 1);
-        let exact: Vec<_> = back.group("/g'\n").iter().map(|a| back.exact(a).unwrap()).collect();
-        assert_eq!(exact, [attribute("a"), attribute("b")]);
-        assert!(back.group("/").is_empty() && back.dataset("/x").is_none());
+        let (name, data) = ("a".to_owned(), STANDARD.encode(b"x\0'\n"));
+        let attribute = Attribute { name, kind: 0, shape: Some(vec![2]), data, named_type: None };
+        origin.types.push(STANDARD.encode([3, 0, 255]));
+        origin.groups.insert("/g'\n".to_owned(), vec![attribute.clone()]);
+        let parsed = Origin::parse(&origin.to_text()).unwrap();
+        assert_eq!(parsed, origin);
+        assert_eq!(parsed.group("/g'\n"), [attribute]);
+        assert_eq!(parsed.encoded_type(0).unwrap(), [3, 0, 255]);
+        assert!(parsed.group("/").is_empty() && parsed.dataset("/x").is_none());
     }
 }

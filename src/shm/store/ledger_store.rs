@@ -7,16 +7,17 @@ use nix::unistd::Uid;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory, FileId};
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyFile, Ledger, Lifetime, Record};
-use crate::shm::format::metadata::{Mark, Metadata};
+use crate::shm::format::metadata::{METADATA_LIMIT, Mark, Metadata};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::format::temporary_name::{Purpose, root_name};
 use crate::shm::store::lock::{ChangeLock, FailedLoad};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal;
 use crate::shm::store::scan::{Scan, Settled};
-use crate::shm::store::state::{self, METADATA_LIMIT, Project, State};
-use crate::shm::store::temporary::{self, Purpose, Temporary};
+use crate::shm::store::state::{self, Project, State};
+use crate::shm::store::temporary::{self, Temporary};
 
 /// The right to change a project, with its ledger as the last holder left it, recovered.
 #[derive(Debug)]
@@ -229,7 +230,7 @@ impl<'a> LedgerStore<'a> {
                 .with_subject(name.to_text())
                 .with_hint("load fewer datasets with --include or --exclude"));
         }
-        let random_name = || temporary::root_name(key, Purpose::Publication);
+        let random_name = || root_name(key, Purpose::Publication);
         let metadata = Temporary::write(root, random_name, &text, access)?;
         next.metadata = Some(text);
         amend(&mut next);
@@ -305,7 +306,7 @@ impl<'a> LedgerStore<'a> {
         let name = &self.lock.key().project;
         let access =
             Access { mode: record.selection.mode.max(0o600), group: record.selection.group };
-        let random_name = || temporary::root_name(self.lock.key(), Purpose::Publication);
+        let random_name = || root_name(self.lock.key(), Purpose::Publication);
         let metadata = Temporary::write(root, random_name, text, &access)?;
         if !metadata.publish_new(&name.metadata_file())? {
             return Err(Error::new(Kind::Exists, format!("project '{name}' has metadata again")));

@@ -7,11 +7,11 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::KeyName;
 use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::format::temporary_name;
 use crate::shm::store::scan::UNKNOWN_UID;
-use crate::shm::store::temporary;
 
 /// The largest number of names in one listing. Four projects with as many arrays as a metadata file can hold have as
 /// many files.
@@ -151,7 +151,7 @@ fn project_of(name: &OsStr) -> Option<ProjectName> {
     KeyName::parse(name)
         .map(|(key, _)| key.project)
         .or_else(|| SegmentName::parse(name).map(|(project, _)| project))
-        .or_else(|| temporary::parse_root_name(name).map(|(key, _)| key.project))
+        .or_else(|| temporary_name::parse_root_name(name).map(|(key, _)| key.project))
         .or_else(|| ProjectName::of_metadata(name))
 }
 

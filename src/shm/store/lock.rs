@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ErrorReport;
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId, is_unavailable};
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyFile};
 use crate::shm::format::name::Token;
 use crate::shm::segment::new_segment::full;

@@ -3,6 +3,7 @@
 pub mod attachments;
 pub mod batch_jobs;
 pub mod gc;
+mod ledger_file;
 pub mod ledger_store;
 pub mod listing;
 pub mod lock;

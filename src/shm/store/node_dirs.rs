@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::os::credentials;
 use crate::os::directory::Directory;
 use crate::os::host::Host;
+use crate::shm::format::temporary_name::is_rename_of_metadata;
 
 /// Where the metadata lies unless told otherwise: the Python package's own choice.
 pub const DEFAULT_ROOT: &str = "/tmp/cute-shm";
@@ -53,7 +54,7 @@ impl NodeDirs {
     pub fn open(paths: &Paths) -> Result<Self> {
         let shm = open_shm(&paths.shm)?;
         let root = match Directory::open(&paths.root) {
-            Ok(root) => Some(root),
+            Ok(root) => Some(root.with_linked_names(is_rename_of_metadata)),
             Err(error) if error.kind() == Kind::NotFound => None,
             Err(error) => return Err(error.with_hint(ROOT_HINT)),
         };

@@ -9,15 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId};
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyFile, Ledger};
-use crate::shm::format::metadata::Metadata;
+use crate::shm::format::metadata::{METADATA_LIMIT, Metadata};
 use crate::shm::format::name::SegmentName;
+use crate::shm::format::temporary_name::Purpose;
 use crate::shm::store::lock::ChangeLock;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::Scan;
-use crate::shm::store::state::{METADATA_LIMIT, Project, SegmentStat, State, digest};
-use crate::shm::store::temporary::{self, Purpose};
+use crate::shm::store::state::{Project, SegmentStat, State, digest};
+use crate::shm::store::temporary;
 
 /// A segment that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

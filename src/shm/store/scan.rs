@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId};
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyFile, KeyName};
 use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::format::temporary_name;
 use crate::shm::store::listing::{self, NAME_LIMIT, Unread};
 use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::temporary;
 
 /// The owner of a file that cannot be inspected. It is no user id (chown(2)).
 pub const UNKNOWN_UID: u32 = u32::MAX;
@@ -275,7 +275,7 @@ fn look(dirs: &NodeDirs, limit: usize) -> Result<Found> {
     let root = root.transpose()?.unwrap_or_default();
     found.unread = [shm.unread, root.unread];
     for name in root.names {
-        if let Some((key, _)) = temporary::parse_root_name(&name) {
+        if let Some((key, _)) = temporary_name::parse_root_name(&name) {
             found.temporary.entry(key).or_default().push(name);
         } else if let Some(project) = ProjectName::of_metadata(&name) {
             found.metadata.push(project);

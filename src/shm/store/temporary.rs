@@ -1,67 +1,19 @@
-//! Temporary files of a project. Their names are random: in a directory that every user can write,
-//! no other user can occupy them in advance. They contain the key, so that recovery and gc find them.
+//! Temporary files of a project: metadata and ledgers before they are renamed into place, and metadata that is being
+//! removed.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
 
 use nix::sys::stat::fstat;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory, FileId};
 use crate::shm::format::ledger::{Key, KeyName};
-use crate::shm::format::name::{PREFIX, ProjectName, Token};
+use crate::shm::format::temporary_name::{Purpose, parse_root_name, root_name};
 use crate::shm::store::scan::Scan;
 
 /// How many random names are tried before the directory counts as unusable.
 const MAX_ATTEMPTS: usize = 16;
-
-/// The purpose of a temporary file in the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Metadata before publication.
-    Publication,
-    /// Metadata during removal.
-    Removal,
-}
-
-impl Purpose {
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Publication => ".new",
-            Self::Removal => ".aside",
-        }
-    }
-}
-
-/// Returns a new random name in the root. Python's pattern for metadata files does not match it.
-///
-/// # Errors
-/// Returns `Kind::Io` if the system has no random numbers.
-pub fn root_name(key: &Key, purpose: Purpose) -> Result<OsString> {
-    let (hash, random) = (&key.hash, Token::random()?);
-    let mut name = OsString::from(".");
-    name.push(key.project.file(&format!(".{hash}.{random}{}", purpose.suffix())));
-    Ok(name)
-}
-
-/// Parses a file name of the root that [`root_name`] returned.
-pub fn parse_root_name(name: &OsStr) -> Option<(KeyName, Purpose)> {
-    let rest = name.as_bytes().strip_prefix(b".")?.strip_prefix(PREFIX.as_bytes())?;
-    let purpose = [Purpose::Publication, Purpose::Removal]
-        .into_iter()
-        .find(|purpose| rest.ends_with(purpose.suffix().as_bytes()))?;
-    let rest = rest.strip_suffix(purpose.suffix().as_bytes())?;
-    let (rest, random) = rest.split_at_checked(rest.len().checked_sub(6)?)?;
-    let random = random.strip_prefix(b".")?;
-    if !random.iter().all(u8::is_ascii_alphanumeric) {
-        return None;
-    }
-    let (project, hash) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
-    let hash = KeyName::parse_hash(hash.strip_prefix(b".")?)?;
-    let project = ProjectName::existing(OsStr::from_bytes(project)).ok()?;
-    Some((KeyName { project, hash }, purpose))
-}
 
 /// A file with contents and access under a temporary name. Dropping it removes it.
 #[derive(Debug)]
@@ -222,27 +174,12 @@ fn is_owned(directory: &Directory, name: &OsStr, uid: u32) -> Result<bool> {
 mod tests {
     use super::*;
 
+    use crate::shm::format::name::ProjectName;
+    use crate::shm::format::temporary_name::is_rename_of_metadata;
+
     fn key(directory: &Directory) -> Key {
         let project = ProjectName::new(OsStr::new("a.b")).unwrap();
         Key::new(&project, directory.id(), nix::unistd::Uid::effective().as_raw())
-    }
-
-    #[test]
-    fn random_names_are_parsed_back_to_their_key() {
-        let temp = tempfile::tempdir().unwrap();
-        let directory = Directory::open(temp.path()).unwrap();
-        let key = key(&directory);
-        for purpose in [Purpose::Publication, Purpose::Removal] {
-            let name = root_name(&key, purpose).unwrap();
-            let (of, parsed) = parse_root_name(&name).unwrap();
-            assert!(of.is_of(&key) && parsed == purpose, "{name:?}");
-            assert_ne!(name, root_name(&key, purpose).unwrap());
-        }
-        for name in
-            [".cute-shm.a.01234567.new", "cute-shm.a.01234567.aaaaa.new", ".cute-shm.a.x.new"]
-        {
-            assert!(parse_root_name(OsStr::new(name)).is_none(), "{name}");
-        }
     }
 
     #[test]
@@ -270,6 +207,7 @@ mod tests {
     fn interrupted_rename_by_linking_is_readable_under_both_names() {
         let temp = tempfile::tempdir().unwrap();
         let directory = Directory::open(temp.path()).unwrap();
+        let directory = directory.with_linked_names(is_rename_of_metadata);
         let key = key(&directory);
         let metadata = key.project.metadata_file();
         for purpose in [Purpose::Publication, Purpose::Removal] {

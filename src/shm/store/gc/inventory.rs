@@ -9,13 +9,13 @@ use nix::sys::stat::FileStat;
 
 use crate::error::Result;
 use crate::os::directory::Directory;
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyName};
 use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::format::temporary_name;
 use crate::shm::store::listing;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::Settled;
-use crate::shm::store::temporary;
 
 /// Cost of one group besides its text files, in bytes of text that take as long to read.
 const GROUP_COST: u64 = 1 << 16;
@@ -73,7 +73,7 @@ impl Inventory {
                     let group = inventory.group(&project, &stat);
                     group.cost += allocated(&stat);
                     group.has_metadata = true;
-                } else if let Some((key, _)) = temporary::parse_root_name(&name)
+                } else if let Some((key, _)) = temporary_name::parse_root_name(&name)
                     && key.is_of(&Key::new(&key.project, root.id(), stat.st_uid))
                 {
                     inventory.group(&key.project, &stat).hashes.entry(key.hash).or_default();

@@ -17,7 +17,7 @@ use self::decide::{decide, is_allowed};
 use self::inventory::{Group, GroupId, Inventory};
 use self::other_roots::Item;
 use crate::error::{Error, Kind, Result};
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, Ledger};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::batch_jobs::Ended;

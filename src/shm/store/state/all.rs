@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use indexmap::IndexMap;
 
 use crate::error::{Error, Result};
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::os::threads;
 use crate::shm::format::ledger::{Key, KeyFile, Ledger};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};

@@ -6,12 +6,12 @@ use nix::sys::stat::FileStat;
 
 use crate::error::{Kind, Result};
 use crate::os::directory::{FileId, is_regular};
-use crate::os::presence::Lookup;
-use crate::shm::format::metadata::{Array, Metadata};
+use crate::os::lookup::Lookup;
+use crate::shm::format::metadata::{Array, METADATA_LIMIT, Metadata};
 use crate::shm::format::name::SegmentName;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::Scan;
-use crate::shm::store::state::{METADATA_LIMIT, MetadataFile, Project, SegmentStat, digest};
+use crate::shm::store::state::{MetadataFile, Project, SegmentStat, digest};
 
 /// A metadata file of the project's owner.
 pub(crate) enum Read {

@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, Ledger};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{ProjectName, Token};

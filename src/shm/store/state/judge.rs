@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::error::{Kind, Result};
 use crate::os::credentials;
 use crate::os::host;
-use crate::os::presence::Lookup;
+use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyFile, Ledger, Lifetime};
 use crate::shm::format::metadata::{Mark, Metadata};
 use crate::shm::store::lock;

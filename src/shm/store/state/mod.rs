@@ -23,9 +23,7 @@ use crate::os::directory::{Directory, FileId};
 use crate::shm::format::ledger::{Key, KeyFile, Ledger, Record};
 use crate::shm::format::metadata::{Group, Metadata};
 use crate::shm::format::name::{ProjectName, SegmentName};
-
-/// The largest metadata file that is read or published: about 500,000 arrays.
-pub const METADATA_LIMIT: u64 = 128 << 20;
+use crate::shm::format::origin::Origin;
 
 /// What was found of a project (DESIGN section 2), in the order in which it is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -230,6 +228,15 @@ impl Project {
         };
         let records = [&ledger.current, &ledger.next];
         records.into_iter().flatten().find(|record| record.token == mark.token)
+    }
+
+    /// The origin of the project's arrays. The HDF5 library decodes its types and trusts them, so only that of
+    /// this user's own projects is used.
+    pub fn origin(&self) -> Option<Origin> {
+        if self.uid != nix::unistd::Uid::effective().as_raw() {
+            return None;
+        }
+        Origin::parse(self.record()?.origin.as_deref()?)
     }
 
     /// Drops the texts that only `show`, `export` and changes need.

@@ -1,0 +1,31 @@
+//! The origin of a project as the HDF5 writer takes it: decodes the records of the ledger.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::h5::{ExactAttribute, Fill};
+use crate::shm::format::origin::{Attribute, FillValue, Origin};
+
+impl Origin {
+    /// Decodes an attribute. Returns `None` if its record is damaged.
+    pub fn exact(&self, attribute: &Attribute) -> Option<ExactAttribute> {
+        Some(ExactAttribute {
+            name: attribute.name.clone(),
+            kind: self.encoded_type(attribute.kind)?,
+            shape: attribute.shape.clone(),
+            data: STANDARD.decode(&attribute.data).ok()?,
+            named_type: attribute.named_type,
+        })
+    }
+}
+
+impl FillValue {
+    /// Decodes the value.
+    pub fn fill(&self) -> Fill {
+        match self {
+            Self::Undefined => Fill::Undefined,
+            Self::Unknown => Fill::Unknown,
+            Self::Value(text) => STANDARD.decode(text).map_or(Fill::Unknown, Fill::Value),
+        }
+    }
+}
