@@ -175,9 +175,9 @@ fn one_io_error_at_each_call_of_a_load_is_never_called_damage() {
         );
     }
     let sandbox = Sandbox::new();
-    fs::create_dir(&sandbox.root).unwrap();
+    fs::create_dir(sandbox.root()).unwrap();
     let begin = Snapshot::take(&sandbox);
-    let args = load_args("p", &sandbox.file(1), &["--persistent"]);
+    let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
     let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
     for point in 1.. {
         begin.restore(&sandbox);
