@@ -1,6 +1,6 @@
-//! An attacker with a uid of its own beside every step of a victim's command: it may create, lock, lease, truncate,
-//! rename and remove every name that the kernel lets it, in the root and in the shm directory. Root only: the
-//! users are created for the test.
+//! An attacker with its own uid acts between the steps of a victim's command. It creates, locks, leases, truncates,
+//! renames and removes every name that the kernel permits, in the root and in the shm directory. Needs root: the test
+//! creates the users.
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,8 +56,8 @@ impl Attacker {
         let (finished, done) = mpsc::channel();
         let (uid, gid) = (user.uid, user.gid);
         std::thread::spawn(move || {
-            // The system calls change this thread alone; the functions of the C library change all threads.
-            // SAFETY: they take numbers, and a list of no groups.
+            // The system calls change only this thread; the functions of the C library change all threads.
+            // SAFETY: the arguments are numbers and an empty list of groups.
             let became = unsafe {
                 libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) == 0
                     && libc::syscall(libc::SYS_setresgid, gid, gid, gid) == 0
@@ -74,14 +74,14 @@ impl Attacker {
         Self { orders, done }
     }
 
-    /// Runs `order` to its end, with the files that the attacker keeps open, locked and leased.
+    /// Runs `order` on the files that the attacker keeps open, locked and leased.
     fn run(&mut self, order: impl FnOnce(&mut Vec<File>) -> usize + Send + 'static) -> usize {
         self.orders.send(Box::new(order)).expect("the attacker's thread");
         self.done.recv().expect("the attacker's thread")
     }
 }
 
-/// What the attacker can find out, or guess.
+/// The knowledge of the attacker, observed or guessed.
 #[derive(Clone)]
 struct Knowledge {
     root: PathBuf,
@@ -95,7 +95,7 @@ struct Knowledge {
 }
 
 impl Knowledge {
-    /// One action, chosen at random. Returns whether the kernel let it.
+    /// Performs a random action. Returns whether the kernel permitted it.
     fn act(&self, rng: &mut Rng, open: &mut Vec<File>) -> bool {
         let directory = if rng.below(2) == 0 { &self.root } else { &self.shm };
         let path = directory.join(self.name(directory, rng));
@@ -125,7 +125,7 @@ impl Knowledge {
         }
     }
 
-    /// A name that exists, or one that a command may use next.
+    /// Returns a name that exists, or one that a command may use next.
     fn name(&self, directory: &Path, rng: &mut Rng) -> String {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let existing: Vec<String> =
@@ -168,7 +168,7 @@ impl Knowledge {
     }
 }
 
-/// The token of a load of this project, taken from a segment's name, or another one.
+/// Returns the token in the name of a segment of this project, or another token.
 fn token(existing: &[String], project: &str, rng: &mut Rng) -> String {
     let prefix = format!("cute-shm.{project}.");
     let ids = existing.iter().filter_map(|name| name.strip_prefix(&prefix));
@@ -176,7 +176,7 @@ fn token(existing: &[String], project: &str, rng: &mut Rng) -> String {
     if ids.is_empty() { "aaaaa".to_owned() } else { rng.pick(&ids)[..5].to_owned() }
 }
 
-/// Opens a file, to write if it may.
+/// Opens a file, for writing if permitted.
 fn open_any(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
@@ -210,7 +210,7 @@ fn lease(path: &Path, open: &mut Vec<File>) -> bool {
     is_leased
 }
 
-/// The node, its victim, and what must survive.
+/// The node, its victim, and the projects that must survive.
 struct Stage {
     node: Node,
     victim: Guest,
@@ -258,7 +258,7 @@ impl Stage {
         self.paths().into_iter().filter_map(of_victim).collect()
     }
 
-    /// The number that the victim's project `p` is full of; `None` if the victim has none.
+    /// Returns the value of all elements of the victim's project `p`, or `None` if the victim has none.
     #[track_caller]
     fn project(&self) -> Option<i64> {
         let path = self.node.sandbox.metadata("p");
@@ -275,7 +275,7 @@ impl Stage {
         whole
     }
 
-    /// Asserts that nothing happened to the projects that no command changes.
+    /// Asserts that the projects that no command changes are unchanged.
     #[track_caller]
     fn assert_kept(&mut self, when: &str) {
         assert!(self.keeper.is_running(), "{when}: {:?}", self.keeper.so_far());
@@ -374,7 +374,7 @@ enum Before {
     Abandoned,
 }
 
-/// What a run does, and what it may leave of the project.
+/// The command of a run, and the permitted projects after it.
 struct Scene {
     before: Before,
     args: Vec<String>,
@@ -427,7 +427,7 @@ impl Scene {
     }
 }
 
-/// What happened in all runs.
+/// Counts of all runs.
 #[derive(Default)]
 struct Figures {
     runs: usize,
@@ -452,7 +452,7 @@ fn run(stage: &mut Stage, attacker: &mut Attacker, user: &Guest, rng: &mut Rng, 
     let kill_at = (rng.below(3) == 0).then(|| rng.below(120));
     let mut command = stage.traced(&scene);
     let mut steps = 0;
-    // In a thread of its own, because the tracer waits for every child of its thread.
+    // In a separate thread, because the tracer waits for every child of its thread.
     let traced = std::thread::scope(|scope| {
         let tracing = scope.spawn(|| {
             observe(&mut command, Calls::Changing, &mut || {
@@ -484,7 +484,7 @@ fn run(stage: &mut Stage, attacker: &mut Attacker, user: &Guest, rng: &mut Rng, 
     assert!(!traced.err.contains("panicked"), "{what}");
     all.actions += attack(rng, 4);
     check_after(stage, found, &what, all);
-    // Only now: the attacker held its locks and leases during all of the above.
+    // The attacker held its locks and leases during all of the above.
     attacker.run(|open| {
         open.clear();
         0
@@ -528,11 +528,11 @@ fn check_after(stage: &mut Stage, found: Option<i64>, what: &str, all: &mut Figu
 }
 
 #[test]
-fn an_attacker_at_every_step_costs_no_live_project_and_pins_no_dead_one() {
-    if !is_root("an_attacker_at_every_step_costs_no_live_project_and_pins_no_dead_one") {
+fn attacker_at_every_step_destroys_no_live_project_and_keeps_no_dead_one() {
+    if !is_root("attacker_at_every_step_destroys_no_live_project_and_keeps_no_dead_one") {
         return;
     }
-    // A lease that another process breaks.
+    // SIGIO arrives when another process breaks a lease.
     // SAFETY: ignoring a signal installs no handler.
     unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }.expect("to ignore SIGIO");
     let mut rng = Rng::new("adversary");

@@ -1,5 +1,5 @@
-//! Files of another user under names of a victim's project, in directories that both may write. Root only: the
-//! users are created for the test.
+//! Files of another user with names of a victim's project, in directories that both can write. Needs root: the tests
+//! create the users.
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ fn fnv1a_before(to: u32, text: &str) -> u32 {
     text.bytes().rev().fold(to, |hash, byte| hash.wrapping_mul(inverse) ^ u32::from(byte))
 }
 
-/// A root id that together with `uid` has the hash of `key`: an attacker finds it in a second.
+/// Returns a root id that has the hash of `key` with `uid`. An attacker finds one in a second.
 pub fn collide(key: &Key, uid: u32) -> String {
     let target = u32::from_str_radix(&key.hash, 16).expect("a hash");
     let middle = fnv1a_before(target, &format!(":{uid}"));
@@ -52,7 +52,7 @@ fn key(node: &Node, project: &str, user: &Guest) -> Key {
     Key::new(&ProjectName::new(project.as_ref()).expect("a name"), root.id(), user.uid)
 }
 
-/// A project as the Python package writes it: no mark, no ledger, no lock.
+/// Writes a project like the Python package: no mark, no ledger, no lock file.
 pub fn make_python_project(node: &Node, user: &Guest, project: &str) {
     let name = format!("cute-shm.{project}.pYtho00000");
     let text = format!(
@@ -115,14 +115,14 @@ fn ledger_of_another_user_with_colliding_hash_removes_nothing() {
         node.sandbox.run(args);
     }
     assert!(is_there(&node, "p") && is_there(&node, "q"));
-    // What the attacker put there is gone: root's gc removed it, and its owner's project works again.
+    // Root's gc removed the files of the attacker, and the project of the victim works again.
     node.run(&victim, &["unlink", "p", "q"]).expect(0);
     node.sandbox.assert_nothing();
 }
 
 #[test]
-fn odd_names_and_leased_metadata_of_another_user_do_not_stop_list_and_gc() {
-    if !is_root("odd_names_and_leased_metadata_of_another_user_do_not_stop_list_and_gc") {
+fn list_and_gc_continue_past_odd_names_and_leased_metadata_of_another_user() {
+    if !is_root("list_and_gc_continue_past_odd_names_and_leased_metadata_of_another_user") {
         return;
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
@@ -189,7 +189,7 @@ fn files_of_another_user_under_temporary_names_block_nothing() {
     node.load(&victim, &[], "p", &["--persistent"]).expect(0);
     node.sandbox.run(["unlink", "--all-users", "p"]).expect(0);
     assert!(!node.sandbox.metadata("p").exists());
-    // In the root they are the other user's business.
+    // In the root, the files of the other user remain.
     for path in &planted[..3] {
         assert!(path.exists(), "{} is another user's", path.display());
     }
@@ -209,7 +209,7 @@ fn lock_file_of_another_user_is_refused_and_root_clears_it() {
     assert!(refused.err.contains(&format!("belongs to user {}", mallory.uid)), "{refused:?}");
     assert!(refused.err.contains("hint:"), "{refused:?}");
     assert_eq!(fs::read(&lock).unwrap(), b"", "the victim wrote into the attacker's file");
-    // The victim has no file and no process: its id is found only if it is given.
+    // The victim has no file and no process, so gc finds its id only with --user.
     node.sandbox.run(["gc", "--user", &victim.uid.to_string()]).expect(0);
     assert!(!lock.exists());
     node.load(&victim, &[], "p", &["--persistent"]).expect(0);
@@ -218,8 +218,8 @@ fn lock_file_of_another_user_is_refused_and_root_clears_it() {
 }
 
 #[test]
-fn keeper_takes_its_lock_again_when_the_lock_file_is_removed() {
-    if !is_root("keeper_takes_its_lock_again_when_the_lock_file_is_removed") {
+fn keeper_takes_its_lock_again_if_the_lock_file_is_removed() {
+    if !is_root("keeper_takes_its_lock_again_if_the_lock_file_is_removed") {
         return;
     }
     let (node, victim) = (Node::new(), Guest::new());
@@ -309,8 +309,8 @@ fn metadata_of_another_user_does_not_keep_the_owner_from_unlinking() {
 }
 
 #[test]
-fn old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing() {
-    if !is_root("old_metadata_put_back_by_the_owner_of_the_root_is_corrupt_and_frees_nothing") {
+fn old_metadata_restored_by_the_owner_of_the_root_is_corrupt_and_frees_nothing() {
+    if !is_root("old_metadata_restored_by_the_owner_of_the_root_is_corrupt_and_frees_nothing") {
         return;
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
@@ -383,7 +383,7 @@ fn readers_with_read_permission_list_show_export_and_wait() {
     node.sandbox.assert_nothing();
 }
 
-/// Runs the command as `user` in a user namespace of its own, as a rootless container does.
+/// Runs the command as `user` in a new user namespace, like a rootless container.
 fn run_in_namespace(
     node: &Node,
     user: &Guest,
@@ -422,7 +422,7 @@ fn held_project_is_never_replaced_or_removed_from_a_user_namespace() {
         assert_ne!(done.code, 0, "depth {depth}: {done:?}");
         assert_eq!(node.contents(), before, "depth {depth}");
     }
-    // One namespace deep the owner is known: the very project is seen as live.
+    // In the first namespace the owner is known: the same project is live.
     let listed = run_in_namespace(&node, &victim, 1, &["list", "-s", "--json"]).expect(0).json();
     assert_eq!(listed["projects"][0]["state"], "live", "{listed}");
     assert_eq!(listed["projects"][0]["lifetime"], "held", "{listed}");
@@ -454,7 +454,7 @@ fn root_with_another_device_number_is_the_same_root() {
     node.load(&user, &[], "p", &["--persistent"]).expect(0);
     let files: Vec<_> =
         ["h", "p"].map(|name| (name, fs::read(node.sandbox.metadata(name)).unwrap())).into();
-    // The second mount hides the first, as a new mount does: same path and inode, other device.
+    // The second mount hides the first, like a remount: same path and inode, another device.
     let second = Mount::tmpfs(&root, "mode=1777");
     let after = identity();
     assert!(before.0 != after.0 && before.1 == after.1, "{before:?} {after:?}");
@@ -483,7 +483,7 @@ fn metadata_taken_aside_beside_a_squatter_is_kept_and_gets_its_name_back() {
     }
     let (node, victim, mallory) = (Node::new(), Guest::new(), Guest::new());
     make_python_project(&node, &victim, "p");
-    // A removal that was killed, or that failed, leaves this; then another user takes the name of the metadata.
+    // A killed or failed removal leaves this file. Then another user takes the name of the metadata.
     let hash = key(&node, "p", &victim).hash;
     let aside = node.sandbox.root().join(format!(".cute-shm.p.{hash}.aaaaa.aside"));
     let metadata = node.sandbox.metadata("p");

@@ -1,4 +1,4 @@
-//! How a test runs the command in a [`Sandbox`], and the state that it finds there.
+//! Runs the command in a [`Sandbox`] and inspects the resulting state.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,12 +14,12 @@ use super::process::{Done, Process};
 use super::support::until;
 
 impl Sandbox {
-    /// A folder of /dev/shm as the shm directory.
+    /// Creates a sandbox with a directory in /dev/shm as the shm directory.
     pub fn new() -> Self {
         Self::on_disk()
     }
 
-    /// A small file full of `value`.
+    /// Writes a small file in which every element is `value`.
     pub fn uniform_file(&self, value: i64) -> PathBuf {
         let path = self.file(&format!("{value}.h5"));
         if !path.exists() {
@@ -28,14 +28,14 @@ impl Sandbox {
         path
     }
 
-    /// A command in this place, without what the caller's batch job would add.
+    /// Returns a command in this sandbox, without the variables of the caller's batch job.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.program(BINARY);
         command.args(args);
         command
     }
 
-    /// Another program in this place.
+    /// Returns another program in this sandbox.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("CUTE_SHM_DIR", self.shm()).env("CUTE_SHM_ROOT", self.root());
@@ -45,7 +45,7 @@ impl Sandbox {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command until it exits.
     #[track_caller]
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
         self.start(args).wait()
@@ -55,13 +55,13 @@ impl Sandbox {
         Process::start(&mut self.command(args))
     }
 
-    /// Loads `file`, to stay.
+    /// Loads `file` as a persistent project.
     #[track_caller]
     pub fn load(&self, project: &str, file: &Path, more: &[&str]) -> Done {
         self.run(load_args(project, file, &[&["--persistent"], more].concat()))
     }
 
-    /// Loads `file` and holds it; returns when it is there.
+    /// Loads `file` and holds it. Returns when it is ready.
     #[track_caller]
     pub fn hold(&self, project: &str, file: &Path, more: &[&str]) -> Process {
         let mut keeper = self.start(load_args(project, file, more));
@@ -72,7 +72,7 @@ impl Sandbox {
         keeper
     }
 
-    /// The state that `list` tells of a project; `None` when it tells nothing.
+    /// Returns the state of a project in `list`, or `None` if it is not listed.
     #[track_caller]
     pub fn state(&self, project: &str) -> Option<String> {
         let listed = self.run(["list", "-s", "--json"]).expect(0).json();
@@ -91,15 +91,15 @@ impl Sandbox {
         assert_eq!(self.files(), BTreeSet::new(), "something was left");
     }
 
-    /// The segments of a project's metadata, unless there is none.
+    /// Returns the segments in the metadata of a project, if it has metadata.
     pub fn segments(&self, project: &str) -> Option<BTreeSet<String>> {
         let text = fs::read_to_string(self.metadata(project)).ok()?;
         let metadata = Metadata::parse(&text).unwrap_or_else(|e| panic!("half visible: {e}"));
         Some(metadata.arrays().into_iter().map(|(_, array)| array.segment.clone()).collect())
     }
 
-    /// The number that a project is full of; `None` when there is none. Anything between is a failure:
-    /// segments that are missing, of different loads, or filled in part.
+    /// Returns the value of all elements of a project, or `None` if it does not exist. Fails on partial projects:
+    /// segments that are missing, of different loads, or partly filled.
     #[track_caller]
     pub fn whole(&self, project: &str) -> Option<i64> {
         let text = fs::read_to_string(self.metadata(project)).ok()?;
@@ -107,7 +107,7 @@ impl Sandbox {
             .unwrap_or_else(|why| panic!("project '{project}' is not whole: {why}"))
     }
 
-    /// As [`Self::whole`], for a metadata text; `Err` says what is wrong.
+    /// Like [`Self::whole`], for a metadata text. `Err` describes the problem.
     pub fn try_whole(&self, text: &str) -> Result<Option<i64>, String> {
         let metadata = Metadata::parse(text)?;
         let mut found = None;
@@ -128,7 +128,7 @@ impl Sandbox {
         Ok(Some(found.unwrap_or(0)))
     }
 
-    /// Asserts that nothing is there but what belongs to this project, or nothing at all without it.
+    /// Asserts that all files belong to this project, or that no file exists without it.
     #[track_caller]
     pub fn assert_only(&self, project: &str) {
         let Some(mut expected) = self.segments(project) else { return self.assert_nothing() };
@@ -145,7 +145,7 @@ impl Sandbox {
     }
 }
 
-/// The arguments of a load.
+/// Returns the arguments of a load.
 pub fn load_args(project: &str, file: &Path, more: &[&str]) -> Vec<String> {
     let mut args = vec!["load-hdf5".to_owned(), project.to_owned()];
     args.push(file.to_str().expect("a path of ours").to_owned());

@@ -1,4 +1,4 @@
-//! Damaged HDF5 files: truncated anywhere, bits flipped anywhere.
+//! Damaged HDF5 files: truncated at any byte, or with flipped bits.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use super::commands::{Sandbox, load_args};
 use super::support::{Rng, figure, is_full, rounds};
 
-/// Loads damaged bytes and checks what must hold whatever they are.
+/// Loads damaged files and checks the rules that hold for any content.
 struct Trial {
     sandbox: Sandbox,
     codes: BTreeMap<i32, usize>,
@@ -38,7 +38,7 @@ impl Trial {
         self.sandbox.assert_nothing();
     }
 
-    fn tell(self, what: &str) {
+    fn report(self, what: &str) {
         let codes: Vec<_> = self.codes.iter().map(|(code, n)| format!("{n} exit {code}")).collect();
         let total: usize = self.codes.values().sum();
         figure(
@@ -50,30 +50,30 @@ impl Trial {
 }
 
 #[test]
-fn truncated_anywhere() {
+fn file_truncated_anywhere_is_an_error() {
     let original = Trial::original();
     let stride = if is_full() { 1 } else { original.len() / 150 };
     let mut trial = Trial::new();
     for length in (0..original.len()).step_by(stride) {
         trial.load(&format!("{length} bytes of {}", original.len()), &original[..length]);
     }
-    trial.tell(&format!("HDF5 file truncated at every {stride} bytes"));
+    trial.report(&format!("HDF5 file truncated at every {stride} bytes"));
 }
 
 #[test]
-fn bits_flipped_anywhere() {
+fn file_with_flipped_bits_loads_or_is_an_error() {
     let mut rng = Rng::new("bit flips");
     let mut trial = Trial::new();
     let original = Trial::original();
     for round in 0..rounds("FLIPS", 250, 5000) {
         let mut bytes = original.clone();
         for _ in 0..=rng.below(4) {
-            // Half of them in the first kilobytes, where the structure is.
+            // Half of them are in the first kilobytes, which contain the structure.
             let limit = if rng.below(2) == 0 { 4096.min(bytes.len()) } else { bytes.len() };
             let at = rng.below(limit);
             bytes[at] ^= 1 << rng.below(8);
         }
         trial.load(&format!("round {round}"), &bytes);
     }
-    trial.tell("HDF5 file with 1 to 4 bits flipped");
+    trial.report("HDF5 file with 1 to 4 bits flipped");
 }

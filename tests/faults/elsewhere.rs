@@ -1,4 +1,4 @@
-//! Things that live where this process cannot see them: another shm directory, a private /tmp, another host.
+//! Projects that this process cannot see: with another shm directory, a private /tmp, or on another host.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,11 +7,11 @@ use super::commands::{BINARY, Mount, Sandbox, load_args};
 use super::process::Process;
 use super::support::{figure, is_root};
 
-/// Every kind of gc that removes more than it must.
+/// Every variant of gc that removes more than the default.
 const GREEDY: &[&str] = &["gc", "--broken", "--orphans", "--min-age", "0s", "--repair"];
 
 #[test]
-fn a_root_that_two_shm_directories_share() {
+fn changes_through_one_shm_directory_keep_projects_of_the_other() {
     let (here, mut there) = (Sandbox::new(), Sandbox::new());
     there.share_root(&here);
     here.load("h", &here.uniform_file(1), &[]).expect(0);
@@ -38,8 +38,8 @@ fn a_root_that_two_shm_directories_share() {
 }
 
 #[test]
-fn a_bind_mounted_root_is_the_same_root() {
-    if !is_root("a_bind_mounted_root_is_the_same_root") {
+fn bind_mounted_root_is_the_same_root() {
+    if !is_root("bind_mounted_root_is_the_same_root") {
         return;
     }
     let sandbox = Sandbox::new();
@@ -61,14 +61,14 @@ fn a_bind_mounted_root_is_the_same_root() {
 }
 
 #[test]
-fn a_private_tmp_is_another_root() {
-    if !is_root("a_private_tmp_is_another_root") {
+fn private_tmp_is_another_root() {
+    if !is_root("private_tmp_is_another_root") {
         return;
     }
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o1777)).unwrap();
-    // A job whose root is a tmpfs of its own at the same path holds one project and leaves another to stay.
+    // A job with its own tmpfs at the path of the root holds one project and loads a persistent one.
     let script = "mount -t tmpfs -o mode=1777 tmpfs \"$CUTE_SHM_ROOT\" && \"$0\" load-hdf5 -q --persistent q \
                   \"$1\" && exec \"$0\" load-hdf5 p \"$1\"";
     let mut job = sandbox.program("/usr/bin/unshare");
@@ -89,7 +89,7 @@ fn a_private_tmp_is_another_root() {
     assert_eq!(sandbox.whole("p"), Some(2));
     sandbox.run(["unlink", "p"]).expect(0);
     assert_eq!(sandbox.files(), before, "the job's own segments");
-    // The job is killed and its /tmp goes with it: what it held is dead, what was to stay is detached.
+    // The job is killed, and its /tmp disappears: the held project is dead, the persistent one is detached.
     job.kill_group();
     sandbox.run(["gc"]).expect(0);
     assert!(sandbox.files().iter().any(|name| name.contains("cute-shm.p.")), "another root");
@@ -105,27 +105,27 @@ fn a_private_tmp_is_another_root() {
 }
 
 #[test]
-fn another_boot_or_host_in_the_mark() {
+fn metadata_of_another_host_is_kept_and_of_another_boot_is_stale() {
     let sandbox = Sandbox::new();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned();
     let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let path = sandbox.metadata("p");
     let text = fs::read_to_string(&path).unwrap();
-    // A live project of another host with an NFS root: its segments are not here, and it is left alone.
+    // A live project of another host with an NFS root: its segments are not on this node, and it is kept.
     let other = text.replace(&boot, "b").replace(&format!(" host {host} "), " host other ");
     fs::write(sandbox.metadata("o"), other.replace("cute-shm.p.", "cute-shm.o.")).unwrap();
     assert_eq!(sandbox.state("o").as_deref(), Some("elsewhere"));
     sandbox.run(GREEDY).expect(0);
     assert!(sandbox.metadata("o").exists());
     sandbox.run(["unlink", "o"]).expect(6);
-    // The same of this host before its last boot is stale.
+    // The same project of this host before its last boot is stale.
     let stale = text.replace(&boot, "b").replace("cute-shm.p.", "cute-shm.s.");
     fs::write(sandbox.metadata("s"), &stale).unwrap();
     assert_eq!(sandbox.state("s").as_deref(), Some("stale"));
     sandbox.run(["gc"]).expect(0);
     assert!(!sandbox.metadata("s").exists());
-    // And a prologue loads over it.
+    // A prolog can load over it.
     fs::write(sandbox.metadata("s"), &stale).unwrap();
     sandbox.load("s", &sandbox.uniform_file(2), &[]).expect(0);
     assert_eq!((sandbox.whole("p"), sandbox.whole("s")), (Some(1), Some(2)));

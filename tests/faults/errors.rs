@@ -1,5 +1,5 @@
 //! Errors at system calls of load, overwrite, ensure, unlink, gc, export and hold, and of the recovery from
-//! every state that a kill leaves: once, or at every call from there on.
+//! every state after a kill: at one call, or at it and all later ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,14 +23,14 @@ const ERRORS: [Errno; 8] = [
     Errno::EINTR,
 ];
 
-/// What the project holds after exit 0.
+/// The required result of exit 0.
 #[derive(Clone, Copy)]
 enum Success {
     /// This number.
     Loaded(i64),
-    /// It is gone.
+    /// The project is removed.
     Removed,
-    /// Any of what is allowed: a failure is only reported.
+    /// Any permitted project: a failure is only reported.
     Any,
 }
 
@@ -40,15 +40,15 @@ struct Case<'a> {
     sandbox: &'a Sandbox,
     begin: &'a Snapshot,
     args: Vec<String>,
-    /// What the project may hold afterwards.
+    /// The permitted projects afterwards.
     allowed: Vec<Option<i64>>,
-    /// What exit 0 means.
+    /// The required result of exit 0.
     success: Success,
-    /// A command that waits for a lock without a limit would wait for one that can never be taken.
+    /// Whether errors at locks are excluded: a command that waits without a limit would never end.
     waits: bool,
 }
 
-/// What the runs of a case came to.
+/// The results of the runs of a case.
 #[derive(Default)]
 struct Tally {
     runs: usize,
@@ -79,7 +79,7 @@ impl Case<'_> {
             (0..count).map(|_| one()).collect()
         };
         for failure in failures {
-            // A call that is interrupted for ever, and a lock that is never free, are not errors.
+            // A call that is always interrupted, and a lock that is never free, are not errors.
             let endless = failure.errno == Errno::EINTR
                 || (self.waits && [Errno::EAGAIN, Errno::EACCES].contains(&failure.errno));
             if !(failure.lasting && endless) {
@@ -113,7 +113,7 @@ impl Case<'_> {
         *tally.codes.entry(done.code).or_default() += 1;
     }
 
-    /// A clear error, or none: no panic, no hang, no signal.
+    /// Asserts success or an error message: no panic, no hang, no signal.
     fn assert_clear(done: &Failed) {
         assert!(!done.hung, "it hangs");
         assert!(!done.err.contains("panicked"), "a panic");
@@ -137,7 +137,7 @@ fn report(what: &str, tally: &Tally) {
     );
 }
 
-/// Runs one command from what is in the sandbox now.
+/// Runs one command from the current state of the sandbox.
 fn errors_in(
     what: &str,
     sandbox: &Sandbox,
@@ -204,7 +204,7 @@ fn errors_in_a_load_for_a_command() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--", "/bin/true"]);
-    // What could not be removed is abandoned, and a warning.
+    // A project that cannot be removed is abandoned, with a warning.
     errors_in("`load-hdf5 -- CMD`", &sandbox, args, &[None, Some(1)], Success::Any);
 }
 
@@ -217,7 +217,7 @@ fn errors_in_an_overwrite() {
 }
 
 #[test]
-fn errors_in_an_ensure_of_what_is_there() {
+fn errors_in_an_ensure_of_a_loaded_project() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent", "--ensure"]);
@@ -274,7 +274,7 @@ fn errors_in_an_export() {
             Case::assert_clear(&done);
             assert_eq!(sandbox.whole("p"), Some(1));
             check_export(&sandbox, &path, done.code, &expected);
-            // The file's temporary name can stay only if its removal fails as well.
+            // The temporary file can remain only if its removal fails too.
             if !failure.lasting {
                 assert!(fs::read_dir(&folder).unwrap().count() <= 1);
             }
@@ -288,7 +288,7 @@ fn errors_in_an_export() {
     report("`export`", &tally);
 }
 
-/// After exit 0 the file is complete; after a failure it is complete or not there.
+/// After exit 0 the file is complete. After a failure it is complete or absent.
 fn check_export(sandbox: &Sandbox, path: &Path, code: i32, expected: &[u8]) {
     let Ok(bytes) = fs::read(path) else {
         assert_ne!(code, 0, "exit 0 without a file");
@@ -303,7 +303,7 @@ fn check_export(sandbox: &Sandbox, path: &Path, code: i32, expected: &[u8]) {
     }
 }
 
-/// States that SIGKILL leaves of `args`, each kind once.
+/// Returns the states after SIGKILL at each call of `args`, one of each kind.
 fn interrupted(sandbox: &Sandbox, args: &[String]) -> Vec<(Snapshot, Option<i64>)> {
     let begin = Snapshot::take(sandbox);
     let mut kinds = BTreeSet::new();
@@ -321,8 +321,8 @@ fn interrupted(sandbox: &Sandbox, args: &[String]) -> Vec<(Snapshot, Option<i64>
     states
 }
 
-/// What distinguishes one interrupted state from another: the project, how many files of which kind, and what the
-/// ledger records.
+/// Returns the properties that distinguish interrupted states: the project, the number of files of each kind, and the
+/// entries of the ledger.
 fn kind(sandbox: &Sandbox) -> (Option<i64>, BTreeMap<String, usize>, Vec<String>) {
     let mut files = BTreeMap::new();
     let mut tables = Vec::new();
@@ -339,8 +339,8 @@ fn kind(sandbox: &Sandbox) -> (Option<i64>, BTreeMap<String, usize>, Vec<String>
     (sandbox.whole("p"), files, tables)
 }
 
-/// Runs commands from every state that a kill leaves of `args`. A removal that has begun is finished, whatever the
-/// next command is: then the project may be gone.
+/// Runs commands from every state after a kill of `args`. Any next command finishes a removal that has begun, so the
+/// project may be missing.
 fn errors_after(what: &str, sandbox: &Sandbox, args: &[String]) {
     if !CAN_FAIL {
         return skip(what, "system calls can be made to fail on x86_64 only");

@@ -1,4 +1,4 @@
-//! Kernels and containers without some system calls, limits of processes, threads, file sizes and address space.
+//! Missing system calls of kernels and containers, and limits of processes, threads, file sizes and address space.
 #![allow(unsafe_code)]
 
 use std::os::unix::process::CommandExt as _;
@@ -17,7 +17,7 @@ use super::support::{figure, is_full, is_root, until};
 /// `MADV_POPULATE_WRITE`, the third argument of madvise(2).
 const POPULATE_WRITE: i32 = 23;
 
-/// What Linux 4.18 lacks, and what the filters of containers forbid.
+/// System calls that Linux 4.18 lacks, or filters of containers forbid.
 fn missing(errno: i32) -> Vec<(&'static str, Deny)> {
     let call = |number| Deny::call(number, errno);
     vec![
@@ -36,7 +36,7 @@ fn missing(errno: i32) -> Vec<(&'static str, Deny)> {
     ]
 }
 
-/// A place in which every command runs under a filter.
+/// A sandbox in which every command runs under a filter.
 struct Filtered<'a> {
     sandbox: &'a Sandbox,
     rules: Vec<Deny>,
@@ -60,7 +60,7 @@ impl Filtered<'_> {
         Process::start(&mut self.command(&load_args("p", file, more))).wait()
     }
 
-    /// One of everything: each must do what it does elsewhere.
+    /// Runs each command once. Each must work as without a filter.
     #[track_caller]
     fn whole_life(&self, [first, second]: [&Path; 2]) {
         let sandbox = self.sandbox;
@@ -143,7 +143,7 @@ fn every_call_that_may_be_missing_has_a_fallback() {
 }
 
 #[test]
-fn no_thread_can_be_started() {
+fn commands_work_if_no_thread_can_be_created() {
     let sandbox = Sandbox::new();
     let [first, second] = two(&sandbox);
     Filtered { sandbox: &sandbox, rules: no_threads() }.whole_life([&first, &second]);
@@ -151,7 +151,7 @@ fn no_thread_can_be_started() {
 }
 
 #[test]
-fn killed_in_a_load_without_renameat2_and_o_tmpfile() {
+fn kill_in_a_load_without_renameat2_and_o_tmpfile() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.root()).unwrap();
     let rules: Vec<Deny> = missing(libc::ENOSYS)
@@ -194,7 +194,7 @@ fn process_that_cannot_be_started_names_the_limit() {
     sandbox.assert_nothing();
 }
 
-/// A user without an account, so that no other process counts.
+/// The id of a user without an account, so that no other process counts.
 const UID: u32 = 4_000_123_456;
 
 #[test]
@@ -260,7 +260,7 @@ fn limit_of_address_space_is_named_and_never_a_damaged_file() {
                 sandbox.run(["unlink", "p"]).expect(0);
                 loaded += 1;
             }
-            // The system cannot start the program, or it cannot have the memory for its arguments.
+            // The system cannot start the program, or the program cannot allocate memory for its arguments.
             127 | 1006 | 1009 | 1011 => drop(sandbox.run(["gc"]).expect(0)),
             _ => {
                 assert!(done.code == 5 && done.err.contains("ulimit -v"), "{done:?}");

@@ -1,4 +1,4 @@
-//! Thousands of files of a hostile user in both directories, and root's `gc` of an epilog among them. Root only.
+//! Root's `gc` of an epilog among thousands of files of a hostile user in both directories. Needs root.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
@@ -18,7 +18,7 @@ use super::process::Process;
 use super::support::{figure, is_root, rounds, until};
 use super::users::{Guest, Node};
 
-/// How many kinds of files [`Mallory::plant`] has.
+/// The number of kinds of files of [`Mallory::plant`].
 const KINDS: usize = 16;
 
 /// The hostile user.
@@ -56,7 +56,7 @@ impl Mallory<'_> {
         self.give(path);
     }
 
-    /// A segment of a page.
+    /// Creates a segment of one page.
     fn segment(&self, project: &str, id: &str) {
         let path = self.node.sandbox.shm().join(format!("cute-shm.{project}.{id}"));
         fs::write(&path, [1; 4096]).expect("a segment");
@@ -75,7 +75,7 @@ impl Mallory<'_> {
         text
     }
 
-    /// A ledger that this user may write, with these lines in its head and a load that never ended.
+    /// Writes a ledger of this user with these first lines and an unfinished load.
     fn ledger(&self, head: &str) -> String {
         format!(
             "version = 1\nroot = \"{}\"\nroot_id = \"{}\"\n{head}\n[next]\ntoken = \"hhhhh\"\n\
@@ -87,13 +87,13 @@ impl Mallory<'_> {
         )
     }
 
-    /// The `number`-th file.
+    /// Creates the `number`-th file.
     fn plant(&mut self, number: usize) {
         let (own, project) = (self.user.uid, format!("h{number:05}"));
         let toml = self.node.sandbox.metadata(&project);
         let ledger = self.shm(&project, own, KeyFile::Ledger);
         match number % KINDS {
-            // Names to which no suffix fits any more.
+            // Names that are too long for another suffix.
             0 => {
                 let long = format!("{project}{}", "x".repeat(231 - project.len()));
                 self.write(&self.shm(&long, own, KeyFile::Lock), "");
@@ -102,23 +102,23 @@ impl Mallory<'_> {
                 let long = format!("{project}{}", "x".repeat(240 - project.len()));
                 self.write(&self.node.sandbox.root().join(format!("cute-shm.{long}.toml")), "");
             }
-            // Sizes that no memory holds.
+            // Sizes larger than any memory.
             2 => self.sparse(&ledger, 511 << 20),
             3 => self.sparse(&toml, 255 << 20),
-            // Texts that are none.
+            // Bytes that are not text.
             4 => self.write(&ledger, "version = [\n"),
             5 => self.write(&toml, "[a\n"),
             // Claims on the segments of another user.
             6 => self.write(&toml, &Self::metadata(&self.wanted)),
             7 => self.write(&ledger, &self.ledger(&format!("removing = {:?}", self.wanted))),
-            // Loads that never ended.
+            // Unfinished loads.
             8 => {
                 self.write(&ledger, &self.ledger(""));
                 self.segment(&project, "hhhhh00000");
             }
             // A root that does not exist.
             9 => self.write(&ledger, &self.ledger("").replace("root = \"", "root = \"/none")),
-            // Files that are none.
+            // Names that are not regular files.
             10 => {
                 mkfifo(&toml, Mode::from_bits_truncate(0o666)).expect("a FIFO");
                 self.give(&toml);
@@ -132,19 +132,19 @@ impl Mallory<'_> {
                 fs::create_dir(&path).expect("a directory");
                 self.give(&path);
             }
-            // Names of the victim's files.
+            // Names of the files of the victim.
             13 => self.write(&self.shm(&project, self.victim.uid, KeyFile::Lock), ""),
             14 => {
                 let path = self.shm(&project, self.victim.uid, KeyFile::Ledger);
                 fs::create_dir_all(path.join("full")).expect("a directory");
                 self.give(&path);
             }
-            // Segments of which nothing is known.
+            // Segments of unknown projects.
             _ => self.segment(&project, "zzzzz00000"),
         }
     }
 
-    /// Lock files that stay locked, with ledgers, so that each would be waited for.
+    /// Creates locked lock files with ledgers, so that a change would wait for each.
     fn hold_locks(&mut self, count: usize) {
         for number in 0..count {
             let project = format!("l{number}");
@@ -244,7 +244,7 @@ fn gc_of_an_epilog_frees_every_dead_project_among_hostile_files() {
         }
     }
     assert_eq!((node.sandbox.whole("live"), node.sandbox.whole("stays")), (Some(1), Some(1)));
-    // Nothing blocks the names of the victim any more, and the victim's own commands work.
+    // No file blocks the names of the victim, and the commands of the victim work.
     for number in [13, 14] {
         let name = format!("h{number:05}");
         node.load(&ours, &[], &name, &["--persistent"]).expect(0);

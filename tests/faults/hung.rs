@@ -1,5 +1,5 @@
-//! Roots on a file system that never answers. Root only: the test is a FUSE server that reads every request and answers
-//! none, so a process that waits for it cannot be ended, not even with SIGKILL.
+//! Roots on a file system that never answers. Needs root: the test is a FUSE server that reads every request and
+//! answers none. Not even SIGKILL ends a process that waits for it.
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Write as _};
@@ -80,7 +80,7 @@ impl Drop for Hung {
     }
 }
 
-/// A directory of mode 1777.
+/// Creates a directory of mode 1777.
 fn shared(path: PathBuf) -> PathBuf {
     fs::create_dir(&path).expect("a directory");
     fs::set_permissions(&path, Permissions::from_mode(0o1777)).expect("a mode");
@@ -94,7 +94,7 @@ fn leave_dead(node: &Node, user: &Guest, project: &str, root: &Path) {
     keeper.wait();
 }
 
-/// Runs `gc` as an epilog does: its output is a pipe that is read to its end.
+/// Runs `gc` like an epilog: reads its output from a pipe until the end.
 fn gc(node: &Node, root: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value, String) {
     let mut command = node.sandbox.command(["gc", "--all-roots", "--all-users", "--json"]);
     let done = command.args(more).env("CUTE_SHM_ROOT", root).output().expect("gc");
@@ -136,12 +136,12 @@ fn gc_of_an_epilog_frees_all_but_the_projects_of_roots_that_do_not_answer() {
         let reason = format!("its root '{}' does not answer", root.display());
         assert_eq!(item["reason"], reason.as_str());
     }
-    // Their owner, who waits for no file of another user, has the same protection.
+    // The owner of the projects has the same protection.
     let own = node.run(&mallory, &["gc", "--all-roots", "--json"]).expect(0).json();
     assert_eq!(item(&own, "m0")["state"], "foreign");
     node.sandbox.run(["list"]).expect(0);
     node.sandbox.run(["doctor"]).expect(0);
-    // When the file system is gone, the same command frees the projects.
+    // After the file system is unmounted, the same command frees the projects.
     drop(hung);
     let (_, report, _) = gc(&node, root, &["--best-effort"]);
     for (project, _) in &hostile {
@@ -177,8 +177,8 @@ fn gc_of_all_roots_handles_the_others_if_the_root_in_force_does_not_answer() {
 }
 
 #[test]
-fn gc_of_orphans_keeps_them_if_the_root_of_python_does_not_answer() {
-    if !is_root("gc_of_orphans_keeps_them_if_the_root_of_python_does_not_answer") {
+fn gc_keeps_orphans_if_the_root_of_python_does_not_answer() {
+    if !is_root("gc_keeps_orphans_if_the_root_of_python_does_not_answer") {
         return;
     }
     let node = Node::new();

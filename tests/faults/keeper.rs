@@ -1,4 +1,4 @@
-//! The keeper and its loader: what happens when either dies, and on Ctrl-C in the middle.
+//! Death of the keeper or of its loader, and signals during a load.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::common::fixtures;
 use super::process::{Process, is_gone};
 use super::support::{eventually, figure, sized, until};
 
-/// A file whose load takes a while.
+/// Writes a file whose load takes some time.
 fn big(sandbox: &Sandbox) -> PathBuf {
     let path = sandbox.file("big.h5");
     if path.exists() { path } else { fixtures::sparse(&path, sized(256, 2048) << 20) }
 }
 
-/// A load that stands still in the middle: its loader is stopped while it makes the first segment.
+/// A paused load: its loader is stopped while it creates the first segment.
 struct Halted {
     load: Process,
     loader: Pid,
@@ -52,7 +52,7 @@ impl Halted {
 }
 
 #[test]
-fn a_killed_loader_is_a_lack_of_memory() {
+fn killed_loader_is_reported_as_lack_of_memory() {
     let sandbox = Sandbox::new();
     let done = Halted::start(&sandbox, &["--persistent"]).end_loader(Signal::SIGKILL).expect(5);
     assert!(done.err.contains("memory"), "{done:?}");
@@ -61,7 +61,7 @@ fn a_killed_loader_is_a_lack_of_memory() {
 }
 
 #[test]
-fn a_loader_killed_by_a_filter_of_system_calls_lacks_permission() {
+fn loader_killed_by_a_seccomp_filter_is_reported_as_permission_denied() {
     let sandbox = Sandbox::new();
     let done = Halted::start(&sandbox, &["--persistent"]).end_loader(Signal::SIGSYS).expect(6);
     assert!(done.err.contains("seccomp") && done.err.contains("--jobs 1"), "{done:?}");
@@ -69,7 +69,7 @@ fn a_loader_killed_by_a_filter_of_system_calls_lacks_permission() {
 }
 
 #[test]
-fn a_crashed_loader_is_a_corrupt_file() {
+fn crashed_loader_is_reported_as_corrupt_file() {
     let sandbox = Sandbox::new();
     for signal in [Signal::SIGSEGV, Signal::SIGABRT, Signal::SIGBUS, Signal::SIGILL] {
         let done = Halted::start(&sandbox, &[]).end_loader(signal).expect(8);
@@ -81,7 +81,7 @@ fn a_crashed_loader_is_a_corrupt_file() {
 }
 
 #[test]
-fn the_old_project_survives_the_loader_of_an_overwrite() {
+fn old_project_survives_a_crash_of_the_loader_of_an_overwrite() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let before = sandbox.files();
@@ -102,12 +102,12 @@ fn the_old_project_survives_the_loader_of_an_overwrite() {
 }
 
 #[test]
-fn a_loader_dies_with_its_keeper() {
+fn loader_exits_with_its_keeper() {
     let sandbox = Sandbox::new();
     for more in [&["--persistent"][..], &[]] {
         let halted = Halted::start(&sandbox, more);
         assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
-        // gc does not take what is being loaded.
+        // gc does not remove a project during its load.
         sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0s"]).expect(0);
         assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
         let Halted { load, loader } = halted;
@@ -126,7 +126,7 @@ fn a_loader_dies_with_its_keeper() {
 }
 
 #[test]
-fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
+fn signal_during_a_load_removes_its_segments() {
     let sandbox = Sandbox::new();
     let mut longest = Duration::ZERO;
     let mut times = 0;
@@ -135,7 +135,7 @@ fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
             let load = sandbox.start(load_args("p", &big(&sandbox), &["--persistent"]));
             let total = sized(256, 2048) << 20;
             let mut load = Some(load);
-            // Somewhere on its way, a loader that is too quick is tried again.
+            // At a random time of the load. If the loader is faster, try again.
             let reached = eventually("it is on its way", Duration::from_secs(60), || {
                 let running = load.as_mut().expect("a load").is_running();
                 let there = resident(&sandbox) >= total / 5 * part;
@@ -170,7 +170,7 @@ fn ctrl_c_in_the_middle_cleans_up_within_a_second() {
     );
 }
 
-/// Bytes of memory that the sandbox's files take.
+/// Returns the bytes of memory of the files of the sandbox.
 fn resident(sandbox: &Sandbox) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let entries = std::fs::read_dir(sandbox.shm()).expect("the shm directory");

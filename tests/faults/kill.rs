@@ -1,4 +1,4 @@
-//! SIGKILL of the whole process group at a random moment of a load.
+//! SIGKILL of the whole process group at a random time of a load.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ impl Loop {
         Self { sandbox, rng, time: begun.elapsed(), visible: 0 }
     }
 
-    /// Starts a load of one kind or another and kills it somewhere; then one gc.
+    /// Starts a random kind of load, kills it at a random time, and runs one gc.
     fn round(&mut self) {
         let before = self.sandbox.whole("p");
         let value = 1 + i64::try_from(self.rng.below(2)).expect("small");
@@ -62,7 +62,7 @@ impl Loop {
 }
 
 #[test]
-fn a_kill_at_any_moment_leaves_nothing_that_one_gc_does_not_take() {
+fn one_gc_removes_the_remains_of_a_kill_at_any_moment() {
     let mut rng = Rng::new("kill loop");
     let total = rounds("KILLS", 240, 10_000);
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Keepers, co-keepers, jobs, and many who want the same at once.
+//! Keepers, co-keepers, jobs, and concurrent loads of the same project.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::process::{Process, as_user, is_gone};
 use super::support::{figure, is_root, until};
 
 #[test]
-fn sixty_four_ensures_make_one_load() {
+fn sixty_four_concurrent_ensures_share_one_load() {
     let sandbox = Sandbox::new();
     let file = sandbox.uniform_file(1);
     let args = load_args("p", &file, &["--ensure", "--persistent", "--json"]);
@@ -28,7 +28,7 @@ fn sixty_four_ensures_make_one_load() {
 }
 
 #[test]
-fn many_that_hold_the_same_keep_it_until_the_last() {
+fn co_keepers_keep_the_project_until_the_last_one_exits() {
     let sandbox = Sandbox::new();
     let (file, count) = (sandbox.uniform_file(1), 8);
     let mut keepers: Vec<_> =
@@ -38,7 +38,7 @@ fn many_that_hold_the_same_keep_it_until_the_last() {
     }
     for (number, keeper) in keepers.into_iter().enumerate() {
         assert_eq!(sandbox.whole("p"), Some(1));
-        // However a keeper ends, the others keep it.
+        // The other keepers hold the project, however one exits.
         let kill = number % 2 == 0 && number + 1 < count;
         keeper.signal(if kill { Signal::SIGKILL } else { Signal::SIGINT });
         assert_eq!(keeper.wait().code, if kill { 1009 } else { 130 });
@@ -53,9 +53,9 @@ fn many_that_hold_the_same_keep_it_until_the_last() {
 }
 
 #[test]
-fn a_failing_load_is_shared_by_those_who_wait() {
+fn waiting_ensures_share_the_error_of_a_failed_load() {
     let sandbox = Sandbox::new();
-    // A file that takes a moment and then fails: its last dataset lies beyond the end.
+    // The load fails after a while: the last dataset is beyond the end of the file.
     let path = fixtures::uniform_pages(&sandbox.file("cut.h5"), 1, 400);
     let bytes = std::fs::read(&path).expect("a file");
     std::fs::write(&path, &bytes[..bytes.len() - 20_000]).expect("to cut it");
@@ -75,7 +75,7 @@ fn a_failing_load_is_shared_by_those_who_wait() {
 }
 
 #[test]
-fn two_jobs_keep_what_they_share() {
+fn shared_project_remains_until_the_epilog_of_the_second_job() {
     let sandbox = Sandbox::new();
     let args = load_args("p", &sandbox.uniform_file(1), &["--ensure", "--persistent"]);
     for job in ["101", "102"] {
@@ -92,7 +92,7 @@ fn two_jobs_keep_what_they_share() {
 }
 
 #[test]
-fn until_exit_however_the_process_ends() {
+fn until_exit_removes_the_project_however_the_process_exits() {
     let sandbox = Sandbox::new();
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         let job = Process::start(sandbox.program("/bin/sleep").arg("1000"));
@@ -112,7 +112,7 @@ fn until_exit_however_the_process_ends() {
 }
 
 #[test]
-fn a_killed_background_keeper_leaves_what_one_gc_takes() {
+fn one_gc_removes_the_project_of_a_killed_background_keeper() {
     let sandbox = Sandbox::new();
     let job = Process::start(sandbox.program("/bin/sleep").arg("1000"));
     let pid = job.pid().to_string();
@@ -133,7 +133,7 @@ fn a_killed_background_keeper_leaves_what_one_gc_takes() {
 }
 
 #[test]
-fn a_keeper_ends_when_its_project_is_not_its_own_any_more() {
+fn keeper_exits_when_its_project_is_replaced_or_removed() {
     let sandbox = Sandbox::new();
     let file = sandbox.uniform_file(1);
     let persist = load_args("p", &file, &["--ensure", "--persistent"]);
@@ -162,10 +162,10 @@ fn a_keeper_ends_when_its_project_is_not_its_own_any_more() {
     );
 }
 
-/// A number of a user that no account has.
+/// The id of a user without an account.
 const UID: u32 = 4_000_123_457;
 
-/// A place of that user's, and the user's keeper of a project in it.
+/// A sandbox of that user, with the user's keeper of a project.
 fn held_by_a_user(sandbox: &Sandbox, more: &[&str]) -> Process {
     let file = sandbox.uniform_file(1);
     std::fs::create_dir(sandbox.root()).unwrap();
@@ -183,8 +183,8 @@ fn set_mode(path: &std::path::Path, mode: u32) {
 }
 
 #[test]
-fn root_that_is_unreadable_for_a_while_ends_no_keeper() {
-    if !is_root("root_that_is_unreadable_for_a_while_ends_no_keeper") {
+fn keeper_survives_a_root_that_is_unreadable_for_a_while() {
+    if !is_root("keeper_survives_a_root_that_is_unreadable_for_a_while") {
         return;
     }
     let sandbox = Sandbox::new();
@@ -192,7 +192,7 @@ fn root_that_is_unreadable_for_a_while_ends_no_keeper() {
     until("it is held", || keeper.said().contains("loaded"));
     for folder in [sandbox.root().to_owned(), sandbox.shm().to_owned()] {
         set_mode(&folder, 0o000);
-        // Longer than two turns of the keeper.
+        // Longer than two intervals of the keeper.
         std::thread::sleep(Duration::from_secs(1));
         assert!(keeper.is_running(), "{:?}", keeper.so_far());
         set_mode(&folder, 0o700);
@@ -226,8 +226,8 @@ fn keeper_retries_a_removal_that_fails_for_a_while() {
 }
 
 #[test]
-fn status_of_a_command_stands_although_the_project_cannot_be_removed() {
-    if !is_root("status_of_a_command_stands_although_the_project_cannot_be_removed") {
+fn status_of_a_command_is_returned_even_if_the_project_cannot_be_removed() {
+    if !is_root("status_of_a_command_is_returned_even_if_the_project_cannot_be_removed") {
         return;
     }
     for status in [0, 3] {

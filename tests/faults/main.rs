@@ -1,6 +1,6 @@
-//! What happens on a shared node, on purpose: kills at every step, full memory, hostile files and users,
-//! the Python package in between. `CUTE_SHM_TEST_SIZE=full` makes it a release's size (docs/reliability.md);
-//! `CUTE_SHM_TEST_SEED` repeats a run, `CUTE_SHM_TEST_FIGURES` names a file for the figures.
+//! Tests with faults: kills at every step, full memory, hostile files and users, and concurrent Python programs.
+//! `CUTE_SHM_TEST_SIZE=full` selects the size for a release (docs/reliability.md), `CUTE_SHM_TEST_SEED` repeats a run,
+//! and `CUTE_SHM_TEST_FIGURES` names a file for the results.
 
 mod adversary;
 mod authority;

@@ -1,4 +1,4 @@
-//! Full memory: a file system or a cgroup that is too small. Exit 5, never SIGBUS, nothing left.
+//! Full memory: a file system or a cgroup that is too small is exit 5, never SIGBUS, and leaves no files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use super::support::{figure, is_root, skip, until};
 
 const PAGE: u64 = 4096;
 
-/// Bytes that a file system has left.
+/// Returns the free bytes of a file system.
 fn free(shm: &Path) -> u64 {
     let fs = statvfs(shm).expect("a file system");
     fs.blocks_available() * fs.fragment_size()
 }
 
-/// Fills the file system but for this many bytes.
+/// Fills the file system except for this number of bytes.
 fn fill(sandbox: &Sandbox, leave: u64) -> PathBuf {
     let path = sandbox.shm().join("filler");
     let bytes = free(sandbox.shm()).saturating_sub(leave);
@@ -28,14 +28,14 @@ fn fill(sandbox: &Sandbox, leave: u64) -> PathBuf {
     path
 }
 
-/// 64 pages of arrays, and how many pages a load of them needs.
+/// Writes a file of 64 arrays of one page each.
 fn file(sandbox: &Sandbox, value: i64) -> PathBuf {
     fixtures::uniform_pages(&sandbox.file(&format!("{value}.h5")), value, 64)
 }
 
 #[test]
-fn every_size_about_what_is_needed() {
-    if !is_root("every_size_about_what_is_needed") {
+fn load_near_the_size_limit_is_whole_or_refused() {
+    if !is_root("load_near_the_size_limit_is_whole_or_refused") {
         return;
     }
     let (mut refused, mut loaded) = (0, 0);
@@ -73,8 +73,8 @@ fn every_size_about_what_is_needed() {
 }
 
 #[test]
-fn an_overwrite_without_room_for_both_leaves_the_old() {
-    if !is_root("an_overwrite_without_room_for_both_leaves_the_old") {
+fn overwrite_without_space_for_both_keeps_the_old_project() {
+    if !is_root("overwrite_without_space_for_both_keeps_the_old_project") {
         return;
     }
     let mut tried = 0;
@@ -87,7 +87,7 @@ fn an_overwrite_without_room_for_both_leaves_the_old() {
             0 => assert_eq!(sandbox.whole("p"), Some(2)),
             5 => {
                 assert_eq!(sandbox.whole("p"), Some(1), "{pages} pages");
-                // The lock file says what failed to whoever waited for it: a page until the next change.
+                // The lock file contains the error for waiting processes: one page until the next change.
                 let lost = before - free(sandbox.shm());
                 assert!(lost <= PAGE, "{pages} pages: {lost} bytes less");
             }
@@ -106,8 +106,8 @@ fn an_overwrite_without_room_for_both_leaves_the_old() {
 }
 
 #[test]
-fn what_is_there_can_be_removed_from_a_full_memory() {
-    if !is_root("what_is_there_can_be_removed_from_a_full_memory") {
+fn projects_can_be_removed_from_full_memory() {
+    if !is_root("projects_can_be_removed_from_full_memory") {
         return;
     }
     for what in ["unlink", "gc", "job"] {
@@ -135,8 +135,8 @@ fn what_is_there_can_be_removed_from_a_full_memory() {
 }
 
 #[test]
-fn no_inodes() {
-    if !is_root("no_inodes") {
+fn load_without_enough_inodes_is_refused_or_whole() {
+    if !is_root("load_without_enough_inodes_is_refused_or_whole") {
         return;
     }
     let (mut refused, mut loaded) = (0, 0);
@@ -162,7 +162,7 @@ fn no_inodes() {
     );
 }
 
-/// Takes all that is left, once a segment is there.
+/// Takes all free memory once a segment exists.
 fn fill_meanwhile(shm: &Path) -> fs::File {
     let filler = fs::File::create(shm.join("filler")).expect("a file");
     let others = || fs::read_dir(shm).expect("to list").count() > 1;
@@ -178,8 +178,8 @@ fn fill_meanwhile(shm: &Path) -> fs::File {
 }
 
 #[test]
-fn memory_that_others_take_meanwhile() {
-    if !is_root("memory_that_others_take_meanwhile") {
+fn memory_taken_by_another_process_during_a_load_is_an_error() {
+    if !is_root("memory_taken_by_another_process_during_a_load_is_an_error") {
         return;
     }
     let (mut refused, mut loaded) = (0, 0);
@@ -204,7 +204,7 @@ fn memory_that_others_take_meanwhile() {
                 assert!(done.code == 5 && done.err.contains("hint"), "{huge}: {done:?}");
             }
             sandbox.assert_nothing();
-            // A process that another test just starts may have inherited the filler.
+            // A process that another test has just started may have inherited the file.
             until("all memory is back", || free(sandbox.shm()) == before);
             done.code == 5
         });
@@ -217,7 +217,7 @@ fn memory_that_others_take_meanwhile() {
     );
 }
 
-/// A memory cgroup of version 1 or 2 that lives as long as this.
+/// A memory cgroup of version 1 or 2. Dropping it removes the cgroup.
 struct Group(PathBuf);
 
 impl Group {
@@ -243,12 +243,15 @@ impl Drop for Group {
 }
 
 #[test]
-fn a_cgroup_below_the_need() {
-    if !is_root("a_cgroup_below_the_need") {
+fn load_above_the_limit_of_its_cgroup_is_refused() {
+    if !is_root("load_above_the_limit_of_its_cgroup_is_refused") {
         return;
     }
     let Some(group) = Group::make(48 << 20) else {
-        return skip("a_cgroup_below_the_need", "no memory cgroup can be made here");
+        return skip(
+            "load_above_the_limit_of_its_cgroup_is_refused",
+            "no memory cgroup can be made here",
+        );
     };
     let sandbox = Sandbox::new();
     let file = fixtures::sparse(&sandbox.file("big.h5"), 64 << 20);

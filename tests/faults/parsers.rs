@@ -1,4 +1,4 @@
-//! Mutated texts for the parsers of metadata and ledgers: an error at worst, never a panic.
+//! The parsers of metadata and ledgers return an error for mutated texts, and never panic.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +12,7 @@ use cute_shm::shm::format::name::ProjectName;
 use super::commands::Sandbox;
 use super::support::{Rng, figure, rounds};
 
-/// What a mutation puts in: what the formats are made of, and what they are not.
+/// The insertions of mutations: valid and invalid parts of the formats.
 const PIECES: &[&[u8]] = &[
     b"[",
     b"]",
@@ -67,7 +67,7 @@ fn mutated(rng: &mut Rng, text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn metadata_and_ledgers_of_any_text() {
+fn parsers_of_metadata_and_ledgers_never_panic() {
     let mut rng = Rng::new("parsers");
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
@@ -86,7 +86,7 @@ fn metadata_and_ledgers_of_any_text() {
             for (_, array) in metadata.arrays() {
                 let _ = array.nbytes();
             }
-            // What is read can be written and read again; NaN is unequal to itself, so texts are compared.
+            // Parsed values can be written and parsed again. NaN is not equal to itself, so the test compares texts.
             let again = metadata.to_toml();
             assert_eq!(Metadata::parse(&again).expect("our own text").to_toml(), again, "{text}");
         }
@@ -102,7 +102,7 @@ fn metadata_and_ledgers_of_any_text() {
             assert!(!done.err.contains("panicked") && done.code < 12, "{done:?}");
         }
     }
-    // Far deeper than any table of ours.
+    // Much deeper than any valid table.
     let deep = format!("{}shm_name = 1", "[a.b.c]\n".repeat(3)) + &"[".repeat(100_000);
     assert!(Metadata::parse(&deep).is_err());
     let deep = format!("[{}a]\n", "a.".repeat(50_000));

@@ -1,5 +1,5 @@
-//! gc on random mixtures of all states, made step by step with the library: nothing that lives goes,
-//! everything that is dead goes.
+//! gc on random mixtures of projects in all states, which the library creates step by step: gc removes no live
+//! project and every dead one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ use cute_shm::shm::store::removal;
 use super::commands::Sandbox;
 use super::support::{Rng, figure, rounds};
 
-/// What is made, in all its variants.
+/// The kinds of projects, in all variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Persistent,
@@ -71,17 +71,17 @@ const KINDS: [Kind; 22] = [
     Kind::OfJob,
 ];
 
-/// What gc should make of it.
+/// The expected action of gc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Untouched,
     Gone,
-    /// What is dead beside it goes; the project, whose files are listed when it is made, stays.
+    /// The dead files of the project are removed; the project with its listed files remains.
     Cleared,
     Repaired,
 }
 
-/// The options that a trial's gc gets.
+/// The options of gc in a trial.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     broken: bool,
@@ -131,7 +131,7 @@ impl Kind {
     }
 }
 
-/// What keeps something alive for the length of a trial.
+/// A resource that keeps a project alive during a trial.
 #[derive(Default)]
 struct Alive<'a> {
     changes: Vec<LedgerStore<'a>>,
@@ -206,7 +206,7 @@ impl<'a> Maker<'a> {
         text
     }
 
-    /// A whole project; the change is still open.
+    /// Loads a whole project, and leaves the change open.
     fn project(
         &mut self,
         name: &ProjectName,
@@ -238,8 +238,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Makes a thing of this kind. A change that is dropped ends as a killed process ends it: its locks
-    /// are free, and nothing is cleaned up.
+    /// Creates a project of this kind. A dropped change has the effect of a killed process: its locks
+    /// are free, and its files remain.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn make(&mut self, text: &str, kind: Kind) {
         let name = ProjectName::new(OsStr::new(text)).expect("a name");
@@ -351,7 +351,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// A reboot, or another node, knows nothing of our ledger and lock.
+    /// Removes ledger and lock file, as after a reboot or on another node.
     fn forget(&self, name: &ProjectName) {
         use cute_shm::shm::format::ledger::{Key, KeyFile};
         let root = self.dirs.root().expect("a root");
@@ -362,7 +362,7 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// The files of one project, with what tells whether they were changed.
+/// The files of one project, with properties that detect a change.
 fn files(sandbox: &Sandbox, name: &str) -> BTreeMap<String, Vec<u8>> {
     let all = sandbox.files().into_iter();
     let ours =
@@ -423,14 +423,14 @@ fn trial(rng: &mut Rng, counts: &mut BTreeMap<&'static str, usize>) {
         };
         *counts.entry(word).or_default() += 1;
     }
-    // What gc has done, it need not do again.
+    // A second gc has nothing to do.
     let again = sandbox.run(asked.args()).expect(0).json();
     let items = again["items"].as_array().expect("items").clone();
     assert!(items.iter().all(|item| item["action"] == "skipped"), "{made:?} {items:?}");
 }
 
 #[test]
-fn random_mixtures_of_all_states() {
+fn gc_removes_only_dead_projects_from_random_mixtures() {
     let mut rng = Rng::new("precision");
     let mut counts = BTreeMap::new();
     let trials = rounds("TRIALS", 250, 5000);

@@ -1,4 +1,4 @@
-//! Processes that end with their test, whatever becomes of it; ended by number only.
+//! Processes that end with their test, even if it fails. They are ended only by process id.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -16,10 +16,10 @@ use nix::unistd::Pid;
 
 use super::support::until;
 
-/// How long a command may take before it counts as hanging.
+/// The time after which a command counts as hanging.
 pub const LIMIT: Duration = Duration::from_secs(100);
 
-/// How a command ended and what it said.
+/// Exit code and output of a command.
 #[derive(Debug)]
 pub struct Done {
     /// The exit code; 1000 + the signal's number when one ended it.
@@ -41,7 +41,7 @@ impl Done {
         self
     }
 
-    /// The one JSON object on stdout.
+    /// Parses the one JSON object on stdout.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
@@ -54,7 +54,7 @@ fn text(file: &mut File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A running command in a process group of its own.
+/// A running command in its own process group.
 pub struct Process {
     child: Child,
     out: File,
@@ -67,7 +67,7 @@ impl Process {
         nix::sys::prctl::set_child_subreaper(true).expect("to adopt orphans");
         let [out, err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
         command.stdout(out.try_clone().expect("stdout")).stderr(err.try_clone().expect("stderr"));
-        // Who runs these tests in the background may have made a shell ignore Ctrl-C for them.
+        // A shell that runs the tests in the background may have set SIGINT to be ignored.
         // SAFETY: signal(2) is safe between fork and exec.
         unsafe {
             command.pre_exec(|| {
@@ -85,7 +85,7 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
     }
 
-    /// What it has said on stdout so far.
+    /// Returns its output on stdout so far.
     pub fn said(&mut self) -> String {
         let mut clone = File::open(format!("/proc/self/fd/{}", {
             use std::os::fd::AsRawFd as _;
@@ -95,7 +95,7 @@ impl Process {
         text(&mut clone)
     }
 
-    /// Its only child: the loader of a keeper.
+    /// Returns its only child: the loader of a keeper.
     pub fn only_child(&self) -> Option<Pid> {
         let pid = self.pid();
         let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
@@ -106,7 +106,7 @@ impl Process {
         kill(self.pid(), signal).expect("to signal a process of ours");
     }
 
-    /// How it ended, if it did, and what it has said so far.
+    /// Returns its exit code, if it has exited, and its output so far.
     pub fn so_far(&mut self) -> (Option<ExitStatus>, String, String) {
         let status = self.child.try_wait().expect("to ask for a child");
         (status, text(&mut self.out), text(&mut self.err))
@@ -116,19 +116,19 @@ impl Process {
         self.child.try_wait().expect("to ask for a child").is_none()
     }
 
-    /// SIGKILL to the whole group; returns when no process of it is left.
+    /// Sends SIGKILL to the whole group and waits until all its processes are gone.
     pub fn kill_group(&mut self) {
         let _ = killpg(self.pid(), Signal::SIGKILL);
         let _ = self.child.wait();
         self.done = true;
         let group = Pid::from_raw(-self.pid().as_raw());
-        // Whom its parent leaves becomes a child of ours.
+        // Orphaned processes of the group become children of this process.
         until("the group is gone", || {
             matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
         });
     }
 
-    /// Waits for its end and that of every process it left in its group.
+    /// Waits for its exit and that of every process in its group.
     pub fn wait_for_all(self) -> Done {
         let group = Pid::from_raw(-self.pid().as_raw());
         let done = self.wait();
@@ -138,7 +138,7 @@ impl Process {
         done
     }
 
-    /// Waits for its end; a hang fails the test.
+    /// Waits for its exit. A hang fails the test.
     #[track_caller]
     pub fn wait(mut self) -> Done {
         let begun = Instant::now();
@@ -162,13 +162,13 @@ impl Drop for Process {
     }
 }
 
-/// Whether no such process runs any more; a dead one that nobody has waited for counts as gone.
+/// Whether the process no longer runs. A zombie counts as gone.
 pub fn is_gone(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
-/// Lets the command run as this user, with these groups besides the user's own.
+/// Makes the command run as this user, with these additional groups.
 pub fn as_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
     let groups: Vec<libc::gid_t> = groups.to_vec();
     // SAFETY: three system calls, all of them safe between fork and exec.
@@ -186,7 +186,7 @@ pub fn as_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
     }
 }
 
-/// Lets the command see the directories `from` and all mounts in them at the places `to`.
+/// Makes the directories `from`, with all mounts in them, visible to the command at the paths `to`.
 pub fn with_mounts(command: &mut Command, binds: Vec<(PathBuf, PathBuf)>) {
     // SAFETY: unshare(2) and mount(2) are safe between fork and exec; nix copies the short paths to the stack.
     unsafe {

@@ -1,5 +1,5 @@
-//! The Python package in between. It knows nothing of ledgers and locks: nothing of its own may be removed,
-//! and our keepers must notice what it does. It looks in /dev/shm only, so these tests use the real one.
+//! Concurrent Python programs. The Python package has no ledgers and locks. `gc` must not remove its projects, and
+//! keepers must detect its changes. It uses /dev/shm only, so these tests use the real one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::common::fixtures;
 use super::process::{Done, Process};
 use super::support::{eventually, figure, skip, until};
 
-/// An interpreter that has the package; `None`, said visibly, where there is none.
+/// Returns an interpreter with the package, or `None` with a visible message.
 pub fn interpreter(test: &str) -> Option<PathBuf> {
     let repo = Path::new(env!("CARGO_MANIFEST_DIR"));
     let set = std::env::var_os("CUTE_SHM_TEST_PYTHON").map(PathBuf::from);
@@ -28,7 +28,7 @@ pub fn interpreter(test: &str) -> Option<PathBuf> {
     found
 }
 
-/// The package at work in the sandbox's root.
+/// The package with the root of the sandbox.
 pub fn side<'a>(
     python: &Path,
     sandbox: &Sandbox,
@@ -50,7 +50,7 @@ impl Side {
     }
 }
 
-/// What gc with these options would do with a project. Others use /dev/shm too: theirs is not to be touched.
+/// Returns the action of gc with these options for a project. A dry run: other programs use /dev/shm too.
 pub fn would(sandbox: &Sandbox, name: &str, options: &[&str]) -> Option<String> {
     let args = [&["gc", "--dry-run", "--json"], options].concat();
     let plan = sandbox.run(args).expect(0).json();
@@ -59,7 +59,7 @@ pub fn would(sandbox: &Sandbox, name: &str, options: &[&str]) -> Option<String> 
     Some(ours["action"].as_str().expect("an action").to_owned())
 }
 
-/// gc, and gc with everything on, may take nothing of a living project.
+/// Asserts that gc, with and without all options, removes nothing of a live project.
 fn greedy_gc(sandbox: &Sandbox, name: &str) {
     sandbox.run(["gc"]).expect(0);
     let found = would(sandbox, name, &["--broken", "--repair"]);
@@ -67,8 +67,8 @@ fn greedy_gc(sandbox: &Sandbox, name: &str) {
 }
 
 #[test]
-fn python_unlinks_a_held_project() {
-    let Some(python) = Side::new("python_unlinks_a_held_project") else { return };
+fn keeper_exits_after_python_unlinks_its_project() {
+    let Some(python) = Side::new("keeper_exits_after_python_unlinks_its_project") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
     let keeper = sandbox.hold(&name, &sandbox.uniform_file(1), &[]);
     python.run(&["read", &name, "1"]).expect(0);
@@ -82,8 +82,10 @@ fn python_unlinks_a_held_project() {
 }
 
 #[test]
-fn python_overwrites_a_held_project() {
-    let Some(python) = Side::new("python_overwrites_a_held_project") else { return };
+fn keeper_exits_after_python_overwrites_its_project() {
+    let Some(python) = Side::new("keeper_exits_after_python_overwrites_its_project") else {
+        return;
+    };
     let (sandbox, name) = (&python.1, python.1.name("p"));
     let keeper = sandbox.hold(&name, &sandbox.uniform_file(1), &[]);
     python.run(&["share", &name, "5", "overwrite"]).expect(0);
@@ -100,20 +102,20 @@ fn python_overwrites_a_held_project() {
 }
 
 #[test]
-fn python_loads_for_long_while_gc_runs() {
-    let Some(python) = Side::new("python_loads_for_long_while_gc_runs") else { return };
+fn gc_keeps_segments_during_a_long_python_load() {
+    let Some(python) = Side::new("gc_keeps_segments_during_a_long_python_load") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
     fs::create_dir(sandbox.root()).unwrap();
     let mut slow = side(&python.0, sandbox, ["slow", &name, "8", "0.25"]);
     let mut gcs = 0;
     while slow.is_running() {
-        // The first arrays of a load of hours are old: the youngest of the project decides.
+        // The first arrays of a long load are old: the age is that of the youngest.
         let mut made: Vec<_> = sandbox.files().into_iter().map(|f| sandbox.shm().join(f)).collect();
         made.retain(|path| path.exists());
         made.sort_by_key(|path| fs::metadata(path).and_then(|stat| stat.modified()).ok());
         let old = SystemTime::now() - Duration::from_secs(7200);
         for path in made.iter().rev().skip(1) {
-            // Only the number of the newest stays; Python opens none of them again.
+            // All but the newest get an old time. Python does not open them again.
             if let Ok(file) = fs::File::options().write(true).open(path) {
                 let _ = file.set_modified(old);
             }
@@ -135,8 +137,8 @@ fn python_loads_for_long_while_gc_runs() {
 }
 
 #[test]
-fn python_makes_a_project_of_the_same_name_during_a_load() {
-    let test = "python_makes_a_project_of_the_same_name_during_a_load";
+fn load_fails_if_python_creates_the_project_in_the_meantime() {
+    let test = "load_fails_if_python_creates_the_project_in_the_meantime";
     let Some(python) = Side::new(test) else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
     let file = fixtures::sparse(&sandbox.file("big.h5"), 128 << 20);
@@ -163,8 +165,8 @@ fn python_makes_a_project_of_the_same_name_during_a_load() {
 }
 
 #[test]
-fn python_leaves_an_empty_metadata_file() {
-    let Some(python) = Side::new("python_leaves_an_empty_metadata_file") else { return };
+fn empty_metadata_of_python_is_never_removed() {
+    let Some(python) = Side::new("empty_metadata_of_python_is_never_removed") else { return };
     let (sandbox, name) = (&python.1, python.1.name("p"));
     fs::create_dir(sandbox.root()).unwrap();
     fs::write(sandbox.metadata(&name), "").unwrap();
@@ -176,7 +178,7 @@ fn python_leaves_an_empty_metadata_file() {
     python.run(&["read", &name, "1"]).expect(0);
     sandbox.run(["unlink", &name]).expect(0);
     sandbox.assert_nothing();
-    // The same while we hold the project: it is not ours any more.
+    // The same during a hold: the keeper loses the project.
     let keeper = sandbox.hold(&name, &sandbox.uniform_file(1), &[]);
     python.run(&["unlink", &name]).expect(0);
     fs::write(sandbox.metadata(&name), "").unwrap();

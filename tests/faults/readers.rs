@@ -1,5 +1,5 @@
-//! Python readers of every version that end well and badly: what their resource tracker deletes shows,
-//! and gc deals with it.
+//! Python readers of every version that exit normally or abnormally. `list` must report the files that the resource
+//! tracker deletes, and gc must remove the rest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::support::{figure, skip};
 
 const VERSIONS: [&str; 4] = ["3.10", "3.11", "3.12", "3.13"];
 
-/// A Python of this version with the package: in a venv that is made once and kept below `target`.
+/// Returns a Python of this version with the package, in a venv below `target` that is created once.
 fn python(version: &str) -> Option<PathBuf> {
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python").join(version);
     let python = venv.join("bin/python");
@@ -36,7 +36,7 @@ fn python(version: &str) -> Option<PathBuf> {
     None
 }
 
-/// Interpreters that may be of this version: pyenv's, then the one on the path.
+/// Returns possible interpreters of this version: from pyenv, then from the path.
 fn bases(version: &str) -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let entries = fs::read_dir(home.join(".pyenv/versions")).into_iter().flatten().flatten();
@@ -47,7 +47,7 @@ fn bases(version: &str) -> Vec<PathBuf> {
     bases
 }
 
-/// One reader; then what it left must be told rightly and go.
+/// Runs one reader. Afterwards the state must be right, and gc must remove the rest.
 fn reader(python: &Path, how: &str) -> String {
     let sandbox = Sandbox::on_node();
     let name = sandbox.name("p");
@@ -76,7 +76,7 @@ fn reader(python: &Path, how: &str) -> String {
 }
 
 #[test]
-fn readers_that_exit_crash_or_run_out_of_descriptors() {
+fn state_is_right_after_any_exit_of_a_python_reader() {
     let mut ran = 0;
     for version in VERSIONS {
         let Some(python) = python(version) else {

@@ -1,4 +1,4 @@
-//! System calls that a kernel does not have, or a container forbids: a filter lets them fail for a command and
+//! System calls that a kernel lacks or a container forbids: a filter makes them fail for a command and
 //! all its processes.
 #![allow(unsafe_code)]
 
@@ -10,7 +10,7 @@ use std::process::Command;
 pub struct Deny {
     number: i64,
     errno: i32,
-    /// The argument's index, and the bits that all have to be set.
+    /// The index of the argument, and the bits that must all be set.
     bits: Option<(u32, u32)>,
 }
 
@@ -56,7 +56,7 @@ pub fn deny<'a>(command: &'a mut Command, rules: &[Deny]) -> &'a mut Command {
     command
 }
 
-/// The filter as a program of the kernel's classic BPF: seccomp(2).
+/// Returns the filter as a classic BPF program: seccomp(2).
 fn program(rules: &[Deny]) -> Vec<libc::sock_filter> {
     let load = |offset| instruction(0x20, 0, 0, offset);
     let allow = instruction(0x06, 0, 0, libc::SECCOMP_RET_ALLOW);

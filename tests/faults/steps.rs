@@ -8,7 +8,7 @@ use super::common::fixtures;
 use super::support::{figure, is_full, sized};
 use super::tracer::{Calls, kill_at};
 
-/// Both directories as they were, to begin again from there.
+/// A copy of both directories, to restart from.
 pub struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
 
 impl Snapshot {
@@ -35,7 +35,7 @@ impl Snapshot {
     }
 }
 
-/// Kills `args` at every counted call, beginning each time from what is there now; afterwards the project
+/// Kills `args` at every counted call, each time from the current state. Afterwards the project
 /// must be one of `allowed`, before and after one gc.
 fn at_every_call(what: &str, sandbox: &Sandbox, args: &[String], allowed: &[Option<i64>]) {
     at_every_call_with(what, sandbox, args, allowed, &|_| {});
@@ -83,7 +83,7 @@ pub fn at_every_call_with(
 }
 
 #[test]
-fn killed_in_a_load() {
+fn kill_in_a_load() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
@@ -91,7 +91,7 @@ fn killed_in_a_load() {
 }
 
 #[test]
-fn killed_in_a_load_for_a_command() {
+fn kill_in_a_load_for_a_command() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--", "/bin/true"]);
@@ -99,7 +99,7 @@ fn killed_in_a_load_for_a_command() {
 }
 
 #[test]
-fn killed_in_an_overwrite() {
+fn kill_in_an_overwrite() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
@@ -107,7 +107,7 @@ fn killed_in_an_overwrite() {
 }
 
 #[test]
-fn killed_in_an_unlink() {
+fn kill_in_an_unlink() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned);
@@ -115,7 +115,7 @@ fn killed_in_an_unlink() {
 }
 
 #[test]
-fn killed_in_an_ensure_of_what_is_there() {
+fn kill_in_an_ensure_of_a_loaded_project() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent", "--ensure"]);
@@ -123,7 +123,7 @@ fn killed_in_an_ensure_of_what_is_there() {
 }
 
 #[test]
-fn killed_in_a_gc() {
+fn kill_in_a_gc() {
     let sandbox = Sandbox::new();
     let mut keeper = sandbox.hold("p", &sandbox.uniform_file(1), &[]);
     keeper.kill_group();
@@ -131,7 +131,7 @@ fn killed_in_a_gc() {
 }
 
 #[test]
-fn killed_in_an_overwrite_of_arrayless_projects() {
+fn kill_in_an_overwrite_of_projects_without_arrays() {
     let sandbox = Sandbox::new();
     let none = fixtures::uniform_pages(&sandbox.file("none.h5"), 0, 0);
     sandbox.load("p", &none, &[]).expect(0);

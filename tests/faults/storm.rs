@@ -1,4 +1,4 @@
-//! Many processes at a few names at once.
+//! Concurrent processes that change a few names.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use nix::sys::statvfs::statvfs;
 use super::commands::{Sandbox, load_args};
 use super::support::{Rng, figure, rounds};
 
-/// One command of the storm. Whoever is too late or too early is told so; nothing else may go wrong.
+/// Runs one command of the storm. The only permitted failures are those of a lost race.
 fn one(sandbox: &Sandbox, rng: &mut Rng) {
     let name = *rng.pick(&["a", "b", "keep"]);
     let file = sandbox.uniform_file(1 + i64::try_from(rng.below(2)).expect("small"));
@@ -36,7 +36,7 @@ fn one(sandbox: &Sandbox, rng: &mut Rng) {
     assert!(allowed && !done.err.contains("panicked"), "{name}: {done:?}");
 }
 
-/// A project that this process holds under a name of its own is live until it says otherwise.
+/// Checks that a project that this process holds under its own name is live.
 fn held(sandbox: &Sandbox, name: &str) {
     let keeper = sandbox.hold(name, &sandbox.uniform_file(1), &[]);
     assert_eq!(sandbox.run(["gc", "--broken"]).code, 0);
@@ -46,7 +46,7 @@ fn held(sandbox: &Sandbox, name: &str) {
     assert_eq!(sandbox.whole(name), None);
 }
 
-/// Reads as a careful reader does: the metadata again when a segment is gone.
+/// Reads like a careful reader: reads the metadata again if a segment is missing.
 fn read(sandbox: &Sandbox, name: &str) -> Option<i64> {
     for _ in 0..50 {
         let text = fs::read_to_string(sandbox.metadata(name)).ok()?;
@@ -59,7 +59,7 @@ fn read(sandbox: &Sandbox, name: &str) -> Option<i64> {
 }
 
 #[test]
-fn no_live_project_is_lost_and_every_byte_comes_back() {
+fn storm_loses_no_live_project_and_frees_all_memory() {
     let mut rng = Rng::new("storm");
     let root = nix::unistd::Uid::effective().is_root();
     let sandbox = if root { Sandbox::on_tmpfs("size=256m") } else { Sandbox::new() };

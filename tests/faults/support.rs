@@ -1,10 +1,10 @@
-//! Size, random numbers with a printed seed, polling, figures, visible skips.
+//! Sizes of runs, random numbers with a printed seed, polling, results for the tables, and visible skips.
 
 use std::fmt::Display;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// How often: the first number usually, the second for a release.
+/// Returns the number of runs: the first by default, the second for a release.
 pub fn sized<T>(small: T, full: T) -> T {
     if is_full() { full } else { small }
 }
@@ -14,17 +14,17 @@ pub fn is_full() -> bool {
     std::env::var_os("CUTE_SHM_TEST_SIZE").is_some_and(|size| size == "full")
 }
 
-/// A number of rounds that `CUTE_SHM_TEST_<NAME>` may set, else as [`sized`].
+/// Returns the number of rounds in `CUTE_SHM_TEST_<NAME>`, else as [`sized`].
 pub fn rounds(name: &str, small: usize, full: usize) -> usize {
     let set = std::env::var(format!("CUTE_SHM_TEST_{name}")).ok();
     set.and_then(|text| text.parse().ok()).unwrap_or_else(|| sized(small, full))
 }
 
-/// Splitmix64: small, quick, and the same everywhere.
+/// Splitmix64: small, fast, and reproducible on every machine.
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator whose seed is printed with the test's failure.
+    /// Creates a generator. The output of a failed test contains its seed.
     pub fn new(test: &str) -> Self {
         let set = std::env::var("CUTE_SHM_TEST_SEED").ok().and_then(|text| text.parse().ok());
         let seed = set.unwrap_or_else(|| getrandom::u64().expect("random numbers"));
@@ -32,7 +32,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// One that differs from this one.
+    /// Creates a generator with another sequence.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }
@@ -45,12 +45,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % (limit.max(1) as u64)).expect("below a usize")
     }
 
-    /// A duration up to `limit`.
+    /// Returns a duration up to `limit`.
     pub fn up_to(&mut self, limit: Duration) -> Duration {
         let nanos = u64::try_from(limit.as_nanos()).expect("a short time");
         Duration::from_nanos(self.next() % nanos.max(1))
@@ -61,7 +61,7 @@ impl Rng {
     }
 }
 
-/// Waits until `there` gives something; panics after `limit`.
+/// Waits until `there` returns a value. Panics after `limit`.
 pub fn eventually<T>(what: &str, limit: Duration, mut there: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -73,12 +73,12 @@ pub fn eventually<T>(what: &str, limit: Duration, mut there: impl FnMut() -> Opt
     }
 }
 
-/// As [`eventually`], for a condition and ten seconds.
+/// Like [`eventually`], for a condition and twenty seconds.
 pub fn until(what: &str, mut there: impl FnMut() -> bool) {
     eventually(what, Duration::from_secs(20), || there().then_some(()));
 }
 
-/// One line for docs/reliability.md: what was tried, how often, what was left.
+/// Reports a line of docs/reliability.md: test, runs, result.
 pub fn figure(what: &str, often: impl Display, left: impl Display) {
     println!("{what}: {often}: {left}");
     if let Some(path) = std::env::var_os("CUTE_SHM_TEST_FIGURES") {
@@ -88,12 +88,12 @@ pub fn figure(what: &str, often: impl Display, left: impl Display) {
     }
 }
 
-/// Says on the real stderr, which the test harness does not hide, that something was not tested.
+/// Reports a skipped test on the real stderr, which the test harness does not hide.
 pub fn skip(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
-/// Whether this is root; a test that needs it is skipped visibly without.
+/// Whether this process is root. Without root, reports the test as skipped.
 pub fn is_root(test: &str) -> bool {
     let root = nix::unistd::Uid::effective().is_root();
     if !root {

@@ -1,4 +1,4 @@
-//! Runs a command under ptrace and kills all of it at its n-th system call, or lets that call fail.
+//! Runs a command under ptrace, and kills all its processes at the n-th system call, or makes that call fail.
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +20,9 @@ use nix::unistd::{Pid, setpgid};
 pub enum Calls {
     /// Every one.
     All,
-    /// Those that change something another process can see; what a creating `openat` did shows at the next one.
+    /// Those with an effect that another process can see. The effect of a creating `openat` is seen at the next call.
     Changing,
-    /// Those that a full or faulty system lets fail, once the program has begun.
+    /// Those that fail on a full or faulty system, after the start of the program.
     Fallible,
 }
 
@@ -110,11 +110,11 @@ pub struct Failure {
     /// Which of the [`Calls::Fallible`] calls, from 1.
     pub point: usize,
     pub errno: Errno,
-    /// Every such call from there on.
+    /// Whether every later such call fails too.
     pub lasting: bool,
 }
 
-/// How a command with a failing system call ended.
+/// The result of a command with a failing system call.
 #[derive(Debug)]
 pub struct Failed {
     /// The first call that failed; `None` if the command made fewer calls.
@@ -122,13 +122,13 @@ pub struct Failed {
     /// The exit code; 1000 + the signal's number if one ended it.
     pub code: i32,
     pub err: String,
-    /// It was killed because it did not end.
+    /// Whether it was killed because it did not exit.
     pub hung: bool,
-    /// How many calls could have failed.
+    /// The number of calls that could have failed.
     pub calls: usize,
 }
 
-/// Runs `command` to its end and lets system calls of it fail.
+/// Runs `command` to its end, with failing system calls.
 pub fn fail_at(command: &mut Command, failure: Failure) -> Failed {
     let mut err = tempfile::tempfile().expect("a temporary file");
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -149,7 +149,7 @@ fn text(file: &mut File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Kills the process group of a command that does not end.
+/// Kills the process group of a command that does not exit.
 struct Watchdog(Sender<()>, std::thread::JoinHandle<bool>);
 
 impl Watchdog {
@@ -171,15 +171,15 @@ impl Watchdog {
     }
 }
 
-/// Runs `command` until its `point`-th system call (from 1) begins, in whatever process of it, and ends
-/// them all there by SIGKILL. Gives that call's number, or `None` when it ended before.
+/// Runs `command` until its `point`-th system call (from 1), in any of its processes, and kills
+/// all of them there. Returns the number of that call, or `None` if the command exited before.
 pub fn kill_at(command: &mut Command, calls: Calls, point: usize) -> Option<i64> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let leader = start(command);
     Trace::new(calls, point, leader).follow(leader).hit
 }
 
-/// What becomes of a command at a system call.
+/// The decision at a system call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     GoOn,
@@ -187,18 +187,18 @@ pub enum Then {
     Kill,
 }
 
-/// How an observed command ended.
+/// The result of an observed command.
 #[derive(Debug)]
 pub struct Observed {
     /// The exit code; 1000 + the signal's number if one ended it.
     pub code: i32,
     pub err: String,
-    /// The observer had it killed.
+    /// The observer killed it.
     pub is_killed: bool,
 }
 
-/// Runs `command` to its end, and asks `observe` before each counted system call, of whatever process of it. That
-/// process waits for it. The calling thread must have no other children.
+/// Runs `command` to its end, and calls `observe` before each counted system call of any of its processes. That
+/// process waits for the decision. The calling thread must have no other children.
 pub fn observe(command: &mut Command, calls: Calls, observe: &mut dyn FnMut() -> Then) -> Observed {
     let mut err = tempfile::tempfile().expect("a temporary file");
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -241,13 +241,13 @@ struct Trace<'a> {
     hit: Option<i64>,
     failure: Option<Failure>,
     observer: Option<&'a mut dyn FnMut() -> Then>,
-    /// Threads in a call that fails, and how.
+    /// Threads in a failing call, with the error.
     failing: BTreeMap<Pid, Errno>,
     /// Whether the program's own code runs: its runtime has polled the standard descriptors.
     begun: bool,
 }
 
-/// The call that was reached, and the leader's exit code.
+/// The reached call, and the exit code of the leader.
 struct Ended {
     seen: usize,
     hit: Option<i64>,
@@ -271,11 +271,11 @@ impl Trace<'_> {
         }
     }
 
-    /// Follows every process of the command until none is left.
+    /// Follows every process of the command until all have exited.
     fn follow(mut self, leader: Pid) -> Ended {
         let mut code = -1;
         let _ = ptrace::syscall(leader, None);
-        // Only this thread's children: other tests run beside this one.
+        // Only the children of this thread: other tests run at the same time.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         loop {
             match waitpid(Pid::from_raw(-1), Some(flags)) {
@@ -342,7 +342,7 @@ impl Trace<'_> {
                 let begun = self.begun;
                 self.begun |= number == POLL;
                 let is_own_output = number == libc::SYS_write && args[0] <= 2;
-                // Memory without a file is the allocator's, which cannot go on without it.
+                // Anonymous memory is for the allocator, which cannot continue without it.
                 let is_anonymous = number == libc::SYS_mmap && args[4] > i32::MAX as u64;
                 begun && FALLIBLE.contains(&number) && !is_own_output && !is_anonymous
             }
@@ -355,13 +355,13 @@ const POLL: i64 = libc::SYS_poll;
 #[cfg(not(target_arch = "x86_64"))]
 const POLL: i64 = libc::SYS_ppoll;
 
-/// The number and the arguments of the system call that `pid` is about to make; `None` when it is just leaving one.
+/// Returns number and arguments of the system call that `pid` enters, or `None` if it leaves one.
 fn entered(pid: Pid) -> Option<(i64, [u64; 6])> {
     let info = ptrace::syscall_info(pid).ok()?;
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return None;
     }
-    // SAFETY: the kernel says which member of the union it has filled.
+    // SAFETY: `op` identifies the member of the union that the kernel has filled.
     let entry = unsafe { info.u.entry };
     Some((i64::try_from(entry.nr).unwrap_or(-1), entry.args))
 }
@@ -369,7 +369,7 @@ fn entered(pid: Pid) -> Option<(i64, [u64; 6])> {
 /// Whether system calls can be made to fail on this processor.
 pub const CAN_FAIL: bool = cfg!(target_arch = "x86_64");
 
-/// Replaces the call that `pid` is about to make by one that does not exist.
+/// Replaces the call that `pid` enters by one that does not exist.
 fn skip_call(pid: Pid) {
     #[cfg(target_arch = "x86_64")]
     if let Ok(mut registers) = ptrace::getregs(pid) {

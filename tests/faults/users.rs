@@ -1,4 +1,4 @@
-//! Other users on the same node, friendly and hostile. Root only: the users are made for the test.
+//! Other users on the same node, friendly and hostile. Needs root: the tests create the users.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use super::commands::{BINARY, Sandbox, load_args};
 use super::process::{Done, Process, as_user};
 use super::support::{eventually, figure, is_root, until};
 
-/// A user of the system for the length of a test.
+/// A user account that exists during a test.
 pub struct Guest {
     name: String,
     pub uid: u32,
@@ -31,7 +31,7 @@ fn system(program: &str, args: &[&str]) -> bool {
 impl Guest {
     pub fn new() -> Self {
         let name = format!("flt{:08x}", getrandom::u32().expect("random numbers"));
-        // Several tests add users at once: the password file is locked meanwhile.
+        // Concurrent tests add users: each waits for the lock of the password file.
         eventually("a user", Duration::from_secs(20), || {
             system("useradd", &["--no-create-home", "--user-group", &name]).then_some(())
         });
@@ -56,7 +56,7 @@ impl Drop for Guest {
     }
 }
 
-/// A place that every user may use, with a copy of the command that every user may run.
+/// A sandbox that every user can use, with a copy of the command that every user can run.
 pub struct Node {
     pub sandbox: Sandbox,
     pub bin: PathBuf,
@@ -67,7 +67,7 @@ impl Node {
         Self::on(Sandbox::new())
     }
 
-    /// As [`Self::new`], in these directories.
+    /// Like [`Self::new`], in these directories.
     pub fn on(sandbox: Sandbox) -> Self {
         let bin = sandbox.file("cute-shm");
         fs::copy(BINARY, &bin).expect("a copy of the command");
@@ -114,8 +114,8 @@ impl Node {
 }
 
 #[test]
-fn a_group_shares_and_others_are_denied() {
-    if !is_root("a_group_shares_and_others_are_denied") {
+fn group_members_share_a_project_and_other_users_are_denied() {
+    if !is_root("group_members_share_a_project_and_other_users_are_denied") {
         return;
     }
     let (node, ours, friend, stranger) = (Node::new(), Guest::new(), Guest::new(), Guest::new());
@@ -134,7 +134,7 @@ fn a_group_shares_and_others_are_denied() {
             segments(project).iter().map(|segment| node.sandbox.shm().join(segment)).collect();
         paths.push(node.sandbox.metadata(project));
         for path in paths {
-            // Python opens segments to read and write.
+            // Python opens segments for reading and writing.
             let script = format!("exec 3<>'{}'", path.display());
             let done = node.start(user, groups, Path::new("/bin/sh"), &["-c", &script]).wait();
             assert_eq!(done.code == 0, allowed, "{project} {done:?}");
@@ -158,7 +158,7 @@ fn a_group_shares_and_others_are_denied() {
         over.expect(6);
     }
     assert_eq!(node.contents(), before);
-    // Root skips too, unless it is told.
+    // Root skips them too, unless an option requests it.
     node.sandbox.run(["gc", "--broken", "--orphans", "--min-age", "0s"]).expect(0);
     assert_eq!(node.contents(), before);
     node.run(&ours, &["unlink", "p", "q"]).expect(0);
@@ -171,8 +171,8 @@ fn a_group_shares_and_others_are_denied() {
 }
 
 #[test]
-fn root_reaps_for_all_users_when_told() {
-    if !is_root("root_reaps_for_all_users_when_told") {
+fn root_removes_dead_projects_of_all_users_on_request() {
+    if !is_root("root_removes_dead_projects_of_all_users_on_request") {
         return;
     }
     let (node, ours) = (Node::new(), Guest::new());
@@ -202,7 +202,7 @@ fn root_reaps_for_all_users_when_told() {
     );
 }
 
-/// What a hostile user plants; all of it under names that root's gc will look at.
+/// Creates the traps of a hostile user, with names that root's gc inspects.
 fn plant(node: &Node, mallory: &Guest, victim: &Path) {
     let own =
         |path: &Path| chown(path, Some(mallory.uid), Some(mallory.gid)).expect("to give away");
@@ -230,7 +230,7 @@ fn plant(node: &Node, mallory: &Guest, victim: &Path) {
     fs::create_dir(root("folder")).unwrap();
     let huge = fs::File::create(root("huge")).unwrap();
     huge.set_len(1 << 30).unwrap();
-    // A ledger that says that the victim's segments are being removed.
+    // A ledger that lists the segments of the victim as being removed.
     let directory = Directory::open(node.sandbox.root()).unwrap();
     let key = Key::new(&ProjectName::new("p".as_ref()).unwrap(), directory.id(), mallory.uid);
     let mut ledger = Ledger::new(&directory);
@@ -245,8 +245,8 @@ fn plant(node: &Node, mallory: &Guest, victim: &Path) {
 }
 
 #[test]
-fn nothing_that_a_hostile_user_plants_leads_root_astray() {
-    if !is_root("nothing_that_a_hostile_user_plants_leads_root_astray") {
+fn root_touches_only_the_traps_of_a_hostile_user() {
+    if !is_root("root_touches_only_the_traps_of_a_hostile_user") {
         return;
     }
     let (node, ours, mallory) = (Node::new(), Guest::new(), Guest::new());
@@ -286,7 +286,7 @@ fn nothing_that_a_hostile_user_plants_leads_root_astray() {
     assert_eq!(fs::read_to_string(&victim).unwrap(), "[precious]\n");
     assert_eq!(fs::read_to_string(node.sandbox.file("x")).unwrap(), "precious");
     assert_eq!(node.sandbox.whole("p"), Some(1));
-    // The owner works on beside all that.
+    // The owner can still use the project.
     node.run(&ours, &["gc"]).expect(0);
     node.load(&ours, &[], "p", &["--persistent", "--overwrite"]).expect(0);
     node.run(&ours, &["unlink", "p"]).expect(0);

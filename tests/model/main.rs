@@ -26,7 +26,7 @@ fn is_full() -> bool {
     std::env::var_os("CUTE_SHM_TEST_MODEL").is_some_and(|value| value == "full")
 }
 
-/// The token that the segments of a role bear: the model has one for loads and one for Python programs.
+/// Returns the token in the segment names of a role: the model has one for loads and one for Python programs.
 fn token(role: Role) -> Option<u8> {
     match role {
         Role::Load { .. } => Some(node::NEW),
@@ -78,7 +78,7 @@ fn squatters_on_fixed_names_cost_no_project_and_root_clears_them() {
 }
 
 #[test]
-fn a_kill_a_failed_read_and_a_squatter_at_once() {
+fn a_kill_a_failed_read_and_a_squatter_together_lose_nothing() {
     let squats = u8::from(is_full());
     explore_pairs(
         "all faults at once",
@@ -88,7 +88,7 @@ fn a_kill_a_failed_read_and_a_squatter_at_once() {
 
 #[test]
 #[should_panic(expected = "is visible and not whole")]
-fn the_search_finds_a_recovery_that_takes_unreadable_metadata_for_absent() {
+fn search_finds_a_recovery_that_treats_unreadable_metadata_as_absent() {
     let faults =
         Faults { kills: 1, failed_reads: 1, unreadable_is_absent: true, ..Faults::default() };
     explore(Before::Nothing, &[NEW, Role::Gc], faults);

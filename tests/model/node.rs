@@ -1,20 +1,20 @@
-//! The files and locks of one project on one node, as the protocol sees them: values without bytes, so that every
-//! order of steps can be tried.
+//! The files and locks of one project on one node, as values without bytes, so that every order of steps can be
+//! explored.
 
 use std::fmt;
 
-/// A load of the project. Each has a token of its own.
+/// A load of the project. Each has its own token.
 pub type Load = u8;
 /// The load that is published at the beginning.
 pub const OLD: Load = 0;
 /// The load that `load-hdf5` runs.
 pub const NEW: Load = 1;
-/// What a Python program shares under the same name.
+/// The project that a Python program shares under the same name.
 pub const PYTHON: Load = 2;
 /// Metadata that a Python program has truncated and not yet written.
 pub const EMPTY: Load = 3;
 
-/// Segments of a whole load: two, so that a half-removed load is a state of its own.
+/// Number of segments of a whole load: two, so that a half-removed load is a separate state.
 pub const WHOLE: u8 = 2;
 
 /// A set of loads.
@@ -84,7 +84,7 @@ impl<T: Copy> Slot<T> {
     }
 }
 
-/// The ledger, without what no decision depends on.
+/// The ledger, without fields that no decision depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Ledger {
     pub current: Option<Load>,
@@ -122,7 +122,7 @@ pub struct Node {
     /// Metadata during a removal, under a random name.
     pub aside: Loads,
     pub ledger: Slot<Ledger>,
-    /// A next version of the ledger lies under a random name.
+    /// Whether a next version of the ledger exists under a random name.
     pub prepared: bool,
     /// Segments of each load.
     pub segments: [u8; 3],
@@ -136,7 +136,7 @@ pub struct Node {
     pub held: Loads,
     /// Loads whose liveness lock is held.
     pub alive: Loads,
-    /// Loads that a permitted process has removed or replaced, or whose keeper has ended.
+    /// Loads that a permitted process has removed or replaced, or whose keeper has exited.
     pub released: Loads,
     /// Loads whose segments Python's `unlink`, which takes no lock, has begun to remove.
     pub torn: Loads,
@@ -157,7 +157,7 @@ impl Node {
         self.lock.owned().is_some_and(|inode| self.holders[usize::from(inode)].is_some())
     }
 
-    /// Frees the locks of a process, as the kernel does when it ends.
+    /// Releases the locks of a process, as the kernel does at its exit.
     pub fn free_locks(&mut self, process: u8) {
         for holder in &mut self.holders {
             if *holder == Some(process) {
@@ -166,7 +166,7 @@ impl Node {
         }
     }
 
-    /// Removes one segment of one of these loads; false when none is left.
+    /// Removes one segment of one of these loads. Returns false if there is none.
     pub fn remove_segment(&mut self, loads: Loads) -> bool {
         for load in loads.iter().filter(|load| *load != EMPTY) {
             let left = &mut self.segments[usize::from(load)];
@@ -178,12 +178,12 @@ impl Node {
         false
     }
 
-    /// What the metadata that was taken aside contains now: a Python program that has truncated it writes on.
+    /// Returns the content of the metadata aside. A Python program that truncated it may have written it since.
     pub fn now_aside(&self, load: Load) -> Load {
         if load == EMPTY && !self.aside.has(EMPTY) { PYTHON } else { load }
     }
 
-    /// Moves metadata that was taken aside back. Newer metadata makes it obsolete; beside a squatter it stays aside.
+    /// Renames the metadata back. Newer metadata makes it obsolete; beside a squatter it remains aside.
     pub fn put_back(&mut self, load: Load) {
         match self.metadata {
             Slot::Absent => {

@@ -1,8 +1,8 @@
-//! The processes that change a project: each is a list of steps, one system call or one decision a step.
+//! The processes that change a project. Each is a list of steps; a step is one system call or one decision.
 
 use super::node::{EMPTY, Ledger, Load, Loads, NEW, Node, OLD, Slot};
 
-/// What a process is there for.
+/// The task of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     Load {
@@ -20,7 +20,7 @@ pub enum Role {
 /// The next step of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    // Every change of ours begins with these.
+    // Every change begins with these.
     Look,
     Open,
     Lock,
@@ -63,7 +63,7 @@ pub enum Step {
     // The end of a change.
     Evaluate,
     Unlock,
-    // Python, which knows no locks.
+    // Python, which takes no locks.
     PythonLook,
     PythonFirst,
     PythonLast,
@@ -82,19 +82,19 @@ pub struct Process {
     pub step: Step,
     /// The inode of the lock file that it has open.
     pub(super) opened: u8,
-    /// The ledger as it will be written.
+    /// The next version of the ledger.
     pub(super) ledger: Ledger,
-    /// The ledger as it was before a removal.
+    /// The ledger before a removal.
     pub(super) before: Ledger,
-    /// The metadata that was judged.
+    /// The metadata that was evaluated.
     pub(super) judged: Option<Load>,
-    /// Loads whose segments it is removing.
+    /// Loads whose segments it removes.
     pub(super) todo: Loads,
     /// A keeper that was asked to exit.
     pub(super) leaving: bool,
 }
 
-/// What a step of a process leads to.
+/// The result of a step of a process.
 pub type Next = (Node, Process);
 
 impl Process {
@@ -123,7 +123,7 @@ impl Process {
         self.step == Step::Ended
     }
 
-    /// Whether the next step reads something that may turn out to be unreadable.
+    /// Whether the next step reads a file that may be unreadable.
     pub fn is_reading(&self) -> bool {
         matches!(
             self.step,
@@ -140,7 +140,7 @@ impl Process {
         )
     }
 
-    /// The load that this process keeps alive.
+    /// Returns the load that this process keeps alive.
     pub fn kept(&self) -> Option<Load> {
         match self.role {
             Role::Load { held: true, .. } => Some(NEW),
@@ -149,7 +149,7 @@ impl Process {
         }
     }
 
-    /// The process as it goes on when it takes metadata that it cannot read for absent: a fault that the search must find.
+    /// Returns the process after it treats unreadable metadata as absent: a fault that the search must find.
     pub fn after_read_taken_for_absent(self, node: Node) -> Next {
         match self.step {
             Step::ReadMetadata => {
@@ -166,7 +166,7 @@ impl Process {
         self
     }
 
-    /// The process as it goes on when a read fails: nothing that could not be read is changed.
+    /// Returns the process after a failed read: an unreadable file is not changed.
     pub fn after_failed_read(self, mut node: Node) -> Next {
         match self.step {
             Step::Look | Step::Open => (node, self.then(Step::Ended)),
@@ -182,7 +182,7 @@ impl Process {
         }
     }
 
-    /// The node and the process after the next step.
+    /// Returns the node and the process after the next step.
     pub fn advance(self, node: Node) -> Next {
         match self.step {
             Step::Look => self.look(node),
@@ -220,7 +220,7 @@ impl Process {
         }
     }
 
-    /// `gc` and `unlink` look before they lock: most projects need no change.
+    /// `gc` and `unlink` evaluate a project before they lock it: most projects need no change.
     fn look(self, node: Node) -> Next {
         let needed = match self.role {
             Role::Unlink => node.metadata.owned().is_some() || node.ledger.owned().is_some(),
@@ -229,7 +229,7 @@ impl Process {
         (node, self.then(if needed { Step::Open } else { Step::Ended }))
     }
 
-    /// What the process wanted, once it has the lock and the ledger is at rest.
+    /// Returns the first step of the task, once the process has the lock and the ledger is at rest.
     fn work(mut self, mut node: Node) -> Next {
         self.judged = node.metadata.owned();
         self.before = self.ledger;
@@ -251,7 +251,7 @@ impl Process {
                 }
                 self.ledger.next = Some(NEW);
                 self.ledger.replaces = Loads::NONE;
-                // What the ledger does not know was created by a Python program.
+                // A Python program created loads that are not in the ledger.
                 let loads = self.ledger.loads();
                 self.ledger
                     .replaces
@@ -273,7 +273,7 @@ impl Process {
     }
 }
 
-/// Whether the project is provably dead: `gc` removes it without being asked to.
+/// Whether the project is provably dead: `gc` removes it without options.
 pub(super) fn is_dead(node: &Node) -> bool {
     let gone = |load: Load| load != EMPTY && node.segments[usize::from(load)] == 0;
     let Some(ledger) = node.ledger.owned() else {
@@ -291,7 +291,7 @@ pub(super) fn is_dead(node: &Node) -> bool {
         }
 }
 
-/// Whether an interrupted change left something beside the project.
+/// Whether files of an interrupted change remain.
 fn is_unfinished(node: &Node) -> bool {
     let rest = !node.temporary.is_empty() || !node.aside.is_empty() || node.prepared;
     rest || match node.ledger.owned() {

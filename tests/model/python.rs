@@ -1,4 +1,4 @@
-//! The steps of a Python program, which knows no locks.
+//! The steps of a Python program, which takes no locks.
 
 use super::node::{EMPTY, Loads, Node, PYTHON, Slot, WHOLE};
 use super::process::{Next, Process, Role, Step};

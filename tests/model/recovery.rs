@@ -1,4 +1,4 @@
-//! The beginning of every change: the lock, and the recovery of what its last holder left.
+//! The start of every change: the lock, and the recovery of the remains of its last holder.
 
 use super::node::{EMPTY, Ledger, Loads, Node, Slot};
 use super::process::{Next, Process, Step};
@@ -10,7 +10,7 @@ impl Process {
                 self.opened = node.create_lock(self.id);
                 (node, self.then(Step::ReadLedger))
             }
-            // Its owner could let go of it at any time: no lock at all.
+            // Its owner can release it at any time, so it is not a lock.
             (Step::Open, Slot::Squatted) => (node, self.then(Step::Ended)),
             (Step::Open, Slot::Owned(inode)) => {
                 self.opened = inode;
@@ -18,7 +18,7 @@ impl Process {
             }
             (Step::Lock, _) => {
                 let holder = &mut node.holders[usize::from(self.opened)];
-                // The process waits (its step comes later), or its patience ends first.
+                // The process waits (its step comes later), or its time limit passes.
                 let step = if holder.is_some() { Step::Ended } else { Step::Check };
                 holder.get_or_insert(self.id);
                 (node, self.then(step))
@@ -31,7 +31,7 @@ impl Process {
         }
     }
 
-    /// Brings the ledger to rest.
+    /// Completes interrupted changes of the ledger.
     pub(super) fn recover(mut self, mut node: Node) -> Next {
         match self.step {
             Step::ReadLedger => {
@@ -88,7 +88,7 @@ impl Process {
             Step::FinishLock => {
                 node.lock = Slot::Absent;
                 node.free_locks(self.id);
-                // The lock file went with the removal: once more.
+                // The removal removed the lock file: start again.
                 (node, self.then(Step::Open))
             }
             Step::ReadMetadata => self.roll(node),
@@ -122,7 +122,7 @@ impl Process {
         if published.is_some() && ledger.current.is_some() && published != ledger.current {
             self.todo.insert(ledger.current.take());
         }
-        // What is published is never removed, whatever the ledger lists.
+        // A published load is never removed, even if the ledger lists it.
         if let Some(published) = published {
             self.todo.remove(published);
         }

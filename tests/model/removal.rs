@@ -64,7 +64,7 @@ impl Process {
         (node, self.then(step))
     }
 
-    /// The holder of the lock evaluates the project before it lets go: a keeper may have left in the meantime.
+    /// The holder of the lock evaluates the project before it releases it: a keeper may have exited in the meantime.
     pub(super) fn end(mut self, mut node: Node) -> Next {
         if self.step == Step::Evaluate {
             let step = if self.ledger.current.is_none() && self.ledger.is_at_rest() {

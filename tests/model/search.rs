@@ -1,5 +1,5 @@
-//! An exhaustive search: every interleaving of the steps of a few processes, with a kill, a failed read and the
-//! squats of another user at every place where one can happen.
+//! An exhaustive search of every interleaving of the steps of a few processes, with a kill, a failed read and
+//! squatters of another user at every possible step.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use super::node::{EMPTY, Ledger, Load, Loads, NEW, Node, OLD, Slot, WHOLE};
 use super::process::{Process, Role, Step};
 
-/// What may go wrong in a run, and how often.
+/// The faults of a run, and their maximum numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Faults {
     pub kills: u8,
@@ -18,7 +18,7 @@ pub struct Faults {
     pub squats: u8,
 }
 
-/// What there is at the beginning.
+/// The initial state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     Nothing,
@@ -36,10 +36,10 @@ struct State {
     faults: Faults,
 }
 
-/// Explores every order of steps; returns the number of different states.
+/// Explores every order of steps. Returns the number of different states.
 ///
 /// # Panics
-/// With the steps that lead there, when a state violates an invariant of docs/protocol.md.
+/// Panics if a state violates an invariant of docs/protocol.md, and prints the steps that lead to it.
 pub fn explore(before: Before, roles: &[Role], faults: Faults) -> usize {
     let mut processes = [None; 3];
     for (id, role) in (0..).zip(roles) {
@@ -174,7 +174,7 @@ fn squat_metadata(node: Node) -> Option<Node> {
     squat(node.metadata).map(|metadata| Node { metadata, ..node })
 }
 
-/// The invariants of a state; those of a node at rest where every process has ended or only holds a project.
+/// Checks the invariants of a state. If every process has exited or only holds a project, also those of a node at rest.
 fn check(before: Before, state: &State) -> Result<(), String> {
     let node = &state.node;
     if let Slot::Owned(load) = node.metadata
@@ -191,7 +191,7 @@ fn check(before: Before, state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// One `gc`, by root where another user squats, leaves one whole project or nothing.
+/// Checks that one `gc` (by root, if there are squatters) leaves one whole project or no file.
 fn check_at_rest(
     before: Before,
     mut node: Node,
@@ -202,7 +202,7 @@ fn check_at_rest(
     collect_garbage(&mut node)?;
     let segments = |load: Load| node.segments[usize::from(load)];
     let published = node.metadata.owned();
-    // Python's own leftovers carry no token: only `gc --orphans` removes them.
+    // Segments of Python programs carry no token: only `gc --orphans` removes them.
     let tokens: &[Load] = if before == Before::Python { &[NEW] } else { &[OLD, NEW] };
     for load in tokens.iter().copied().filter(|load| Some(*load) != published) {
         let current = node.ledger.owned().and_then(|ledger| ledger.current);
