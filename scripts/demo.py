@@ -48,11 +48,11 @@ def sample(file):
         images.attrs["filter"] = "H\u03b1"
         images.attrs["is_calibrated"] = True
         star = np.dtype([("id", "i8"), ("position", "f4", (2,)), ("kind", "S8")])
-        catalogue = np.zeros(5000, dtype=star)
-        catalogue["id"] = np.arange(5000)
-        catalogue["position"] = random.normal(size=(5000, 2))
-        catalogue["kind"] = b"dwarf"
-        f["survey/catalogue"] = catalogue
+        catalog = np.zeros(5000, dtype=star)
+        catalog["id"] = np.arange(5000)
+        catalog["position"] = random.normal(size=(5000, 2))
+        catalog["kind"] = b"dwarf"
+        f["survey/catalog"] = catalog
         f["survey/time"] = np.linspace(0, 6000, 200).astype(">f8")
         f["survey/time"].attrs["units"] = "s"
         f.create_dataset("observers", data=["Ada", "Zo\u00eb"], dtype=h5py.string_dtype())

@@ -92,8 +92,8 @@ def long_double(f):
 @case
 def booleans_and_enums(f):
     f["flags"] = np.array([True, False, True])
-    colours = h5py.enum_dtype({"RED": 0, "GREEN": 1, "BLUE": 42}, basetype=">i2")
-    f.create_dataset("colours", data=np.array([0, 1, 42, 1]), dtype=colours)
+    colors = h5py.enum_dtype({"RED": 0, "GREEN": 1, "BLUE": 42}, basetype=">i2")
+    f.create_dataset("colors", data=np.array([0, 1, 42, 1]), dtype=colors)
 
 
 @case

@@ -142,7 +142,7 @@ def test_links_and_syntax_of(page):
 
 def test_readme_links_to_every_page():
     linked = {(REPOSITORY / target.partition("#")[0]).resolve() for target in TESTED[0].links()}
-    left_out = [page.name for page in all_pages() if page.path.parent.name == "docs" and page.path not in linked]
+    left_out = [page.name for page in all_pages() if page.path.parent == REPOSITORY / "docs" and page.path not in linked]
     assert not left_out, f"README.md links to none of {left_out}"
 
 
@@ -158,9 +158,9 @@ def test_architecture_names_existing_files():
     named = {name for name in re.findall(r"`((?:src|tests)[/\w.]*)`", text)}
     assert len(named) > 40
     lost = [name for name in sorted(named) if not (REPOSITORY / name).exists()]
-    assert not lost, f"docs/architecture.md names {lost}, which are not there"
+    assert not lost, f"docs/architecture.md names {lost}, which do not exist"
     tree = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "src").iterdir()}
-    assert tree <= named, f"docs/architecture.md says nothing of {sorted(tree - named)}"
+    assert tree <= named, f"docs/architecture.md does not name {sorted(tree - named)}"
 
 
 def test_the_codes_of_warnings_are_documented():

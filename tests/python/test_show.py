@@ -178,8 +178,8 @@ def test_at_least_one_python_is_installed():
 def test_tree_shows_chunks_filters_and_enums(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f.create_dataset("d", data=np.zeros((100, 10)), chunks=(10, 10), compression="gzip", shuffle=True)
-        colours = h5py.enum_dtype({"RED": 0, "BLUE": 42}, basetype="i2")
-        f.create_dataset("e", data=np.array([0, 42]), dtype=colours)
+        colors = h5py.enum_dtype({"RED": 0, "BLUE": 42}, basetype="i2")
+        f.create_dataset("e", data=np.array([0, 42]), dtype=colors)
         f.attrs["long"] = "x" * 1000
         f["d"].attrs["units"] = "m"
     cli.load(project, tmp_path / "f.h5")
