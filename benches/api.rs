@@ -1,5 +1,5 @@
-//! The library against a parallel memcpy and, told which Python has the package, against
-//! `arrays_to_shm` and `shm_to_arrays`: interleaved, in one run, best and median of several rounds.
+//! Compares the library with a parallel memcpy and, if an interpreter with the Python package is given, with
+//! `arrays_to_shm` and `shm_to_arrays`. Runs interleaved rounds, and prints best and median.
 //!
 //!     CUTE_SHM_TEST_PYTHON=.venv/bin/python cargo bench --bench api -- [MIB] [ROUNDS]
 
@@ -13,7 +13,7 @@ use std::time::Instant;
 use cute_shm::{Node, Tree};
 use memmap2::MmapOptions;
 
-/// As many as this, or as the package can open: it takes two descriptors for each.
+/// The maximum number of arrays. The package takes two descriptors for each, so the limit of open files can be lower.
 fn arrays() -> usize {
     use nix::sys::resource::{Resource, getrlimit};
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
@@ -115,7 +115,7 @@ fn main() {
     }
 }
 
-/// Best and median, and the ratio of the medians to `base`.
+/// Prints best and median, and the ratio of the medians to `base`.
 fn tell(name: &str, times: &mut [f64], base: &mut [f64]) {
     let Some((best, median)) = summary(times) else { return };
     let ratio = summary(base).map_or_else(String::new, |(b, m)| {
@@ -129,7 +129,7 @@ fn summary(times: &mut [f64]) -> Option<(f64, f64)> {
     Some((*times.first()?, times[times.len() / 2]))
 }
 
-/// The yardstick: a file of that size on the same tmpfs, mapped, filled by one thread per processor.
+/// The reference: a mapped file of that size on the same tmpfs, filled by one thread per processor.
 fn parallel_memcpy(project: &str, data: &[f64]) -> f64 {
     let path = format!("/dev/shm/{project}.yardstick");
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -137,9 +137,9 @@ fn parallel_memcpy(project: &str, data: &[f64]) -> f64 {
     let file = File::options().read(true).write(true).create_new(true).open(&path).expect("a file");
     let bytes = size_of_val(data);
     file.set_len(bytes as u64).expect("room");
-    // SAFETY: the file is this process's alone.
+    // SAFETY: no other process uses the file.
     let mut map = unsafe { MmapOptions::new().len(bytes).map_mut(&file) }.expect("a mapping");
-    // SAFETY: numbers are bytes.
+    // SAFETY: every number is a valid sequence of bytes.
     let from = unsafe { std::slice::from_raw_parts(data.as_ptr().cast::<u8>(), bytes) };
     let piece = bytes.div_ceil(threads).max(1);
     std::thread::scope(|scope| {

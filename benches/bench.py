@@ -1,4 +1,4 @@
-"""scripts/bench: runs every contender in turn, and prints medians beside the goals.
+"""Measurements of scripts/bench: runs every contender in turn, and prints medians and goals.
 
 bench.py TARGET [--only WORD] [--json FILE] [--mount HUGE]"""
 
@@ -14,7 +14,7 @@ from contenders import Contenders
 from files import make
 import report
 
-# What is loaded, the contenders, and on which kind of mount of /dev/shm: None is the machine's own.
+# The file, the contenders, and the mount option of /dev/shm. None is the mount of the machine.
 RUNS = [
     ("contiguous", ["load", "cp", "python", "least"], None),
     ("contiguous8", ["load", "cp", "python"], None),
@@ -51,10 +51,10 @@ def run(contenders, name, path):
 
 
 def rounds(contenders, path, names, count, mount):
-    """One round first that does not count: pages and file get warm, also the machine's below this one.
+    """Runs one uncounted round first, to warm page cache and memory, also those of the host of a virtual machine.
 
-    With huge pages each contender has its rounds in a row: a virtual machine's host gives memory anew, slowly, when
-    small pages of one contender become huge ones of the next."""
+    With huge pages, all rounds of a contender run in a row. The host of a virtual machine allocates memory again, slowly,
+    when small pages of one contender become huge pages of the next."""
     path.read_bytes()
     if mount:
         rows = {name: [run(contenders, name, path) for _ in range(count + 1)] for name in names}
@@ -63,7 +63,7 @@ def rounds(contenders, path, names, count, mount):
 
 
 def elsewhere(mount):
-    """The same script with a /dev/shm of its own."""
+    """Runs the same script with its own /dev/shm."""
     script = f'mount -t tmpfs -o huge={mount},{SIZE} tmpfs /dev/shm && exec "$0" "$@"'
     command = ["unshare", "--mount", "bash", "-c", script, sys.executable, *sys.argv, "--mount", mount]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""Who runs in scripts/bench: this program, cp, the Python package, h5py; each as a whole process."""
+"""The contenders of scripts/bench: this program, cp, the Python package and h5py, each in its own process."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ print(time.perf_counter() - begun)
 
 
 class Contenders:
-    """Each method takes a file, and gives seconds and peak memory in MiB, pages of shared memory aside."""
+    """Each method takes a file, and returns seconds and peak memory in MiB without pages of shared memory."""
 
     def __init__(self, target):
         self.binary = target / "release/cute-shm"
@@ -78,12 +78,12 @@ class Contenders:
             subprocess.run(["cute-shm-unlink", PROJECT], stdout=subprocess.DEVNULL)
 
     def h5py(self, path):
-        """Reading alone, without the start of Python."""
+        """Reads the file, without the start of Python."""
         done = subprocess.run([sys.executable, "-c", H5PY, path], check=True, capture_output=True, text=True)
         return float(done.stdout), 0.0
 
     def gather(self, path):
-        """20 million random reads of the loaded array by numpy, every page of it mapped before."""
+        """Reads 20 million random elements of the loaded array with numpy, after mapping every page."""
         subprocess.run([self.binary, "load-hdf5", "-pq", "--root", self.root, PROJECT, path], check=True)
         try:
             segment = max(Path("/dev/shm").glob(f"cute-shm.{PROJECT}.*"), key=lambda file: file.stat().st_size)
@@ -93,7 +93,7 @@ class Contenders:
             self.unlink()
 
     def least(self, path):
-        """The pages of a load and nothing else, by benches/limit.c: what is stored as it is has to be read as well."""
+        """Runs benches/limit.c: allocates and fills the pages of a load. Also reads uncompressed data."""
         with h5py.File(path) as file:
             size = sum(data.nbytes for data in file.values())
         stored = [path] if path.stat().st_size >= size else []
@@ -101,7 +101,7 @@ class Contenders:
         return float(done.stdout), 0.0
 
     def spawned(self, *command):
-        """As `timed`, without a program between that takes as long as the command itself."""
+        """Like `timed`, without a wrapper program that takes as long as the command."""
         quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
         begun = time.perf_counter()
         pid = os.posix_spawnp(command[0], command, os.environ, file_actions=quiet)
@@ -112,7 +112,7 @@ class Contenders:
         return seconds, 0.0
 
     def listed(self, path, *command):
-        """The time of a listing of twenty projects, where the Python package looks for them."""
+        """Times a list of twenty projects, in the directories of the Python package."""
         names = [f"{PROJECT}-{number}" for number in range(20)]
         try:
             for name in names:

@@ -1,4 +1,4 @@
-"""scripts/bench-export: exports against `cp` of the same bytes on the same disk, and `--gzip` against h5py.
+"""Measurements of scripts/bench-export: compares exports with `cp` of the same bytes on the same disk, and `--gzip` with h5py.
 
 export.py TARGET FOLDER [WORD]"""
 
@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 PROJECT = f"bench-export-{os.getpid()}"
 ROOT = FOLDER / "root"
 FIELDS = ["f8", "f4", "i4", "f8", "i8", "i2", "i2", "f4"]
-# A process of its own, timed inside: Python's start is not counted.
+# A separate process with an inner timer: the start of Python does not count.
 H5PY = """
 import sys, time
 import h5py
@@ -59,7 +59,7 @@ def steps(file, rng):
         data[row] = rng.integers(-50, 50, (512, 512)).cumsum(axis=1)
 
 
-# What is exported, and the file's name; those with --gzip beside h5py, the others beside cp.
+# The export and the name of its file. Exports with --gzip are compared with h5py, the others with cp.
 RUNS = {
     "hdf5": (floats, "out.h5", []),
     "npy": (floats, "out.npy", ["/x"]),
@@ -92,7 +92,7 @@ def ours(out, more):
 
 
 def against_cp(out, more):
-    """Seconds of the export and of cp, and of both when the disk is waited for."""
+    """Returns the seconds of the export and of cp, and of both with a sync."""
     mine = ours(out, more)
     mine_synced = mine + sync(out)
     copy = out.with_suffix(".copy")

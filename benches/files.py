@@ -1,11 +1,11 @@
-"""The files that scripts/bench loads: made once with h5py from seeded numbers, kept between runs."""
+"""The files of scripts/bench, created once with h5py from seeded numbers and kept between runs."""
 
 import h5py
 import numpy as np
 
 
 def steps(rng, rows):
-    """Numbers that compress as measured ones do: neighbours differ a little."""
+    """Returns numbers that compress like measurements: neighbors differ a little."""
     return np.cumsum(rng.integers(-50, 50, (rows, 1024, 1024), dtype="i4"), axis=2, dtype="i4")
 
 
@@ -40,12 +40,12 @@ def compound(file, rng, scale):
 
 
 def many_chunks(file, rng, chunks):
-    """256 bytes a chunk."""
+    """Writes chunks of 256 bytes."""
     file.create_dataset("x", (chunks * 64,), "i4", chunks=(64,))[...] = rng.integers(0, 100, chunks * 64, dtype="i4")
 
 
 def plugin(name):
-    """Options of a filter that h5py alone lacks; importing it also lets h5py read it."""
+    """Returns the options of a filter that h5py lacks. The import also enables h5py to read it."""
     import hdf5plugin
 
     return {
@@ -75,7 +75,7 @@ MAKERS = {
 
 
 def make(folder, name, scale):
-    """The file of this name, made if it is not there yet."""
+    """Returns the file of this name. Creates it if it does not exist."""
     path = folder / f"{name}-{scale:g}.h5"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-//! The inner loops of a load on one core: GB of decoded bytes a second, the best of several rounds.
+//! The inner loops of a load on one core, in GB of decoded bytes per second: the best of several rounds.
 //!
 //!     cargo bench --bench kernels -- [FILE.h5 ...]
 //!
-//! Of each file given, the chunks of its first chunked dataset are decoded, outside libhdf5.
+//! Decodes the chunks of the first chunked dataset of each given file, outside libhdf5.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use cute_shm::h5::{self, ChunkIndex, Filter, Inventory};
 use hdf5_filters::{Decoder, Pipeline};
 
-/// As large as the chunks of many files: more than the caches next to a core.
+/// The size of a chunk, as in many files: larger than the caches of a core.
 const BYTES: usize = 2 << 20;
 const ROUNDS: usize = 30;
 
@@ -36,7 +36,7 @@ impl Chunks {
     }
 }
 
-/// Prints the best of the rounds.
+/// Prints the best round.
 fn best(what: &str, bytes: usize, mut round: impl FnMut()) {
     let seconds = (0..ROUNDS).map(|_| {
         let begun = Instant::now();
@@ -44,7 +44,7 @@ fn best(what: &str, bytes: usize, mut round: impl FnMut()) {
         begun.elapsed().as_secs_f64()
     });
     let seconds = seconds.fold(f64::INFINITY, f64::min);
-    #[allow(clippy::cast_precision_loss)] // a figure to look at
+    #[allow(clippy::cast_precision_loss)] // only for display
     let speed = bytes as f64 / seconds / 1e9;
     println!("{what:<40} {speed:6.2} GB/s");
 }
@@ -60,7 +60,7 @@ fn shuffles() {
             hdf5_filters::unshuffle(size, black_box(source), target);
         });
         best(&format!("unbitshuffle, elements of {size} bytes"), whole, || {
-            // In blocks, as the filter has them.
+            // In blocks, like the filter.
             let block = 8192 / size / 8 * 8 * size;
             for (from, to) in source.chunks_exact(block).zip(target.chunks_exact_mut(block)) {
                 hdf5_filters::unbitshuffle(size, black_box(from), &mut planes, to).expect("memory");
@@ -129,7 +129,7 @@ fn chunks(path: &Path) {
     });
 }
 
-/// The first chunks, up to 32 MiB as they are stored.
+/// Returns the first chunks, up to 32 MiB of stored bytes.
 fn read(path: &Path, index: &ChunkIndex) -> Vec<Vec<u8>> {
     let file = File::open(path).expect("the file");
     let mut room = 32 << 20;
@@ -146,7 +146,7 @@ fn read(path: &Path, index: &ChunkIndex) -> Vec<Vec<u8>> {
     stored
 }
 
-/// The fields of the first compound.
+/// Returns the fields of the first compound.
 fn fields(path: &Path, all: &Inventory) {
     let Some(table) = all.datasets.iter().find(|dataset| dataset.leaves().len() > 1) else {
         return println!("{}: neither chunks nor a compound", path.display());

@@ -1,8 +1,8 @@
-/* What no load can do without: takes and fills the pages of so many bytes of shared memory, with two threads
-   and nothing else, from a buffer that stays in the cache. One thread writes, the other fills pages by
-   userfaultfd(2), which no lock of the file keeps out; where that is forbidden, by faults. Prints the seconds.
+/* A lower bound for the time of a load: allocates and fills the pages of BYTES bytes of shared memory with two threads,
+   from a buffer in the cache. One thread writes, the other fills pages with userfaultfd(2), which needs no lock of the
+   file. If that is forbidden, it fills them by page faults. Prints the seconds.
 
-     limit BYTES [FILE]     with FILE its bytes are read too, as a load of uncompressed data must */
+     limit BYTES [FILE]     also reads the bytes of FILE, like a load of uncompressed data */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-"""The measurements of scripts/bench-node: many projects, and the commands that look at them."""
+"""The measurements of scripts/bench-node: commands on nodes with many projects."""
 
 import os
 import statistics
@@ -34,7 +34,7 @@ def timed(command):
 
 
 def make_file(arrays):
-    """A file of small datasets, some with attributes: the same in every run."""
+    """Writes a file of small datasets, some with attributes. It is the same in every run."""
     path = SCRATCH / f"{arrays}.h5"
     rng = np.random.default_rng(1)
     with h5py.File(path, "w") as file:
@@ -50,7 +50,7 @@ def load(name, path):
 
 
 def again(command, before=lambda: None):
-    """The median of several rounds, with something to be done before each; of one, when that takes long."""
+    """Returns the median of several rounds, with a preparation before each, or the time of one slow round."""
     times = []
     while len(times) < ROUNDS and sum(times) < 5:
         before()

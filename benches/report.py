@@ -1,10 +1,10 @@
-"""What scripts/bench found, as a table beside the goals and as a chart."""
+"""The results of scripts/bench as a table with the goals, and as a chart."""
 
 import statistics
 from xml.sax.saxutils import escape
 
 BEGIN, END = "<!-- scripts/bench --write: begin -->", "<!-- end -->"
-# Work, file, mount, contender, against, goal; a goal of the other's time, or of times faster.
+# Work, file, mount, contender, compared contender, goal: a share of the other's time, or times faster.
 GOALS = [
     ("contiguous 2 GiB, one dataset", "contiguous", None, "load", "cp", 0.75),
     ("contiguous 2 GiB, eight datasets", "contiguous8", None, "load", "cp", 0.6),
@@ -37,7 +37,7 @@ SHOWN = {"cp": "`cp`", "python": "Python", "h5py": "h5py", "cold cat": "`cat` or
 
 
 def find(measured, file, mount, *names):
-    """The rounds of a file in which all of these ran."""
+    """Returns the rounds of a file with all these contenders."""
     for one in measured:
         if one["file"] == file and one["mount"] == mount and all(name in one["rounds"][0] for name in names):
             return one["rounds"]
@@ -73,8 +73,8 @@ def lines(measured):
 
 
 def least(rounds, name):
-    """What two threads needed for the pages alone in the best round: a limit is no median. One job, or another kind
-    of page, has other limits."""
+    """Returns the time of two threads for the pages alone in the best round: a lower bound is not a median. One thread,
+    or another kind of page, has another bound."""
     if name != "load" or "least" not in rounds[0]:
         return ""
     return f"{min(one['least'][0] for one in rounds):.2f} s"
@@ -113,7 +113,7 @@ BARS = [("load", "cute-shm", "#2f7d5b"), ("cp", "cp to /dev/shm", "#9aa5b1"), ("
 
 
 def chart(measured):
-    """Bars of seconds, readable on light and dark ground."""
+    """Returns bars of seconds, readable on light and dark background."""
     groups = []
     for work, file, mount, name, against, _ in GOALS:
         rounds = find(measured, file, mount, name, against)
@@ -121,15 +121,15 @@ def chart(measured):
             groups.append((work, rounds))
     longest = max(seconds(rounds, name) for _, rounds in groups for name, _, _ in BARS if name in rounds[0])
     shapes, y = [], 44
-    for x, (_, label, colour) in zip((250, 350, 480), BARS):
-        shapes.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{colour}"/><text x="{x + 18}" y="22">{label}</text>')
+    for x, (_, label, color) in zip((250, 350, 480), BARS):
+        shapes.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{color}"/><text x="{x + 18}" y="22">{label}</text>')
     for work, rounds in groups:
         bars = [bar for bar in BARS if bar[0] in rounds[0]]
         shapes.append(f'<text x="240" y="{y + 7 * len(bars) + 3}" text-anchor="end">{escape(work)}</text>')
-        for name, _, colour in bars:
+        for name, _, color in bars:
             time = seconds(rounds, name)
             width = max(1, 400 * time / longest)
-            shapes.append(f'<rect x="250" y="{y}" width="{width:.1f}" height="11" fill="{colour}"/>'
+            shapes.append(f'<rect x="250" y="{y}" width="{width:.1f}" height="11" fill="{color}"/>'
                           f'<text x="{255 + width:.1f}" y="{y + 9}" font-size="10">{time:.2f} s</text>')
             y += 14
         y += 12

@@ -1,8 +1,8 @@
-"""Loads of files with many variables that have dimension scales, beside h5py reading the same file.
+"""Compares loads of files with many variables that have dimension scales with h5py reads of the same file.
 
     PYTHONPATH=tests/python python benches/scales.py BINARY [COUNT...]
 
-h5py reads all values and attributes. Names of scales are not looked up: that takes h5py quadratic time."""
+h5py reads all values and attributes. It does not look up names of scales, which takes quadratic time in h5py."""
 
 import os
 import statistics
