@@ -67,25 +67,15 @@ Examples:
   cute-shm gc                                         remove dead projects";
 
 /// Exit codes for the help and the man pages, which find them by their heading.
-const EXIT_CODES: &str = "\
-Exit codes:
-  0      done, also when there was nothing to do
-  1      unexpected, or I/O
-  2      usage
-  3      not found
-  4      exists
-  5      not enough memory
-  6      permission, or an unsafe directory
-  7      busy, or waited too long
-  8      the input is corrupt
-  9      unsupported, with --strict
-  10     some of several failed
-  11     findings, only with --check
-  128+n  ended by signal n";
+fn exit_codes() -> String {
+    let rows =
+        crate::error::exit_codes().map(|(code, meaning)| format!("\n  {code:<5}  {meaning}"));
+    format!("Exit codes:{}", rows.collect::<String>())
+}
 
 /// How to go on from the program's help.
 const MORE: &str = "'cute-shm help COMMAND' tells all of one command, with examples.";
 
 fn after_help() -> String {
-    [EXAMPLES, EXIT_CODES, MORE].join("\n\n")
+    [EXAMPLES, &exit_codes(), MORE].join("\n\n")
 }

@@ -1,51 +1,27 @@
-//! The limits of a process, by name: what `ulimit` and the cgroup allow, for the hints of errors.
+//! The limits of a process: `ulimit` and the limit of tasks of the cgroup.
 
 use std::fs;
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::Resource;
 
-use crate::error::Error;
+use crate::error::{Error, soft_limit};
 
 /// The unit of `/proc/self/statm`.
 const PAGE_BYTES: u64 = 4096;
 
-/// The hint for an error number that a limit of this process explains; `None` if no limit does.
-pub fn hint(errno: i32) -> Option<String> {
-    match errno {
-        libc::EMFILE => soft(Resource::RLIMIT_NOFILE).map(|limit| {
-            format!("this process may have {limit} files open; raise the limit with 'ulimit -n'")
-        }),
-        libc::ENFILE => {
-            Some("the node has too many files open; raise the limit with 'sysctl fs.file-max'".to_owned())
-        }
-        libc::EFBIG => soft(Resource::RLIMIT_FSIZE).map(|limit| {
-            format!(
-                "files of this process may have {limit} bytes; raise the limit with 'ulimit -f unlimited'"
-            )
-        }),
-        libc::ENOMEM => soft(Resource::RLIMIT_AS).map(|limit| {
-            format!(
-                "the address space of this process is limited to {limit} bytes; raise the limit with \
-                 'ulimit -v unlimited'"
-            )
-        }),
-        _ => None,
-    }
-}
-
 /// Whether `errno` says that a file is longer than a limit of this process allows.
 pub fn is_file_size(errno: Option<i32>) -> bool {
-    errno == Some(libc::EFBIG) && soft(Resource::RLIMIT_FSIZE).is_some()
+    errno == Some(libc::EFBIG) && soft_limit(Resource::RLIMIT_FSIZE).is_some()
 }
 
 /// The soft limit of a process's address space or data, if there is one.
 pub fn address_space() -> Option<u64> {
-    soft(Resource::RLIMIT_AS).or_else(|| soft(Resource::RLIMIT_DATA))
+    soft_limit(Resource::RLIMIT_AS).or_else(|| soft_limit(Resource::RLIMIT_DATA))
 }
 
 /// Bytes of addresses that `ulimit -v` leaves this process; `None` without a limit.
 pub fn free_addresses() -> Option<u64> {
-    let limit = soft(Resource::RLIMIT_AS)?;
+    let limit = soft_limit(Resource::RLIMIT_AS)?;
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split(' ').next()?.parse().ok()?;
     Some(limit.saturating_sub(pages.saturating_mul(PAGE_BYTES)))
@@ -53,7 +29,7 @@ pub fn free_addresses() -> Option<u64> {
 
 /// The soft limit of processor time in seconds, if there is one.
 pub fn processor_seconds() -> Option<u64> {
-    soft(Resource::RLIMIT_CPU)
+    soft_limit(Resource::RLIMIT_CPU)
 }
 
 /// The error of a process or a thread that could not be started. The hint names the limits.
@@ -64,7 +40,7 @@ pub fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Err
     if !by_limit {
         return error;
     }
-    let user = soft(Resource::RLIMIT_NPROC)
+    let user = soft_limit(Resource::RLIMIT_NPROC)
         .map(|limit| format!("the user may run {limit} processes and threads (ulimit -u)"));
     let group = pids_limit("/sys/fs/cgroup")
         .map(|limit| format!("the cgroup may run {limit} (pids.max, TasksMax)"));
@@ -74,10 +50,6 @@ pub fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Err
             .to_owned(),
         false => format!("{}; raise the limit, or end other processes", named.join(", ")),
     })
-}
-
-fn soft(resource: Resource) -> Option<u64> {
-    getrlimit(resource).ok().map(|(soft, _)| soft).filter(|&soft| soft != libc::RLIM_INFINITY)
 }
 
 /// The lowest limit of tasks among this process's cgroup and its ancestors.
