@@ -22,10 +22,9 @@ use modules::{Import, Module, Modules};
 /// A part of the tree: its name, the places that belong to it, and the rooms that it may import. The longest place wins.
 struct Room(&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
-const FILTERS: &[&str] = &["filters"];
 const READER: &[&str] = &["reader", "filters"];
-const KERNEL: &[&str] = &["os", "error"];
-const SHM: &[&str] = &["store", "segment", "format", "os", "error"];
+const KERNEL: &[&str] = &["os", "error", "dtypes"];
+const SHM: &[&str] = &["store", "segment", "format", "os", "error", "dtypes"];
 const DATA: &[&str] = &["load", "export"];
 const FACE: &[&str] = &["options", "output", "view", "doctor", "complete", "legacy"];
 
@@ -56,13 +55,19 @@ const ROOMS: &[Room] = &[
     Room("format", &["src/shm/format/"], &[KERNEL]),
     Room("os", &["src/os/"], &[&["error"]]),
     Room("error", &["src/error.rs"], &[]),
-    Room("reader", &["crates/hdf5-reader/", "src/h5/"], &[FILTERS]),
-    Room("filters", &["crates/hdf5-filters/", "src/h5/codec/"], &[]),
+    Room("reader", &["crates/hdf5-reader/", "src/h5/"], &[&["filters", "dtypes"]]),
+    Room("filters", &["crates/hdf5-filters/"], &[]),
+    Room("dtypes", &["crates/numpy-dtype/"], &[]),
 ];
 
 /// The places that may contain `unsafe`.
-const UNSAFE: &[&str] =
-    &["src/os/", "src/shm/segment/", "crates/hdf5-reader/src/ffi/", "crates/hdf5-filters/src/szip"];
+const UNSAFE: &[&str] = &[
+    "src/os/",
+    "src/shm/segment/",
+    "crates/hdf5-reader/src/ffi/",
+    "crates/hdf5-filters/src/szip",
+    "crates/hdf5-filters/src/zfp",
+];
 
 const EXCEPTIONS: &str = "tests/architecture/exceptions.txt";
 

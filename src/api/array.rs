@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use numpy_dtype::Dtype;
 use toml::Table;
 
 use super::element::{self, Element};
 use super::source::shown;
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::dtype::Dtype;
 use crate::shm::format::metadata;
 use crate::shm::segment::attached::Segment;
 

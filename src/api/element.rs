@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::shm::format::dtype::Dtype;
+use numpy_dtype::Dtype;
 
 /// A type of array elements: `bool`, the integers from `i8` to `u64`, `f32`, `f64`; with the feature
 /// `half` also `half::f16`, with `num-complex` also `Complex<f32>` and `Complex<f64>`.

@@ -5,9 +5,10 @@ use std::fmt;
 use std::ops::Range;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use numpy_dtype::Dtype;
+
 use super::element::{self, Element};
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::dtype::Dtype;
 
 /// An array that is to be shared: borrowed elements, their type and their shape. Nothing is copied
 /// before [`Share::hold`](crate::Share::hold) or [`Share::persist`](crate::Share::persist).

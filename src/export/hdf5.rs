@@ -6,12 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use numpy_dtype::{Class, Dtype};
+
 use super::copy::{self, Spot};
 use super::source::Source;
 use super::{Advance, Content, deflate};
 use crate::error::{Error, Kind, Result};
 use crate::h5::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
-use crate::shm::format::dtype::{Class, Dtype};
 use crate::shm::format::ledger::Note;
 use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::format::origin::{Attribute, FillValue};

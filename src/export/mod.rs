@@ -21,9 +21,10 @@ pub use choice::Choice;
 pub use sink::{Sink, Target};
 use source::Source;
 
+use numpy_dtype::Dtype;
+
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
-use crate::shm::format::dtype::Dtype;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::format::origin::Origin;

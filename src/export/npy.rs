@@ -1,8 +1,9 @@
 //! numpy's file of one array. Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+use numpy_dtype::{Class, Dtype};
+
 use super::{Advance, Content, Sink, lacks};
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::dtype::{Class, Dtype};
 use crate::shm::format::metadata::Array;
 
 /// Writes the only array of `content`.

@@ -2,10 +2,10 @@
 //! Source: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>.
 
 use libdeflater::Crc;
+use numpy_dtype::Dtype;
 
 use super::{Advance, Content, Sink, npy};
 use crate::error::Result;
-use crate::shm::format::dtype::Dtype;
 use crate::shm::format::metadata::Array;
 
 /// The end of each entry's name.

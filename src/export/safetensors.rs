@@ -2,11 +2,11 @@
 //! Big-endian arrays are byte-swapped: the format knows little-endian numbers only.
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
+use numpy_dtype::{Class, Dtype};
 use serde_json::{Map, Value, json};
 
 use super::{Advance, Content, Sink, lacks, no_dtype};
 use crate::error::Result;
-use crate::shm::format::dtype::{Class, Dtype};
 use crate::shm::format::metadata::Array;
 
 /// The name of the header's own entry.

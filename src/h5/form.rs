@@ -1,10 +1,10 @@
 //! The arrays that a dataset becomes: one, or a table with one for each field.
 
 use indexmap::IndexMap;
+use numpy_dtype::Dtype;
 
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
-use crate::shm::format::dtype::Dtype;
 
 /// One array, or a table of them by field name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use hdf5_filters::{Conversion, Resizing, Widening};
 use hdf5_sys::h5i::hid_t;
 #[allow(clippy::wildcard_imports)] // the predefined types
 use hdf5_sys::h5t::*;
+use numpy_dtype::{Class, Dtype};
 
 use super::datatype::{Datatype, FloatFields};
 use super::error::{Outcome, unsupported};
 use super::types::{Node, NodeKind};
-use crate::shm::format::dtype::{Class, Dtype};
 
 /// A numpy float: bytes, mantissa bits, greatest and least exponent as `numpy.finfo` has them.
 struct Float {

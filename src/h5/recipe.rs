@@ -8,6 +8,7 @@ use hdf5_sys::h5t::{
     H5T_C_S1, H5T_NATIVE_DOUBLE, H5T_NATIVE_INT64, H5T_NATIVE_LDOUBLE, H5T_class_t, H5T_cset_t,
     H5T_order_t, H5T_str_t, H5Tcreate, H5Tset_cset, H5Tset_size, H5Tset_strpad, H5Tset_tag,
 };
+use numpy_dtype::{Class, Dtype};
 use toml::Value;
 
 use super::datatype::Datatype;
@@ -17,7 +18,6 @@ use super::form::{Content, Form};
 use super::layout::Layout;
 use super::types::{Node, NodeKind, Reader};
 use super::{Leaf, ids, numbers};
-use crate::shm::format::dtype::{Class, Dtype};
 
 /// Type and shape of the array of a field path; `None` when there is no such array.
 pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;

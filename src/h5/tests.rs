@@ -703,7 +703,7 @@ fn a_chunk_and_elements_for_another_shape_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let writer = super::Writer::create(&folder.path().join("x.h5")).unwrap();
     let root = writer.root().unwrap();
-    let dtype = crate::shm::format::dtype::Dtype::parse("int32").unwrap();
+    let dtype = numpy_dtype::Dtype::parse("int32").unwrap();
     let recipe = |shape: &[u64]| super::Recipe::of_dtype(&dtype, shape).unwrap();
     let packing =
         super::Packing { chunk: Some(vec![2, 2]), deflate: Some(1), ..Default::default() };

@@ -5,11 +5,11 @@ use std::ffi::c_uint;
 
 use hdf5_filters::Conversion;
 use hdf5_sys::h5t::H5T_class_t;
+use numpy_dtype::{Class, Dtype};
 
 use super::datatype::Datatype;
 use super::error::{Outcome, Trouble, unsupported};
 use super::numbers;
-use crate::shm::format::dtype::{Class, Dtype};
 
 /// How deep types may nest.
 const MAX_DEPTH: u32 = 32;

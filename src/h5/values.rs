@@ -1,12 +1,12 @@
 //! Bytes as HDF5 put them into memory, as TOML values: arrays nested by shape, as numpy prints them.
 #![allow(unsafe_code)]
 
+use numpy_dtype::{Class, Dtype};
 use toml::Value;
 
 use super::error::{Outcome, damaged, unsupported};
 use super::strings;
 use super::types::{Node, NodeKind};
-use crate::shm::format::dtype::{Class, Dtype};
 
 /// More values than this in one ragged row are left out.
 const MOST_VALUES: usize = 65_536;

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use numpy_dtype::Dtype;
 use toml::{Table, Value};
 
 use crate::error::{Error, Kind, Result};
@@ -18,7 +19,6 @@ use crate::load::Input;
 use crate::load::supervisor::protocol::{Planned, PlannedArray};
 use crate::load::worker::convert::{Conversion, Conversions};
 use crate::load::worker::decode_memory;
-use crate::shm::format::dtype::Dtype;
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::{Note, SourceFile, SourceState};
 use crate::shm::format::metadata::{self, ARRAY_KEY, Array};

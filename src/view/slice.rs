@@ -1,7 +1,8 @@
 //! A part of an array, selected in numpy's notation: `0:10,:,3`.
 
+use numpy_dtype::Dtype;
+
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::dtype::Dtype;
 use crate::shm::format::metadata::Array;
 use crate::shm::segment::published::PublishedSegment;
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use numpy_dtype::{Class, Dtype};
 use serde::Serialize;
 
 use super::kernels::{self, Kind, Moments};
@@ -12,7 +13,6 @@ use super::slice::View;
 use super::values::{Value, value};
 use crate::error::{Error, Result};
 use crate::os::threads;
-use crate::shm::format::dtype::{Class, Dtype};
 
 /// Bytes read at once.
 const BLOCK: u64 = 256 << 10;

@@ -1,7 +1,8 @@
 //! Elements as values: the bytes of any dtype as something that can be printed or compared.
 
+use numpy_dtype::{Class, Dtype};
+
 use super::floats::Float;
-use crate::shm::format::dtype::{Class, Dtype};
 
 /// One element.
 #[derive(Debug, Clone, PartialEq)]

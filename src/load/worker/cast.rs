@@ -1,7 +1,7 @@
 //! Numbers from one type to another with the values that numpy's `astype` gives on x86: integers wrap,
 //! floats are rounded to the nearest, and cut when they become integers.
 
-use crate::shm::format::dtype::{Class, Dtype};
+use numpy_dtype::{Class, Dtype};
 
 /// Whether numbers of this type can be cast.
 pub fn is_known(dtype: &Dtype) -> bool {

@@ -1,10 +1,10 @@
 //! `--byte-order native` and `--dtype GLOB=float32`: conversions of values on their way into memory.
 
 use globset::GlobMatcher;
+use numpy_dtype::{Class, Dtype};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::worker::cast;
-use crate::shm::format::dtype::{Class, Dtype};
 use crate::shm::format::ledger::Selection;
 
 /// What a load converts.

@@ -4,11 +4,11 @@
 use std::fmt::{self, Write as _};
 
 use indexmap::IndexMap;
+use numpy_dtype::Dtype;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use toml_writer::TomlWrite as _;
 
-use crate::shm::format::dtype::Dtype;
 use crate::shm::format::fast_toml;
 use crate::shm::format::name::Token;
 

@@ -1,6 +1,5 @@
 //! The values that the files of a project contain, and their text: names, keys, types, metadata, ledger.
 
-pub mod dtype;
 pub mod fast_toml;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

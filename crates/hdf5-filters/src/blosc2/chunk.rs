@@ -1,7 +1,7 @@
 //! A chunk of Blosc2: a header of 32 bytes that names up to six filters, then blocks of one part or of
 //! one for each byte of an element; or a header that says that all elements are the same.
 
-use super::DAMAGED;
+use super::damaged::DAMAGED;
 use crate::bitshuffle::unbitshuffle;
 use crate::buffer::resize_buffer;
 use crate::decoder::{BlockBuffers, Decoder};

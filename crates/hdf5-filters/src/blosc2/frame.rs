@@ -1,7 +1,8 @@
 //! The frame around a chunk: what it says of itself, where the chunk is, and whether it is an array.
 
 use super::chunk::{Chunk, Same};
-use super::{DAMAGED, Grid};
+use super::damaged::DAMAGED;
+use super::grid::Grid;
 use crate::decoder::{BlockBuffers, Decoder};
 use crate::error::Error;
 

@@ -1,7 +1,7 @@
 //! An array that is cut into blocks on every axis: each is stored whole, whatever of it is beyond the
 //! array's end.
 
-use super::DAMAGED;
+use super::damaged::DAMAGED;
 use crate::error::Error;
 
 /// The most axes, as the tag of a short list tells.

@@ -1,11 +1,10 @@
-//! The element types of arrays in shared memory, in numpy's words: what `str(numpy.dtype)` prints.
+//! Parses and prints the text of `str(numpy.dtype)`.
 //! Source: <https://numpy.org/doc/stable/reference/arrays.dtypes.html>.
 
 use std::fmt;
 
-/// What the bytes of one element mean.
+/// The meaning of the bytes of one element.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Class {
     /// One byte, 0 or 1.
     Bool,
@@ -38,7 +37,7 @@ pub struct Dtype {
 }
 
 impl Dtype {
-    /// A type of `itemsize` bytes; byte order is forgotten where it means nothing.
+    /// A type of `itemsize` bytes; byte order is ignored for classes that have none.
     pub fn new(class: Class, itemsize: u64, big_endian: bool) -> Self {
         let ordered = match class {
             Class::Bool | Class::Bytes | Class::Void => false,
@@ -58,7 +57,7 @@ impl Dtype {
         Self::new(Class::Bytes, n, false)
     }
 
-    /// What the element is.
+    /// The class of the element.
     pub fn class(&self) -> &Class {
         &self.class
     }
@@ -81,7 +80,7 @@ impl Dtype {
         shape.iter().try_fold(self.itemsize, |bytes, &n| bytes.checked_mul(n))
     }
 
-    /// Reads what numpy prints (`float64`, `>f4`, `|S10`, `datetime64[ns]`) and its short codes
+    /// Parses the text that numpy prints (`float64`, `>f4`, `|S10`, `datetime64[ns]`) and its short codes
     /// (`<f8`, `|b1`); `None` for object, structured and unknown types.
     pub fn parse(text: &str) -> Option<Self> {
         let (order, rest) = match text.as_bytes().first()? {
@@ -180,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_numpy_prints_is_read_and_printed_again() {
+    fn parse_and_display_are_inverse() {
         for text in [
             "bool",
             "int8",
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn short_codes_mean_the_same() {
+    fn parse_accepts_short_codes() {
         for (code, name) in [("<f8", "float64"), ("|b1", "bool"), ("i4", "int32"), (">u1", "uint8")]
         {
             assert_eq!(Dtype::parse(code).unwrap().to_string(), name);
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_fixed_bytes_is_refused() {
+    fn parse_rejects_types_without_a_fixed_size() {
         for text in ["object", "O", "", "f", "float12", "[('a', '<i4')]", "<i3", "S", "é4", "<é4"]
         {
             assert_eq!(Dtype::parse(text), None, "{text}");
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_checked() {
+    fn nbytes_detects_overflow() {
         let dtype = Dtype::parse("float64").unwrap();
         assert_eq!(dtype.nbytes(&[2, 3]), Some(48));
         assert_eq!(dtype.nbytes(&[]), Some(8));
