@@ -1,4 +1,4 @@
-"""Measurements of scripts/bench-export: compares exports with `cp` of the same bytes on the same disk, and `--gzip` with h5py.
+"""Measurements of scripts/bench-export: exports compared with `cp` of the same bytes on the same disk, `--gzip` with h5py.
 
 export.py TARGET FOLDER [WORD]"""
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# Sourced by scripts/test-packages: what the binary is and needs, and what every installed one must do.
-# A part runs inside of a condition, where bash does not stop at a failure: hence the chains of &&.
+# Sourced by scripts/test-packages: checks the properties and requirements of the binary, and every installed program.
+# A part runs within a condition, where bash does not stop at a failure, so commands are joined with &&.
 
 largest=$((15 * 1000 * 1000))
 libraries='ld-linux-(x86-64|aarch64)\.so\.[0-9]|libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1'
@@ -19,12 +19,12 @@ test_binary() {
     [[ -n "$needed" ]] && ! grep -vxE "$libraries" <<<"$needed" || fail 'it links more than the C library'
 }
 
-# The newest version of glibc that a symbol of it asks for.
+# Prints the newest version of glibc that a symbol of the binary requires.
 newest_glibc() {
     readelf --dyn-syms --wide "$binary" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -1 | cut -d_ -f2
 }
 
-# The median of fifty starts, in milliseconds.
+# Prints the median of fifty start times, in milliseconds.
 start_up() {
     python - "$binary" <<'PYTHON'
 import statistics, subprocess, sys, time
@@ -42,7 +42,7 @@ test_cargo_install() {
     cargo install --quiet --path . --locked --root "$scratch/prefix" "${hdf5_options[@]}" && works "$scratch/prefix/bin/cute-shm"
 }
 
-# The versions of the tree agree, and a tag of another is refused before anything is made.
+# The versions in the tree are equal, and a tag of another version is refused before a package is built.
 test_versions() {
     local said
     scripts/package --tag "v$version" || return 1
@@ -50,7 +50,7 @@ test_versions() {
     [[ "$said" == *"Cargo.toml has version $version"* && ! -e "$scratch/none" ]] || fail "a wrong tag: $said"
 }
 
-# Unpacked as docs/install.md says; made twice, it is the same file.
+# Installs the tarball as in docs/install.md. A second build gives the same file.
 test_tarball() {
     local again="$scratch/again" tree="$scratch/local" tarball
     scripts/package --no-build "$scratch" tarball && scripts/package --no-build "$again" tarball &&
@@ -60,7 +60,7 @@ test_tarball() {
         data_is_complete "$tree/share" && cmp LICENSE "$tree/share/doc/cute-shm/LICENSE" && works "$tree/bin/cute-shm"
 }
 
-# works PROGRAM [PYTHON]: it says its version, and loads a file that Python, by the package cute-shm, reads.
+# works PROGRAM [PYTHON]: checks that the program prints its version, and that Python reads a file that it loads.
 works() {
     local program="$1" python="${2:-python}"
     [[ "$("$program" --version)" == "cute-shm $version" ]] || fail "$program is not version $version" || return 1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# Sourced by scripts/test-packages: the Debian package, unpacked, in a root of its own, and on this machine.
+# Sourced by scripts/test-packages: tests the Debian package, unpacked, in an empty root, and on this machine.
 
-# What a package outside of Debian cannot have: a bug in Debian's tracker that asks for it.
+# The lintian tag to ignore: a package outside of Debian closes no bug in Debian's tracker.
 not_ours='initial-upload-closes-no-bugs'
 
 test_deb() {
@@ -18,7 +18,7 @@ test_deb() {
         diff -r -x tmpfiles.d contrib "$share/doc/cute-shm/examples"
 }
 
-# Every page of the checkout, by its name, compressed or not.
+# Checks for every manual page of the checkout, compressed or not.
 pages_are_found() {
     local page
     for page in man/*.1; do
@@ -27,7 +27,7 @@ pages_are_found() {
     ! command -v man >/dev/null || man -M "$1" -w cute-shm-load-hdf5
 }
 
-# A root without anything in it, as an image is made: dependencies are not there, and scripts know of DPKG_ROOT.
+# Installs into an empty root, like the build of an image: without dependencies, and with scripts that use DPKG_ROOT.
 test_deb_in_root() {
     local root="$scratch/root"
     mkdir -p "$root/var/lib/dpkg/"{info,updates,triggers} && touch "$root/var/lib/dpkg/"{status,available} &&
@@ -43,7 +43,7 @@ test_lintian() {
     lintian --allow-root --fail-on error,warning --suppress-tags "$not_ours" "$deb"
 }
 
-# As a user does it; /tmp/cute-shm stays if it was there or somebody has begun to use it.
+# Installs and purges on this machine. /tmp/cute-shm remains if it existed before or is in use.
 test_deb_installed() {
     local had_root=
     [[ ! -e /tmp/cute-shm ]] || had_root=1

@@ -22,7 +22,7 @@ def write(file):
 
 def read(project):
     cute_shm.Project2Toml.root = Path(os.environ["CUTE_SHM_ROOT"])
-    # The tree holds the mappings: without it the array points nowhere.
+    # The tree owns the mappings, so it must live as long as the array.
     tree = cute_shm.shm_to_arrays(project)
     if tree["station"]["temperature"]["data"].tobytes() != VALUES.tobytes():
         sys.exit(f"{project} holds other values than were written")
@@ -31,5 +31,5 @@ def read(project):
 if __name__ == "__main__":
     {"write": write, "read": read}[sys.argv[1]](sys.argv[2])
     sys.stdout.flush()
-    # Mappings that arrays still point into cannot be closed: leave without trying.
+    # Arrays still use the mappings, so closing them fails: exit without cleanup.
     os._exit(0)

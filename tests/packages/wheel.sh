@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# Sourced by scripts/test-packages: the wheel cute-shm-cli, beside the Python package cute-shm in one environment.
+# Sourced by scripts/test-packages: tests the wheel cute-shm-cli with the Python package cute-shm in one environment.
 
 test_wheel() {
     local venv="$scratch/venv" wheels
@@ -15,7 +15,7 @@ test_wheel() {
         "$venv/bin/python" -c 'import cute_shm'
 }
 
-# pip overwrites a file of another package without a word: compare what each has recorded.
+# pip overwrites files of other packages without a warning: compare the records of both.
 no_file_is_in_both() {
     "$1/bin/python" - <<'PYTHON'
 import sys
@@ -27,7 +27,7 @@ if len(ours) < 20 or not theirs or ours & theirs:
 PYTHON
 }
 
-# Each page, completion and hook of the checkout, byte for byte.
+# Checks each manual page, completion and hook of the checkout, byte for byte.
 data_is_complete() {
     diff -r man "$1/man/man1" && diff -r contrib "$1/cute-shm" &&
         cmp completions/cute-shm.bash "$1/bash-completion/completions/cute-shm" &&

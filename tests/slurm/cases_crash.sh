@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2016
-# What dies: loader, keeper, slurmd.
+# Cases in which a process dies: loader, keeper, slurmd.
 
 cases+=(kill_loader kill_keeper slurmd_restarted epilog_never_ran)
 
@@ -20,7 +20,7 @@ case_kill_keeper() {
     want 'one is caught loading' 'catch n1 shot'
     kill -9 "$keeper" "$(head -1 "$cluster/log/out.$job")"
     want 'both are abandoned' 'until_true 10 "project_is n1 held abandoned && project_is n1 shot abandoned"'
-    # Root's job is another user's: its epilog removes what the locks prove dead.
+    # The epilog of root's job removes the projects of all users that the locks prove dead.
     timeout 30 srun -n1 -w n1 true
     want 'the epilog of another user reaps them' 'until_true 10 "project_is n1 held none && project_is n1 shot none"'
     scancel "$job"

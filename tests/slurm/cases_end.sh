@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2016
-# How jobs end: cancelled, out of time, with a prolog that failed, requeued.
+# Cases of job ends: cancelled, out of time, with a failed prolog, requeued.
 
 cases+=(scancel_load scancel_job time_limit failing_prolog requeue)
 
-# A load that is under way: stops its processes and sets keeper and loader.
+# Stops the processes of a running load, and sets keeper and loader.
 catch() { # NODE PROJECT
     read -r keeper loader < <(python3 tests/slurm/catch.py "$(node_shm "$1")" "$cluster/cute-shm" "$2")
     [[ -n "$loader" ]]
@@ -40,7 +40,7 @@ case_failing_prolog() {
     told="another's prolog fails on n2: our epilog runs on both nodes and drains none"
     printf '#!/bin/bash\n[ $SLURMD_NODENAME != n2 ] || exit 7\n' >"$cluster/log/bad"
     set_hook prolog "$cluster/log/bad"
-    # Loaded on n1 by the batch script, which starts as soon as its own node's prolog is done.
+    # The batch script loads on n1. It starts as soon as the prolog of its own node is done.
     submit -N2 -- "$load early \$data/small.h5; srun true"
     want 'the job is held' 'until_true 20 "[[ \"\$(squeue -h -j $job -o %T)\" == PENDING ]]"'
     want 'n2 is drained' 'until_true 10 "sinfo -h -n n2 -o %T | grep -q ^drain"'
@@ -63,13 +63,13 @@ case_requeue() {
     old=$(grep -ah "^=== epilog .* job=$job " "$cluster"/log/hooks.0.log | awk '{ print $3 }')
     want 'it saw the higher count already' \
         'grep -ah -A40 "^=== epilog .* job='"$job"' " "$cluster"/log/hooks.0.log | grep -m1 RESTART_COUNT | grep -q =1'
-    # A requeued job waits for two minutes, from the moment when its old run is over: it is asked for until it
-    # runs, and a controller that does not hear of it lets it run by then.
+    # A requeued job waits for two minutes after the end of its old run. Set its start time to now until it runs. If
+    # the controller ignores this, it starts the job after the two minutes.
     want 'the second run is live' \
         'until_true 150 "scontrol update jobid=$job StartTime=now 2>/dev/null; project_is n1 again live"'
     want 'id and count alone would take it' 'on_node n1 env -i SLURM_JOB_ID=$job SLURM_JOB_RESTART_COUNT=1 \
         "$cluster/cute-shm" gc --job $job --user $user --dry-run | grep -q "^would remove again "'
-    # The old epilog, as if it had hung since then.
+    # The epilog of the old run, as if it had been blocked until now.
     on_node n1 env -i SLURM_JOB_ID="$job" SLURM_JOB_RESTART_COUNT=1 "$cluster/cute-shm" \
         gc --job "$job" --user $user --before "$old" --best-effort --quiet
     want "the new run's data is there" 'project_is n1 again live'

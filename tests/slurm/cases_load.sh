@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2016
-# Loading in jobs: nodes, shards, tasks, arrays, other users.
+# Cases of loads in jobs: nodes, shards, tasks, arrays, other users.
 
 cases=(one_node two_nodes shards four_tasks array side_by_side foreign as_user closed_pipes)
 load='"$cute" load-hdf5 --persistent --ensure --no-progress'
@@ -102,7 +102,7 @@ case_as_user() {
     local code=$?
     want 'a file that the user may not read is refused' "[[ $code -eq 6 ]]"
     no_hook prolog
-    # The loader dies with its keeper also after the change of credentials.
+    # The loader dies with its keeper, even after the change of credentials.
     (cute n1 load-hdf5 orphan "$cluster/data/large.h5" --as-user $user --persistent --quiet --no-progress &) 2>/dev/null
     want 'a load as the user is caught' 'catch n1 orphan'
     want 'both are the user'"'"'s' '[[ "$(stat -c %U /proc/$keeper /proc/$loader | sort -u)" == $user ]]'

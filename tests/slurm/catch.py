@@ -27,7 +27,7 @@ limit = time.monotonic() + 20
 while time.monotonic() < limit:
     if any(map(segment.fullmatch, os.listdir(shm))):
         pids = list(loads())
-        for pid in reversed(pids):  # the loader first: it is the one that gets done
+        for pid in reversed(pids):  # the loader first, because only the loader can finish
             os.kill(pid, signal.SIGSTOP)
         print(*pids)
         sys.exit(len(pids) != 2)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by scripts/test-slurm: the cluster, what cases ask of it, and how they are run and reported.
+# Sourced by scripts/test-slurm: the cluster, helpers of the cases, and the functions that run and report cases.
 
-user=cuteuser # slurm-up.sh makes this user
+user=cuteuser # slurm-up.sh creates this user
 passed=0 failed=0 skipped=0
 reason=
 
@@ -12,18 +12,18 @@ start_cluster() {
         bash "$shared/slurm-up.sh" "$cluster" >"$cluster/up.log" 2>&1 || return 1
     # shellcheck disable=SC1091
     source "$cluster/env.sh"
-    # Only a node's own /tmp/cute-shm, as on real machines, lets both nodes have a project of one name.
+    # Each node needs its own /tmp/cute-shm, as on real machines, so that both can have a project of the same name.
     [[ -d /tmp/cute-shm ]] || { mkdir -m 1777 /tmp/cute-shm && made_root=1; }
     local node
     for node in n1 n2; do
         on_node $node mount -t tmpfs -o size=8m,mode=1777 root /tmp/cute-shm || return 1
     done
-    # Accounts of other users and the program's place differ from site to site; nothing else is changed.
+    # The accounts and the path of the program depend on the site. Nothing else is changed.
     set_hook epilog contrib/slurm/epilog
     set_hook taskprolog contrib/slurm/task-prolog
 }
 
-# set_hook NAME FILE: our script as that hook. Moved into place, for it may be running.
+# set_hook NAME FILE: installs a script as that hook, by rename, because the old one may be running.
 set_hook() {
     sed "s|/usr/bin/cute-shm|$cluster/cute-shm|g; s|/etc/cute-shm/|$cluster/data/|g" "$2" >"$cluster/hooks/$1.new"
     chmod 755 "$cluster/hooks/$1.new"
@@ -31,7 +31,7 @@ set_hook() {
 }
 no_hook() { rm -f "$cluster/hooks/$1.real"; }
 
-# on_node starts commands in a node; this one runs ours there as root.
+# Runs cute-shm on a node as root. on_node starts commands on a node.
 cute() { # NODE ARG...
     local node=$1
     shift
@@ -39,7 +39,7 @@ cute() { # NODE ARG...
 }
 as_user() { timeout 60 runuser -u $user -- env SLURM_CONF="$SLURM_CONF" cute="$cluster/cute-shm" data="$cluster/data" "$@"; }
 
-# submit SBATCH-OPTION... -- SCRIPT: a job of the user; sets job.
+# submit SBATCH-OPTION... -- SCRIPT: submits a job of the user, and sets job.
 submit() {
     local options=()
     while [[ "$1" != -- ]]; do
@@ -58,12 +58,12 @@ until_true() { # SECONDS CONDITION: tries ten times a second
         sleep 0.1
     done
 }
-# A controller that is too busy to answer is not idle.
+# A controller that does not answer counts as busy.
 idle() { until_true "${1:-30}" 'jobs=$(squeue -h) && [[ -z "$jobs" ]]'; }
 state_of() { scontrol show job "$1" 2>/dev/null | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
 called() { grep -ahc "^=== $1 .* job=$2 " "$cluster"/log/hooks.*.log | awk '{ n += $1 } END { print n + 0 }'; }
 
-# What lies in a node's shared memory, but lock files of nobody: names, blank between.
+# Prints the file names in the shared memory of a node, without unused lock files, separated by blanks.
 left() { (cd "$(node_shm "$1")" && ls -A) | tr '\n' ' '; }
 project_is() { # NODE PROJECT STATE|none
     local listed state
@@ -73,7 +73,7 @@ for one in json.load(sys.stdin)["projects"]:
     if one["name"] == sys.argv[1]: print(one["state"])' "$2" <<<"$listed") || return 1
     [[ "${state:-none}" == "$3" ]]
 }
-# The raw bytes of an array on a node.
+# Prints the raw bytes of an array on a node.
 bytes_of() { # NODE PROJECT KEY
     local segment
     segment=$(cute "$1" show "$2" --json | python3 -c 'import json, sys
@@ -82,7 +82,7 @@ for array in json.load(sys.stdin)["project"]["arrays"]:
     [[ -n "$segment" ]] && cat "$(node_shm "$1")/$segment"
 }
 
-# want WHAT CONDITION: the first that does not hold is the case's failure.
+# want WHAT CONDITION: the first condition that does not hold is the failure of the case.
 want() {
     [[ -z "$reason" ]] || return 1
     eval "$2" || {
@@ -114,7 +114,7 @@ run_cases() {
     [[ $failed -eq 0 && $passed -gt 0 ]]
 }
 
-# After a failure: let the next case find a clean cluster.
+# After a failure: clean the cluster for the next case.
 settle() {
     { tail -n 5 "$cluster/log/err.$job" && scontrol show job "$job" | grep -E 'JobState|StartTime|Restarts'; } 2>/dev/null |
         sed 's/^/     | /'
