@@ -120,6 +120,11 @@ def pytest_configure():
         pytest.exit(f"no binary at {cute_shm_binary()}: run 'cargo build', or set CUTE_SHM_BIN", 4)
 
 
+def pytest_collection_modifyitems(items):
+    """Moves the tests that change the HDF5 library of this process to the end."""
+    items.sort(key=lambda item: item.module.__name__ == "test_readers_of_exports")
+
+
 def cute_shm_binary():
     return Path(os.environ.get("CUTE_SHM_BIN") or DEFAULT_BIN).resolve()
 

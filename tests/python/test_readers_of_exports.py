@@ -1,4 +1,8 @@
-"""The programs that wrote a file read its export. Each test runs if its package can be imported."""
+"""The programs that wrote a file read its export. `scripts/setup --readers` installs them.
+
+Each test imports its program itself: PyTables and netCDF4 change the plugins of the HDF5 library in this process. For the
+same reason conftest.py runs these tests last.
+"""
 
 import h5py
 import numpy as np
@@ -18,9 +22,11 @@ def there_and_back(cli, project, tmp_path):
     return convert
 
 
-def netcdf_file(netcdf, path):
+def netcdf_file(path):
     """Writes unlimited dimensions longer than their variables, user types, groups and fill values."""
-    with netcdf.Dataset(path, "w") as f:
+    import netCDF4
+
+    with netCDF4.Dataset(path, "w") as f:
         f.createDimension("time", None)
         f.createDimension("x", 3)
         f.createVariable("time", "f8", ("time",))[:] = np.arange(5)
@@ -39,10 +45,12 @@ def netcdf_file(netcdf, path):
         f.createVariable("names", str, ("x",))[:] = np.array(["a", "bc", ""], object)
 
 
-def netcdf_content(netcdf, path):
+def netcdf_content(path):
     """Returns dimensions, types, attributes and values of every group."""
+    import netCDF4
+
     found = {}
-    with netcdf.Dataset(path) as f:
+    with netCDF4.Dataset(path) as f:
         stack = [f]
         while stack:
             group = stack.pop()
@@ -59,10 +67,9 @@ def netcdf_content(netcdf, path):
 
 @pytest.mark.parametrize("options", [(), ("--gzip", "4")], ids=["plain", "gzip"])
 def test_netcdf4_reads_an_export_as_its_source(there_and_back, tmp_path, options):
-    netcdf = pytest.importorskip("netCDF4")
-    netcdf_file(netcdf, tmp_path / "f.nc")
+    netcdf_file(tmp_path / "f.nc")
     back = there_and_back(tmp_path / "f.nc", "--strict", *options)
-    before, after = netcdf_content(netcdf, tmp_path / "f.nc"), netcdf_content(netcdf, back)
+    before, after = netcdf_content(tmp_path / "f.nc"), netcdf_content(back)
     if options:
         before, after = ({key: value[:4] if key[1] not in ("dimensions", "types") else value
                           for key, value in found.items()} for found in (before, after))
@@ -72,8 +79,8 @@ def test_netcdf4_reads_an_export_as_its_source(there_and_back, tmp_path, options
 
 @pytest.mark.parametrize("engine", ["netcdf4", "h5netcdf"])
 def test_xarray_reads_an_export_as_its_source(there_and_back, tmp_path, engine):
-    xarray = pytest.importorskip("xarray")
-    pytest.importorskip("netCDF4" if engine == "netcdf4" else "h5netcdf")
+    import xarray
+
     data = xarray.Dataset(
         {"t": (("time", "x"), np.arange(6.0).reshape(2, 3), {"units": "K"}), "label": ("x", ["a", "b", "c"])},
         coords={"time": np.array(["2024-01-01", "2024-01-02"], "M8[ns]"), "x": [1, 2, 3]}, attrs={"title": "test"})
@@ -87,8 +94,8 @@ def test_xarray_reads_an_export_as_its_source(there_and_back, tmp_path, engine):
 
 @pytest.mark.parametrize("form", ["fixed", "table"])
 def test_pandas_reads_an_export_as_its_source(there_and_back, tmp_path, form):
-    pandas = pytest.importorskip("pandas")
-    pytest.importorskip("tables")
+    import pandas
+
     frame = pandas.DataFrame({"a": [1, 2, 3], "b": [0.5, 1.5, np.nan], "s": ["x", "yy", "z"]}, index=[4, 5, 6])
     columns = ["a", "b"] if form == "fixed" else ["a", "b", "s"]
     frame[columns].to_hdf(tmp_path / "f.h5", key="df", format=form)
@@ -100,7 +107,8 @@ def test_pandas_reads_an_export_as_its_source(there_and_back, tmp_path, form):
 
 
 def test_pytables_reads_and_extends_an_export(there_and_back, tmp_path):
-    tables = pytest.importorskip("tables")
+    import tables
+
     with tables.open_file(tmp_path / "f.h5", "w", title="all") as f:
         grows = f.create_earray("/", "grows", obj=np.arange(12).reshape(3, 4), chunkshape=(2, 4))
         grows.attrs.note = "n"
@@ -120,8 +128,9 @@ def test_pytables_reads_and_extends_an_export(there_and_back, tmp_path):
 
 
 def test_anndata_reads_an_export_as_its_source(there_and_back, tmp_path):
-    anndata = pytest.importorskip("anndata")
-    pandas = pytest.importorskip("pandas")
+    import anndata
+    import pandas
+
     data = anndata.AnnData(
         np.arange(6, dtype="f4").reshape(2, 3),
         obs=pandas.DataFrame({"kind": pandas.Categorical(["a", "b"])}, index=["c1", "c2"]),
