@@ -26,7 +26,7 @@ const READER: &[&str] = &["reader", "filters"];
 const KERNEL: &[&str] = &["os", "error", "dtypes"];
 const SHM: &[&str] = &["store", "segment", "format", "os", "error", "dtypes"];
 const DATA: &[&str] = &["load", "export"];
-const FACE: &[&str] = &["options", "output", "view", "doctor", "complete", "legacy"];
+const FACE: &[&str] = &["options", "output", "view", "doctor", "complete", "legacy", "text"];
 
 const ROOMS: &[Room] = &[
     Room(
@@ -36,11 +36,11 @@ const ROOMS: &[Room] = &[
     ),
     Room("cli", &["src/cli.rs", "src/cli/"], &[&["commands"], FACE, &["api"], DATA, READER, SHM]),
     Room("commands", &["src/commands/"], &[FACE, &["api"], DATA, READER, SHM]),
-    Room("output", &["src/output/"], &[&["options", "api"], DATA, READER, SHM]),
-    Room("view", &["src/view/"], &[&["options", "api"], DATA, READER, SHM]),
-    Room("doctor", &["src/doctor/"], &[&["options", "api"], DATA, READER, SHM]),
-    Room("complete", &["src/complete/"], &[&["options", "api"], DATA, READER, SHM]),
-    Room("legacy", &["src/legacy/"], &[&["options", "api"], DATA, READER, SHM]),
+    Room("output", &["src/output/"], &[&["options", "api", "text"], DATA, READER, SHM]),
+    Room("view", &["src/view/"], &[&["options", "api", "text"], DATA, READER, SHM]),
+    Room("doctor", &["src/doctor/"], &[&["options", "api", "text"], DATA, READER, SHM]),
+    Room("complete", &["src/complete/"], &[&["options", "api", "text"], DATA, READER, SHM]),
+    Room("legacy", &["src/legacy/"], &[&["options", "api", "text"], DATA, READER, SHM]),
     // What the command line resolves to, for all who serve it.
     Room(
         "options",
@@ -54,7 +54,9 @@ const ROOMS: &[Room] = &[
     Room("segment", &["src/shm/segment/"], &[&["format"], KERNEL]),
     Room("format", &["src/shm/format/"], &[KERNEL]),
     Room("os", &["src/os/"], &[&["error"]]),
-    Room("error", &["src/error.rs"], &[]),
+    Room("error", &["src/error/"], &[]),
+    // Sizes, ages and names as people read them.
+    Room("text", &["src/text.rs"], &[]),
     Room("reader", &["crates/hdf5-reader/", "src/h5/"], &[&["filters", "dtypes"]]),
     Room("filters", &["crates/hdf5-filters/"], &[]),
     Room("dtypes", &["crates/numpy-dtype/"], &[]),
