@@ -8,7 +8,7 @@ use toml::Table;
 use super::element::{self, Element};
 use super::source::shown;
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::metadata;
+use crate::shm::format::tree;
 use crate::shm::segment::attached::Segment;
 
 /// An array of an attached [`Project`](crate::Project): its metadata, and copies of its elements. Views
@@ -33,12 +33,12 @@ use crate::shm::segment::attached::Segment;
 #[derive(Debug, Clone)]
 pub struct Array<'p> {
     path: Arc<str>,
-    meta: &'p metadata::Array,
+    meta: &'p tree::Array,
     segment: &'p Segment,
 }
 
 impl<'p> Array<'p> {
-    pub(super) fn new(path: String, meta: &'p metadata::Array, segment: &'p Segment) -> Self {
+    pub(super) fn new(path: String, meta: &'p tree::Array, segment: &'p Segment) -> Self {
         Self { path: path.into(), meta, segment }
     }
 

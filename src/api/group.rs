@@ -2,7 +2,7 @@
 
 use super::array::Array;
 use super::project::Project;
-use crate::shm::format::metadata::{self, Group};
+use crate::shm::format::tree::{self, Group};
 
 /// What a name in a group stands for.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl<'p> GroupRef<'p> {
 
     /// The names in it with what they stand for, in the order of the metadata.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&'p str, Entry<'p>)> {
-        let entry = move |(name, node): (&'p String, &'p metadata::Node)| {
+        let entry = move |(name, node): (&'p String, &'p tree::Node)| {
             (name.as_str(), self.project.entry(format!("{}/{name}", self.path), node))
         };
         self.group.iter().map(entry)
@@ -99,12 +99,12 @@ pub(super) fn lookup<'g>(
     group: &'g Group,
     path: &str,
     separator: char,
-) -> Option<(String, &'g metadata::Node)> {
+) -> Option<(String, &'g tree::Node)> {
     if let Some((name, node)) = group.get_key_value(path) {
         return Some((format!("/{name}"), node));
     }
     path.match_indices(separator).find_map(|(at, _)| {
-        let metadata::Node::Group(inner) = group.get(&path[..at])? else { return None };
+        let tree::Node::Group(inner) = group.get(&path[..at])? else { return None };
         let (rest, node) = lookup(inner, &path[at + 1..], separator)?;
         Some((format!("/{}{rest}", &path[..at]), node))
     })

@@ -10,6 +10,7 @@ use super::share::Share;
 use crate::error::Result;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::{DEFAULT_SHM_DIR, NodeDirs, Paths};
+use crate::shm::store::removal::Owners;
 use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{self, State};
 use crate::shm::store::unlink;
@@ -270,7 +271,7 @@ impl Node {
     /// ```
     pub fn unlink(&self, name: impl AsRef<OsStr>) -> Result<Unlinked> {
         let dirs = NodeDirs::open(&self.paths)?;
-        let removed = unlink::unlink(&dirs, &ProjectName::existing(name.as_ref())?, false)?;
+        let removed = unlink::unlink(&dirs, &ProjectName::existing(name.as_ref())?, Owners::Own)?;
         let bytes = removed.iter().map(|segment| segment.bytes).sum();
         Ok(Unlinked { segments: removed.len() as u64, bytes })
     }

@@ -12,8 +12,8 @@ use super::guards::{Reading, Writing};
 use super::node::Node;
 use crate::error::{Error, Kind, Result};
 use crate::os::flock::LockMode;
-use crate::shm::format::metadata::{self, Group};
 use crate::shm::format::name::ProjectName;
+use crate::shm::format::tree::{self, Group};
 use crate::shm::segment::attached::Segment;
 use crate::shm::store::node_dirs::NodeDirs;
 
@@ -175,14 +175,14 @@ impl Project {
         self.root().get(path)
     }
 
-    pub(super) fn entry<'p>(&'p self, path: String, node: &'p metadata::Node) -> Entry<'p> {
+    pub(super) fn entry<'p>(&'p self, path: String, node: &'p tree::Node) -> Entry<'p> {
         match node {
-            metadata::Node::Group(group) => Entry::Group(GroupRef::new(self, group, path)),
-            metadata::Node::Array(meta) => Entry::Array(Array::new(path, meta, self.segment(meta))),
+            tree::Node::Group(group) => Entry::Group(GroupRef::new(self, group, path)),
+            tree::Node::Array(meta) => Entry::Array(Array::new(path, meta, self.segment(meta))),
         }
     }
 
-    fn segment(&self, meta: &metadata::Array) -> &Segment {
+    fn segment(&self, meta: &tree::Array) -> &Segment {
         &self.segments[&meta.segment]
     }
 

@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::metadata::{self, ARRAY_KEY, Array, Group};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::format::tree::{self, ARRAY_KEY, Array, Group};
 
 /// A nested tree of arrays, in the order in which they are added: what Python has as a dictionary of
 /// dictionaries.
@@ -168,8 +168,8 @@ impl<'a> Tree<'a> {
         let mut nodes = Group::with_capacity(self.items.len());
         for (name, item) in &self.items {
             let node = match item {
-                Item::Group(inner) => metadata::Node::Group(inner.nodes(numbers, project, token)),
-                Item::Array(Added { source, attrs }) => metadata::Node::Array(Array {
+                Item::Group(inner) => tree::Node::Group(inner.nodes(numbers, project, token)),
+                Item::Array(Added { source, attrs }) => tree::Node::Array(Array {
                     segment: SegmentName::new(project, token, numbers.next().unwrap_or(0))
                         .to_text(),
                     shape: source.shape().iter().map(|&n| n as u64).collect(),

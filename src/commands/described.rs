@@ -55,7 +55,7 @@ pub(super) fn describe(
                 missing.contains(segment) || matches!(project.state, State::Elsewhere)
             };
             let array =
-                |(path, array): (Vec<&str>, &crate::shm::format::metadata::Array)| json::Array {
+                |(path, array): (Vec<&str>, &crate::shm::format::tree::Array)| json::Array {
                     key: format!("/{}", path.join("/")),
                     shape: array.shape.clone(),
                     dtype: array.dtype.clone(),

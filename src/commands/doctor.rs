@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::doctor::{self, Check, Level, Node};
 use crate::error::{Error, Kind, Result};
-use crate::os::user::with_effective_user;
+use crate::os::credentials::with_effective_user;
 use crate::output::{DIM, GREEN, Output, RED, Text, YELLOW};
 use crate::shm::store::gc::{self, Action, Options, Outcome};
 use crate::shm::store::node_dirs::{NodeDirs, Paths};

@@ -12,7 +12,7 @@ use crate::output::Context;
 use crate::output::Output;
 use crate::shm::store::attachments::Attachments;
 use crate::shm::store::batch_jobs::{Ended, Which};
-use crate::shm::store::gc::{self, Action, Options, Outcome};
+use crate::shm::store::gc::{self, Action, Options, Outcome, Reported};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::State;
 use crate::text;
@@ -104,7 +104,8 @@ pub struct Done {
     /// Its state before; null if it was not judged.
     pub state: Option<State>,
     /// `reaped`, `recovered`, `repaired`, `job_dropped`, `cleared`, `skipped`, `not_reached` or `failed`.
-    pub action: &'static str,
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub action: Reported,
     /// Why.
     pub reason: String,
     /// Number of removed segments.
@@ -245,7 +246,7 @@ fn options(args: &Args, context: &Context) -> Options {
 
 fn report(outcome: &Outcome, attached: &Attachments, dry: bool, output: &mut Output<'_, Body>) {
     let entry = Entry::new(&outcome.name, &outcome.removed, attached);
-    let action = word(outcome);
+    let action = outcome.reported();
     let (name, reason) = (&entry.project, &outcome.reason);
     let root = outcome.root.as_deref().map(Path::to_string_lossy);
     let root_shown = match &root {
@@ -256,19 +257,21 @@ fn report(outcome: &Outcome, attached: &Attachments, dry: bool, output: &mut Out
     let subject = format!("{name}{root_shown}{state}");
     match action {
         // Live projects, and those of other users and roots, are listed only with -v.
-        "skipped"
+        Reported::Skipped
             if !outcome.is_busy
                 && (outcome.action != Action::Keep || outcome.state == Some(State::Live)) =>
         {
             output.detail(format!("kept {subject}: {reason}"));
         }
-        "skipped" => output.status(format!("skipped {subject}: {reason}")),
+        Reported::Skipped => output.status(format!("skipped {subject}: {reason}")),
         // The error itself is printed before.
-        "failed" => output.status(format!("failed to remove {subject}: {reason}")),
-        "not_reached" => output.detail(format!("did not reach {subject}: {reason}")),
+        Reported::Failed => output.status(format!("failed to remove {subject}: {reason}")),
+        Reported::NotReached => output.detail(format!("did not reach {subject}: {reason}")),
         _ => {
             let freed = match action {
-                "reaped" | "recovered" | "job_dropped" => format!("; {}", entry.sentence(dry)),
+                Reported::Reaped | Reported::Recovered | Reported::JobDropped => {
+                    format!("; {}", entry.sentence(dry))
+                }
                 _ => String::new(),
             };
             output.line(format!("{} {subject}: {reason}{freed}", verb(action, dry)));
@@ -290,31 +293,15 @@ fn report(outcome: &Outcome, attached: &Attachments, dry: bool, output: &mut Out
     });
 }
 
-/// The action in JSON.
-fn word(outcome: &Outcome) -> &'static str {
-    if outcome.error.is_some() {
-        return "failed";
-    }
-    match outcome.action {
-        Action::Keep | Action::OtherUser | Action::OtherRoot => "skipped",
-        Action::Reap | Action::ReapOrphans => "reaped",
-        Action::Recover => "recovered",
-        Action::DropJob => "job_dropped",
-        Action::Repair => "repaired",
-        Action::Clear => "cleared",
-        Action::NotReached => "not_reached",
-    }
-}
-
 /// The action in a sentence.
-fn verb(action: &str, dry: bool) -> &'static str {
+fn verb(action: Reported, dry: bool) -> &'static str {
     match (action, dry) {
-        ("recovered", false) => "recovered",
-        ("recovered", true) => "would recover",
-        ("job_dropped", false) => "updated the job list of",
-        ("job_dropped", true) => "would update the job list of",
-        ("repaired", false) => "repaired",
-        ("repaired", true) => "would repair",
+        (Reported::Recovered, false) => "recovered",
+        (Reported::Recovered, true) => "would recover",
+        (Reported::JobDropped, false) => "updated the job list of",
+        (Reported::JobDropped, true) => "would update the job list of",
+        (Reported::Repaired, false) => "repaired",
+        (Reported::Repaired, true) => "would repair",
         (_, false) => "removed",
         (_, true) => "would remove",
     }

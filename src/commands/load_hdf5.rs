@@ -46,7 +46,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     output.body.host = crate::os::host::Host::this().name;
     if let Some(user) = &args.as_user {
-        crate::os::user::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
+        crate::os::credentials::become_user(user, &args.ready_fd.into_iter().collect::<Vec<_>>())?;
     }
     let request = request(args, output)?;
     output.body.rows = request.selection.rows;

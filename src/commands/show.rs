@@ -10,6 +10,7 @@ use super::described::describe;
 use crate::error::{Error, Kind, Result};
 use crate::export::is_below;
 use crate::output::{Output, Text, json};
+use crate::shm::format::array_key::array_at;
 use crate::shm::format::name::ProjectName;
 use crate::shm::format::origin::Origin;
 use crate::shm::store::attachments::Attachments;
@@ -57,7 +58,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     };
     let text = printer.all(&project, prefix, &output.body.left_out);
     output.print(text);
-    let one = prefix.and_then(|prefix| lookup::array_at(root, prefix));
+    let one = prefix.and_then(|prefix| array_at(root, prefix));
     if let Some(one) = one {
         if let Err(error) = ensure_readable(&project) {
             output.body.project = Some(described);

@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::attachments::Attachments;
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::removal::Removed;
+use crate::shm::store::removal::{Owners, Removed};
 use crate::shm::store::unlink::{unlink as remove, would_unlink};
 
 /// Arguments of `unlink`.
@@ -80,8 +80,9 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn one(dirs: &NodeDirs, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
+    let owners = if args.all_users { Owners::All } else { Owners::Own };
     match args.dry_run {
-        true => would_unlink(dirs, name, args.all_users),
-        false => remove(dirs, name, args.all_users),
+        true => would_unlink(dirs, name, owners),
+        false => remove(dirs, name, owners),
     }
 }

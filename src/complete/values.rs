@@ -8,8 +8,9 @@ use super::context::{Place as At, Wanted};
 use super::probe;
 use crate::load::named;
 use crate::output::Context;
-use crate::shm::format::metadata::{Group, METADATA_LIMIT, Metadata, Node};
+use crate::shm::format::metadata::{METADATA_LIMIT, Metadata};
 use crate::shm::format::name::ProjectName;
+use crate::shm::format::tree::{Node, to_path, walk};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::{Scan, metadata_in};
 use crate::shm::store::state;
@@ -152,7 +153,14 @@ fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
     let (text, _) =
         dirs.root.as_ref()?.read_text(&name.metadata_file(), METADATA_LIMIT).known().ok()??;
     let mut found = Vec::new();
-    collect(&Metadata::parse(&text).ok()?.root, "", &mut found);
+    let metadata = Metadata::parse(&text).ok()?;
+    walk(&metadata.root, &mut |path, node| {
+        let about = match node {
+            Node::Array(array) => format!("{} {}", crate::text::shape(&array.shape), array.dtype),
+            Node::Group(_) => "group".to_owned(),
+        };
+        found.push(Candidate { value: to_path(path), about });
+    });
     let written = |key: String| match &wanted.begun {
         begun if begun.is_empty() || begun.starts_with('/') => key,
         begun if begun.contains('.') && !key[1..].starts_with(begun.as_str()) => {
@@ -162,22 +170,6 @@ fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
     };
     let written = |Candidate { value, about }| Candidate { value: written(value), about };
     Some(found.into_iter().map(written).collect())
-}
-
-fn collect(group: &Group, path: &str, found: &mut Vec<Candidate>) {
-    for (name, node) in group {
-        let value = format!("{path}/{name}");
-        match node {
-            Node::Array(array) => {
-                let shape = crate::text::shape(&array.shape);
-                found.push(Candidate { value, about: format!("{shape} {}", array.dtype) });
-            }
-            Node::Group(inner) => {
-                found.push(Candidate { value: value.clone(), about: "group".to_owned() });
-                collect(inner, &value, found);
-            }
-        }
-    }
 }
 
 /// Names in which a glob's characters stand for themselves.

@@ -2,19 +2,11 @@
 
 use super::check::{Check, Level};
 use super::node::Node;
-use crate::os::memory;
+use crate::os::memory::{self, meminfo};
 use crate::text::size;
 
 /// Less than this under a cgroup's limit is too little for any load worth the name.
 const LITTLE: u64 = 256 << 20;
-
-/// A number of /proc/meminfo or a NUMA node's, in bytes.
-pub(super) fn meminfo(text: &str, field: &str) -> Option<u64> {
-    let field = format!("{field}:");
-    let mut words = text.lines().find(|line| line.contains(&field))?.split_whitespace();
-    words.by_ref().find(|word| *word == field)?;
-    words.next()?.parse::<u64>().ok()?.checked_mul(1024)
-}
 
 /// The tightest limit of this process's cgroups, of either version.
 pub(super) fn cgroup(node: &Node) -> Check {

@@ -2,6 +2,7 @@
 
 use super::check::{Check, Level};
 use super::node::Node;
+use crate::os::mounts::Mount;
 
 const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
@@ -39,9 +40,7 @@ fn chosen(text: &str) -> Option<&str> {
 
 /// The mount's `huge=`; the last mount on a directory is the one that is seen.
 fn mount_option<'a>(mounts: &'a str, shm: &str) -> Option<&'a str> {
-    let line = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(shm))?;
-    let options = line.split_once(" - ")?.1.split(' ').nth(2)?;
-    options.split(',').find_map(|option| option.strip_prefix("huge="))
+    Mount::parse_all(mounts).rfind(|mount| mount.path == shm)?.huge()
 }
 
 #[cfg(test)]

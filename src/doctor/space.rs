@@ -78,7 +78,7 @@ pub(super) fn file_system(node: &Node) -> Check {
 
 /// The node's memory; as much as can be when that is not told.
 fn memory(node: &Node) -> u64 {
-    super::memory::meminfo(&node.text("/proc/meminfo"), "MemTotal").unwrap_or(u64::MAX)
+    crate::os::memory::meminfo(&node.text("/proc/meminfo"), "MemTotal").unwrap_or(u64::MAX)
 }
 
 /// A segment takes an inode, and so do ledger and lock.

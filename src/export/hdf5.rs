@@ -14,8 +14,8 @@ use super::{Advance, Content, deflate};
 use crate::error::{Error, Kind, Result};
 use crate::h5::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
 use crate::shm::format::ledger::Note;
-use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::format::origin::{Attribute, FillValue};
+use crate::shm::format::tree::{Array, Group, Node, arrays};
 use crate::shm::segment::published::PublishedSegment;
 
 /// Writes `content` to the empty file at `path`, which `spot` has open. Returns a note for everything that the
@@ -131,8 +131,10 @@ impl Export<'_, '_> {
                 Node::Group(inner) => match self.new_group(at, name, &path) {
                     Ok(made) => self.group(&made, inner, &path)?,
                     Err(error) => {
-                        let arrays: Vec<String> = arrays_below(inner, &path);
-                        let arrays = arrays.iter().map(String::as_str);
+                        let below = arrays(inner).into_iter();
+                        let below: Vec<_> =
+                            below.map(|(name, _)| format!("{path}{name}")).collect();
+                        let arrays = below.iter().map(String::as_str);
                         self.skip_unsupported(Err(error.with_subject(&path)), &path, arrays)?;
                     }
                 },
@@ -508,19 +510,6 @@ fn source(content: &Content, path: &str, arrays: &[Array], layout: &Layout) -> R
 
 fn note(path: &str, name: &str, error: &Error) -> Note {
     Note::new(format!("{path}@{name}"), error.to_string())
-}
-
-/// The paths of all arrays in a group.
-fn arrays_below(group: &Group, path: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (name, node) in group {
-        let path = format!("{path}/{name}");
-        match node {
-            Node::Array(_) => found.push(path),
-            Node::Group(inner) => found.extend(arrays_below(inner, &path)),
-        }
-    }
-    found
 }
 
 /// The array of a field.

@@ -26,8 +26,8 @@ use numpy_dtype::Dtype;
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
 use crate::shm::format::ledger::Note;
-use crate::shm::format::metadata::{Array, Group, Node};
 use crate::shm::format::origin::Origin;
+use crate::shm::format::tree::{Array, Group, Node, arrays};
 use crate::shm::segment::published::PublishedSegment;
 
 /// Bytes that are moved at once: they stay in the processor's cache between read and write.
@@ -148,18 +148,8 @@ fn retain(group: &mut Group, path: &str, keep: &mut dyn FnMut(&str, &Array) -> b
 impl Content<'_> {
     /// Every array with its path, without the leading slash.
     pub fn arrays(&self) -> Vec<(String, &Array)> {
-        fn collect<'a>(group: &'a Group, path: &str, found: &mut Vec<(String, &'a Array)>) {
-            for (name, node) in group {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-                match node {
-                    Node::Array(array) => found.push((path, array)),
-                    Node::Group(inner) => collect(inner, &path, found),
-                }
-            }
-        }
-        let mut found = Vec::new();
-        collect(&self.root, "", &mut found);
-        found
+        let without_slash = |(path, array): (String, _)| (path[1..].to_owned(), array);
+        arrays(&self.root).into_iter().map(without_slash).collect()
     }
 
     /// Removes every array for which `reason` returns a reason, and all but the first of those with the same

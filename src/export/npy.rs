@@ -4,7 +4,7 @@ use numpy_dtype::{Class, Dtype};
 
 use super::{Advance, Content, Sink, lacks};
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 
 /// Writes the only array of `content`.
 pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {

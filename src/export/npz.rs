@@ -6,7 +6,7 @@ use numpy_dtype::Dtype;
 
 use super::{Advance, Content, Sink, npy};
 use crate::error::Result;
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 
 /// The end of each entry's name.
 const SUFFIX: &str = ".npy";

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Advance, Content, Sink, lacks, no_dtype};
 use crate::error::Result;
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 
 /// The name of the header's own entry.
 const METADATA: &str = "__metadata__";

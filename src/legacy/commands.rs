@@ -17,6 +17,7 @@ use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::lock::LOCK_TIMEOUT;
 use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::removal::Owners;
 use crate::shm::store::unlink::unlink as remove;
 use crate::text;
 
@@ -80,7 +81,7 @@ pub(crate) fn unlink(context: &Context, arguments: &Arguments) -> Result<String>
     let name = ProjectName::existing(&arguments.positionals[0])?;
     let dirs = NodeDirs::open(&context.paths)?;
     warn_of(&dirs, context);
-    for segment in remove(&dirs, &name, false)? {
+    for segment in remove(&dirs, &name, Owners::Own)? {
         if context.verbose > 1 {
             say(format!("removed {}", segment.name), context);
         }

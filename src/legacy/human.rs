@@ -1,6 +1,6 @@
 //! Sizes as the Python package writes them: `24.0 bytes`, `1.18 KB`.
 
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 
 const UNITS: [&str; 6] = ["bytes", "KB", "MB", "GB", "TB", "PB"];
 

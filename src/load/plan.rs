@@ -21,10 +21,11 @@ use crate::load::worker::convert::{Conversion, Conversions};
 use crate::load::worker::decode_memory;
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::{Note, SourceFile, SourceState};
-use crate::shm::format::metadata::{self, ARRAY_KEY, Array};
+use crate::shm::format::metadata::{self};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
 use crate::shm::format::origin::Origin;
 use crate::shm::format::rows::Rows;
+use crate::shm::format::tree::{self, ARRAY_KEY, Array};
 
 /// Where a segment's bytes come from.
 #[derive(Debug)]
@@ -275,13 +276,11 @@ impl Plan {
         project: &ProjectName,
         token: &Token,
         failed: &HashSet<(usize, usize)>,
-    ) -> metadata::Group {
-        let mut nodes = metadata::Group::with_capacity(tree.len());
+    ) -> tree::Group {
+        let mut nodes = tree::Group::with_capacity(tree.len());
         for (name, entry) in tree {
             let node = match entry {
-                Entry::Group(inner) => {
-                    metadata::Node::Group(self.nodes(inner, project, token, failed))
-                }
+                Entry::Group(inner) => tree::Node::Group(self.nodes(inner, project, token, failed)),
                 Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
                 Entry::Array { segment, dataset } => {
                     let SegmentPlan { leaf, .. } = &self.segments[*segment];
@@ -292,7 +291,7 @@ impl Plan {
                         // They are the compound's, not the field's: the ledger keeps them.
                         Form::Table(_) => Table::new(),
                     };
-                    metadata::Node::Array(Array {
+                    tree::Node::Array(Array {
                         segment: SegmentName::new(project, token, *segment as u64).to_text(),
                         shape: leaf.shape.clone(),
                         dtype: dtype.to_string(),

@@ -8,8 +8,8 @@ use crate::error::{ErrorReport, shell_quote};
 use crate::load::ensure;
 use crate::load::supervisor::protocol::{Loaded, Planned};
 use crate::load::{Existing, HeldProject, Request};
-use crate::os::host;
 use crate::os::memory::{self, Need};
+use crate::os::process_stat;
 use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Note, Record};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{SegmentName, Token};
@@ -289,7 +289,7 @@ fn record(dirs: &NodeDirs, request: &Request, token: &Token) -> Record {
         tool: concat!("cute-shm ", env!("CARGO_PKG_VERSION")).to_owned(),
         keeper: Keeper {
             pid,
-            start_time: host::start_time(pid).unwrap_or(0),
+            start_time: process_stat::start_time(pid).unwrap_or(0),
             boot_id: dirs.host.boot.clone(),
             uid: nix::unistd::Uid::effective().as_raw(),
         },

@@ -1,11 +1,17 @@
-//! Root acts as the owner of what it removes: whatever a hostile owner has prepared, nothing can be
-//! removed that the owner could not have removed.
+//! The user and group ids of this process. Root acts with the ids of the owner of a project, so that it removes nothing
+//! that the owner could not remove, and becomes a user for `--as-user`.
 
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
-use nix::unistd::{Gid, Uid, User, getgroups, setegid, seteuid, setgroups};
+use nix::sys::prctl;
+use nix::unistd::{
+    Gid, Uid, User, getgrouplist, getgroups, getresgid, getresuid, setegid, seteuid, setgroups,
+    setresgid, setresuid,
+};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::os::descriptors::close_others;
 
 /// The user ids of this process's user namespace: (first id inside, first id outside, count).
 type UidMap = Vec<(u32, u32, u32)>;
@@ -99,6 +105,101 @@ impl Drop for Acting {
     }
 }
 
+/// Becomes the user `who` (a name or a number); of open descriptors only the standard ones and `kept` stay.
+/// For a process without threads: it is this thread's credentials that change.
+///
+/// # Errors
+/// [`Kind::NotFound`] for an unknown user, [`Kind::Permission`] when we are neither root nor that user.
+pub fn become_user(who: &str, kept: &[RawFd]) -> Result<()> {
+    let user = find(who)?;
+    let mine = Uid::effective();
+    if !mine.is_root() {
+        return if mine == user.uid { Ok(()) } else { Err(not_root(who)) };
+    }
+    if user.uid.is_root() {
+        return Ok(());
+    }
+    // Whatever root's script had open is not for the user, who may look into this process from now on.
+    close_others(kept, -1);
+    let cannot = |e| Error::io(format!("cannot become user '{who}'"), e);
+    let groups = groups(&user).map_err(cannot)?;
+    setgroups(&groups).map_err(cannot)?;
+    setresgid(user.gid, user.gid, user.gid).map_err(cannot)?;
+    setresuid(user.uid, user.uid, user.uid).map_err(cannot)?;
+    if !is_only(&user) || nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
+        // With ids of unknown owners nothing more may be done.
+        std::process::abort();
+    }
+    // The kernel gave /proc/self to root when the ids changed; the loader writes its OOM score there.
+    prctl::set_dumpable(true).map_err(cannot)
+}
+
+/// Runs `run` with the effective ids and groups of user `uid`, then takes back those of root. For a process
+/// without other threads.
+///
+/// # Errors
+/// Returns [`Kind::Permission`] if this process is not root, and the error of a call that fails before `run`.
+pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
+    if !Uid::effective().is_root() {
+        let message = format!("only root can act as user {uid}");
+        return Err(Error::new(Kind::Permission, message).with_hint("run the command with sudo"));
+    }
+    let cannot = |e| Error::io(format!("cannot act as user {uid}"), e);
+    let user = User::from_uid(Uid::from_raw(uid)).map_err(cannot)?;
+    let gid = user.as_ref().map_or(Gid::from_raw(uid), |user| user.gid);
+    let theirs = user.as_ref().map_or_else(|| Ok(vec![gid]), groups).map_err(cannot)?;
+    let ours = (nix::unistd::getgroups().map_err(cannot)?, Gid::effective());
+    let restore = || {
+        let restored = seteuid(Uid::from_raw(0))
+            .and_then(|()| setegid(ours.1))
+            .and_then(|()| setgroups(&ours.0));
+        if restored.is_err() {
+            // With ids of unknown owners nothing more may be done.
+            std::process::abort();
+        }
+    };
+    let became =
+        setgroups(&theirs).and_then(|()| setegid(gid)).and_then(|()| seteuid(Uid::from_raw(uid)));
+    if let Err(errno) = became {
+        restore();
+        return Err(cannot(errno));
+    }
+    let result = run();
+    restore();
+    Ok(result)
+}
+
+fn find(who: &str) -> Result<User> {
+    let found = match who.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(who),
+    };
+    match found {
+        Ok(Some(user)) => Ok(user),
+        Ok(None) => {
+            Err(Error::new(Kind::NotFound, format!("there is no user '{who}'")).with_subject(who))
+        }
+        Err(errno) => Err(Error::io(format!("cannot look up user '{who}'"), errno)),
+    }
+}
+
+fn groups(user: &User) -> nix::Result<Vec<Gid>> {
+    let name = std::ffi::CString::new(user.name.as_str()).map_err(|_| nix::Error::EINVAL)?;
+    getgrouplist(&name, user.gid)
+}
+
+/// Whether real, effective and saved ids are all the user's.
+fn is_only(user: &User) -> bool {
+    let uids = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [user.uid; 3]);
+    uids && getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [user.gid; 3])
+}
+
+fn not_root(who: &str) -> Error {
+    Error::new(Kind::Permission, format!("only root can load as user '{who}'"))
+        .with_subject(who)
+        .with_hint("leave --as-user out, or let the prolog run it as root")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +220,19 @@ mod tests {
             assert!(!is_namespace(&map));
             assert_eq!(host_uid_in(&map, OVERFLOW_UID), Some(OVERFLOW_UID));
         }
+    }
+
+    #[test]
+    fn an_unknown_user_is_not_found() {
+        for who in ["no such user", "4294967294"] {
+            assert_eq!(become_user(who, &[]).unwrap_err().kind(), Kind::NotFound);
+        }
+    }
+
+    #[test]
+    fn who_is_that_user_already_stays_so() {
+        let mine = Uid::effective().as_raw().to_string();
+        become_user(&mine, &[]).unwrap();
+        assert_eq!(Uid::effective().as_raw().to_string(), mine);
     }
 }

@@ -1,28 +1,27 @@
-//! This node and this boot: what tells our files from those of another host, container or boot.
+//! This node and this boot: they distinguish the files of this node from those of another host, container or boot.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use crate::os::directory::{Directory, FileId};
 
-/// The node as metadata marks name it.
+/// The node as the header comments of metadata name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// The kernel's id of this boot.
     pub boot: String,
-    /// The node's name.
+    /// The host name.
     pub name: String,
-    /// When this boot began, in seconds since 1970.
+    /// Time of the boot, in seconds since 1970.
     pub boot_time: i64,
 }
 
 impl Host {
-    /// This node, now.
+    /// Returns this node.
     pub fn this() -> Self {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let name = nix::unistd::gethostname().unwrap_or_default();
-        // A mark is one line of words: a host name with a blank must not break it.
+        // The header comment is one line of words, so the host name must not contain blanks.
         let name =
             name.to_string_lossy().replace(|c: char| c.is_whitespace() || c.is_control(), "-");
         Self { boot: boot.trim().to_owned(), name, boot_time: boot_time() }
@@ -35,7 +34,7 @@ fn boot_time() -> i64 {
     line.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or(i64::MIN)
 }
 
-/// Whether `directory` is what process 1 sees as /dev/shm; `None` when we may not look.
+/// Whether `directory` is the /dev/shm of process 1. Returns `None` if this process must not inspect process 1.
 pub fn is_shm_of_process_1(directory: &Directory) -> Option<bool> {
     const THEIRS: &str = "/proc/1/root/dev/shm";
     let theirs = fs::symlink_metadata(THEIRS).ok()?;
@@ -46,7 +45,7 @@ pub fn is_shm_of_process_1(directory: &Directory) -> Option<bool> {
     Some(FileId { dev: theirs.dev(), ino: theirs.ino() } == directory.id())
 }
 
-/// Whether `directory` lies on a file system of this machine, as far as its type can prove it.
+/// Whether the type of the file system of `directory` proves that it is local.
 pub fn is_local(directory: &Directory) -> bool {
     // Magic numbers: statfs(2).
     const LOCAL: [i64; 9] = [
@@ -63,23 +62,6 @@ pub fn is_local(directory: &Directory) -> bool {
     nix::sys::statfs::fstatfs(directory).is_ok_and(|fs| LOCAL.contains(&fs.filesystem_type().0))
 }
 
-/// When the process `pid` started, in clock ticks since boot; for people and for telling a reused
-/// pid from the old one, never for a decision.
-pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    // The command name in parentheses may hold blanks: count the fields after it (proc(5), field 22).
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
-}
-
-/// Whether the process `pid` has ended but its parent has not taken its status.
-pub fn is_zombie(pid: u32) -> bool {
-    let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"));
-    // proc(5): the state is the field after the name in parentheses.
-    stat.is_ok_and(|stat| {
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,13 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_a_start_time() {
-        assert!(start_time(std::process::id()).is_some());
-        assert_eq!(start_time(u32::MAX), None);
-    }
-
-    #[test]
-    fn the_system_s_shm_is_told_from_another_directory() {
+    fn another_directory_is_not_the_shm_of_process_1() {
         let temp = tempfile::tempdir().unwrap();
         let other = Directory::open(temp.path()).unwrap();
         assert_ne!(is_shm_of_process_1(&other), Some(true));

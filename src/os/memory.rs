@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
 use crate::os::limits;
+use crate::os::mounts::Mount;
 
 /// The size of a page of shared memory, to which every segment is rounded up.
 pub const PAGE: u64 = 4096;
@@ -158,12 +159,18 @@ fn free_inodes(shm: &Directory) -> Option<u64> {
     (fs.files() > 0).then(|| fs.files_available())
 }
 
-fn available(meminfo: &Path) -> Option<Bound> {
-    let text = fs::read_to_string(meminfo).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+fn available(file: &Path) -> Option<Bound> {
+    let text = fs::read_to_string(file).ok()?;
     let what = "memory of the node".to_owned();
-    Some(Bound { what, free_bytes: kib.saturating_mul(1024), scope: Scope::All })
+    Some(Bound { what, free_bytes: meminfo(&text, "MemAvailable")?, scope: Scope::All })
+}
+
+/// A number of `/proc/meminfo`, or of the `meminfo` of a NUMA node, in bytes.
+pub(crate) fn meminfo(text: &str, field: &str) -> Option<u64> {
+    let field = format!("{field}:");
+    let mut words = text.lines().find(|line| line.contains(&field))?.split_whitespace();
+    words.by_ref().find(|word| *word == field)?;
+    words.next()?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// The memory limits of this process's cgroup and all its ancestors, below `root` (`/`).
@@ -215,14 +222,11 @@ const V1: Files = Files {
 
 impl Files {
     fn mount_point<'a>(&self, mounts: &'a str) -> Option<&'a str> {
-        mounts.lines().find_map(|line| {
-            let (before, after) = line.split_once(" - ")?;
-            let mut after = after.split(' ');
-            let (kind, options) = (after.next()?, after.nth(1)?);
-            let fits =
-                self.option.is_none_or(|name| options.split(',').any(|option| option == name));
-            (kind == self.kind && fits).then(|| before.split(' ').nth(4)).flatten()
-        })
+        let has = |mount: &Mount<'_>, name| mount.options().any(|option| option == name);
+        let fits = |mount: &Mount<'_>| {
+            mount.kind == self.kind && self.option.is_none_or(|name| has(mount, name))
+        };
+        Mount::parse_all(mounts).find(fits).map(|mount| mount.path)
     }
 
     fn bounds(&self, mount: &Path, path: &str) -> Vec<Bound> {

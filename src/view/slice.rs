@@ -3,7 +3,7 @@
 use numpy_dtype::Dtype;
 
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 use crate::shm::segment::published::PublishedSegment;
 
 /// One axis of a view.

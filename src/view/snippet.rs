@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::preview::text_literal;
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 
 /// Maps through the C library: Python's own mmap objects keep a descriptor open before 3.13, and its
 /// `shared_memory` module removes segments that it did not make.

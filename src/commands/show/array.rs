@@ -4,9 +4,9 @@ use super::args::{Args, Body};
 use crate::error::{Error, Kind, Result};
 use crate::export::select;
 use crate::output::{DIM, Output, Text, json};
-use crate::shm::format::metadata::{Array, Group, Node};
+use crate::shm::format::array_key::array_at;
+use crate::shm::format::tree::{Array, Group, arrays};
 use crate::shm::segment::published::PublishedSegment;
-use crate::shm::store::lookup::array_at;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::text;
 use crate::view::{self, Canvas, Stats, View};
@@ -113,17 +113,5 @@ pub(super) fn python(
         return Ok(view::snippet(dirs.shm.path(), &arrays, false, &origin, &command));
     }
     let selected = select(root, prefix, &|_| true);
-    let mut arrays = Vec::new();
-    collect(&selected, "", &mut arrays);
-    Ok(view::snippet(dirs.shm.path(), &arrays, true, &origin, &command))
-}
-
-fn collect<'a>(group: &'a Group, path: &str, arrays: &mut Vec<(String, &'a Array)>) {
-    for (name, node) in group {
-        let path = format!("{path}/{name}");
-        match node {
-            Node::Array(array) => arrays.push((path, array)),
-            Node::Group(inner) => collect(inner, &path, arrays),
-        }
-    }
+    Ok(view::snippet(dirs.shm.path(), &arrays(&selected), true, &origin, &command))
 }

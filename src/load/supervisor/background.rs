@@ -17,8 +17,8 @@ use nix::unistd::{
 
 use crate::error::{Error, Kind, Result};
 use crate::os::descriptors::close_others;
-use crate::os::host;
 use crate::os::limits;
+use crate::os::process_stat;
 use crate::os::signals::Signals;
 
 /// A process whose end is waited for, even if its number is used again.
@@ -54,8 +54,10 @@ impl Watched {
     fn number(pid: u32, why: Errno) -> Result<Self> {
         let watched = || {
             let pid = i32::try_from(pid).ok().filter(|&pid| pid > 0).map(Pid::from_raw)?;
-            let watched =
-                Self::Number { pid, started: host::start_time(pid.as_raw().cast_unsigned()) };
+            let watched = Self::Number {
+                pid,
+                started: process_stat::start_time(pid.as_raw().cast_unsigned()),
+            };
             (!watched.has_ended()).then_some(watched)
         };
         let failed = |errno| {
@@ -85,7 +87,7 @@ impl Watched {
             return kill(*pid, None) == Err(Errno::ESRCH);
         }
         let number = pid.as_raw().cast_unsigned();
-        host::is_zombie(number) || host::start_time(number) != *started
+        process_stat::is_zombie(number) || process_stat::start_time(number) != *started
     }
 }
 

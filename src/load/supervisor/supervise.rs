@@ -11,6 +11,7 @@ use crate::load::supervisor::child::LoaderProcess;
 use crate::load::supervisor::protocol::{Loaded, Message, Planned};
 use crate::load::transaction::Transaction;
 use crate::load::{Existing, Observer, Outcome, Request};
+use crate::os::process_stat;
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;
 use crate::shm::format::name::Token;
@@ -225,7 +226,7 @@ impl<'a> Watch<'a> {
 
     /// Some damaged files keep the HDF5 library busy for ever.
     fn check_stuck(&mut self, loader: &mut LoaderProcess) -> Result<()> {
-        let used = cpu_time(loader.pid().as_raw());
+        let used = process_stat::processor_time(loader.pid().as_raw().cast_unsigned());
         let since = *self.quiet.get_or_insert(used);
         if used.saturating_sub(since) < STUCK_CPU {
             return Ok(());
@@ -256,17 +257,4 @@ impl<'a> Watch<'a> {
 pub(crate) fn cancelled(caught: Caught) -> Error {
     let message = format!("interrupted by {caught}; all segments of this load were removed");
     Error::new(Kind::Signal(caught.number()), message)
-}
-
-/// Processor time of another process, with the system's part.
-fn cpu_time(pid: i32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |found| found.1).split(' ').collect();
-    let ticks =
-        |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    let hertz =
-        nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-    let hertz = u64::try_from(hertz).unwrap_or(100).max(1);
-    // proc(5): utime and stime are fields 14 and 15; what is left begins with field 3.
-    Duration::from_millis((ticks(11) + ticks(12)).saturating_mul(1000) / hertz)
 }

@@ -3,50 +3,15 @@
 
 use std::fmt::{self, Write as _};
 
-use indexmap::IndexMap;
-use numpy_dtype::Dtype;
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use toml_writer::TomlWrite as _;
 
 use crate::shm::format::fast_toml;
 use crate::shm::format::name::Token;
+use crate::shm::format::tree::{ARRAY_KEY, Array, Group, Node, walk};
 
 /// The largest metadata file that is read or published: about 500,000 arrays.
 pub const METADATA_LIMIT: u64 = 128 << 20;
-/// The key whose presence makes a table an array.
-pub const ARRAY_KEY: &str = "shm_name";
-/// The groups and arrays of one group by name, in file order.
-pub type Group = IndexMap<String, Node>;
-
-/// What a name in a group stands for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Node {
-    /// A nested group, or the fields of a compound dataset.
-    Group(Group),
-    /// An array in a segment.
-    Array(Array),
-}
-
-/// One array: where it lies and what its bytes mean.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Array {
-    /// The segment's file name in the shm directory, as written: not checked here.
-    pub segment: String,
-    /// Elements along each axis; empty for a scalar.
-    pub shape: Vec<u64>,
-    /// What `str(numpy.dtype)` gives.
-    pub dtype: String,
-    /// The dataset's attributes, as far as TOML holds them.
-    pub attrs: Table,
-}
-
-impl Array {
-    /// Bytes of the array's elements; `None` when the dtype has no fixed size that we know.
-    pub fn nbytes(&self) -> Option<u64> {
-        Dtype::parse(&self.dtype)?.nbytes(&self.shape)
-    }
-}
 
 /// Who wrote a metadata file, and where: the first line of ours. Python's has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,14 +48,22 @@ impl Metadata {
     /// Every array with its path, in file order.
     pub fn arrays(&self) -> Vec<(Vec<&str>, &Array)> {
         let mut found = Vec::new();
-        collect(&self.root, &mut Vec::new(), &mut found);
+        walk(&self.root, &mut |path, node| {
+            if let Node::Array(array) = node {
+                found.push((path.to_vec(), array));
+            }
+        });
         found
     }
 
     /// Every array in file order, where paths are not needed.
     pub fn leaves(&self) -> Vec<&Array> {
         let mut found = Vec::new();
-        collect_leaves(&self.root, &mut found);
+        walk(&self.root, &mut |_, node| {
+            if let Node::Array(array) = node {
+                found.push(array);
+            }
+        });
         found
     }
 
@@ -124,30 +97,6 @@ impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { token, boot, host, shm } = self;
         write!(f, "# cute-shm load {token} boot {boot} host {host} shm {shm}")
-    }
-}
-
-fn collect<'a>(
-    group: &'a Group,
-    path: &mut Vec<&'a str>,
-    found: &mut Vec<(Vec<&'a str>, &'a Array)>,
-) {
-    for (name, node) in group {
-        path.push(name);
-        match node {
-            Node::Array(array) => found.push((path.clone(), array)),
-            Node::Group(inner) => collect(inner, path, found),
-        }
-        path.pop();
-    }
-}
-
-fn collect_leaves<'a>(group: &'a Group, found: &mut Vec<&'a Array>) {
-    for node in group.values() {
-        match node {
-            Node::Array(array) => found.push(array),
-            Node::Group(inner) => collect_leaves(inner, found),
-        }
     }
 }
 

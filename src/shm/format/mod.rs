@@ -1,5 +1,6 @@
 //! The values that the files of a project contain, and their text: names, keys, types, metadata, ledger.
 
+pub mod array_key;
 pub mod fast_toml;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -10,3 +11,4 @@ pub mod name;
 pub mod origin;
 pub mod rows;
 pub mod temporary_name;
+pub mod tree;

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use crate::os::mounts::Mount;
+
 /// How large pages are got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
@@ -23,21 +25,14 @@ impl Pages {
         if forced || !directory.is_absolute() { Self::Small } else { Self::parse(&mounts, dev) }
     }
 
-    /// Source: proc(5): the third field is the device, after `-` come type, source and options.
     fn parse(mounts: &str, dev: u64) -> Self {
         let device = format!("{}:{}", libc::major(dev), libc::minor(dev));
-        let mut options = mounts.lines().filter_map(|line| {
-            let (front, back) = line.split_once(" - ")?;
-            (front.split(' ').nth(2)? == device).then(|| back.split(' ').nth(2))?
-        });
-        let asked = |options: &str| {
-            options.split(',').find_map(|option| match option.strip_prefix("huge=")? {
-                "advise" => Some(Self::Advised),
-                "always" | "within_size" => Some(Self::Huge),
-                _ => None,
-            })
-        };
-        options.next_back().and_then(asked).unwrap_or(Self::Small)
+        match Mount::parse_all(mounts).rfind(|mount| mount.device == device).and_then(|m| m.huge())
+        {
+            Some("advise") => Self::Advised,
+            Some("always" | "within_size") => Self::Huge,
+            _ => Self::Small,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
-use crate::shm::format::metadata::Array;
+use crate::shm::format::tree::Array;
 
 /// The bytes of one array.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
-//! Array keys as people write them: `/group/name`, or Python's `group.name` where that is unambiguous.
+//! The path that an array key means in a project. The error names the reason if the load left the array out.
 
-use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::metadata::{Array, Group, Node};
+use crate::shm::format::array_key;
 use crate::shm::store::state::Project;
 
 /// The path that `key` means in a project.
@@ -11,7 +10,7 @@ use crate::shm::store::state::Project;
 /// [`Kind::NotFound`] when there is no such array or group, with the reason if it was left out of the load;
 /// [`Kind::Usage`] when there are several.
 pub fn resolve(project: &Project, key: &str) -> Result<String> {
-    let error = match among(&project.name().to_text(), project.tree(), key) {
+    let error = match array_key::resolve(&project.name().to_text(), project.tree(), key) {
         Err(error) if error.kind() == Kind::NotFound => error,
         resolved => return resolved,
     };
@@ -24,104 +23,4 @@ pub fn resolve(project: &Project, key: &str) -> Result<String> {
         }
         None => error,
     })
-}
-
-/// The array at a path; `None` for a group.
-pub fn array_at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
-    let mut group = root;
-    let mut found = None;
-    let mut rest = path.strip_prefix('/')?;
-    // Names may have slashes in them: the longest that fits is taken at each step.
-    while !rest.is_empty() {
-        let fits = |name: &&String| {
-            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
-        };
-        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
-        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
-        match group.get(name)? {
-            Node::Group(inner) => (group, found) = (inner, None),
-            Node::Array(array) => found = Some(array),
-        }
-    }
-    found
-}
-
-/// The path that `key` means in this tree.
-///
-/// # Errors
-/// [`Kind::NotFound`] when there is no such array or group, [`Kind::Usage`] when there are several.
-fn among(project: &str, root: &Group, key: &str) -> Result<String> {
-    let mut paths = Vec::new();
-    collect(root, "", &mut paths);
-    let slashed = format!("/{}", key.trim_matches('/'));
-    if slashed == "/" || paths.contains(&slashed) {
-        return Ok(slashed);
-    }
-    let mut found: Vec<String> =
-        paths.iter().filter(|path| path[1..].replace('/', ".") == key).cloned().collect();
-    match (found.pop(), found.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (None, _) => {
-            let message = format!("project '{project}' has no array '{key}'");
-            Err(Error::new(Kind::NotFound, message).with_subject(key).with_hint(
-                match paths.iter().find(|path| path.ends_with(&slashed)) {
-                    Some(path) => format!("there is '{path}'"),
-                    None => format!("'cute-shm show {}' lists its arrays", shell_quote(project)),
-                },
-            ))
-        }
-        (Some(last), false) => {
-            found.push(last);
-            Err(Error::new(Kind::Usage, format!("'{key}' is ambiguous: {}", found.join(", ")))
-                .with_subject(key)
-                .with_hint("write it as /group/name"))
-        }
-    }
-}
-
-fn collect(group: &Group, path: &str, paths: &mut Vec<String>) {
-    for (name, node) in group {
-        let path = format!("{path}/{name}");
-        if let Node::Group(inner) = node {
-            collect(inner, &path, paths);
-        }
-        paths.push(path);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree() -> Group {
-        let inner: Group = [("b".to_owned(), Node::Group(Group::new()))].into_iter().collect();
-        [("a".to_owned(), Node::Group(inner.clone())), ("c.d".to_owned(), Node::Group(inner))]
-            .into_iter()
-            .chain([("a.b".to_owned(), Node::Group(Group::new()))])
-            .collect()
-    }
-
-    #[test]
-    fn paths_come_first_then_python_s_dots() {
-        let resolve = |key| among("p", &tree(), key).map_err(|error| error.kind());
-        assert_eq!(resolve("/a/b"), Ok("/a/b".to_owned()));
-        assert_eq!(resolve("a/b/"), Ok("/a/b".to_owned()));
-        assert_eq!(resolve("a.b"), Ok("/a.b".to_owned()));
-        assert_eq!(resolve("c.d.b"), Ok("/c.d/b".to_owned()));
-        assert_eq!(resolve("/"), Ok("/".to_owned()));
-        assert_eq!(resolve("x"), Err(Kind::NotFound));
-    }
-
-    #[test]
-    fn two_meanings_are_too_many() {
-        let mut tree = tree();
-        tree.shift_remove("a.b");
-        tree.insert(
-            "e.f".to_owned(),
-            Node::Group([("g".to_owned(), Node::Group(Group::new()))].into()),
-        );
-        let inner: Group = [("f.g".to_owned(), Node::Group(Group::new()))].into();
-        tree.insert("e".to_owned(), Node::Group(inner));
-        assert_eq!(among("p", &tree, "e.f.g").unwrap_err().kind(), Kind::Usage);
-    }
 }

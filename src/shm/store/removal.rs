@@ -47,7 +47,7 @@ pub fn segments_of(project: &Project, shm: &Directory) -> Vec<Removed> {
 /// [`Kind::Permission`] for what is not ours to remove, [`Kind::Busy`] when the metadata was replaced
 /// meanwhile; else as the system says.
 pub fn remove(dirs: &NodeDirs, lock: ChangeLock, project: &Project) -> Result<Vec<Removed>> {
-    allowed(project, true)?;
+    ensure_removable(project, Owners::All)?;
     let removed = segments_of(project, &dirs.shm);
     let names = project.all_segments();
     let mut ledger = match (&project.ledger, &dirs.root) {
@@ -120,11 +120,21 @@ pub fn finish(
     remove_files(dirs, lock, &names)
 }
 
-/// Whether a project may be removed at all. With `all_users` root removes what belongs to others.
+/// Whose projects may be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// Those of the effective user.
+    Own,
+    /// As root: those of all users.
+    All,
+}
+
+/// Fails if this process must not remove the project.
 ///
 /// # Errors
-/// [`Kind::Permission`] for what is not ours, or cannot be trusted.
-pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
+/// Returns [`Kind::Permission`] if the project belongs to a user who is not among `owners`, or to another node, if it
+/// cannot be judged, and if its metadata is not a regular file.
+pub fn ensure_removable(project: &Project, owners: Owners) -> Result<()> {
     let name = project.name();
     let refused = |why: String, hint: &str| {
         Err(Error::new(Kind::Permission, format!("project '{name}' {why}"))
@@ -132,7 +142,7 @@ pub fn allowed(project: &Project, all_users: bool) -> Result<()> {
             .with_hint(hint))
     };
     let me = Uid::effective();
-    if project.uid != me.as_raw() && !(me.is_root() && all_users) {
+    if project.uid != me.as_raw() && !(me.is_root() && owners == Owners::All) {
         let why = format!("belongs to user {}", project.uid);
         return refused(why, "remove it as its owner, or as root with --all-users");
     }

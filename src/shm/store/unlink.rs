@@ -9,7 +9,7 @@ use crate::shm::store::gc::squatters;
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::removal::{self, Removed};
+use crate::shm::store::removal::{self, Owners, Removed};
 use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{self, Project, State};
 
@@ -17,33 +17,33 @@ use crate::shm::store::state::{self, Project, State};
 ///
 /// # Errors
 /// As [`unlink`].
-pub fn would_unlink(dirs: &NodeDirs, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
+pub fn would_unlink(dirs: &NodeDirs, name: &ProjectName, owners: Owners) -> Result<Vec<Removed>> {
     let project = match state::find_own(dirs, name) {
         Err(error) if error.kind() == Kind::NotFound => {
-            return match clear_name(dirs, name, all_users, true)? {
+            return match clear_name(dirs, name, owners, true)? {
                 0 => Err(error),
                 _ => Ok(Vec::new()),
             };
         }
         found => found?,
     };
-    if !is_unreadable_file(&project, all_users) {
-        removal::allowed(&project, all_users)?;
+    if !is_unreadable_file(&project, owners) {
+        removal::ensure_removable(&project, owners)?;
     }
     Ok(removal::segments_of(&project, &dirs.shm))
 }
 
-/// Removes the project: metadata, segments, ledger. With `all_users`, root removes the project of another user,
+/// Removes the project: metadata, segments, ledger. With [`Owners::All`], root removes the project of another user,
 /// and every file that blocks the name.
 ///
 /// # Errors
 /// Returns [`Kind::NotFound`] if there is no such project, [`Kind::Permission`] for a project of another user, and
 /// [`Kind::Busy`] if another process changes it for longer than [`lock::LOCK_TIMEOUT`].
-pub fn unlink(dirs: &NodeDirs, name: &ProjectName, all_users: bool) -> Result<Vec<Removed>> {
-    let mut cleared = clear_name(dirs, name, all_users, false)?;
+pub fn unlink(dirs: &NodeDirs, name: &ProjectName, owners: Owners) -> Result<Vec<Removed>> {
+    let mut cleared = clear_name(dirs, name, owners, false)?;
     let mut judged = state::find_own(dirs, name);
     if let Ok(project) = &judged
-        && is_unreadable_file(project, all_users)
+        && is_unreadable_file(project, owners)
     {
         squatters::clear_metadata(dirs, project)?;
         cleared += 1;
@@ -53,18 +53,13 @@ pub fn unlink(dirs: &NodeDirs, name: &ProjectName, all_users: bool) -> Result<Ve
         Err(error) if error.kind() == Kind::NotFound && cleared > 0 => return Ok(Vec::new()),
         judged => judged?,
     };
-    removal::allowed(&judged, all_users)?;
+    removal::ensure_removable(&judged, owners)?;
     act_as(judged.uid, || remove(dirs, &judged))
 }
 
-/// Removes the files that block the name, for root with `all_users`. Returns their number.
-fn clear_name(
-    dirs: &NodeDirs,
-    name: &ProjectName,
-    all_users: bool,
-    dry_run: bool,
-) -> Result<usize> {
-    if all_users && Uid::effective().is_root() {
+/// Removes the files that block the name, for root with [`Owners::All`]. Returns their number.
+fn clear_name(dirs: &NodeDirs, name: &ProjectName, owners: Owners, dry_run: bool) -> Result<usize> {
+    if owners == Owners::All && Uid::effective().is_root() {
         return squatters::clear_name(dirs, name, dry_run);
     }
     Ok(0)
@@ -72,11 +67,11 @@ fn clear_name(
 
 /// Whether the metadata is not a regular file with one name, and may be removed. It has no content to compare, and
 /// only its name is removed.
-fn is_unreadable_file(project: &Project, all_users: bool) -> bool {
+fn is_unreadable_file(project: &Project, owners: Owners) -> bool {
     let me = Uid::effective();
     project.state == State::Corrupt
         && project.file.as_ref().is_some_and(|file| !file.trusted)
-        && (project.uid == me.as_raw() || (me.is_root() && all_users))
+        && (project.uid == me.as_raw() || (me.is_root() && owners == Owners::All))
 }
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.

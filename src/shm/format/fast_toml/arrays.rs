@@ -6,7 +6,7 @@ use indexmap::map::Entry;
 use toml::Table;
 
 use crate::shm::format::fast_toml::reader::{Header, Reader};
-use crate::shm::format::metadata::{ARRAY_KEY, Array, Group, Node};
+use crate::shm::format::tree::{ARRAY_KEY, Array, Group, Node};
 
 /// Reads metadata in the canonical form.
 pub(crate) fn arrays(text: &str) -> Option<Group> {

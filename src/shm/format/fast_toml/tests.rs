@@ -4,7 +4,8 @@ use toml::{Table, Value};
 
 use crate::shm::format::fast_toml::{arrays, table};
 use crate::shm::format::ledger::tests::record;
-use crate::shm::format::metadata::{Array, Group, Metadata, Node, parse_any};
+use crate::shm::format::metadata::{Metadata, parse_any};
+use crate::shm::format::tree::{Array, Group, Node};
 
 /// Marsaglia's xorshift: the same texts in every run.
 struct Rng(u64);

@@ -83,6 +83,28 @@ pub enum Action {
     NotReached,
 }
 
+/// What was done with a project, as `gc` reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reported {
+    /// It was not changed.
+    Skipped,
+    /// It was removed, or its orphaned segments.
+    Reaped,
+    /// The files of an interrupted change were removed.
+    Recovered,
+    /// The ended jobs were taken off its list.
+    JobDropped,
+    /// Its metadata was restored.
+    Repaired,
+    /// A file that blocked a name was removed.
+    Cleared,
+    /// The time limit was reached before.
+    NotReached,
+    /// The action failed.
+    Failed,
+}
+
 /// One line of the report.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
@@ -110,6 +132,22 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What was done.
+    pub fn reported(&self) -> Reported {
+        if self.error.is_some() {
+            return Reported::Failed;
+        }
+        match self.action {
+            Action::Keep | Action::OtherUser | Action::OtherRoot => Reported::Skipped,
+            Action::Reap | Action::ReapOrphans => Reported::Reaped,
+            Action::Recover => Reported::Recovered,
+            Action::DropJob => Reported::JobDropped,
+            Action::Repair => Reported::Repaired,
+            Action::Clear => Reported::Cleared,
+            Action::NotReached => Reported::NotReached,
+        }
+    }
+
     /// A project that was not reached.
     fn late(id: &GroupId, root: Option<PathBuf>) -> Self {
         let kept = Self::kept(id, root, "the time limit was reached");

@@ -19,13 +19,13 @@ use crate::shm::store::state::{Project, State, squatters};
 /// Judges the project `key`. A read that fails makes it `foreign`, with the reason: what cannot be read is
 /// never changed, and does not stop the caller from handling other projects.
 pub fn judge(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
-    let mut project = judge_as(dirs, scan, key, false);
+    let mut project = judge_as(dirs, scan, key, Observer::Other);
     // Segments that vanish while we look may have been replaced: then there is other metadata by now.
     for _ in 0..3 {
         if project.missing.is_empty() || !was_replaced(dirs, &project) {
             break;
         }
-        project = judge_as(dirs, scan, key, false);
+        project = judge_as(dirs, scan, key, Observer::Other);
     }
     project
 }
@@ -41,16 +41,25 @@ fn was_replaced(dirs: &NodeDirs, project: &Project) -> bool {
 
 /// As [`judge`], by the holder of the change lock: the lock is free then, but for itself.
 pub fn judge_locked(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
-    judge_as(dirs, scan, key, true)
+    judge_as(dirs, scan, key, Observer::LockHolder)
 }
 
-fn judge_as(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key, holder: bool) -> Project {
+fn judge_as(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key, observer: Observer) -> Project {
     let mut project = Project::unjudged(key.clone());
-    (project.state, project.why) = match find_verdict(dirs, scan, &mut project, holder) {
+    (project.state, project.why) = match find_verdict(dirs, scan, &mut project, observer) {
         Ok(verdict) => verdict,
         Err(error) => (State::Foreign, Some(error.to_string())),
     };
     project
+}
+
+/// The process that judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Observer {
+    /// It holds the change lock of the project.
+    LockHolder,
+    /// It does not. If the change lock is held, another process is changing the project.
+    Other,
 }
 
 type Verdict = (State, Option<String>);
@@ -69,7 +78,7 @@ fn find_verdict(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     project: &mut Project,
-    holder: bool,
+    observer: Observer,
 ) -> Result<Verdict> {
     if credentials::host_uid(project.uid).is_none() {
         let why = "its owner has no id in this user namespace".to_owned();
@@ -90,11 +99,11 @@ fn find_verdict(
         Some(Read::Good(file, metadata)) => {
             project.file = Some(file);
             project.metadata = Some(metadata);
-            judge_with_metadata(dirs, scan, project, unseen, holder)?
+            judge_with_metadata(dirs, scan, project, unseen, observer)?
         }
         None => match unseen {
             Some(why) => (State::Foreign, Some(why.to_owned())),
-            None => judge_without_metadata(dirs, scan, project, holder)?,
+            None => judge_without_metadata(dirs, scan, project, observer)?,
         },
     };
     Ok(match ledger {
@@ -144,7 +153,7 @@ fn judge_with_metadata(
     scan: &Scan<'_>,
     project: &mut Project,
     unseen: Option<&str>,
-    holder: bool,
+    observer: Observer,
 ) -> Result<Verdict> {
     let mark = project.metadata.as_ref().and_then(|metadata| metadata.mark.clone());
     if let Some(why) = mark.as_ref().and_then(|mark| is_elsewhere(dirs, mark)) {
@@ -153,7 +162,7 @@ fn judge_with_metadata(
     if let (Some(why), Some(_)) = (unseen, &mark) {
         return judge_as_reader(dirs, project, why);
     }
-    if let Some(verdict) = judge_activity(dirs, scan, project, holder)? {
+    if let Some(verdict) = judge_activity(dirs, scan, project, observer)? {
         return Ok(verdict);
     }
     if let Some(verdict) = mark.as_ref().and_then(|mark| find_tampering(project, mark)) {
@@ -204,7 +213,7 @@ fn judge_activity(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     project: &mut Project,
-    holder: bool,
+    observer: Observer,
 ) -> Result<Option<Verdict>> {
     let wrong = collect_segments(dirs, project)?;
     collect_leftovers(dirs, scan, project)?;
@@ -225,7 +234,7 @@ fn judge_activity(
             false
         }
     };
-    if is_changing && !holder {
+    if is_changing && observer == Observer::Other {
         project.changing = has_file;
         let whole = has_file && project.missing.is_empty();
         return Ok(Some((if whole { State::Live } else { busy_state(project) }, None)));
@@ -323,7 +332,7 @@ fn judge_without_metadata(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     project: &mut Project,
-    holder: bool,
+    observer: Observer,
 ) -> Result<Verdict> {
     let copy = project.ledger.as_ref().and_then(|ledger| ledger.current.as_ref()?.metadata.clone());
     project.metadata = copy.as_deref().and_then(|text| Metadata::parse(text).ok());
@@ -333,7 +342,7 @@ fn judge_without_metadata(
         let why = "its root cannot be opened, and its load may be complete".to_owned();
         return Ok((State::Foreign, Some(why)));
     }
-    if let Some(verdict) = judge_activity(dirs, scan, project, holder)? {
+    if let Some(verdict) = judge_activity(dirs, scan, project, observer)? {
         return Ok(verdict);
     }
     Ok(match (project.present.is_empty(), project.missing.is_empty()) {

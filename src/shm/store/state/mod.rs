@@ -21,9 +21,10 @@ pub use self::judge::{judge, judge_locked};
 use crate::error::Result;
 use crate::os::directory::{Directory, FileId};
 use crate::shm::format::ledger::{Key, KeyFile, Ledger, Record};
-use crate::shm::format::metadata::{Group, Metadata};
+use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::origin::Origin;
+use crate::shm::format::tree::Group;
 
 /// What was found of a project (DESIGN section 2), in the order in which it is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

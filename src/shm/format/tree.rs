@@ -1,0 +1,77 @@
+//! The tree of a project's groups and arrays, as the metadata describes it.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use numpy_dtype::Dtype;
+
+/// The key that makes a table of the metadata an array.
+pub(crate) const ARRAY_KEY: &str = "shm_name";
+/// The groups and arrays of one group by name, in file order.
+pub type Group = IndexMap<String, Node>;
+
+/// An entry of a group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Node {
+    /// A nested group, or the fields of a compound dataset.
+    Group(Group),
+    /// An array in a segment.
+    Array(Array),
+}
+
+/// An array: its segment, shape, dtype and attributes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Array {
+    /// The file name of the segment in the shm directory. It is not checked.
+    pub segment: String,
+    /// Elements along each axis; empty for a scalar.
+    pub shape: Vec<u64>,
+    /// The dtype as `str(numpy.dtype)` prints it.
+    pub dtype: String,
+    /// The attributes that TOML can represent.
+    pub attrs: Table,
+}
+
+impl Array {
+    /// Size of the elements in bytes. Returns `None` if the dtype is unknown or the size exceeds 64 bits.
+    pub fn nbytes(&self) -> Option<u64> {
+        Dtype::parse(&self.dtype)?.nbytes(&self.shape)
+    }
+}
+
+/// Calls `visit` with each entry below `group` and the names that lead to it, in file order, groups before their
+/// entries.
+pub fn walk<'a>(group: &'a Group, visit: &mut dyn FnMut(&[&'a str], &'a Node)) {
+    fn walk_below<'a>(
+        group: &'a Group,
+        path: &mut Vec<&'a str>,
+        visit: &mut dyn FnMut(&[&'a str], &'a Node),
+    ) {
+        for (name, node) in group {
+            path.push(name);
+            visit(path, node);
+            if let Node::Group(inner) = node {
+                walk_below(inner, path, visit);
+            }
+            path.pop();
+        }
+    }
+    walk_below(group, &mut Vec::new(), visit);
+}
+
+/// Every array below `group` with its path (`/group/name`), in file order.
+pub fn arrays(group: &Group) -> Vec<(String, &Array)> {
+    let mut found = Vec::new();
+    walk(group, &mut |path, node| {
+        if let Node::Array(array) = node {
+            found.push((to_path(path), array));
+        }
+    });
+    found
+}
+
+/// The path `/group/name`.
+pub fn to_path(names: &[&str]) -> String {
+    names.iter().flat_map(|name| ["/", name]).collect()
+}
