@@ -93,7 +93,7 @@ impl<'a> Load<'a> {
             observer: None,
             progress: None,
             cancel: None,
-            external: load::usual_external(),
+            external: load::default_external(),
         }
     }
 
@@ -278,10 +278,10 @@ impl<'a> Load<'a> {
         let observer = self.observer.unwrap_or(&mut silent);
         let mut go_on = || Ok(!cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)));
         let mut outcome = match self.progress {
-            None => load::run_here(&dirs, &request, observer, &mut go_on)?,
+            None => load::load_in_process(&dirs, &request, observer, &mut go_on)?,
             Some(told) => {
                 let mut progress = Progress { observer, told, done: 0, total: 0 };
-                let outcome = load::run_here(&dirs, &request, &mut progress, &mut go_on)?;
+                let outcome = load::load_in_process(&dirs, &request, &mut progress, &mut go_on)?;
                 (progress.told)(outcome.bytes, outcome.bytes);
                 outcome
             }
@@ -348,7 +348,7 @@ pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {
         seen: &mut |_| (),
         keep_going: false,
         rows: None,
-        external: load::usual_external(),
+        external: load::default_external(),
     };
     let inventory = h5::inventory(path.as_ref(), options)?;
     let leaves = inventory.datasets.iter().flat_map(h5::Dataset::leaves);

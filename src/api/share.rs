@@ -156,7 +156,7 @@ impl Share {
     ) -> Result<(NodeDirs, Option<crate::load::HeldProject>, Report)> {
         let request = self.request(lifetime)?;
         let dirs = NodeDirs::create(self.node.paths())?;
-        let transaction = Transaction::begin(&dirs, &request, &mut || Ok(true))?;
+        let transaction = Transaction::begin(&dirs, &request)?;
         let made = self.fill(tree, &dirs, &request, &transaction);
         let mut outcome = transaction.end(made, std::thread::sleep)?;
         let held = outcome.held.take();

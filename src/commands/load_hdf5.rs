@@ -99,7 +99,7 @@ fn load(
     }
     let dirs = NodeDirs::create(&output.context.paths)?;
     warn_of_root(&dirs, output);
-    let mut outcome = load::run(&dirs, request, &mut signals, &mut progress)?;
+    let mut outcome = load::load_in_child(&dirs, request, &mut signals, &mut progress)?;
     // From here on every path has to release what is held: only `live` may fail.
     let held = outcome.held.take();
     tell_outcome(&dirs, request, &outcome, progress, output);

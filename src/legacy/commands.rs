@@ -29,7 +29,7 @@ pub(crate) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
     let mut progress = Progress::new(context, arguments.has("no_progress"));
     let dirs = NodeDirs::create(&context.paths)?;
     warn_of(&dirs, context);
-    let outcome = load::run(&dirs, &request, &mut signals, &mut progress)?;
+    let outcome = load::load_in_child(&dirs, &request, &mut signals, &mut progress)?;
     drop(progress);
     told(&dirs, &request.project, &outcome)
 }
@@ -50,7 +50,7 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
         threads: None,
         numa: None,
         verify: false,
-        external: load::usual_external(),
+        external: load::default_external(),
     })
 }
 

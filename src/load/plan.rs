@@ -12,11 +12,10 @@ use toml::{Table, Value};
 
 use crate::error::{Error, Kind, Result};
 use crate::h5::{
-    self, Attributes, Child, Content, Dataset, External, Form, Group, Inventory, Leaf, Looked,
-    Part, Presence,
+    self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Looked, Part, Presence,
 };
-use crate::load::Input;
-use crate::load::supervisor::protocol::{Planned, PlannedArray};
+use crate::load::planned::{Planned, PlannedArray};
+use crate::load::request::{Input, Request};
 use crate::load::worker::convert::{Conversion, Conversions};
 use crate::load::worker::decode_memory;
 use crate::shm::format::glob::PathFilter;
@@ -24,7 +23,6 @@ use crate::shm::format::ledger::{Note, SourceFile, SourceState};
 use crate::shm::format::metadata::{self};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
 use crate::shm::format::origin::Origin;
-use crate::shm::format::rows::Rows;
 use crate::shm::format::tree::{self, ARRAY_KEY, Array};
 
 /// Where a segment's bytes come from.
@@ -121,18 +119,18 @@ enum Entry {
 }
 
 impl Plan {
-    /// Looks into every input.
+    /// Plans the load of every input. Reports the paths that it inspects to `inspecting`.
     ///
     /// # Errors
-    /// What [`h5::inventory`] says; [`Kind::Corrupt`] for damage, unless `keep_going`.
-    pub fn make(
-        inputs: &[Input],
-        rows: Option<Rows>,
+    /// Returns the errors of [`h5::inventory`], and [`Kind::Corrupt`] for damage without `--keep-going`.
+    pub fn new(
+        request: &Request,
         filter: &PathFilter,
         conversions: &Conversions,
-        (keep_going, external): (bool, External),
-        looking: &mut dyn FnMut(&str),
+        inspecting: &mut dyn FnMut(&str),
     ) -> Result<Self> {
+        let Request { inputs, keep_going, external, .. } = request;
+        let (keep_going, external, rows) = (*keep_going, *external, request.selection.rows);
         let mut plan = Self::default();
         let met = RefCell::default();
         for input in inputs {
@@ -142,7 +140,7 @@ impl Plan {
                 filter.meet(&path, &mut met.borrow_mut());
                 filter.takes(&path)
             };
-            let seen = &mut *looking;
+            let seen = &mut *inspecting;
             let options = h5::Options { select: &select, seen, rows, keep_going, external };
             let inventory = h5::inventory(&input.path, options)?;
             plan.add(inventory, input, conversions)?;

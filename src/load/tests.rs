@@ -6,6 +6,7 @@ use std::ffi::{CString, c_int, c_void};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hdf5_sys::h5d::{H5Dclose, H5Dcreate2, H5Dwrite, H5Dwrite_chunk};
 use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fclose, H5Fcreate};
@@ -24,9 +25,9 @@ use hdf5_sys::h5t::{
 use hdf5_sys::h5z::H5Z_SO_scale_type_t::{H5Z_SO_FLOAT_DSCALE, H5Z_SO_INT};
 
 use crate::h5::External;
-use crate::load::Input;
 use crate::load::plan::Plan;
-use crate::load::supervisor::protocol::Sender;
+use crate::load::protocol::SupervisorLink;
+use crate::load::request::{Existing, Input, Request};
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::convert::Conversions;
 use crate::load::worker::progress::ProgressSender;
@@ -36,6 +37,7 @@ use crate::load::worker::transfer::{DataSource, Transfer};
 use crate::load::worker::write;
 use crate::os::directory::Directory;
 use crate::shm::format::glob::PathFilter;
+use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
 use crate::shm::format::rows::Rows;
 use crate::shm::segment::new_segment::NewSegment;
@@ -240,6 +242,25 @@ fn write(path: &Path, dice: &mut Dice) {
     }
 }
 
+fn request(path: &Path, rows: Option<Rows>) -> Request {
+    Request {
+        project: ProjectName::new("p".as_ref()).unwrap(),
+        inputs: vec![Input { path: path.to_owned(), group: None }],
+        selection: Selection { rows, ..Selection::default() },
+        lifetime: Lifetime::Persistent,
+        existing: Existing::Refuse,
+        strict: false,
+        keep_going: false,
+        wait: None,
+        grace: Duration::ZERO,
+        job: None,
+        threads: None,
+        numa: None,
+        verify: false,
+        external: External::Allow,
+    }
+}
+
 /// Compares the two ways; says whether there was a faster one.
 fn compare(
     path: &Path,
@@ -247,17 +268,9 @@ fn compare(
     (seed, limits): (u64, Limits),
     rows: Option<Rows>,
 ) -> bool {
-    let input = Input { path: path.to_owned(), group: None };
     let filter = PathFilter::new(&[], &[]).unwrap();
-    let plan = Plan::make(
-        &[input],
-        rows,
-        &filter,
-        &Conversions::default(),
-        (false, External::Allow),
-        &mut |_| {},
-    )
-    .unwrap();
+    let request = request(path, rows);
+    let plan = Plan::new(&request, &filter, &Conversions::default(), &mut |_| {}).unwrap();
     let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
     let dataset = &inventory.datasets[task.dataset];
     let source = match dataset.raw_offset() {
@@ -283,8 +296,8 @@ fn compare(
     let writers: Vec<_> = plan.segments.iter().enumerate().map(writer).collect();
     let file = Arc::new(File::open(path).unwrap());
     let transfer = Transfer::new((0, task), (dataset, &plan.segments), writers, (file, source));
-    let mut sender = Sender::new(File::options().write(true).open("/dev/null").unwrap());
-    let progress = ProgressSender::new(&mut sender);
+    let mut link = SupervisorLink::in_process(|_| Ok(()));
+    let progress = ProgressSender::new(&mut link.sender);
     let mut reader = ItemReader::default();
     while let Some(item) = transfer.claim() {
         match reader.item(&transfer, &item, &progress) {

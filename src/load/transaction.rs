@@ -1,13 +1,13 @@
-//! Transaction a project, whoever fills it: announced, filled by its caller, published. The loads of the command and
-//! those of the library's users go through here, so that every one ends with the same steps.
+//! The transaction that creates a project: it is announced, filled by its caller, and published or rolled back.
+//! Loads of files and shared arrays of programs use it.
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Kind, Result};
-use crate::error::{ErrorReport, shell_quote};
+use crate::error::{Error, ErrorReport, Kind, Result, shell_quote};
 use crate::load::ensure;
-use crate::load::supervisor::protocol::{Loaded, Planned};
-use crate::load::{Existing, HeldProject, Request};
+use crate::load::planned::{Loaded, Planned};
+use crate::load::request::{Existing, Request};
+use crate::load::supervisor::held::HeldProject;
 use crate::os::memory::{self, Need};
 use crate::os::process_stat;
 use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Note, Record};
@@ -18,31 +18,31 @@ use crate::shm::store::lock::{FailedLoad, LivenessLock};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
 
-/// A load that has come to its end.
+/// The outcome of a load.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The plan that was followed.
+    /// The plan.
     pub planned: Planned,
-    /// The load's token.
+    /// The token of the load.
     pub token: Token,
-    /// Arrays made.
+    /// The number of arrays.
     pub arrays: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// What could not be read (with `--keep-going`).
+    /// The datasets that could not be read (with `--keep-going`).
     pub failed: Vec<Note>,
-    /// It was there already: nothing was loaded.
+    /// Whether the project was already loaded, so that nothing was done.
     pub reused: bool,
-    /// How long the project lives.
+    /// The lifetime of the project.
     pub lifetime: Lifetime,
-    /// How long it took.
+    /// The duration of the load.
     pub elapsed: Duration,
-    /// What is to be held, for a held project.
+    /// The held project, if its lifetime is [`Lifetime::Held`].
     pub held: Option<HeldProject>,
 }
 
-/// A load that is announced: whatever becomes of this process, its segments can be found. Dropped before its
-/// end, because its caller panics, it is taken back.
+/// An announced load. However this process ends, `gc` finds the segments of the load. Dropping the transaction before
+/// [`Self::end`], after a panic of its caller, rolls it back.
 #[derive(Debug)]
 pub(crate) struct Transaction<'a> {
     dirs: &'a NodeDirs,
@@ -56,23 +56,26 @@ pub(crate) struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    /// Takes the change lock and announces the load, which keeps a held project from here on. Another holder
-    /// of the lock is waited for as long as the request and `go_on` say so.
-    pub fn begin(
-        dirs: &'a NodeDirs,
-        request: &'a Request,
-        go_on: &mut dyn FnMut() -> Result<bool>,
-    ) -> Result<Self> {
+    /// Takes the change lock, announces the load, and takes the liveness lock of a held project.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Self::announce`], and [`Kind::Busy`] if another process uses the project for longer
+    /// than the request waits.
+    pub fn begin(dirs: &'a NodeDirs, request: &'a Request) -> Result<Self> {
         let begun = Instant::now();
-        let patient = || request.wait.is_none_or(|limit| begun.elapsed() < limit);
-        let store = LedgerStore::begin(dirs, &request.project, &mut || Ok(go_on()? && patient()))?;
+        let mut may_wait = || Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit));
+        let store = LedgerStore::begin(dirs, &request.project, &mut may_wait)?;
         let mut transaction = Self::announce(dirs, request, store, begun)?;
         transaction.hold()?;
         Ok(transaction)
     }
 
-    /// Announces the load under a change lock that is held. It is to be kept with [`Self::hold`] before the first
-    /// segment is made.
+    /// Announces the load in the ledger, under the change lock. [`Self::hold`] must follow before the first segment is
+    /// created.
+    ///
+    /// # Errors
+    /// Returns [`Kind::Exists`] or [`Kind::Permission`] for an existing project that must not be replaced, and an I/O
+    /// error if the ledger cannot be written.
     pub fn announce(
         dirs: &'a NodeDirs,
         request: &'a Request,
@@ -85,14 +88,14 @@ impl<'a> Transaction<'a> {
                 Ok(Self { dirs, request, store, token, replace, life: None, begun, owner })
             }
             Err(error) => {
-                // The first error is what the user needs; what cannot be cleaned now, gc finds.
+                // The first error is the one that the user needs; `gc` finds the remains.
                 let _ = store.finish();
                 Err(error)
             }
         }
     }
 
-    /// Takes the life lock of a project that is held.
+    /// Takes the liveness lock of a held project.
     pub fn hold(&mut self) -> Result<()> {
         if let (Lifetime::Held, Some(store)) = (self.request.lifetime, &self.store) {
             let life = LivenessLock::take(&self.dirs.shm, store.lock().key(), &self.token)?;
@@ -101,17 +104,18 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// What the names of the segments bear.
+    /// Returns the token in the names of the segments.
     pub fn token(&self) -> &Token {
         &self.token
     }
 
-    /// Whether the memory that is needed is there.
+    /// Returns [`Kind::NoMemory`] if the node does not have the needed memory.
     pub fn check_budget(&self, need: Need) -> Result<()> {
         memory::check(&self.dirs.shm, need)
     }
 
-    /// Publishes what was made, or takes everything back. `grace` waits before what is replaced goes.
+    /// Publishes the project, or rolls the load back after an error. `grace` waits before the segments of a replaced
+    /// project are removed.
     pub fn end(
         mut self,
         made: Result<(Planned, Loaded)>,
@@ -127,9 +131,9 @@ impl<'a> Transaction<'a> {
         let (planned, loaded) = match published {
             Ok(made) => made,
             Err(error) => {
-                // Whoever judges the project now must not take it for one that is kept.
+                // The project must not be evaluated as held from here on.
                 self.life = None;
-                return Err(self.give_up(store, error));
+                return Err(self.roll_back(store, error));
             }
         };
         let key = store.lock().key().clone();
@@ -163,11 +167,11 @@ impl<'a> Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// Nothing of the load stays; gives the error back.
-    fn give_up(&self, store: LedgerStore<'_>, error: Error) -> Error {
-        // What says nothing about the file is not for those who wait to load the same.
-        let is_told = !matches!(error.kind(), Kind::Signal(_) | Kind::Busy);
-        let _ = match is_told && !self.request.inputs.is_empty() {
+    /// Removes everything of the load. Returns the error.
+    fn roll_back(&self, store: LedgerStore<'_>, error: Error) -> Error {
+        // An interruption is not a reason for processes that wait for the same load to fail.
+        let is_shared = !matches!(error.kind(), Kind::Signal(_) | Kind::Busy);
+        let _ = match is_shared && !self.request.inputs.is_empty() {
             true => {
                 let request = ensure::identity(self.request);
                 store.finish_failed(&FailedLoad { request, error: ErrorReport::from(&error) })
@@ -180,7 +184,7 @@ impl Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // A forked process leaves it to the one that it comes from.
+        // In a forked process, the parent rolls back.
         if self.owner == std::process::id()
             && let Some(store) = self.store.take()
         {
@@ -203,7 +207,7 @@ fn announce(
     Ok((token, replace))
 }
 
-/// What the ledger is told of a load that has come to its end.
+/// Adds the result of a load to its record in the ledger.
 fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.sources.clone_from(&planned.sources);
     let skipped = planned.skips.iter().chain(&planned.filled);
@@ -216,16 +220,16 @@ fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.origin = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
 }
 
-/// Whether a project in the way may be replaced: what is provably dead counts as absent.
-fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
-    let Some(project) = there else { return Ok(false) };
+/// Whether the load replaces an existing project. A provably dead project counts as absent.
+fn may_replace(request: &Request, existing: Option<&Project>) -> Result<bool> {
+    let Some(project) = existing else { return Ok(false) };
     let name = request.project.to_text();
     let is_own = project.uid == nix::unistd::Uid::effective().as_raw();
     if let (State::Foreign, true) = (project.state, is_own) {
         let why = project.why.as_deref().unwrap_or("a file of it cannot be read");
-        let message = format!("project '{name}' cannot be judged: {why}");
+        let message = format!("the state of project '{name}' cannot be determined: {why}");
         let hint = format!(
-            "'cute-shm show {}' reports its files; nothing was changed",
+            "run 'cute-shm show {}' to list its files; nothing was changed",
             shell_quote(&name)
         );
         return Err(Error::new(Kind::Permission, message).with_subject(name).with_hint(hint));
@@ -267,7 +271,7 @@ fn may_replace(request: &Request, there: Option<&Project>) -> Result<bool> {
         .with_hint(hint))
 }
 
-/// Segments of the project in the way that no load of ours made.
+/// Returns the segments of an existing project that another program created.
 fn foreign_segments(project: &Project) -> Vec<String> {
     let tokens = project.ledger.as_ref().map(Ledger::tokens).unwrap_or_default();
     let foreign = |segment: &&SegmentName| !tokens.iter().any(|token| segment.bears(token));

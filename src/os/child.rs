@@ -217,7 +217,7 @@ fn leave_descriptors() {
 }
 
 /// Ends this process without running what the parent registered to run at its own end.
-fn end_now(status: i32) -> ! {
+pub(crate) fn end_now(status: i32) -> ! {
     // SAFETY: _exit only ends the process.
     unsafe { libc::_exit(status) }
 }

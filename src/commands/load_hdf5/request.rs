@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::args::{Args, Share};
 use super::body::Body;
 use crate::error::{Error, Kind, Result};
-use crate::load::{Existing, External, Input, Request, named, usual_external};
+use crate::load::{Existing, External, Input, Request, default_external, named};
 use crate::output::Output;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::name::ProjectName;
@@ -48,7 +48,7 @@ fn external(args: &Args) -> External {
     match (args.no_external, args.external || args.as_user.is_some()) {
         (true, _) => External::Refuse,
         (false, true) => External::Allow,
-        (false, false) => usual_external(),
+        (false, false) => default_external(),
     }
 }
 

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::error::{Error, Kind, Result};
-use crate::load::supervisor::supervise::cancelled;
+use crate::load::supervisor::supervise::interrupted;
 use crate::os::limits;
 use crate::os::signals::Signals;
 
@@ -37,7 +37,7 @@ pub fn run(
     };
     let restore = signals.restorer();
     if let Some(caught) = signals.take() {
-        return Err(cancelled(caught));
+        return Err(interrupted(caught));
     }
     signals.take_all()?;
     let mut prepared = Command::new(program);

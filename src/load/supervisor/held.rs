@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::load::Watched;
+use crate::load::supervisor::background::Watched;
 use crate::load::supervisor::command::reap;
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;

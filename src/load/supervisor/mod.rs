@@ -1,8 +1,8 @@
-//! The process that owns a load: it starts the loader, publishes the project, and holds it.
+//! The process that owns a load: it runs the loader in a child process, and holds the project.
 
-pub mod background;
-pub mod child;
-pub mod command;
-pub mod held;
-pub mod protocol;
-pub mod supervise;
+pub(super) mod background;
+pub(super) mod child;
+pub(super) mod command;
+pub(super) mod held;
+pub(super) mod loader_exit;
+pub(super) mod supervise;

@@ -1,73 +1,46 @@
-//! The keeper: takes the change lock, starts a loader, watches over it, and publishes what it made. If
-//! the loader fails in whatever way, nothing of the load stays.
+//! Runs the loader in a child process and watches over it: signals, crashes, and loaders that make no progress.
 
 use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
-use crate::load::ensure;
+use crate::load::driver::{self, LoaderHost, LoaderLink};
 use crate::load::loader;
+use crate::load::observer::Observer;
+use crate::load::planned::Planned;
+use crate::load::protocol::Message;
+use crate::load::request::{LoadContext, Request};
 use crate::load::supervisor::child::LoaderProcess;
-use crate::load::supervisor::protocol::{Loaded, Message, Planned};
-use crate::load::transaction::Transaction;
-use crate::load::{Existing, Observer, Outcome, Request};
+use crate::load::supervisor::loader_exit::exit_error;
+use crate::load::transaction::Outcome;
 use crate::os::process_stat;
-use crate::os::signals::Caught;
-use crate::os::signals::Signals;
+use crate::os::signals::{Caught, Signals};
 use crate::shm::format::name::Token;
-use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::node_dirs::NodeDirs;
 
-/// A loader that computes for this long without a word is stuck in a damaged file.
-const STUCK_CPU: Duration = Duration::from_secs(30);
-/// How often the keeper looks whether the loader is stuck, in milliseconds.
-const LOOK: u16 = 250;
+/// A loader that uses this much CPU time without a message is stuck in a damaged file.
+const MAX_CPU_WITHOUT_MESSAGE: Duration = Duration::from_secs(30);
+/// The interval of that check, in milliseconds.
+const POLL_INTERVAL: u16 = 250;
 
-/// Loads a project. A held one is held as long as [`Outcome::held`] lives and is waited for.
+/// Loads a project, with the loader in a child process. A held project is held as long as [`Outcome::held`].
 ///
 /// # Errors
-/// As DESIGN section 4 says for `load-hdf5`; then nothing of this load stays, and an existing project
-/// is as it was. [`Kind::Signal`] when a signal ended it.
-pub fn run(
+/// Returns the errors of DESIGN.md, section 4, for `load-hdf5`, and [`Kind::Signal`] if a signal ended the load.
+/// Then nothing of this load remains, and an existing project is unchanged.
+pub fn load_in_child(
     dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let begun = Instant::now();
-    let mut store =
-        LedgerStore::begin(dirs, &request.project, &mut || may_wait(request, signals, begun))?;
-    if let Existing::Ensure { .. } = request.existing {
-        // This process waited for the same load, which failed: it would fail again.
-        let failed = store.heard().filter(|failed| failed.request == ensure::identity(request));
-        if let Some(failed) = failed.cloned() {
-            store.finish()?;
-            return Err(failed.error.into());
-        }
-        match ensure::reuse(dirs, request, &mut store, begun) {
-            Ok(None) => {}
-            Ok(Some(outcome)) => {
-                store.finish()?;
-                return Ok(outcome);
-            }
-            Err(error) => {
-                // The first error is the one that the user needs; `gc` finds what remains.
-                let _ = store.finish();
-                return Err(error);
-            }
-        }
-    }
-    let mut transaction = Transaction::announce(dirs, request, store, begun)?;
-    let made = make(&mut transaction, dirs, request, signals, observer);
-    let outcome = transaction.end(made, |grace| signals.sleep(grace))?;
-    observer.step("published");
-    Ok(outcome)
+    driver::load(dirs, request, &mut ChildHost { signals }, observer)
 }
 
-/// What a load would do: plan only, without lock and ledger.
+/// Plans a load, without lock and ledger.
 ///
 /// # Errors
-/// As [`run`], as far as a plan can tell.
+/// Returns the errors of [`load_in_child`] that occur before the transfer.
 pub fn dry_run(
     dirs: &NodeDirs,
     request: &Request,
@@ -75,186 +48,120 @@ pub fn dry_run(
     observer: &mut dyn Observer,
 ) -> Result<Planned> {
     let token = Token::random()?;
-    let mut child = LoaderProcess::start(|line| loader::run(request, dirs, &token, line))?;
-    signals.take_interrupts()?;
-    let mut watch = Watch::new(request, observer);
-    watch.until_planned(&mut child, signals)
+    let context = LoadContext { request, dirs, token: &token };
+    let plan = |link: &mut dyn LoaderLink| driver::receive_plan(request, link, observer);
+    ChildHost { signals }.with_loader(context, plan)
 }
 
-/// Whether to go on waiting for whoever is at work on the project.
-fn may_wait(request: &Request, signals: &Signals, begun: Instant) -> Result<bool> {
-    match signals.take() {
-        Some(caught) => Err(cancelled(caught)),
-        None => Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit)),
+/// Runs loaders in child processes. Signals interrupt a load.
+struct ChildHost<'a> {
+    signals: &'a mut Signals,
+}
+
+impl LoaderHost for ChildHost<'_> {
+    fn check_interrupt(&mut self) -> Result<()> {
+        self.signals.take().map_or(Ok(()), |caught| Err(interrupted(caught)))
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.signals.sleep(time);
+    }
+
+    fn with_loader<T>(
+        &mut self,
+        context: LoadContext<'_>,
+        drive: impl FnOnce(&mut dyn LoaderLink) -> Result<T>,
+    ) -> Result<T> {
+        let process = LoaderProcess::start(|link| loader::run(context, link))?;
+        self.signals.take_interrupts()?;
+        let inputs = context.request.inputs.iter().map(|input| input.path.display().to_string());
+        let files = inputs.collect::<Vec<_>>().join("', '");
+        drive(&mut ChildLink { process, signals: self.signals, files, at: None, cpu_time: None })
     }
 }
 
-/// Has a loader process fill the segments.
-fn make(
-    transaction: &mut Transaction<'_>,
-    dirs: &NodeDirs,
-    request: &Request,
-    signals: &mut Signals,
-    observer: &mut dyn Observer,
-) -> Result<(Planned, Loaded)> {
-    let token = transaction.token().clone();
-    let mut child = LoaderProcess::start(|line| loader::run(request, dirs, &token, line))?;
-    signals.take_interrupts()?;
-    let mut watch = Watch::new(request, observer);
-    let planned = watch.until_planned(&mut child, signals)?;
-    transaction.check_budget(planned.need()).map_err(|error| planned.with_largest(error))?;
-    // Only now: the loader must not inherit the life lock.
-    transaction.hold()?;
-    match child.go() {
-        // The loader has ended: its last message or its status has the reason.
-        Err(error) if error.errno() == Some(libc::EPIPE) => {}
-        told => told?,
-    }
-    let loaded = watch.until_loaded(&mut child, signals)?;
-    child.wait();
-    Ok((planned, loaded))
-}
-
-/// Tells what is left out; with `--strict` that ends the load before anything is made.
-pub(crate) fn judge_plan(
-    request: &Request,
-    planned: &Planned,
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    if let Some(option) = planned.unmatched.iter().find(|option| option.starts_with("--include ")) {
-        return Err(Error::new(Kind::NotFound, format!("{option} matches nothing"))
-            .with_hint("list the paths of the file with --dry-run, without --include"));
-    }
-    let mut lacking = planned.skips.iter().chain(&planned.filled);
-    if let (true, Some(first)) = (request.strict, lacking.next()) {
-        let count = 1 + lacking.count();
-        let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-        return Err(Error::new(
-            Kind::Unsupported,
-            format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
-        )
-        .with_subject(first.path.clone())
-        .with_hint(match planned.missing_filters.is_empty() {
-            true => "without --strict it is left out; --exclude leaves it out on purpose",
-            false => {
-                "set HDF5_PLUGIN_PATH to a directory with the plugin ('pip install hdf5plugin' has \
-                 many), or leave it out with --exclude"
-            }
-        }));
-    }
-    let mut attributes = planned.missing_attributes();
-    if let (true, Some(first)) = (request.strict, attributes.next()) {
-        let more = match attributes.count() {
-            0 => String::new(),
-            more => format!(" (and {more} more attributes)"),
-        };
-        let (path, reason) = (&first.path, &first.reason);
-        let text = format!("attribute '{path}' cannot be represented: {reason}{more}");
-        return Err(Error::new(Kind::Unsupported, text)
-            .with_subject(path)
-            .with_hint("load without --strict: export to HDF5 restores most of such attributes"));
-    }
-    for note in planned.skips.iter().chain(&planned.damaged) {
-        observer.warn(note);
-    }
-    for note in &planned.filled {
-        observer.filled(note);
-    }
-    Ok(())
-}
-
-/// The keeper's eyes on the loader.
-struct Watch<'a> {
-    request: &'a Request,
-    observer: &'a mut dyn Observer,
+/// The connection to a loader process. Dropping it kills the loader.
+struct ChildLink<'a> {
+    process: LoaderProcess,
+    signals: &'a Signals,
+    /// The names of the inputs, for errors.
+    files: String,
+    /// The path that the loader reported last.
     at: Option<String>,
-    quiet: Option<Duration>,
+    /// The CPU time of the loader when the wait for a message began.
+    cpu_time: Option<Duration>,
 }
 
-impl<'a> Watch<'a> {
-    fn new(request: &'a Request, observer: &'a mut dyn Observer) -> Self {
-        Self { request, observer, at: None, quiet: None }
-    }
-
-    fn until_planned(&mut self, loader: &mut LoaderProcess, signals: &Signals) -> Result<Planned> {
+impl LoaderLink for ChildLink<'_> {
+    fn receive(&mut self) -> Result<Message> {
         loop {
-            if let Message::Planned(planned) = self.next(loader, signals)? {
-                judge_plan(self.request, &planned, self.observer)?;
-                self.observer.planned(&planned);
-                return Ok(planned);
+            if let Some(caught) = self.signals.take() {
+                self.process.kill();
+                return Err(interrupted(caught));
             }
-        }
-    }
-
-    fn until_loaded(&mut self, loader: &mut LoaderProcess, signals: &Signals) -> Result<Loaded> {
-        loop {
-            if let Message::Loaded(loaded) = self.next(loader, signals)? {
-                for note in &loaded.failed {
-                    self.observer.warn(note);
-                }
-                return Ok(loaded);
-            }
-        }
-    }
-
-    /// The next message that decides something.
-    fn next(&mut self, loader: &mut LoaderProcess, signals: &Signals) -> Result<Message> {
-        loop {
-            if let Some(caught) = signals.take() {
-                loader.end();
-                return Err(cancelled(caught));
-            }
-            if !loader.messages().has_more()
-                && !signals.wait(Some(loader.messages().pipe().as_fd()), LOOK)
+            let messages = self.process.messages();
+            if messages.is_buffered()
+                || self.signals.wait(Some(messages.pipe().as_fd()), POLL_INTERVAL)
             {
-                self.check_stuck(loader)?;
-                continue;
+                break;
             }
-            self.quiet = None;
-            match loader.messages().receive()? {
-                None => return Err(loader::died(loader.wait(), self.at.as_deref(), &self.files())),
-                Some(Message::Failed(told)) => return Err(self.complete(Error::from(told))),
-                Some(Message::Looking(path) | Message::Reading(path)) => {
-                    self.observer.at(&path);
-                    self.at = Some(path);
+            self.check_progress()?;
+        }
+        self.cpu_time = None;
+        match self.process.messages().receive()? {
+            None => Err(exit_error(self.process.wait(), self.at.as_deref(), &self.files)),
+            Some(Message::Failed(report)) => Err(self.with_files(report.into())),
+            Some(message) => {
+                match &message {
+                    Message::Inspecting(path) | Message::Reading(path) => {
+                        self.at = Some(path.clone());
+                    }
+                    // It is the last message: the loader exits.
+                    Message::Loaded(_) => drop(self.process.wait()),
+                    _ => {}
                 }
-                Some(Message::Advanced(bytes)) => self.observer.advanced(bytes),
-                Some(message) => return Ok(message),
+                Ok(message)
             }
         }
     }
 
-    /// Some damaged files keep the HDF5 library busy for ever.
-    fn check_stuck(&mut self, loader: &mut LoaderProcess) -> Result<()> {
-        let used = process_stat::processor_time(loader.pid().as_raw().cast_unsigned());
-        let since = *self.quiet.get_or_insert(used);
-        if used.saturating_sub(since) < STUCK_CPU {
+    fn start_transfer(&mut self) -> Result<()> {
+        match self.process.start_transfer() {
+            // The loader has exited: its last message or its status contains the reason.
+            Err(error) if error.errno() == Some(libc::EPIPE) => Ok(()),
+            started => started,
+        }
+    }
+}
+
+impl ChildLink<'_> {
+    /// Kills a loader that libhdf5 keeps busy without end, as some damaged files do.
+    fn check_progress(&mut self) -> Result<()> {
+        let used = process_stat::processor_time(self.process.pid().as_raw().cast_unsigned());
+        let before = *self.cpu_time.get_or_insert(used);
+        if used.saturating_sub(before) < MAX_CPU_WITHOUT_MESSAGE {
             return Ok(());
         }
-        loader.end();
-        let at = self.at.as_deref().unwrap_or("/");
-        let message =
-            format!("the HDF5 library got nowhere at '{at}' for {} s", STUCK_CPU.as_secs());
-        Err(Error::new(Kind::Corrupt, format!("{message}: '{}' is probably corrupt", self.files()))
-            .with_subject(self.files()))
+        self.process.kill();
+        let (at, seconds) = (self.at.as_deref().unwrap_or("/"), MAX_CPU_WITHOUT_MESSAGE.as_secs());
+        let message = format!(
+            "the HDF5 library made no progress in {seconds} s of CPU time while reading '{at}': '{}' is \
+             probably corrupt",
+            self.files
+        );
+        Err(Error::new(Kind::Corrupt, message).with_subject(&self.files))
     }
 
-    fn complete(&self, error: Error) -> Error {
+    fn with_files(&self, error: Error) -> Error {
         match error.subject() {
             Some(_) => error,
-            None => error.with_subject(self.files()),
+            None => error.with_subject(&self.files),
         }
-    }
-
-    fn files(&self) -> String {
-        let names: Vec<_> =
-            self.request.inputs.iter().map(|input| input.path.display().to_string()).collect();
-        names.join("', '")
     }
 }
 
-/// The error of a load that a signal ended.
-pub(crate) fn cancelled(caught: Caught) -> Error {
+/// Returns the error of a load that a signal ended.
+pub(crate) fn interrupted(caught: Caught) -> Error {
     let message = format!("interrupted by {caught}; all segments of this load were removed");
     Error::new(Kind::Signal(caught.number()), message)
 }

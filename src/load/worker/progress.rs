@@ -1,78 +1,79 @@
-//! What the workers tell the keeper, all over one pipe and not too often.
+//! Rate-limited progress messages from the workers to the supervisor, over one connection.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::load::supervisor::protocol::{Message, Sender};
+use crate::load::protocol::{Message, Sender};
 use crate::os::threads::lock_ignoring_poison;
 
-/// How often the keeper hears how far it is.
-const REPORT: Duration = Duration::from_millis(50);
+/// The least time between two messages.
+const INTERVAL: Duration = Duration::from_millis(50);
 
-/// But after so many bytes in any case: a load that is cancelled ends within a block.
-const BLOCK: u64 = 16 << 20;
+/// The most bytes between two messages: a cancelled load ends within this many bytes for each worker.
+const MAX_UNREPORTED_BYTES: u64 = 16 << 20;
 
-/// The workers' common line to the keeper.
+/// The connection to the supervisor that all workers share.
 #[derive(Debug)]
 pub struct ProgressSender<'a> {
-    line: Mutex<(&'a mut Sender, Throttle)>,
-    unsaid: AtomicU64,
+    connection: Mutex<(&'a mut Sender, Throttle)>,
+    pending_bytes: AtomicU64,
 }
 
 impl<'a> ProgressSender<'a> {
-    /// Over this line.
+    /// Sends through this sender.
     pub fn new(sender: &'a mut Sender) -> Self {
-        Self { line: Mutex::new((sender, Throttle::new())), unsaid: AtomicU64::new(0) }
+        let connection = Mutex::new((sender, Throttle::new()));
+        Self { connection, pending_bytes: AtomicU64::new(0) }
     }
 
-    /// Says it now.
+    /// Sends a message.
     ///
     /// # Errors
-    /// When the keeper is gone.
-    pub fn say(&self, message: &Message) -> Result<()> {
-        lock_ignoring_poison(&self.line).0.send(message)
+    /// Returns the errors of [`Sender::send`].
+    pub fn send(&self, message: &Message) -> Result<()> {
+        lock_ignoring_poison(&self.connection).0.send(message)
     }
 
-    /// Says it if something is due.
+    /// Sends a message if the last one is old enough.
     ///
     /// # Errors
-    /// When the keeper is gone.
-    pub fn mention(&self, message: impl FnOnce() -> Message) -> Result<()> {
-        let mut line = lock_ignoring_poison(&self.line);
-        if line.1.is_due() { line.0.send(&message()) } else { Ok(()) }
+    /// Returns the errors of [`Sender::send`].
+    pub fn send_if_due(&self, message: impl FnOnce() -> Message) -> Result<()> {
+        let mut connection = lock_ignoring_poison(&self.connection);
+        if connection.1.is_due() { connection.0.send(&message()) } else { Ok(()) }
     }
 
-    /// So many bytes more are in memory.
+    /// Reports that this many more bytes are in shared memory.
     ///
     /// # Errors
-    /// When the keeper is gone, or wants no more.
+    /// Returns the errors of [`Sender::send`].
     pub fn advance(&self, bytes: u64) -> Result<()> {
-        let unsaid = self.unsaid.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        // Whoever holds the line says it soon.
-        let Ok(mut line) = self.line.try_lock() else { return Ok(()) };
-        if unsaid < BLOCK && !line.1.is_due() {
+        let pending = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        // The worker that holds the lock, or a later one, reports these bytes too.
+        let Ok(mut connection) = self.connection.try_lock() else { return Ok(()) };
+        if pending < MAX_UNREPORTED_BYTES && !connection.1.is_due() {
             return Ok(());
         }
-        line.0.send(&Message::Advanced(self.unsaid.swap(0, Ordering::Relaxed)))
+        connection.0.send(&Message::Advanced(self.pending_bytes.swap(0, Ordering::Relaxed)))
     }
 }
 
-/// Says when something is due again: at most every [`REPORT`].
+/// Limits the rate of messages to one in each [`INTERVAL`].
 #[derive(Debug)]
 pub struct Throttle(Option<Instant>);
 
 impl Throttle {
-    /// The first time is at once.
+    /// A throttle whose first message is due at once.
     pub fn new() -> Self {
         Self(None)
     }
 
-    /// Whether it is time.
+    /// Whether a message is due. If so, the next interval begins.
     pub fn is_due(&mut self) -> bool {
         let now = Instant::now();
-        let due = self.0.is_none_or(|last| now.duration_since(last) >= REPORT);
+        let due = self.0.is_none_or(|last| now.duration_since(last) >= INTERVAL);
         if due {
             self.0 = Some(now);
         }
@@ -84,18 +85,19 @@ impl Throttle {
 mod tests {
     use super::*;
     use crate::error::{Error, Kind};
+    use crate::load::protocol::SupervisorLink;
 
     #[test]
-    fn a_keeper_that_wants_no_more_is_heard_within_a_block() {
+    fn error_of_the_supervisor_ends_the_workers_within_the_unreported_bytes() {
         let mut asked = 0;
-        let mut sender = Sender::call(move |_| {
+        let mut link = SupervisorLink::in_process(move |_| {
             asked += 1;
             if asked < 3 { Ok(()) } else { Err(Error::new(Kind::Busy, "enough")) }
         });
-        let progress = ProgressSender::new(&mut sender);
-        // At once, then after a block, then after another.
-        let blocks = (0..10).take_while(|_| progress.advance(BLOCK).is_ok()).count();
+        let progress = ProgressSender::new(&mut link.sender);
+        // The first message is due at once, the others after that many bytes each.
+        let blocks = (0..10).take_while(|_| progress.advance(MAX_UNREPORTED_BYTES).is_ok()).count();
         assert!(blocks <= 2, "{blocks}");
-        assert!((0..4).any(|_| progress.advance(BLOCK / 4).is_err()));
+        assert!((0..4).any(|_| progress.advance(MAX_UNREPORTED_BYTES / 4).is_err()));
     }
 }

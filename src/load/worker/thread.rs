@@ -9,9 +9,9 @@ use hdf5_filters::resize_buffer;
 
 use crate::error::{Error, Kind, Result};
 use crate::h5::{Cause, Dataset, Inventory, NO_MEMORY_HINT, cannot_read, lookup};
-use crate::load::Request;
 use crate::load::plan::{Plan, SegmentPlan, Task};
-use crate::load::supervisor::protocol::Message;
+use crate::load::protocol::Message;
+use crate::load::request::LoadContext;
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::decode_memory::Gate;
 use crate::load::worker::progress::ProgressSender;
@@ -22,11 +22,10 @@ use crate::load::worker::transfer::{DataSource, Transfer};
 use crate::load::worker::virtual_dataset::VirtualTransfer;
 use crate::load::worker::write::Destination;
 use crate::os::threads::lock_ignoring_poison;
-use crate::shm::format::name::{SegmentName, Token};
+use crate::shm::format::name::SegmentName;
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
 use crate::shm::segment::segment_writer::SegmentWriter;
-use crate::shm::store::node_dirs::NodeDirs;
 
 /// Datasets up to so many bytes are read by one worker and written at once.
 const SMALL: u64 = 512 << 10;
@@ -37,9 +36,7 @@ const MOST_FILES: usize = 32;
 /// What all workers share.
 #[derive(Debug)]
 pub struct Workers<'a> {
-    request: &'a Request,
-    dirs: &'a NodeDirs,
-    token: &'a Token,
+    context: LoadContext<'a>,
     plan: &'a Plan,
     pages: Pages,
     progress: ProgressSender<'a>,
@@ -52,14 +49,9 @@ pub struct Workers<'a> {
 
 impl<'a> Workers<'a> {
     /// Everything is still to be moved.
-    pub fn new(
-        request: &'a Request,
-        (dirs, token): (&'a NodeDirs, &'a Token),
-        plan: &'a Plan,
-        progress: ProgressSender<'a>,
-    ) -> Self {
+    pub fn new(context: LoadContext<'a>, plan: &'a Plan, progress: ProgressSender<'a>) -> Self {
         let paths: Vec<_> = plan.inventories.iter().map(Inventory::raw_files).collect();
-        let scheduler = Scheduler::new(plan, request.keep_going, |task| {
+        let scheduler = Scheduler::new(plan, context.request.keep_going, |task| {
             let dataset = &plan.inventories[task.input].datasets[task.dataset];
             paths[task.input].get(dataset.file()).is_some_and(Option::is_some)
                 && !dataset.shape.contains(&0)
@@ -68,20 +60,9 @@ impl<'a> Workers<'a> {
                     || (dataset.raw
                         && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")))
         });
-        let pages = Pages::of(dirs.shm.path(), dirs.shm.id().dev);
+        let pages = Pages::of(context.dirs.shm.path(), context.dirs.shm.id().dev);
         let gate = Arc::default();
-        Self {
-            request,
-            dirs,
-            token,
-            plan,
-            pages,
-            progress,
-            scheduler,
-            gate,
-            paths,
-            files: Mutex::default(),
-        }
+        Self { context, plan, pages, progress, scheduler, gate, paths, files: Mutex::default() }
     }
 
     /// The scheduler, when all workers have ended.
@@ -192,7 +173,7 @@ impl<'a> Workers<'a> {
                 .map(|chunked| DataSource::Chunked(Box::new(chunked))),
         };
         let source = source.ok_or(ReadError::Refused("its chunks cannot be told"))?;
-        self.progress.mention(|| Message::Reading(task.path.clone()))?;
+        self.progress.send_if_due(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
             let transfer =
                 Transfer::new((number, task), (dataset, segments), Vec::new(), (file, source));
@@ -212,7 +193,7 @@ impl<'a> Workers<'a> {
         reader: &mut ItemReader,
     ) -> std::result::Result<Option<Transfer<'a>>, ReadError> {
         let (dataset, segments) = (self.dataset(task), self.segments(task));
-        self.progress.mention(|| Message::Reading(task.path.clone()))?;
+        self.progress.send_if_due(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
             let mut destination = Destination::Memory(buffers(segments)?);
             virtual_transfer.fill(segments, &mut destination, &mut reader.scratch)?;
@@ -339,7 +320,7 @@ impl<'a> Workers<'a> {
         writers: Vec<SegmentWriter<'a>>,
         reader: &mut ItemReader,
     ) -> Result<()> {
-        if self.request.verify && self.dataset(task).verifiable {
+        if self.context.request.verify && self.dataset(task).verifiable {
             let mut destination = Destination::Compare(&writers);
             let inventory = &self.plan.inventories[task.input];
             let scratch = &mut reader.scratch;
@@ -390,7 +371,7 @@ impl<'a> Workers<'a> {
 
     fn library(&self, number: usize, reader: &mut ItemReader) -> Result<()> {
         let task = &self.plan.tasks[number];
-        self.progress.say(&Message::Reading(task.path.clone()))?;
+        self.progress.send(&Message::Reading(task.path.clone()))?;
         let (inventory, segments) = (&self.plan.inventories[task.input], self.segments(task));
         let mut told = |bytes| self.progress.advance(bytes);
         if self.is_small(task) {
@@ -430,10 +411,11 @@ impl<'a> Workers<'a> {
     }
 
     fn segment(&self, number: usize) -> Result<NewSegment<'a>> {
-        let name = SegmentName::new(&self.request.project, self.token, number as u64);
+        let name =
+            SegmentName::new(&self.context.request.project, self.context.token, number as u64);
         let bytes = self.plan.segments[number].bytes;
-        let segment = NewSegment::create(&self.dirs.shm, name, bytes)?;
-        segment.allow(&self.request.access())?;
+        let segment = NewSegment::create(&self.context.dirs.shm, name, bytes)?;
+        segment.allow(&self.context.request.access())?;
         Ok(segment)
     }
 }

@@ -1,0 +1,128 @@
+//! The summary of a plan, and the result of a load, as the loader sends them to the supervisor.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind};
+use crate::os::memory::{Need, PAGE};
+use crate::shm::format::ledger::{Note, SourceFile};
+
+/// The attributes that h5netcdf hides from its users.
+const DIMENSION_ATTRIBUTES: [&str; 8] = [
+    "CLASS",
+    "DIMENSION_LIST",
+    "NAME",
+    "REFERENCE_LIST",
+    "_NCProperties",
+    "_Netcdf4Coordinates",
+    "_Netcdf4Dimid",
+    "_nc3_strict",
+];
+
+/// A planned array.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PlannedArray {
+    /// Path in the project, with the fields of compounds.
+    pub path: String,
+    /// Elements along each axis.
+    pub shape: Vec<u64>,
+    /// The dtype as `str(numpy.dtype)`.
+    pub dtype: String,
+    /// Bytes of its elements.
+    pub bytes: u64,
+    /// With a selection of rows: the index of the first one in the file's array.
+    pub first_row: Option<u64>,
+    /// With a selection of rows: the number of rows of the file's array.
+    pub total_rows: Option<u64>,
+}
+
+/// The summary of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Planned {
+    /// The arrays, one for each segment.
+    pub arrays: Vec<PlannedArray>,
+    /// The most memory that the loader needs to decode chunks, in bytes.
+    #[serde(default)]
+    pub decoding_bytes: u64,
+    /// The number of paths of arrays, aliases included.
+    pub paths: u64,
+    /// The skipped objects, which cannot be represented in shared memory.
+    pub skips: Vec<Note>,
+    /// The damaged objects (with `--keep-going`).
+    pub damaged: Vec<Note>,
+    /// The virtual datasets in which elements have the fill value because their source is absent.
+    #[serde(default)]
+    pub filled: Vec<Note>,
+    /// The files that are read although they are not in the directory of the input.
+    #[serde(default)]
+    pub outside: Vec<String>,
+    /// The attributes that TOML cannot represent.
+    pub left_out: Vec<Note>,
+    /// The files that were read or looked for.
+    pub sources: Vec<SourceFile>,
+    /// The paths of datasets that libhdf5 cannot read, only this program's decoders: `--verify` skips them.
+    #[serde(default)]
+    pub unverifiable: Vec<String>,
+    /// The filters that skipped datasets need, each by name and number.
+    #[serde(default)]
+    pub missing_filters: Vec<String>,
+    /// The options whose globs match nothing: `--include 'GLOB'`, `--dtype 'GLOB=DTYPE'`.
+    #[serde(default)]
+    pub unmatched: Vec<String>,
+}
+
+impl Planned {
+    /// Returns the attributes that are missing from the metadata, except those by which netCDF-4 and HDF5
+    /// store dimension scales: they do not describe the data.
+    pub(crate) fn missing_attributes(&self) -> impl Iterator<Item = &Note> {
+        self.left_out.iter().filter(|note| {
+            let name = note.path.rsplit_once('@').map_or("", |(_, name)| name);
+            !DIMENSION_ATTRIBUTES.contains(&name)
+        })
+    }
+
+    /// Returns the size of all arrays in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.arrays.iter().fold(0, |sum, array| sum.saturating_add(array.bytes))
+    }
+
+    /// Adds the largest array to an error of [`Kind::NoMemory`].
+    pub(crate) fn with_largest(&self, error: Error) -> Error {
+        let largest = self.arrays.iter().max_by_key(|array| array.bytes);
+        // If inodes are short, many small arrays are the reason, and the largest one is of no interest.
+        let is_large = |array: &&PlannedArray| array.bytes > PAGE;
+        match largest.filter(is_large).filter(|_| error.kind() == Kind::NoMemory) {
+            Some(array) => {
+                let size = humansize::format_size(array.bytes, humansize::BINARY);
+                error.and(&format!("'{}' alone takes {size}", array.path)).with_subject(&array.path)
+            }
+            None => error,
+        }
+    }
+
+    /// Returns the memory that the load needs.
+    pub(crate) fn need(&self) -> Need {
+        let need = Need::of(self.arrays.iter().map(|array| array.bytes));
+        need.decoding_in(self.decoding_bytes)
+    }
+}
+
+/// The result of a loader.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// The text of the metadata, without the header comment.
+    pub metadata: String,
+    /// The attributes of groups and compound datasets by path, as TOML text.
+    pub attributes: String,
+    /// Types, storage and exact attributes of the sources, for the ledger.
+    #[serde(default)]
+    pub extras: String,
+    /// The number of segments.
+    pub arrays: u64,
+    /// The size of their arrays in bytes.
+    pub bytes: u64,
+    /// The datasets that could not be read (with `--keep-going`).
+    pub failed: Vec<Note>,
+}
