@@ -85,7 +85,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 
 fn select(dirs: &NodeDirs, pattern: Option<&str>) -> Result<(Vec<Project>, Option<Error>)> {
     let glob = pattern.map(globset::Glob::new).transpose();
-    let glob = glob.map_err(|e| Error::new(Kind::Usage, format!("bad glob: {e}")))?;
+    let glob = glob.map_err(|e| Error::new(Kind::Usage, format!("invalid glob: {e}")))?;
     let glob = glob.map(|glob| glob.compile_matcher());
     let wanted =
         |name: &ProjectName| glob.as_ref().is_none_or(|glob| glob.is_match(name.as_os_str()));

@@ -82,7 +82,8 @@ fn join_existing(
     store: &mut LedgerStore<'_>,
     begun: Instant,
 ) -> Result<Option<Outcome>> {
-    let failed = store.heard().filter(|failed| failed.request == ensure::identity(request));
+    let failed =
+        store.received_error().filter(|failed| failed.request == ensure::identity(request));
     match failed.cloned() {
         Some(failed) => Err(failed.error.into()),
         None => ensure::reuse(dirs, request, store, begun),

@@ -97,7 +97,7 @@ impl Child {
         loop {
             if let Some(line) = self.take_line() {
                 self.activity.restart(Instant::now());
-                // A line that is no message is the end: the child is a copy of this program.
+                // An invalid line is the end: the child is a copy of this program and sends none.
                 return serde_json::from_slice(&line).map_or(Next::Ended, Next::Message);
             }
             let mut polled = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
@@ -216,7 +216,7 @@ fn leave_descriptors() {
     }
 }
 
-/// Ends this process without running what the parent registered to run at its own end.
+/// Exits without running the exit handlers of the parent.
 pub(crate) fn end_now(status: i32) -> ! {
     // SAFETY: _exit only ends the process.
     unsafe { libc::_exit(status) }
@@ -255,7 +255,7 @@ mod tests {
             let mut child = Child::start(|send: &mut dyn FnMut(String)| {
                 send("a".to_owned());
                 signal.map_or_else(
-                    || panic!("in a child"),
+                    || std::panic::resume_unwind(Box::new("in a child")),
                     |signal| nix::sys::signal::raise(signal).unwrap(),
                 );
             })

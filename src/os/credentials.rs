@@ -16,7 +16,7 @@ use crate::os::descriptors::close_others;
 /// The user ids of this process's user namespace: (first id inside, first id outside, count).
 type UidMap = Vec<(u32, u32, u32)>;
 
-/// What the kernel shows for the owner of a file whose user has no id in this namespace (the default of
+/// The owner that the kernel reports for a file whose user has no id in this namespace (the default of
 /// `/proc/sys/kernel/overflowuid`).
 const OVERFLOW_UID: u32 = 65534;
 
@@ -63,10 +63,10 @@ fn host_uid_in(map: &UidMap, uid: u32) -> Option<u32> {
     })
 }
 
-/// Runs `act` with the effective ids of `uid`, when we are root and it is not.
+/// Runs `act` with the effective ids of `uid` if this process is root and `uid` is not.
 ///
 /// # Errors
-/// When the ids cannot be changed, else what `act` says.
+/// Returns an I/O error if the ids cannot be changed, else the error of `act`.
 pub fn act_as<T>(uid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
     if !Uid::effective().is_root() || uid == 0 {
         return act();
@@ -75,7 +75,7 @@ pub fn act_as<T>(uid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
     act()
 }
 
-/// Effective ids that are not ours; dropping it takes them back.
+/// Effective ids of another user. Dropping it restores those of root.
 struct Acting {
     groups: Vec<Gid>,
     gid: Gid,
@@ -99,43 +99,44 @@ impl Drop for Acting {
             .and_then(|()| setegid(self.gid))
             .and_then(|()| setgroups(&self.groups));
         if back.is_err() {
-            // With ids of unknown owners nothing more may be done.
+            // The process must not continue with unknown ids.
             std::process::abort();
         }
     }
 }
 
-/// Becomes the user `who` (a name or a number); of open descriptors only the standard ones and `kept` stay.
-/// For a process without threads: it is this thread's credentials that change.
+/// Becomes the user `name` (or number) for good. Closes all descriptors but the standard ones and `kept`. The process
+/// must have one thread: only the credentials of this thread change.
 ///
 /// # Errors
-/// [`Kind::NotFound`] for an unknown user, [`Kind::Permission`] when we are neither root nor that user.
-pub fn become_user(who: &str, kept: &[RawFd]) -> Result<()> {
-    let user = find(who)?;
+/// Returns [`Kind::NotFound`] for an unknown user, and [`Kind::Permission`] if this process is neither root nor that
+/// user.
+pub fn become_user(name: &str, kept: &[RawFd]) -> Result<()> {
+    let user = find(name)?;
     let mine = Uid::effective();
     if !mine.is_root() {
-        return if mine == user.uid { Ok(()) } else { Err(not_root(who)) };
+        return if mine == user.uid { Ok(()) } else { Err(not_root(name)) };
     }
     if user.uid.is_root() {
         return Ok(());
     }
-    // Whatever root's script had open is not for the user, who may look into this process from now on.
+    // The user can inspect this process from now on, so it must not keep the descriptors of root's script.
     close_others(kept, -1);
-    let cannot = |e| Error::io(format!("cannot become user '{who}'"), e);
+    let cannot = |e| Error::io(format!("cannot become user '{name}'"), e);
     let groups = groups(&user).map_err(cannot)?;
     setgroups(&groups).map_err(cannot)?;
     setresgid(user.gid, user.gid, user.gid).map_err(cannot)?;
     setresuid(user.uid, user.uid, user.uid).map_err(cannot)?;
     if !is_only(&user) || nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
-        // With ids of unknown owners nothing more may be done.
+        // The process must not continue with unknown ids.
         std::process::abort();
     }
     // The kernel gave /proc/self to root when the ids changed; the loader writes its OOM score there.
     prctl::set_dumpable(true).map_err(cannot)
 }
 
-/// Runs `run` with the effective ids and groups of user `uid`, then takes back those of root. For a process
-/// without other threads.
+/// Runs `run` with the effective ids and groups of user `uid`, then restores those of root. The process must have one
+/// thread.
 ///
 /// # Errors
 /// Returns [`Kind::Permission`] if this process is not root, and the error of a call that fails before `run`.
@@ -154,7 +155,7 @@ pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
             .and_then(|()| setegid(ours.1))
             .and_then(|()| setgroups(&ours.0));
         if restored.is_err() {
-            // With ids of unknown owners nothing more may be done.
+            // The process must not continue with unknown ids.
             std::process::abort();
         }
     };
@@ -169,17 +170,17 @@ pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
     Ok(result)
 }
 
-fn find(who: &str) -> Result<User> {
-    let found = match who.parse() {
+fn find(name: &str) -> Result<User> {
+    let found = match name.parse() {
         Ok(uid) => User::from_uid(Uid::from_raw(uid)),
-        Err(_) => User::from_name(who),
+        Err(_) => User::from_name(name),
     };
     match found {
         Ok(Some(user)) => Ok(user),
         Ok(None) => {
-            Err(Error::new(Kind::NotFound, format!("there is no user '{who}'")).with_subject(who))
+            Err(Error::new(Kind::NotFound, format!("there is no user '{name}'")).with_subject(name))
         }
-        Err(errno) => Err(Error::io(format!("cannot look up user '{who}'"), errno)),
+        Err(errno) => Err(Error::io(format!("cannot look up user '{name}'"), errno)),
     }
 }
 
@@ -188,15 +189,15 @@ fn groups(user: &User) -> nix::Result<Vec<Gid>> {
     getgrouplist(&name, user.gid)
 }
 
-/// Whether real, effective and saved ids are all the user's.
+/// Whether real, effective and saved ids are those of the user.
 fn is_only(user: &User) -> bool {
     let uids = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [user.uid; 3]);
     uids && getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [user.gid; 3])
 }
 
-fn not_root(who: &str) -> Error {
-    Error::new(Kind::Permission, format!("only root can load as user '{who}'"))
-        .with_subject(who)
+fn not_root(name: &str) -> Error {
+    Error::new(Kind::Permission, format!("only root can load as user '{name}'"))
+        .with_subject(name)
         .with_hint("leave --as-user out, or let the prolog run it as root")
 }
 
@@ -223,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_is_not_found() {
-        for who in ["no such user", "4294967294"] {
-            assert_eq!(become_user(who, &[]).unwrap_err().kind(), Kind::NotFound);
+    fn unknown_user_is_not_found() {
+        for name in ["no such user", "4294967294"] {
+            assert_eq!(become_user(name, &[]).unwrap_err().kind(), Kind::NotFound);
         }
     }
 
     #[test]
-    fn who_is_that_user_already_stays_so() {
+    fn becoming_the_effective_user_changes_nothing() {
         let mine = Uid::effective().as_raw().to_string();
         become_user(&mine, &[]).unwrap();
         assert_eq!(Uid::effective().as_raw().to_string(), mine);

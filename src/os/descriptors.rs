@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Raises the limit as far as the system lets us; what it is then, `None` where that cannot be told.
+/// Raises the soft limit of open files to the hard limit. Returns the new limit, `None` if it is unknown.
 pub fn raise_limit() -> Option<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     Some(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))

@@ -1,5 +1,5 @@
-//! An open directory: every file operation of ours is relative to one, never follows a link, and
-//! refuses what is not an ordinary file with one name.
+//! An open directory. File operations are relative to it, never follow a link, and refuse files that are not regular
+//! or have several names.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result};
 use crate::os::lookup::Lookup;
 
-/// `st_dev` and `st_ino`: the same file, whatever its path.
+/// The identity of a file: `st_dev` and `st_ino`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// The file system.
@@ -52,7 +52,7 @@ impl Directory {
     /// Opens the directory at `path`; its last component may not be a link.
     ///
     /// # Errors
-    /// As the system says; [`Kind::Permission`] for a link and for what is no directory.
+    /// Returns [`Kind::Permission`] if it is a link or not a directory.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let shown = path.display();
@@ -93,27 +93,27 @@ impl Directory {
         Self { are_linked: Some(are_linked), ..self }
     }
 
-    /// The path it was opened by.
+    /// The path by which it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Which directory this is.
+    /// The identity of the directory.
     pub fn id(&self) -> FileId {
         FileId::of(&self.stat)
     }
 
-    /// What the system said of it when it was opened.
+    /// The stat of the directory when it was opened.
     pub fn stat(&self) -> &FileStat {
         &self.stat
     }
 
-    /// The path of a file in it, for people.
+    /// The path of a file in it, for messages.
     pub fn join(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The names in it, unsorted.
+    /// The names in it, in no order.
     ///
     /// # Errors
     /// Returns the error of open(2) or readdir(3).
@@ -258,7 +258,7 @@ impl Directory {
         if size > limit {
             return corrupt("is too large");
         }
-        if size > most_bytes_of(&stat) {
+        if size > max_bytes_of(&stat) {
             return corrupt("is a sparse file");
         }
         let mut text = String::new();
@@ -270,10 +270,10 @@ impl Directory {
         }
     }
 
-    /// Creates a file that must not be there yet. The umask does not weaken `mode`.
+    /// Creates a new file. The umask does not change `mode`.
     ///
     /// # Errors
-    /// As the system says; [`Kind::Exists`] when the name is taken.
+    /// Returns [`Kind::Exists`] if the name exists.
     pub fn create(&self, name: &OsStr, mode: u32) -> Result<File> {
         let flags =
             OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -286,10 +286,10 @@ impl Directory {
         Ok(File::from(fd))
     }
 
-    /// A file without a name, mode 0600; [`Self::link`] gives it one.
+    /// Creates a file without a name, with mode 0600. [`Self::link`] gives it a name.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn create_unnamed(&self) -> Result<File> {
         let flags = OFlag::O_RDWR | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
         openat(&self.fd, ".", flags, Mode::from_bits_truncate(0o600))
@@ -315,10 +315,10 @@ impl Directory {
         }
     }
 
-    /// Gives an unnamed file a name; false when the name is taken.
+    /// Gives an unnamed file a name. Returns false if the name exists.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn link(&self, file: &File, name: &OsStr) -> Result<bool> {
         let from = format!("/proc/self/fd/{}", file.as_raw_fd());
         let linked =
@@ -330,18 +330,18 @@ impl Directory {
         }
     }
 
-    /// Renames within the directory, replacing what is there.
+    /// Renames within the directory. Replaces an existing file.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> Result<()> {
         renameat(&self.fd, from, &self.fd, to).map_err(|errno| self.failed("rename", from, errno))
     }
 
-    /// Renames within the directory unless the new name is taken: then false.
+    /// Renames within the directory. Returns false if the new name exists.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> Result<bool> {
         match renameat2(&self.fd, from, &self.fd, to, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) => Ok(true),
@@ -363,10 +363,10 @@ impl Directory {
         }
     }
 
-    /// Removes a file; false when it was not there.
+    /// Removes a file. Returns false if it does not exist.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn remove(&self, name: &OsStr) -> Result<bool> {
         match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) => Ok(true),
@@ -402,9 +402,9 @@ impl AsFd for Directory {
     }
 }
 
-/// The most bytes of text that a file with so many blocks can have. File systems with compression or with
+/// The maximum size of a text file with this number of blocks. File systems with compression or with
 /// small files in the inode have fewer blocks than bytes; a file that is almost only holes has far fewer.
-fn most_bytes_of(stat: &FileStat) -> u64 {
+fn max_bytes_of(stat: &FileStat) -> u64 {
     const INLINE: u64 = 1 << 16;
     const COMPRESSION: u64 = 64;
     let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
@@ -433,12 +433,12 @@ pub fn is_regular(stat: &FileStat) -> bool {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
 }
 
-/// Who may read and write a segment and its metadata: `--mode` and `--group`.
+/// The access to a segment and its metadata: `--mode` and `--group`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
-    /// Permission bits; the umask does not weaken them.
+    /// Permission bits. The umask does not change them.
     pub mode: u32,
-    /// The group to give it to.
+    /// The group that owns it.
     pub group: Option<u32>,
 }
 
@@ -449,10 +449,10 @@ impl Default for Access {
 }
 
 impl Access {
-    /// Gives `file` this group and mode.
+    /// Sets the group and the mode of `file`.
     ///
     /// # Errors
-    /// As the system says: a group that one does not belong to is [`Kind::Permission`].
+    /// Returns [`Kind::Permission`] for a group that the user is not a member of.
     pub fn apply(&self, file: &File, path: &Path) -> Result<()> {
         let shown = path.display();
         if let Some(group) = self.group {

@@ -1,5 +1,5 @@
-//! The lock by which programs that update a project keep others away: `flock` on a file, as Python's
-//! `filelock` takes it.
+//! `flock` locks on files, compatible with Python's `filelock`. Programs that update a project exclude readers with
+//! them.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -12,17 +12,17 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::{Error, Result};
 
-/// With whom a lock is held.
+/// The mode of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
-    /// With nobody: to write.
+    /// One process holds the lock, to write.
     Exclusive,
-    /// With others that read.
+    /// Several processes hold the lock, to read.
     Shared,
 }
 
 impl LockMode {
-    fn how(self) -> FlockArg {
+    fn flock_arg(self) -> FlockArg {
         match self {
             Self::Exclusive => FlockArg::LockExclusiveNonblock,
             Self::Shared => FlockArg::LockSharedNonblock,
@@ -30,8 +30,8 @@ impl LockMode {
     }
 }
 
-/// A locked file. Dropping it frees the lock also where a forked process has the file too; that process
-/// itself only closes it: the lock is its parent's.
+/// A locked file. Dropping it in the process that took it releases the lock, although a forked process has the file
+/// open. Dropping it in a forked process only closes the file.
 #[derive(Debug)]
 pub struct Flocked {
     file: Option<Flock<File>>,
@@ -39,10 +39,10 @@ pub struct Flocked {
 }
 
 impl Flocked {
-    /// Locks the file of this path if it is free; it is made if there is none.
+    /// Locks the file at this path and creates it if needed. Returns `None` if another process holds the lock.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn try_path(path: &Path, mode: LockMode) -> Result<Option<Self>> {
         let cannot = |e| {
             Error::io(format!("cannot lock '{}'", path.display()), e)
@@ -50,7 +50,7 @@ impl Flocked {
         };
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
-        // Another user's lock file may be locked as well as read.
+        // A lock file of another user can be locked if it can be read.
         let opened = match options.open(path) {
             Err(e) if e.kind() == ErrorKind::PermissionDenied => File::open(path),
             opened => opened,
@@ -58,7 +58,7 @@ impl Flocked {
         let Some(locked) = Self::try_open(opened.map_err(cannot)?, mode).map_err(cannot)? else {
             return Ok(None);
         };
-        // Some versions of filelock remove the file on release: a lock on a lost file keeps nobody away.
+        // Some versions of filelock remove the file on release. A lock on a removed file excludes no process.
         let ours = locked.file.as_deref().map(File::metadata).transpose().map_err(cannot)?;
         let same = std::fs::metadata(path)
             .ok()
@@ -67,12 +67,12 @@ impl Flocked {
         Ok(same.then_some(locked))
     }
 
-    /// Locks an open file if it is free.
+    /// Locks an open file. Returns `None` if another process holds the lock.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn try_open(file: File, mode: LockMode) -> std::io::Result<Option<Self>> {
-        match Flock::lock(file, mode.how()) {
+        match Flock::lock(file, mode.flock_arg()) {
             Ok(file) => Ok(Some(Self { file: Some(file), owner: std::process::id() })),
             Err((_, Errno::EAGAIN | Errno::EINTR)) => Ok(None),
             Err((_, errno)) => Err(errno.into()),
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_writes_or_several_read() {
+    fn lock_has_one_exclusive_or_several_shared_holders() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");
         let take = |mode| Flocked::try_path(&path, mode).unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_on_a_file_that_was_removed_is_none() {
+    fn lock_on_a_removed_file_does_not_count() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");
         let _lost = Flocked::try_path(&path, LockMode::Exclusive).unwrap().unwrap();

@@ -9,7 +9,7 @@ use crate::error::{Error, soft_limit};
 /// The unit of `/proc/self/statm`.
 const PAGE_BYTES: u64 = 4096;
 
-/// Whether `errno` says that a file is longer than a limit of this process allows.
+/// Whether `errno` means that a file exceeds the file size limit of this process.
 pub fn is_file_size(errno: Option<i32>) -> bool {
     errno == Some(libc::EFBIG) && soft_limit(Resource::RLIMIT_FSIZE).is_some()
 }

@@ -3,11 +3,11 @@
 
 use crate::error::{Error, Result};
 
-/// What was found under a name.
+/// The result of looking up a name.
 #[derive(Debug)]
 #[must_use]
 pub enum Lookup<T> {
-    /// The system reports that nothing has this name.
+    /// The name does not exist.
     Absent,
     /// Something may have this name, but it cannot be read or must not be trusted. It is not changed.
     Unreadable(Error),

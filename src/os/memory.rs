@@ -1,5 +1,5 @@
-//! How much memory is left for segments, and which limit binds: the shm file system, the node, or a
-//! cgroup. Asked before the first segment exists.
+//! The limits on memory for segments: the shm file system, the node, the cgroups and the address space. A load checks
+//! them before it creates the first segment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::os::mounts::Mount;
 /// The size of a page of shared memory, to which every segment is rounded up.
 pub const PAGE: u64 = 4096;
 
-/// One limit and what it leaves.
+/// A limit and the memory that is free under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bound {
-    /// What limits, in words.
+    /// The name of the limit.
     pub what: String,
-    /// Bytes left under it.
+    /// Free bytes.
     pub free_bytes: u64,
     /// Which memory it limits.
     #[serde(skip)]
@@ -31,17 +31,17 @@ pub struct Bound {
 /// Which memory a [`Bound`] limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
-    /// That of the segments.
+    /// Memory of the segments.
     Segments,
-    /// That of the segments and of the loader.
+    /// Memory of the segments and of the loader.
     #[default]
     All,
-    /// That of the loader.
+    /// Memory of the loader.
     Loader,
 }
 
 impl Bound {
-    /// What a load needs of that memory.
+    /// The part of `need` that this limit applies to.
     fn needed(&self, need: Need) -> u64 {
         match self.scope {
             Scope::Segments => need.bytes,
@@ -51,14 +51,14 @@ impl Bound {
     }
 }
 
-/// What a load needs.
+/// The memory that a load needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
-    /// Bytes, every segment rounded up to pages.
+    /// Bytes of the segments, each rounded up to pages.
     pub bytes: u64,
-    /// Segments.
+    /// Number of segments.
     pub segments: u64,
-    /// Bytes of the loader's own that it decodes in.
+    /// Memory of the loader for decoding, in bytes.
     pub decoding_bytes: u64,
 }
 
@@ -73,13 +73,13 @@ impl Need {
         })
     }
 
-    /// The same, with bytes that the loader decodes in.
+    /// Adds the memory for decoding.
     #[must_use]
     pub fn decoding_in(self, decoding_bytes: u64) -> Self {
         Self { decoding_bytes, ..self }
     }
 
-    /// The limit of `bounds` that it exceeds most, else the one that it leaves least of.
+    /// The lowest limit: the one with the least free memory after the load. The flag is true if the load fits.
     pub fn binding(self, bounds: &[Bound]) -> Option<(&Bound, bool)> {
         let left = |bound: &&Bound| {
             i128::from(bound.free_bytes).saturating_sub(i128::from(bound.needed(self)))
@@ -89,7 +89,7 @@ impl Need {
     }
 }
 
-/// Every limit on more shared memory, the tightest first.
+/// Every limit on shared memory, the lowest first.
 pub fn bounds(shm: &Directory) -> Vec<Bound> {
     let mut bounds: Vec<_> = [file_system(shm), available(Path::new("/proc/meminfo"))]
         .into_iter()
@@ -101,17 +101,17 @@ pub fn bounds(shm: &Directory) -> Vec<Bound> {
     bounds
 }
 
-/// Refuses what does not fit.
+/// Fails if the load does not fit.
 ///
 /// # Errors
-/// [`Kind::NoMemory`] with need, free, the limit that binds, and what to do.
+/// Returns [`Kind::NoMemory`] with the need, the free memory, the lowest limit and a hint.
 pub fn check(shm: &Directory, need: Need) -> Result<()> {
     if let Some(free) = free_inodes(shm)
         && free < need.segments.saturating_add(2)
     {
         let shown = shm.path().display();
         let message =
-            format!("{} segments need as many inodes, '{shown}' has {free} left", need.segments);
+            format!("not enough inodes in '{shown}': {} needed, {free} free", need.segments);
         return Err(Error::new(Kind::NoMemory, message)
             .with_hint(format!("mount -o remount,nr_inodes=N '{shown}', or load fewer arrays")));
     }
@@ -135,7 +135,7 @@ pub fn check(shm: &Directory, need: Need) -> Result<()> {
 
 fn file_system(shm: &Directory) -> Option<Bound> {
     let fs = nix::sys::statvfs::fstatvfs(shm).ok()?;
-    // A tmpfs without a size limit says that it has no blocks.
+    // A tmpfs without a size limit reports zero blocks.
     if fs.blocks() == 0 {
         return None;
     }
@@ -249,7 +249,7 @@ impl Files {
         let number = |name: &str| -> Option<u64> {
             fs::read_to_string(group.join(name)).ok()?.trim().parse().ok()
         };
-        // "max" is no number; version 1 writes a huge one.
+        // "max" is not a number. Version 1 writes a huge one.
         let limit = number(self.limit).filter(|limit| *limit < 1 << 62)?;
         let usage = number(self.usage)?;
         let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();

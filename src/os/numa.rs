@@ -1,4 +1,4 @@
-//! `--numa`: on which nodes the pages of segments are taken.
+//! `--numa`: the NUMA nodes on which the pages of segments are allocated.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 
-/// Nodes that a mask has room for.
-const MOST: usize = 1024;
+/// The number of bits in a node mask.
+const MAX_NODES: usize = 1024;
 
-/// Where pages come from.
+/// The NUMA policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Numa {
-    /// From all nodes in turn.
+    /// All nodes in turn.
     Interleave,
-    /// From the node of the thread that touches them first.
+    /// The node of the thread that writes a page first.
     Local,
-    /// From these nodes in turn.
+    /// These nodes in turn.
     Nodes(Vec<usize>),
 }
 
@@ -30,7 +30,7 @@ impl FromStr for Numa {
             _ => nodes(text)
                 .filter(|nodes| !nodes.is_empty())
                 .map(Self::Nodes)
-                .ok_or_else(|| format!("'{text}' is not interleave, local, or nodes like 0,2-3")),
+                .ok_or_else(|| format!("invalid NUMA policy '{text}': expected interleave, local, or nodes such as 0,2-3")),
         }
     }
 }
@@ -41,7 +41,7 @@ fn nodes(text: &str) -> Option<Vec<usize>> {
     for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last >= MOST {
+        if first > last || last >= MAX_NODES {
             return None;
         }
         nodes.extend(first..=last);
@@ -50,10 +50,10 @@ fn nodes(text: &str) -> Option<Vec<usize>> {
 }
 
 impl Numa {
-    /// Applies to this thread and those that it starts from now on.
+    /// Sets the policy of this thread and of the threads that it starts from now on.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for a node that is not there; as the system says.
+    /// Returns [`Kind::Usage`] for a node without memory, and the error of the system call.
     pub fn apply(&self) -> Result<()> {
         let online = fs::read_to_string("/sys/devices/system/node/has_memory")
             .or_else(|_| fs::read_to_string("/sys/devices/system/node/online"));
@@ -69,15 +69,15 @@ impl Numa {
             let hint = format!("nodes with memory: {}", there.join(","));
             return Err(Error::new(Kind::Usage, message).with_hint(hint));
         }
-        let mut mask = [0_u64; MOST / 64];
+        let mut mask = [0_u64; MAX_NODES / 64];
         for node in &wanted {
             mask[node / 64] |= 1 << (node % 64);
         }
         let (place, bits) = match wanted.is_empty() {
             true => (std::ptr::null(), 0),
-            false => (mask.as_ptr(), MOST),
+            false => (mask.as_ptr(), MAX_NODES),
         };
-        // SAFETY: the mask has room for as many bits as the call is told, and outlives it.
+        // SAFETY: the mask has `bits` bits and outlives the call.
         let status = unsafe { libc::syscall(libc::SYS_set_mempolicy, mode, place, bits) };
         if status == 0 {
             return Ok(());
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policies_and_nodes_are_read() {
+    fn policies_and_nodes_are_parsed() {
         assert_eq!("local".parse(), Ok(Numa::Local));
         assert_eq!("0,2-3".parse(), Ok(Numa::Nodes(vec![0, 2, 3])));
         for bad in ["", "x", "3-1", "0-99999", "1,,2"] {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_not_there_is_an_error() {
+    fn node_without_memory_is_a_usage_error() {
         assert_eq!(Numa::Nodes(vec![1000]).apply().unwrap_err().kind(), Kind::Usage);
     }
 }

@@ -53,7 +53,7 @@ static FILE_SIZE_SIGNAL_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caught {
     number: i32,
-    /// The reason as in `si_code` (sigaction(2)): who sent it.
+    /// The sender, as in `si_code` (sigaction(2)).
     code: i32,
     sender: u32,
     value: usize,

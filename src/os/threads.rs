@@ -1,13 +1,11 @@
-//! The one place where threads are started. A thread that the system refuses (`ulimit -u`, `pids.max`) costs
-//! time only: the calling thread does its work.
+//! Threads. If the system refuses a thread (`ulimit -u`, `pids.max`), the calling thread does its work.
 
 use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-/// What is done is mostly the kernel's work on one directory or one address space: more threads than these
-/// wait for each other.
-const MOST: usize = 4;
+/// Most of the work is done by the kernel in one directory or one address space: more threads wait for each other.
+const MAX_THREADS: usize = 4;
 
 /// The number of processors that this process may use.
 pub(crate) fn processors() -> usize {
@@ -19,14 +17,14 @@ pub(crate) fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does `work` for each item; the results are in the order of the items. A thread of its own is worth its
-/// start for `share` items.
+/// Calls `work` for each item and returns the results in the order of the items. Each thread gets at least `share`
+/// items.
 pub(crate) fn each<T: Sync, R: Send>(
     items: &[T],
     share: usize,
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
-    let share = items.len().div_ceil(processors().min(MOST)).max(share).max(1);
+    let share = items.len().div_ceil(processors().min(MAX_THREADS)).max(share).max(1);
     let part = |items: &[T]| items.iter().map(&work).collect::<Vec<R>>();
     let mut parts = items.chunks(share);
     let first = parts.next().unwrap_or_default();
@@ -44,7 +42,7 @@ pub(crate) fn each<T: Sync, R: Send>(
     })
 }
 
-/// Runs `work` on the calling thread and on as many others as make `count` with it, or on fewer.
+/// Runs `work` on up to `count` threads, one of which is the calling thread.
 pub(crate) fn crew(count: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         helpers(scope, count.saturating_sub(1), &work);
@@ -62,7 +60,7 @@ pub(crate) fn helpers<'scope, F: Fn() + Clone + Send + 'scope>(
     (0..count).take_while(|_| start()).count()
 }
 
-/// Runs both, at the same time if a thread can be had.
+/// Runs both, concurrently if a thread can be started.
 pub(crate) fn both<A, B: Send>(mine: impl FnOnce() -> A, other: impl Fn() -> B + Sync) -> (A, B) {
     std::thread::scope(|scope| {
         let theirs = Builder::new().spawn_scoped(scope, &other).ok();
@@ -75,7 +73,7 @@ pub(crate) fn both<A, B: Send>(mine: impl FnOnce() -> A, other: impl Fn() -> B +
     })
 }
 
-/// Starts a thread that is never waited for.
+/// Starts a thread that is not joined.
 ///
 /// # Errors
 /// Returns EAGAIN if a limit of processes or memory forbids it.
@@ -90,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_items() {
+    fn results_are_in_the_order_of_the_items() {
         for count in [0, 1, 2, 9, 1000] {
             let items: Vec<usize> = (0..count).collect();
             let doubled: Vec<usize> = items.iter().map(|n| n * 2).collect();

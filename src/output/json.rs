@@ -128,7 +128,7 @@ pub struct Project {
     pub sources: Vec<SourceFile>,
     /// How many arrays it has, by path.
     pub array_count: usize,
-    /// How many segments are gone.
+    /// How many segments are missing.
     pub missing_count: usize,
     /// Bytes of its segments.
     pub size_bytes: u64,

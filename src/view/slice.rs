@@ -40,7 +40,7 @@ impl View {
         let dtype = Dtype::parse(&array.dtype);
         let known = dtype.and_then(|dtype| Some((usize::try_from(dtype.itemsize()).ok()?, dtype)));
         let Some((item, dtype)) = known else {
-            let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
+            let what = format!("unknown dtype '{}'", array.dtype);
             return Err(Error::new(Kind::Unsupported, what));
         };
         Ok(Self { source, dtype, item, selection: Selection::all(&array.shape) })

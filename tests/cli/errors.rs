@@ -160,7 +160,7 @@ fn a_root_that_others_may_write() {
     }
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
-error: the root '$ROOT' is refused: others may write there and it is not sticky
+error: the root '$ROOT' is refused: other users can write to it and it has no sticky bit
 hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
 --- exit 6
 
@@ -272,7 +272,7 @@ fn a_shm_directory_that_others_may_write() {
     fs::set_permissions(sandbox.shm(), Permissions::from_mode(0o777)).unwrap();
     sandbox.run(&["list"]).is(str![[r#"
 --- stderr
-error: '$SHM' is refused: others may write there and it is not sticky
+error: '$SHM' is refused: other users can write to it and it has no sticky bit
 hint: chmod +t '$SHM'
 --- exit 6
 
@@ -298,7 +298,7 @@ fn shared_memory_with_too_few_inodes() {
     let Some(run) = in_small_shm(&sandbox, "nr_inodes=20", &LOAD) else { return };
     run.is(str![[r#"
 --- stderr
-error: 40 segments need as many inodes, '$SHM' has 17 left
+error: not enough inodes in '$SHM': 40 needed, 17 free
 hint: mount -o remount,nr_inodes=N '$SHM', or load fewer arrays
 --- exit 5
 
@@ -325,7 +325,7 @@ fn limit_of_file_size_is_no_lack_of_memory() {
     let sandbox = Sandbox::with_file("f.h5", |path| fixtures::large(path, 1 << 20));
     sandbox.command(&LOAD).after("ulimit -f 512").run().is(str![[r#"
 --- stderr
-error: cannot make segment 'cute-shm.p.TOKEN00000' 1048576 bytes long: File too large
+error: cannot set the length of segment 'cute-shm.p.TOKEN00000' to 1048576 bytes: File too large
 hint: files of this process may have 262144 bytes; raise the limit with 'ulimit -f unlimited'
 --- exit 1
 
@@ -340,7 +340,7 @@ fn metadata_that_cannot_be_parsed_is_in_the_way_of_a_load() {
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
 error: project 'p' exists already
-hint: it is corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]`; use --overwrite to replace it, or 'cute-shm unlink p'
+hint: it is corrupt: its metadata is invalid: line 1: unclosed table, expected `]`; use --overwrite to replace it, or 'cute-shm unlink p'
 --- exit 4
 
 "#]]);
@@ -348,7 +348,7 @@ hint: it is corrupt: its metadata is no TOML of ours: line 1: unclosed table, ex
 --- stdout
   project  p
     state  corrupt
-  because  its metadata is no TOML of ours: line 1: unclosed table, expected `]`
+  because  its metadata is invalid: line 1: unclosed table, expected `]`
        do  'cute-shm unlink p' removes it
  lifetime  -
      size  0 B in 0 arrays, 0 B resident

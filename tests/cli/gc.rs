@@ -47,7 +47,7 @@ fn an_abandoned_project_is_reaped() {
     let sandbox = abandoned();
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB freed
+removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -60,7 +60,7 @@ fn a_stale_project_is_reaped() {
     stale_project(&sandbox, "p");
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
-removed p in '$ROOT' (stale): all segments are gone, loaded before this boot; 0 segments, 0 B freed
+removed p in '$ROOT' (stale): all segments are missing, loaded before this boot; 0 segments, 0 B freed
 --- exit 0
 
 "#]]);
@@ -91,7 +91,7 @@ fn a_dry_run_says_what_would_be_reaped() {
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--dry-run"]).is(str![[r#"
 --- stdout
-would remove p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB would be freed
+would remove p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segments, 8 KiB would be freed
 --- exit 0
 
 "#]]);
@@ -105,7 +105,7 @@ fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--check"]).is(str![[r#"
 --- stdout
-would remove p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB would be freed
+would remove p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segments, 8 KiB would be freed
 --- stderr
 error: 1 project to remove
 hint: run 'cute-shm gc'
@@ -125,14 +125,14 @@ fn broken_projects_are_reaped_on_demand() {
     write_segment(&sandbox, "p", "bbbbbbbbbb");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p in '$ROOT' (broken): 1 of 2 segments are gone (--broken removes it)
+skipped p in '$ROOT' (broken): 1 of 2 segments are missing (--broken removes it)
 nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--broken"]).is(str![[r#"
 --- stdout
-removed p in '$ROOT' (broken): 1 of 2 segments are gone; 1 segment, 4 KiB freed
+removed p in '$ROOT' (broken): 1 of 2 segments are missing; 1 segment, 4 KiB freed
 --- exit 0
 
 "#]]);
@@ -146,14 +146,14 @@ fn corrupt_projects_are_reaped_on_demand() {
     crate::states::write_private(&sandbox.metadata("p"), "[a\n");
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p in '$ROOT' (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]` (--broken removes it)
+skipped p in '$ROOT' (corrupt): its metadata is invalid: line 1: unclosed table, expected `]` (--broken removes it)
 nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--broken"]).is(str![[r#"
 --- stdout
-removed p in '$ROOT' (corrupt): its metadata is no TOML of ours: line 1: unclosed table, expected `]`; 0 segments, 0 B freed
+removed p in '$ROOT' (corrupt): its metadata is invalid: line 1: unclosed table, expected `]`; 0 segments, 0 B freed
 --- exit 0
 
 "#]]);
@@ -244,7 +244,7 @@ nothing to remove
     assert_eq!(sandbox.in_shm(), before);
     sandbox.run(&["gc", "--all-roots", "--root", other.to_str().unwrap()]).is(str![[r#"
 --- stdout
-removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB freed
+removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);
@@ -310,20 +310,20 @@ fn detached_projects_are_repaired_on_demand() {
     fs::remove_file(sandbox.metadata("p")).unwrap();
     sandbox.run(&["gc", "-v"]).is(str![[r#"
 --- stderr
-skipped p in '$ROOT' (detached): its metadata file is gone (--repair restores it, --older-than removes it)
+skipped p in '$ROOT' (detached): its metadata file is missing (--repair restores it, --older-than removes it)
 nothing to remove
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--repair", "--dry-run"]).is(str![[r#"
 --- stdout
-would repair p in '$ROOT' (detached): its metadata file is gone
+would repair p in '$ROOT' (detached): its metadata file is missing
 --- exit 0
 
 "#]]);
     sandbox.run(&["gc", "--repair"]).is(str![[r#"
 --- stdout
-repaired p in '$ROOT' (detached): its metadata file is gone
+repaired p in '$ROOT' (detached): its metadata file is missing
 --- exit 0
 
 "#]]);
@@ -593,14 +593,14 @@ fn an_unsafe_root_fails_unless_best_effort_is_enough() {
     fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o777)).unwrap();
     sandbox.run(&["gc"]).is(str![[r#"
 --- stderr
-error: the root '$ROOT' is refused: others may write there and it is not sticky
+error: the root '$ROOT' is refused: other users can write to it and it has no sticky bit
 hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
 --- exit 6
 
 "#]]);
     sandbox.run(&["gc", "--best-effort"]).is(str![[r#"
 --- stderr
-error: the root '$ROOT' is refused: others may write there and it is not sticky
+error: the root '$ROOT' is refused: other users can write to it and it has no sticky bit
 hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node, let an administrator put 'd /tmp/cute-shm 1777 root root -' into /etc/tmpfiles.d/cute-shm.conf
 --- exit 0
 
@@ -637,7 +637,7 @@ nothing to remove
     assert_eq!(sandbox.segments("p").len(), 2);
     sandbox.run(&["gc", "--all-users"]).is(str![[r#"
 --- stdout
-removed p in '$ROOT' (abandoned): its keeper, process PID, is gone; 2 segments, 8 KiB freed
+removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segments, 8 KiB freed
 --- exit 0
 
 "#]]);

@@ -188,8 +188,8 @@ fn a_killed_keeper_leaves_an_abandoned_project_that_a_load_replaces() {
 --- stdout
   project  p
     state  abandoned
-  because  its keeper, process PID, is gone
-       do  'cute-shm gc' reaps it
+  because  its keeper, process PID, has exited
+       do  'cute-shm gc' removes it
  lifetime  held by PID
      size  60 B in 2 arrays, 8 KiB resident
  metadata  $ROOT/cute-shm.p.toml

@@ -89,7 +89,7 @@ no projects
 "#]]);
     sandbox.run(&["list", "-s", "{"]).is(str![[r#"
 --- stderr
-error: bad glob: error parsing glob '{': unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
+error: invalid glob: error parsing glob '{': unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
 --- exit 2
 
 "#]]);
@@ -107,7 +107,7 @@ p broken 12 B $ROOT/cute-shm.p.toml
   /y   (3,)    int32    12 B              cute-shm.p.TOKEN00001
 
 --- stderr
-warning: 'p': broken: 1 of 2 segments are gone
+warning: 'p': broken: 1 of 2 segments are missing
 --- exit 0
 
 "#]]);
@@ -119,7 +119,7 @@ warning: 'p': broken: 1 of 2 segments are gone
   /y   (3,)    int32    12 B              <ESC>[36mcute-shm.p.TOKEN00001<ESC>[0m
 
 --- stderr
-<ESC>[1m<ESC>[33mwarning:<ESC>[0m 'p': broken: 1 of 2 segments are gone
+<ESC>[1m<ESC>[33mwarning:<ESC>[0m 'p': broken: 1 of 2 segments are missing
 --- exit 0
 
 "#]]);
@@ -140,7 +140,7 @@ fn check_fails_when_a_project_is_not_live() {
 project  arrays  size  resident  state   lifetime    attached  age
 p             2  12 B     4 KiB  broken  persistent  0         AGE
 --- stderr
-warning: 'p': broken: 1 of 2 segments are gone
+warning: 'p': broken: 1 of 2 segments are missing
 error: 1 project not live
 hint: 'cute-shm gc --dry-run' shows what can be reaped
 --- exit 11

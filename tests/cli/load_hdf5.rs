@@ -435,7 +435,7 @@ fn a_bad_glob_is_a_usage_error() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--include", "["]).is(str![[r#"
 --- stderr
-error: bad glob: error parsing glob '**/[': unclosed character class; missing ']'
+error: invalid glob: error parsing glob '**/[': unclosed character class; missing ']'
 hint: '*' matches within one name, '**' across groups: '/images/*', '**/label'
 --- exit 2
 

@@ -31,19 +31,19 @@ fn bad_names_are_refused_with_the_reason() {
     for name in ["", "a/b", ".a", "a\nb", "a\u{9b}b", &long] {
         let run = sandbox.run(&["load-hdf5", "-p", name, "plain.h5"]);
         assert_eq!(run.code(), 2, "{name:?}: {}", run.text());
-        assert!(run.stderr().starts_with("error: bad project name '"), "{}", run.text());
+        assert!(run.stderr().starts_with("error: invalid project name '"), "{}", run.text());
         assert!(run.stderr().contains("\nhint: "), "{}", run.text());
     }
     sandbox.run(&["load-hdf5", "-p", "a/b", "plain.h5"]).is(str![[r#"
 --- stderr
-error: bad project name 'a/b': it contains '/'
+error: invalid project name 'a/b': it contains '/'
 hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
 --- exit 2
 
 "#]]);
     sandbox.run(&["load-hdf5", "-p", "a\u{1b}b", "plain.h5"]).is(str![[r#"
 --- stderr
-error: bad project name 'a\u{1b}b': it contains a control character
+error: invalid project name 'a\u{1b}b': it contains a control character
 hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
 --- exit 2
 
@@ -59,7 +59,7 @@ fn a_name_that_is_not_utf_8_is_not_made_but_can_be_removed() {
         sandbox.program(["load-hdf5".into(), "-p".into(), name.clone(), "plain.h5".into()].into());
     load.run().is(str![[r#"
 --- stderr
-error: bad project name 'a�': it is not UTF-8
+error: invalid project name 'a�': it is not UTF-8
 hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
 --- exit 2
 
@@ -120,7 +120,7 @@ fn a_slash_in_a_name_is_a_usage_error_everywhere() {
     }
     sandbox.run(&["unlink", "../b"]).is(str![[r#"
 --- stderr
-error: bad project name '../b': empty, or with '/' or NUL
+error: invalid project name '../b': empty, or with '/' or NUL
 --- exit 2
 
 "#]]);

@@ -172,7 +172,7 @@ fn a_project_that_lost_a_segment_is_broken() {
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     write_segment(&sandbox, "p", "bbbbbbbbbb");
     sandbox.unlink_at_end("p");
-    judged(&sandbox, "broken", "1 of 2 segments are gone");
+    judged(&sandbox, "broken", "1 of 2 segments are missing");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_segment_that_is_too_short_counts_as_gone() {
     python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     fs::write(sandbox.shm().join("cute-shm.p.aaaaaaaaaa"), [0; 7]).unwrap();
     sandbox.unlink_at_end("p");
-    judged(&sandbox, "broken", "1 of 2 segments are gone");
+    judged(&sandbox, "broken", "1 of 2 segments are missing");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn without_a_mark_lost_segments_may_lie_elsewhere() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
     sandbox.unlink_at_end("p");
-    judged(&sandbox, "broken", "1 of 1 segments are gone, or lie elsewhere");
+    judged(&sandbox, "broken", "1 of 1 segments are missing, or in another directory");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn without_a_mark_lost_segments_of_this_very_shm_directory_are_stale() {
     let run = gc.in_a_node_of_its_own(&mounts).run();
     run.is(str![[r#"
 --- stdout
-removed p in '/mnt' (stale): all segments are gone, and they can only have been here; 0 segments, 0 B freed
+removed p in '/mnt' (stale): all segments are missing, and they can only have been here; 0 segments, 0 B freed
 --- exit 0
 
 "#]]);
@@ -220,13 +220,13 @@ fn a_project_of_an_earlier_boot_is_stale() {
     let mut sandbox = Sandbox::new();
     stale_project(&sandbox, "p");
     sandbox.unlink_at_end("p");
-    judged(&sandbox, "stale", "all segments are gone, loaded before this boot");
+    judged(&sandbox, "stale", "all segments are missing, loaded before this boot");
     sandbox.run(&["list", "-s", "--check"]).is(str![[r#"
 --- stdout
 project  arrays  size  resident  state  lifetime  attached  age
 p             1   0 B       0 B  stale  -         0         AGE
 --- stderr
-warning: 'p': stale: all segments are gone, loaded before this boot
+warning: 'p': stale: all segments are missing, loaded before this boot
 error: 1 project not live
 hint: 'cute-shm gc --dry-run' shows what can be reaped
 --- exit 11
@@ -239,7 +239,7 @@ fn a_project_whose_segments_somebody_removed_is_stale() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", &mark(&boot(), &host(), &shm_id(&sandbox)), &["aaaaa00000"]);
     sandbox.unlink_at_end("p");
-    judged(&sandbox, "stale", "all segments are gone, removed by somebody else");
+    judged(&sandbox, "stale", "all segments are missing, removed by another process");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn what_is_no_toml_is_corrupt() {
 project  arrays  size  resident  state    lifetime  attached  age
 p             0   0 B       0 B  corrupt  -         0         AGE
 --- stderr
-warning: 'p': corrupt: its metadata is no TOML of ours: line 1: unclosed table, expected `]`
+warning: 'p': corrupt: its metadata is invalid: line 1: unclosed table, expected `]`
 --- exit 0
 
 "#]]);
@@ -301,11 +301,11 @@ fn what_is_neither_group_nor_array_is_corrupt() {
     make_root(&sandbox);
     sandbox.unlink_at_end("p");
     for (text, reason) in [
-        ("x = 1\n", "its metadata is no TOML of ours: '/x' is neither a group nor an array"),
-        ("[a]\nshm_name = 1\n", "its metadata is no TOML of ours: array '/a' has no 'shm_name'"),
+        ("x = 1\n", "its metadata is invalid: '/x' is neither a group nor an array"),
+        ("[a]\nshm_name = 1\n", "its metadata is invalid: array '/a' has no 'shm_name'"),
         (
             "[a]\nshm_name = 'x'\ndtype = 'u1'\nshape = [-1]\n",
-            "its metadata is no TOML of ours: array '/a' has a shape that is not made of sizes",
+            "its metadata is invalid: array '/a' has a 'shape' that is not a list of sizes",
         ),
     ] {
         write_private(&sandbox.metadata("p"), text);
@@ -327,7 +327,7 @@ project  arrays  size  resident  state    lifetime  attached  age
 p             1   0 B       0 B  corrupt  -         0         AGE
 q             0   0 B     4 KiB  orphan   -         0           -
 --- stderr
-warning: 'p': corrupt: its metadata names 'cute-shm.q.TOKENaaaaa' for '/a0', which is no segment of this project
+warning: 'p': corrupt: its metadata names 'cute-shm.q.TOKENaaaaa' for '/a0', which is not a segment of this project
 warning: 'q': orphan: no metadata and no ledger claims these segments
 --- exit 0
 
@@ -462,12 +462,12 @@ removed p in '$ROOT' (abandoned): its removal was interrupted; 2 segments, 8 KiB
 fn a_project_without_metadata_is_detached() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.metadata("p")).unwrap();
-    judged(&sandbox, "detached", "its metadata file is gone");
+    judged(&sandbox, "detached", "its metadata file is missing");
     sandbox.run(&["show", "p"]).is(str![[r#"
 --- stdout
   project  p
     state  detached
-  because  its metadata file is gone
+  because  its metadata file is missing
        do  'cute-shm gc --repair' restores its metadata
  lifetime  persistent
      size  60 B in 2 arrays, 8 KiB resident
@@ -485,7 +485,7 @@ y  (3,) int32  12 B
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
 --- stderr
 error: project 'p' exists already
-hint: it is detached: its metadata file is gone; use --overwrite to replace it, or 'cute-shm unlink p'
+hint: it is detached: its metadata file is missing; use --overwrite to replace it, or 'cute-shm unlink p'
 --- exit 4
 
 "#]]);
@@ -607,7 +607,7 @@ fn a_load_refuses_a_broken_project_unless_it_may_overwrite() {
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
 --- stderr
 error: project 'p' exists already
-hint: it is broken: 1 of 2 segments are gone; use --overwrite to replace it, or 'cute-shm unlink p'
+hint: it is broken: 1 of 2 segments are missing; use --overwrite to replace it, or 'cute-shm unlink p'
 --- exit 4
 
 "#]]);

@@ -25,7 +25,7 @@ fn a_project_that_does_not_come_is_given_up() {
     sandbox.run(&["wait", "p", "--timeout", "0"]).is(str![[r#"
 --- stderr
 error: project 'p' was not live after 0.AGE
-hint: 'cute-shm list -s' shows what is there
+hint: 'cute-shm list -s' lists the existing projects
 --- exit 7
 
 "#]]);

@@ -199,7 +199,7 @@ fn advice(project: &json::Project) -> Option<String> {
         State::Live | State::Loading | State::Removing | State::Foreign => return None,
         State::Elsewhere => "look at it where it was loaded".to_owned(),
         State::Corrupt => format!("'cute-shm unlink {name}' removes it"),
-        State::Abandoned | State::Stale => "'cute-shm gc' reaps it".to_owned(),
+        State::Abandoned | State::Stale => "'cute-shm gc' removes it".to_owned(),
         State::Broken => format!(
             "'cute-shm gc --broken' reaps it; load it again with --overwrite, or 'cute-shm unlink {name}'"
         ),

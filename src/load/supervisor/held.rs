@@ -174,7 +174,7 @@ impl HeldProject {
     }
 
     fn try_release(dirs: &NodeDirs, key: &Key, token: &Token) -> Result<()> {
-        let store = match LedgerStore::begin_for(dirs, key, &mut lock::patience()) {
+        let store = match LedgerStore::begin_for(dirs, key, &mut lock::until_timeout()) {
             Err(error) if error.kind() == Kind::Busy => return Ok(()),
             store => store?,
         };
@@ -192,7 +192,7 @@ impl HeldProject {
     /// # Errors
     /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
     pub fn make_persistent(&self, dirs: &NodeDirs) -> Result<()> {
-        let mut store = LedgerStore::begin_for(dirs, &self.key, &mut lock::patience())?;
+        let mut store = LedgerStore::begin_for(dirs, &self.key, &mut lock::until_timeout())?;
         if store.current().is_none_or(|current| current.token != self.token) {
             store.finish()?;
             let name = self.key.project.to_text();

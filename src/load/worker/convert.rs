@@ -80,7 +80,7 @@ fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
         usage(format!("invalid dtype '{name}': expected a number type of numpy, such as float32"))
     })?;
     let glob =
-        crate::shm::format::glob::glob(pattern).map_err(|e| usage(format!("bad glob: {e}")))?;
+        crate::shm::format::glob::glob(pattern).map_err(|e| usage(format!("invalid glob: {e}")))?;
     Ok((glob.compile_matcher(), dtype))
 }
 

@@ -67,7 +67,7 @@ fn anchored(glob: &str) -> String {
 
 fn set(globs: &[String]) -> Result<GlobSet> {
     let bad = |e: globset::Error| {
-        Error::new(Kind::Usage, format!("bad glob: {e}"))
+        Error::new(Kind::Usage, format!("invalid glob: {e}"))
             .with_hint("'*' matches within one name, '**' across groups: '/images/*', '**/label'")
     };
     let mut set = GlobSetBuilder::new();

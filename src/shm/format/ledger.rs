@@ -43,7 +43,7 @@ pub struct KeyName {
 pub enum KeyFile {
     /// The record.
     Ledger,
-    /// What is locked.
+    /// The lock file.
     Lock,
 }
 
@@ -124,18 +124,18 @@ fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// How long a project lives.
+/// The lifetime of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Lifetime {
     /// Until it is unlinked, or the node reboots.
     Persistent,
-    /// Until its keeper ends.
+    /// Until its keeper exits.
     Held,
 }
 
-/// Who answers for a project; for people to read, never for a decision.
+/// The keeper of a project. It is for display only: no decision depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keeper {
     /// Process id.
@@ -156,7 +156,7 @@ pub struct BatchJob {
     pub scheduler: String,
     /// The scheduler's id.
     pub id: String,
-    /// How often it was restarted, where the scheduler says.
+    /// Its restart count, 0 if the scheduler reports none.
     #[serde(default)]
     pub restart: u64,
     /// When it joined: RFC 3339, UTC.
@@ -164,21 +164,21 @@ pub struct BatchJob {
     pub since: String,
 }
 
-/// The state of a file when a load looked for it.
+/// The state of a source file during the load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
-    /// It was there.
+    /// It exists.
     #[default]
     Present,
-    /// There was no such file.
+    /// It does not exist.
     Absent,
-    /// The system did not let it be examined.
+    /// It cannot be inspected.
     Unreadable,
 }
 
-/// A file that was read or looked for, as it was then.
+/// A file that a load read or looked for, with its state at that time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -188,10 +188,10 @@ pub struct SourceFile {
     /// The group that it became, when several files were loaded.
     #[serde(default)]
     pub group: Option<String>,
-    /// Not given by the user, but reached through a link or a layout of one that was.
+    /// Reached through a link or a layout of another file.
     #[serde(default)]
     pub linked: bool,
-    /// Whether it was there.
+    /// Its state.
     #[serde(default)]
     pub state: SourceState,
     /// Bytes; null unless it was present.
@@ -205,7 +205,7 @@ pub struct SourceFile {
     pub file: Option<String>,
 }
 
-/// A file as the user named it.
+/// A file as the user specified it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedFile {
     /// Absolute path; links are not resolved.
@@ -215,22 +215,22 @@ pub struct NamedFile {
     pub group: Option<String>,
 }
 
-/// What was asked for; two loads of the same sources with the same selection are the same project.
+/// The options of a load that select and convert data. Loads of the same sources with the same selection are equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
     /// Globs on dataset paths to load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
-    /// Globs on dataset paths to leave.
+    /// Globs on dataset paths to exclude.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
     /// The rows of each array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Rows>,
-    /// Numbers are turned into the machine's byte order.
+    /// Convert numbers to the byte order of the machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub native: bool,
-    /// Types to convert to, as `GLOB=DTYPE`; the last that matches a path counts.
+    /// Conversions as `GLOB=DTYPE`. The last one that matches a path applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dtypes: Vec<String>,
     /// Permission bits of the segments.
@@ -240,16 +240,16 @@ pub struct Selection {
     pub group: Option<u32>,
 }
 
-/// Something that was left out of a load.
+/// An object that was left out of a load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Note {
-    /// Where in the file.
+    /// Its path in the file.
     pub path: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The words of the HDF5 library, where it reported the reason. Not kept in a ledger.
+    /// The message of the HDF5 library, if it reported the reason. The ledger does not contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(skip))]
     pub detail: Option<String>,
@@ -262,7 +262,7 @@ impl Note {
     }
 }
 
-/// One load: the project as it is, or as it will be.
+/// The record of one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The first half of all its segments' ids.
@@ -273,7 +273,7 @@ pub struct Record {
     pub created: String,
     /// The program and its version.
     pub tool: String,
-    /// Who loaded it, and answers for a held project.
+    /// The process that loaded it. It holds the liveness lock of a held project.
     pub keeper: Keeper,
     /// The jobs that use it.
     #[serde(default)]
@@ -281,7 +281,7 @@ pub struct Record {
     /// The requested files; none for arrays that a program shares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<NamedFile>,
-    /// What was read.
+    /// The files that were read or looked for.
     #[serde(default)]
     pub sources: Vec<SourceFile>,
     /// Whether everything that can be represented was read; false with `--keep-going` after damage.
@@ -290,52 +290,52 @@ pub struct Record {
     /// The number of objects that cannot be represented.
     #[serde(default)]
     pub skip_count: u64,
-    /// What was asked for.
+    /// The selection of the load.
     #[serde(default)]
     pub selection: Selection,
-    /// What could not be loaded, and attributes that TOML does not hold.
+    /// Data and attributes that could not be represented.
     #[serde(default)]
     pub left_out: Vec<Note>,
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
-    /// What an export needs to write the sources again: `format::origin` reads it.
+    /// The serialized [`Origin`](crate::shm::format::origin::Origin), for `export`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "extras")]
     pub origin: Option<String>,
-    /// Segments of another program that this load replaces: they go once it is published.
+    /// Segments of another program that this load replaces. They are removed after its publication.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<String>,
-    /// Once published, the metadata's text: a project survives a cleaner of /tmp.
+    /// The text of the published metadata, which restores a project after a cleaner of `/tmp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
 }
 
-/// The whole record of a project.
+/// The ledger of a project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// The format's version: 1.
     pub version: u32,
     /// The root's path, for gc.
     pub root: String,
-    /// The root's `st_dev:st_ino`, of which the file name's hash is made.
+    /// `st_dev:st_ino` of the root. The hash in the file name follows from it.
     pub root_id: String,
-    /// Tokens whose segments are on their way out.
+    /// Tokens whose segments are being removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Token>,
     /// Every segment of a project that is being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removing: Option<Vec<String>>,
-    /// The project as it is.
+    /// The published load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Record>,
-    /// The load that is running.
+    /// The running load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Record>,
 }
 
 impl Ledger {
-    /// Whether no load and no removal is under way, nor was interrupted.
+    /// Whether no load and no removal is running or was interrupted.
     pub fn is_at_rest(&self) -> bool {
         self.next.is_none() && self.retiring.is_empty() && self.removing.is_none()
     }

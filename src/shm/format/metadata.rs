@@ -1,5 +1,5 @@
-//! The project's metadata file: the TOML that Python's `cute_shm` 1.2 reads and writes.
-//! Nested tables follow the groups; a table with the key `shm_name` is an array.
+//! The metadata file: the TOML that Python's `cute_shm` 1.2 reads and writes. Nested tables are groups, and a table with
+//! the key `shm_name` is an array.
 
 use std::fmt::{self, Write as _};
 
@@ -13,7 +13,7 @@ use crate::shm::format::tree::{ARRAY_KEY, Array, Group, Node, walk};
 /// The largest metadata file that is read or published: about 500,000 arrays.
 pub const METADATA_LIMIT: u64 = 128 << 20;
 
-/// Who wrote a metadata file, and where: the first line of ours. Python's has none.
+/// The header comment of a metadata file: the load that wrote it, and where. Files that Python wrote have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The load whose segments the metadata names.
@@ -39,7 +39,7 @@ impl Metadata {
     /// Reads a metadata file's text.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
+    /// Returns the reason as a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let root = fast_toml::arrays(text).map_or_else(|| parse_any(text), Ok)?;
         Ok(Self { mark: Mark::parse(text), root })
@@ -100,7 +100,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// Reads metadata however it is written.
+/// Parses any valid TOML.
 pub(crate) fn parse_any(text: &str) -> Result<Group, String> {
     let table: Table = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
@@ -138,11 +138,11 @@ fn array(mut table: Table, path: &str) -> Result<Array, String> {
         .iter()
         .map(|n| n.as_integer().and_then(|n| u64::try_from(n).ok()))
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("array '{path}' has a shape that is not made of sizes"))?;
+        .ok_or_else(|| format!("array '{path}' has a 'shape' that is not a list of sizes"))?;
     let attrs = match table.remove("attrs") {
         Some(Value::Table(attrs)) => attrs,
         None => Table::new(),
-        Some(_) => return Err(format!("array '{path}' has 'attrs' that are no table")),
+        Some(_) => return Err(format!("array '{path}' has an 'attrs' that is not a table")),
     };
     Ok(Array { segment, shape, dtype, attrs })
 }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn metadata_is_parsed_as_it_was_printed() {
         let text = sample().to_toml();
         assert_eq!(Metadata::parse(&text).unwrap(), sample());
         assert!(text.contains("tiny = 5e-324"), "{text}");
@@ -264,7 +264,7 @@ mod tests {
             ("a = 1", "neither a group nor an array"),
             ("[a]\nshm_name = 1", "no 'shm_name'"),
             ("[a]\nshm_name = 'x'\ndtype = 'i4'", "no 'shape'"),
-            ("[a]\nshm_name = 'x'\ndtype = 'i4'\nshape = [-1]", "not made of sizes"),
+            ("[a]\nshm_name = 'x'\ndtype = 'i4'\nshape = [-1]", "not a list of sizes"),
             ("[a", "line 1"),
         ] {
             let error = Metadata::parse(text).unwrap_err();

@@ -1,5 +1,4 @@
-//! Names: of projects, of loads (tokens), and of segments. Parsing, printing and checking live here,
-//! so that nothing is ever removed because of a name that was not looked at.
+//! The names of projects, loads (tokens) and segments: parsing, checks and printing.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
-/// What every file of ours, and of the Python package, starts with.
+/// The start of the names of all files of this program and of the Python package.
 pub const PREFIX: &str = "cute-shm.";
 /// The suffix of metadata files.
 pub const METADATA_SUFFIX: &str = ".toml";
@@ -22,23 +21,26 @@ const MAX_PROJECT_BYTES: usize = 128;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The name of a project. Ours are clean UTF-8 ([`ProjectName::new`]); those that Python code made are
+/// The name of a project. New names are clean UTF-8 ([`ProjectName::new`]). Python code may have created a project with
 /// any file name ([`ProjectName::existing`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProjectName(OsString);
 
 impl ProjectName {
-    /// A name for a project that is to be made: UTF-8, 1 to 128 bytes, no `/`, no NUL, no control
+    /// Checks the name of a new project: UTF-8, 1 to 128 bytes, no `/`, no NUL, no control
     /// characters, not starting with `.` or `-`.
     ///
     /// # Errors
-    /// [`Kind::Usage`], saying which rule is broken.
+    /// Returns [`Kind::Usage`] with the rule that is violated.
     pub fn new(name: &OsStr) -> Result<Self> {
         let broken = |why: &str| {
             let shown = name.to_string_lossy();
-            Error::new(Kind::Usage, format!("bad project name '{}': {why}", shown.escape_debug()))
-                .with_subject(shown.into_owned())
-                .with_hint("use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'")
+            Error::new(
+                Kind::Usage,
+                format!("invalid project name '{}': {why}", shown.escape_debug()),
+            )
+            .with_subject(shown.into_owned())
+            .with_hint("use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'")
         };
         let text = name.to_str().ok_or_else(|| broken("it is not UTF-8"))?;
         if text.is_empty() {
@@ -59,17 +61,20 @@ impl ProjectName {
         Ok(Self(name.to_owned()))
     }
 
-    /// The name of a project that may be there already, whoever made it: any one file name.
+    /// Checks the name of a project that may exist: any file name.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for what cannot be part of a file name.
+    /// Returns [`Kind::Usage`] if it cannot be part of a file name.
     pub fn existing(name: &OsStr) -> Result<Self> {
         let bytes = name.as_bytes();
         if bytes.is_empty() || bytes.contains(&b'/') || bytes.contains(&0) {
             let shown = name.to_string_lossy();
             return Err(Error::new(
                 Kind::Usage,
-                format!("bad project name '{}': empty, or with '/' or NUL", shown.escape_debug()),
+                format!(
+                    "invalid project name '{}': empty, or with '/' or NUL",
+                    shown.escape_debug()
+                ),
             )
             .with_subject(shown.into_owned()));
         }
@@ -126,14 +131,14 @@ impl Token {
     /// A new random token.
     ///
     /// # Errors
-    /// When the system has no random bytes to give.
+    /// Returns [`Kind::Io`] if the system has no random numbers.
     pub fn random() -> Result<Self> {
         let number = getrandom::u64()
             .map_err(|error| Error::new(Kind::Io, format!("no random numbers: {error}")))?;
         Ok(Self(base62(number % 62_u64.pow(5))))
     }
 
-    /// The token as a number below 62^5; the place of its life lock follows from it.
+    /// The token as a number below 62^5; it determines the byte of the liveness lock.
     pub fn number(&self) -> u64 {
         self.0.bytes().fold(0, |sum, byte| {
             let digit = BASE62.iter().position(|&b| b == byte).unwrap_or(0);
@@ -276,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_segment_is_not_taken_for_one() {
+    fn parse_rejects_names_that_are_not_segments() {
         for name in [
             "cute-shm.a.aB3xZ0001",
             "cute-shm.a.aB3xZ0001-",

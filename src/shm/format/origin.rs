@@ -106,12 +106,12 @@ pub struct Attribute {
 }
 
 impl Origin {
-    /// Reads what [`Self::to_text`] wrote; `None` for anything else.
+    /// Parses the text of [`Self::to_text`]. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// One line for the ledger; empty when there is nothing to tell.
+    /// Prints one line for the ledger, or nothing if the origin is empty.
     pub fn to_text(&self) -> String {
         if self.paths.is_empty() && self.groups.is_empty() && self.named_types.is_empty() {
             return String::new();
@@ -124,7 +124,7 @@ impl Origin {
         self.datasets.get(*self.paths.get(path)?)
     }
 
-    /// The attributes of the group at a path of the project; none when nothing is known.
+    /// The attributes of the group at a path of the project.
     pub fn group(&self, path: &str) -> &[Attribute] {
         self.groups.get(path).map_or(&[], Vec::as_slice)
     }

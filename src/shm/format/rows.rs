@@ -1,4 +1,4 @@
-//! Which rows of each array are wanted: a range, or one node's share. A row is an index on the first axis.
+//! The selected rows of each array: a range, or one shard. A row is an index on the first axis.
 
 use std::fmt;
 use std::ops::Range;
@@ -46,15 +46,21 @@ impl Rows {
     /// Reads `START:STOP`, either of which may be missing.
     ///
     /// # Errors
-    /// A sentence for the user.
+    /// Returns the reason as a sentence.
     pub fn parse_range(text: &str) -> Result<Self, String> {
-        let bad = || format!("'{text}' is no START:STOP, such as 0:1000, 1000: or :500");
+        let bad = || {
+            format!(
+                "invalid row range '{text}': expected START:STOP, such as 0:1000, 1000: or :500"
+            )
+        };
         let number = |part: &str| part.parse::<u64>().map_err(|_| bad());
         let (start, stop) = text.split_once(':').ok_or_else(bad)?;
         let start = if start.is_empty() { 0 } else { number(start)? };
         let stop = if stop.is_empty() { None } else { Some(number(stop)?) };
         match stop {
-            Some(stop) if stop < start => Err(format!("'{text}' ends before it begins")),
+            Some(stop) if stop < start => {
+                Err(format!("invalid row range '{text}': STOP is less than START"))
+            }
             _ => Ok(Self::Range(start, stop)),
         }
     }
@@ -62,15 +68,15 @@ impl Rows {
     /// Reads `I/N`, I counting from 0.
     ///
     /// # Errors
-    /// A sentence for the user.
+    /// Returns the reason as a sentence.
     pub fn parse_shard(text: &str) -> Result<Self, String> {
         let parsed = text.split_once('/').and_then(|(index, count)| {
             Some((index.parse::<u64>().ok()?, count.parse::<u64>().ok()?))
         });
         match parsed {
             Some((index, count)) if index < count => Ok(Self::Shard(index, count)),
-            Some(_) => Err(format!("'{text}': shards of N are numbered from 0 to N-1")),
-            None => Err(format!("'{text}' is no I/N, such as 0/4, nor 'auto'")),
+            Some(_) => Err(format!("invalid shard '{text}': I must be 0 to N-1")),
+            None => Err(format!("invalid shard '{text}': expected I/N, such as 0/4, or 'auto'")),
         }
     }
 }

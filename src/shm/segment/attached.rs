@@ -1,5 +1,5 @@
-//! Attached segments: memory that other processes may write. It stays a raw mapping here, so that
-//! nothing but a caller's promise turns it into a slice; copies need no promise.
+//! Attached segments: memory that other processes can write. It is a raw mapping, which becomes a slice only in unsafe
+//! functions whose callers make a promise. Copies need no promise.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -13,8 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Directory, FileId};
 use crate::shm::format::name::SegmentName;
 
-/// A segment that this process has attached. The memory stays as long as this value does, whoever
-/// unlinks the segment meanwhile.
+/// A segment that this process has attached. The memory remains while this value exists, even if the segment is
+/// unlinked.
 #[derive(Debug)]
 pub struct Segment {
     name: SegmentName,
@@ -25,10 +25,11 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Attaches the first `bytes` of a segment of user `uid` to read; `None` when it is not there.
+    /// Attaches the first `bytes` of a segment of user `uid` for reading. Returns `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] when it is another user's, or shorter than `bytes`; else as the system says.
+    /// Returns [`Kind::Corrupt`] if it belongs to another user or is shorter than `bytes`, else the error of the system
+    /// call.
     pub fn attach(
         shm: &Directory,
         name: &SegmentName,
@@ -105,10 +106,10 @@ impl Segment {
         }
     }
 
-    /// The segment's file, to read; `None` when it was removed or replaced meanwhile.
+    /// Opens the file of the segment for reading. Returns `None` if it was removed or replaced in the meantime.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn open(&self, shm: &Directory) -> Result<Option<File>> {
         self.open_as(shm, OFlag::O_RDONLY)
     }
@@ -121,8 +122,8 @@ impl Segment {
     /// Maps the segment for writing too, once. From then on every slice is of that mapping.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when the segment was removed or replaced meanwhile, [`Kind::Permission`] when
-    /// we may not write.
+    /// Returns [`Kind::NotFound`] if the segment was removed or replaced in the meantime, and [`Kind::Permission`] if
+    /// this process must not write to it.
     pub fn allow_writing(&self, shm: &Directory) -> Result<()> {
         if self.write.get().is_some() || self.bytes == 0 {
             return Ok(());
@@ -131,7 +132,7 @@ impl Segment {
         let file = self.open_as(shm, OFlag::O_RDWR)?.ok_or_else(gone)?;
         let mapped = map(&self.name, self.bytes, &file, |options, file| options.map_raw(file))?;
         if let Some(mapped) = mapped {
-            // Another thread may have been quicker: its mapping is as good.
+            // If another thread mapped it first, its mapping is used.
             let _ = self.write.set(mapped);
         }
         Ok(())
@@ -140,8 +141,8 @@ impl Segment {
     /// The bytes to write; none before [`Self::allow_writing`].
     ///
     /// # Safety
-    /// As long as the slice lives nobody else, in this process or another, reads or writes these bytes,
-    /// and none truncates the segment.
+    /// While the slice exists, no other code of this process and no other process reads or writes these bytes, and no
+    /// process truncates the segment.
     #[expect(clippy::mut_from_ref, reason = "the memory is not the value's; the caller promises")]
     pub unsafe fn bytes_mut(&self) -> &mut [u8] {
         match self.write.get() {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_short_or_gone_is_not_attached() {
+    fn short_or_missing_segment_is_not_attached() {
         let (_temp, shm, name) = segment(b"abc");
         assert_eq!(Segment::attach(&shm, &name, 4, uid()).unwrap_err().kind(), Kind::Corrupt);
         assert_eq!(Segment::attach(&shm, &name, 3, uid() + 1).unwrap_err().kind(), Kind::Corrupt);
@@ -218,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn metadata_is_parsed_as_it_was_printed() {
         let (_temp, shm, name) = segment(b"abc");
         let one = Segment::attach(&shm, &name, 3, uid()).unwrap().unwrap();
         let two = Segment::attach(&shm, &name, 3, uid()).unwrap().unwrap();
         one.allow_writing(&shm).unwrap();
-        // SAFETY: nobody reads meanwhile.
+        // SAFETY: no other code reads in the meantime.
         unsafe { one.bytes_mut() }.copy_from_slice(b"xyz");
         let mut out = [0; 3];
         two.copy_to(0, &mut out);

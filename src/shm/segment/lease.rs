@@ -1,5 +1,5 @@
-//! The proof that nobody has a segment: a write lease is refused while any process, in any namespace,
-//! has the file open or mapped. It is held across the unlink.
+//! The proof that a segment is unused: the kernel refuses a write lease while any process, in any namespace, has the file
+//! open or mapped. The lease is held across the unlink.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -12,19 +12,19 @@ use crate::error::{Error, Result};
 use crate::os::directory::Directory;
 use crate::shm::format::name::SegmentName;
 
-/// A segment that nobody else has.
+/// A lease on a segment that no other process has open or mapped.
 #[derive(Debug)]
 pub struct Lease {
     file: File,
 }
 
 impl Lease {
-    /// Takes the lease; `None` when somebody has the segment, or it is gone.
+    /// Takes the lease. Returns `None` if the segment is in use or does not exist.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn take(shm: &Directory, name: &SegmentName) -> Result<Option<Self>> {
-        // Who opens a leased file makes the kernel send SIGIO to the holder, which would end this process.
+        // If a process opens the leased file, the kernel sends SIGIO to the holder, which would end this process.
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }
             .map_err(|e| Error::io("cannot ignore SIGIO", e))?;
@@ -39,7 +39,7 @@ impl Lease {
         let error = std::io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EAGAIN) => Ok(None),
-            _ => Err(Error::io(format!("cannot tell whether anybody has '{name}'"), error)),
+            _ => Err(Error::io(format!("cannot determine whether '{name}' is in use"), error)),
         }
     }
 }

@@ -45,7 +45,7 @@ impl<'p> PartMapping<'p> {
     /// reserved, or be taken with [`Self::populate`] first.
     ///
     /// # Errors
-    /// If the part overlaps one that is mapped, or ends beyond the segment; and as the system says.
+    /// If the part overlaps one that is mapped, or ends beyond the segment; and the error of the system call.
     pub(crate) fn map(parts: &'p MappedRanges, file: &File, start: u64, len: u64) -> Result<Self> {
         let cannot = |error| Error::io(format!("cannot map {len} bytes"), error);
         let size = file.metadata().map_err(cannot)?.len();
@@ -122,7 +122,7 @@ impl LastingMapping {
 /// them; small ones otherwise. Full memory is `EFAULT`, not a signal.
 ///
 /// # Errors
-/// As the system says.
+/// Returns the error of the system call.
 pub(crate) fn reserve_huge(file: &File, offset: u64, len: u64) -> Result<()> {
     let cannot = |error| Error::io(format!("cannot map {len} bytes"), error);
     let bytes = usize::try_from(len).map_err(|_| cannot(Errno::ENOMEM.into()))?;
@@ -173,11 +173,11 @@ impl ReadMapping {
     ///
     /// # Safety
     /// Other processes can write to a published segment and can shrink it. The caller promises that
-    /// what it makes of the bytes is sound for any value, also one that changes while it is read, and
-    /// that no process truncates the segment meanwhile (cute-shm never does, nor does the Python package).
+    /// its use of the bytes is sound for any value, including one that changes during the read, and
+    /// that no process truncates the segment in the meantime (cute-shm never does, nor does the Python package).
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub unsafe fn map(file: &File, len: u64) -> Result<Self> {
         let Ok(size) = usize::try_from(len) else {
             return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));

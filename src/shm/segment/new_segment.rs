@@ -1,4 +1,4 @@
-//! Segments: created exclusively, reserved before anything is written, removed unless they are kept.
+//! New segments: created exclusively, and removed unless they are persisted.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -12,7 +12,7 @@ use crate::os::limits;
 use crate::shm::format::name::SegmentName;
 use crate::shm::segment::map::{self, LastingMapping, MappedRanges, PartMapping};
 
-/// A segment of a load that is not published yet; dropping it removes it.
+/// A segment of a load that is not published yet. Dropping it removes it.
 #[derive(Debug)]
 pub struct NewSegment<'a> {
     shm: &'a Directory,
@@ -23,24 +23,24 @@ pub struct NewSegment<'a> {
 }
 
 impl<'a> NewSegment<'a> {
-    /// Creates the segment of an array of so many bytes; it must not be there yet, and has no memory yet.
+    /// Creates the segment of an array of so many bytes. It has no memory yet.
     ///
     /// # Errors
-    /// As the system says; [`Kind::NoMemory`] when the file system has no inode left.
+    /// Returns [`Kind::NoMemory`] if the file system has no free inode.
     pub fn create(shm: &'a Directory, name: SegmentName, bytes: u64) -> Result<Self> {
         let file = shm.create(name.as_os_str(), 0o600).map_err(|e| full(e, shm))?;
         log::debug!(target: "cute_shm", "created segment {name} ({bytes} bytes)");
         Ok(Self { shm, name, file, kept: false, parts: MappedRanges::default() })
     }
 
-    /// Gives the segment its length, without memory.
+    /// Sets the length of the segment, without allocating memory.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when it is longer than a file may be.
     pub fn set_len(&self, bytes: u64) -> Result<()> {
         self.file.set_len(bytes).map_err(|e| {
             self.full(Error::io(
-                format!("cannot make segment '{}' {bytes} bytes long", self.name),
+                format!("cannot set the length of segment '{}' to {bytes} bytes", self.name),
                 e,
             ))
         })
@@ -75,7 +75,7 @@ impl<'a> NewSegment<'a> {
     /// Maps a part that no other mapping overlaps.
     ///
     /// # Errors
-    /// If one does, or if the part ends beyond the segment; and as the system says.
+    /// If one does, or if the part ends beyond the segment; and the error of the system call.
     pub(crate) fn map_part(&self, start: u64, bytes: u64) -> Result<PartMapping<'_>> {
         PartMapping::map(&self.parts, &self.file, start, bytes)
     }
@@ -102,15 +102,15 @@ impl<'a> NewSegment<'a> {
     /// Whether every byte of it has memory.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn is_whole(&self) -> Result<bool> {
-        let cannot = |e| Error::io(format!("cannot look at segment '{}'", self.name), e);
+        let cannot = |e| Error::io(format!("cannot inspect segment '{}'", self.name), e);
         let stat = self.file.metadata().map_err(cannot)?;
         // stat(2): in units of 512 bytes.
         Ok(stat.blocks().saturating_mul(512) >= stat.len())
     }
 
-    /// An error that, if it says that memory is full, says so to the user.
+    /// Adds a hint to an error that means that the memory is full.
     pub fn full(&self, error: Error) -> Error {
         full(error, self.shm)
     }
@@ -122,10 +122,10 @@ impl<'a> NewSegment<'a> {
         )
     }
 
-    /// Lets others in, as `--mode` and `--group` say.
+    /// Sets the access: `--mode` and `--group`.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn allow(&self, access: &Access) -> Result<()> {
         if *access == Access::default() {
             return Ok(());
@@ -143,7 +143,7 @@ impl<'a> NewSegment<'a> {
         &self.name
     }
 
-    /// Keeps the segment: from now on the project's removal is what ends it.
+    /// Keeps the segment until the project is removed.
     pub fn persist(mut self) {
         self.kept = true;
     }
@@ -153,7 +153,7 @@ impl Drop for NewSegment<'_> {
     fn drop(&mut self) {
         if !self.kept {
             log::debug!(target: "cute_shm", "removed segment {}, which was not kept", self.name);
-            // Nothing more can be done here; gc finds what is left by the ledger's token.
+            // If this fails, gc finds the segment by the token in the ledger.
             let _ = self.shm.remove(self.name.as_os_str());
         }
     }
@@ -164,7 +164,7 @@ fn signed(bytes: u64) -> Result<i64> {
         .map_err(|_| Error::new(Kind::NoMemory, format!("{bytes} bytes are too many")))
 }
 
-/// "No space" and "file too large" (of a page that cannot be had: "bad address") mean that the memory does not suffice.
+/// Converts ENOSPC, EFBIG, EDQUOT, ENOMEM and EFAULT (a page that cannot be allocated) to [`Kind::NoMemory`].
 pub(crate) fn full(error: Error, shm: &Directory) -> Error {
     match error.errno() {
         // A limit of the process, which its error names: more shared memory would not help.
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_is_not_kept_vanishes() {
+    fn segment_that_is_not_persisted_is_removed() {
         let (_temp, shm) = shm();
         let segment = NewSegment::create(&shm, name(), 1).unwrap();
         segment.reserve_part(0, 5000).unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_used_once() {
+    fn existing_segment_is_not_created_again() {
         let (_temp, shm) = shm();
         let name = name();
         let _first = NewSegment::create(&shm, name.clone(), 1).unwrap();

@@ -1,11 +1,11 @@
-//! Which pages the shared memory gives: huge ones are recognised and used where the node allows them.
+//! The page size of shared memory. Huge pages are used where the node allows them.
 //! Source: <https://docs.kernel.org/admin-guide/mm/transhuge.html>, "Hugepages in tmpfs/shmem".
 
 use std::path::Path;
 
 use crate::os::mounts::Mount;
 
-/// How large pages are got.
+/// The pages of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
     /// One by one, as the file system does by itself.
@@ -17,7 +17,7 @@ pub enum Pages {
 }
 
 impl Pages {
-    /// What the file system of the shm directory gives, by `/proc/self/mountinfo`.
+    /// The pages of the file system of the shm directory.
     pub fn of(directory: &Path, dev: u64) -> Self {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let forced = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled")

@@ -1,5 +1,5 @@
-//! Segments of a published project, read like files. Other processes may write to them meanwhile, or
-//! even cut them short: a read then gives other bytes, or an error, but never a signal.
+//! Segments of a published project, read like files. If another process writes to or truncates a segment in the
+//! meantime, a read returns other bytes or an error, never a signal.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -22,16 +22,16 @@ impl PublishedSegment {
     /// Opens an array's segment.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when it is gone, [`Kind::Corrupt`] when it is shorter than its array,
-    /// [`Kind::Unsupported`] when the dtype tells no size.
+    /// Returns [`Kind::NotFound`] if it is missing, [`Kind::Corrupt`] if it is shorter than its array, and
+    /// [`Kind::Unsupported`] if the dtype is unknown.
     pub fn open(shm: &Directory, array: &Array) -> Result<Self> {
         let name = array.segment.clone();
         let Some(bytes) = array.nbytes() else {
-            let what = format!("nothing is known of arrays of dtype '{}'", array.dtype);
+            let what = format!("unknown dtype '{}'", array.dtype);
             return Err(Error::new(Kind::Unsupported, what).with_subject(name));
         };
         let Some((file, stat)) = shm.open_file(name.as_ref(), OFlag::O_RDONLY).known()? else {
-            let what = format!("segment '{name}' is gone");
+            let what = format!("segment '{name}' is missing");
             return Err(Error::new(Kind::NotFound, what).with_subject(name));
         };
         if u64::try_from(stat.st_size).unwrap_or(0) < bytes {
@@ -50,7 +50,7 @@ impl PublishedSegment {
     /// Reads the bytes from `offset` on.
     ///
     /// # Errors
-    /// As the system says; when the segment ends before.
+    /// Returns an I/O error if the segment is too short or cannot be read.
     pub fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
         self.file
             .read_exact_at(into, offset)

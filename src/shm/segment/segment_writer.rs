@@ -1,5 +1,5 @@
-//! A segment that workers fill together: memory is taken part by part as it is needed, so that the
-//! kernel allocates pages for several workers at once while others read and decode.
+//! Writes to a new segment by several workers. Memory is allocated part by part as it is needed: the kernel allocates
+//! pages for several workers at once while others read and decode.
 
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, OnceLock, TryLockError};
@@ -16,11 +16,11 @@ pub const BLOCK_BYTES: u64 = 8 << 20;
 /// Smaller segments never get huge pages: they would waste most of one.
 const HUGE: u64 = 2 << 20;
 
-/// Bytes that are written in one turn: they stay in the cache between reading and writing.
+/// Bytes that are written at once. They stay in the cache between reading and writing.
 pub const CACHED_BYTES: usize = 256 << 10;
 /// Mappings of a segment, at most: processes may have 65,530 of them.
 const MAPS: u64 = 1024;
-/// Shorter writes wait for their turn: what a mapping for each costs is more.
+/// Shorter writes wait for the lock: a mapping for each would cost more.
 const MAPPED: usize = 64 << 10;
 
 /// A segment being filled.
@@ -33,7 +33,7 @@ pub struct SegmentWriter<'a> {
     blocks: Vec<Mutex<bool>>,
     /// Held by the worker that writes: the kernel lets one in at a time.
     turn: Mutex<()>,
-    /// For those who would wait for it; made when somebody does.
+    /// For workers that would wait for `turn`. Created on the first wait.
     uffd: OnceLock<Option<UffdWriter>>,
     /// The mapping of each stretch of so many bytes, for [`Self::write_mapped`].
     maps: (u64, OnceLock<Vec<Mutex<Option<LastingMapping>>>>),
@@ -64,7 +64,7 @@ impl<'a> SegmentWriter<'a> {
         }
     }
 
-    /// Fills a small segment; nobody can map an empty one, so that it gets one byte at least.
+    /// Fills a small segment. It gets at least one byte, because an empty file cannot be mapped.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
@@ -75,8 +75,8 @@ impl<'a> SegmentWriter<'a> {
     /// Writes `bytes` at `offset`.
     ///
     /// Small pages are most of the time of a load. Writing takes and fills them in one go, faster than a
-    /// reservation before it, but behind the file's lock. So one worker writes, and those who would wait for
-    /// it have theirs filled without that lock.
+    /// reservation before it, but behind the file's lock. So one worker writes, and the parts of workers
+    /// that would wait are filled without that lock.
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
@@ -175,7 +175,7 @@ impl<'a> SegmentWriter<'a> {
         Ok(buffer == bytes)
     }
 
-    /// Maps a part that nobody else writes to meanwhile.
+    /// Maps a part that no other worker writes to in the meantime.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_to_wait_fills_the_same_bytes_in_another_way() {
+    fn worker_that_would_wait_writes_the_same_bytes_another_way() {
         let temp = tempfile::tempdir_in("/dev/shm").unwrap();
         let shm = Directory::open(temp.path()).unwrap();
         let project = ProjectName::new("p".as_ref()).unwrap();

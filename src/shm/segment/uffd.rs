@@ -17,14 +17,14 @@ const REGION: u64 = 16 << 20;
 /// Regions that stay mapped: workers are seldom further apart.
 const REGIONS: usize = 3;
 
-/// What the kernel wants of us. Source: <linux/userfaultfd.h>, ioctl_userfaultfd(2).
+/// The interface of the kernel. Source: <linux/userfaultfd.h>, ioctl_userfaultfd(2).
 mod raw {
     /// Only faults of user code are ours; that needs no privilege (Linux 5.11).
     pub const USER_MODE_ONLY: i32 = 1;
     pub const API: u64 = 0xaa;
     pub const FEATURE_MISSING_SHMEM: u64 = 1 << 5;
     pub const REGISTER_MODE_MISSING: u64 = 1;
-    /// Nobody waits for a page.
+    /// No thread waits for a page.
     pub const COPY_MODE_DONTWAKE: u64 = 1;
 
     #[repr(C)]
@@ -72,13 +72,13 @@ struct Region {
 }
 
 impl UffdWriter {
-    /// `None` where the kernel or a container does not let us.
+    /// Returns `None` if the kernel or a container forbids it.
     pub fn open() -> Option<Self> {
         let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | raw::USER_MODE_ONLY;
         // SAFETY: a system call without pointers.
         let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
         let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         let mut api =
             raw::Api { version: raw::API, features: raw::FEATURE_MISSING_SHMEM, ioctls: 0 };
@@ -99,7 +99,7 @@ impl UffdWriter {
     }
 
     /// Copies `bytes`, which are whole pages, to `offset` of `file`, a new segment of its full length. It
-    /// ends early, maybe at once, where there is a page already, or no memory; says how many bytes it copied.
+    /// ends early, maybe at once, where there is a page already, or no memory. Returns the number of copied bytes.
     pub fn copy(&self, file: &File, offset: u64, bytes: &[u8]) -> usize {
         let Some(region) = self.region(file, offset / REGION * REGION) else { return 0 };
         // Cannot fail: the region begins at or before `offset`, and is no longer than memory.
@@ -117,7 +117,7 @@ impl UffdWriter {
             // SAFETY: the kernel reads the struct and `len - done` bytes of `bytes`, and writes to pages
             // of the mapping, which lives as long as `region`: no reference to them exists.
             let result = unsafe { raw::copy(self.fd.as_raw_fd(), &raw mut copy) };
-            // What was done before an error is told too.
+            // The kernel reports the bytes that it copied before an error.
             let copied = usize::try_from(copy.copied).unwrap_or(0).min(len - done);
             done += copied;
             match result {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_stays() {
+    fn existing_pages_are_not_replaced() {
         let uffd = uffd();
         let file = tempfile::tempfile_in("/dev/shm").unwrap();
         let page = usize::try_from(uffd.page).unwrap();

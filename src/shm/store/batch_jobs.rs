@@ -14,7 +14,7 @@ pub enum Which {
     AllBut(Vec<String>),
 }
 
-/// What somebody knows who saw jobs end: an epilog, or a look at the scheduler's list.
+/// Jobs that have ended, as an epilog or the job list of the scheduler reports them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Which jobs.
@@ -43,7 +43,7 @@ impl Ended {
     }
 }
 
-/// When the entry was made; ledgers of older versions tell the load's time only.
+/// The time at which the job joined. Ledgers of older versions have only the time of the load.
 fn joined(listed: &BatchJob, record: &Record) -> Option<Timestamp> {
     let since = if listed.since.is_empty() { &record.created } else { &listed.since };
     since.parse().ok()

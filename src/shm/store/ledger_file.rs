@@ -15,7 +15,7 @@ use crate::shm::store::temporary::Temporary;
 const LEDGER_LIMIT: u64 = 2 * METADATA_LIMIT;
 
 impl Ledger {
-    /// An empty ledger for a project in `root`.
+    /// Returns an empty ledger for a project in `root`.
     pub fn new(root: &Directory) -> Self {
         Self {
             version: VERSION,

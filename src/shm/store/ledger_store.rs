@@ -1,5 +1,5 @@
-//! Making and replacing a project under its change lock. The order of steps is the protocol
-//! (docs/protocol.md): a kill between any two leaves the old or the new project whole.
+//! The ledger of a project under its change lock: creates, replaces and amends the project. The order of steps is the
+//! protocol (docs/protocol.md): a kill between any two leaves the old or the new project whole.
 
 use std::ffi::OsStr;
 
@@ -19,7 +19,7 @@ use crate::shm::store::scan::{Scan, Settled};
 use crate::shm::store::state::{self, Project, State};
 use crate::shm::store::temporary::{self, Temporary};
 
-/// The right to change a project, with its ledger as the last holder left it, recovered.
+/// The right to change a project: its change lock, and its ledger after recovery.
 #[derive(Debug)]
 pub struct LedgerStore<'a> {
     dirs: &'a NodeDirs,
@@ -29,19 +29,19 @@ pub struct LedgerStore<'a> {
 }
 
 impl<'a> LedgerStore<'a> {
-    /// Takes the change lock of this user's project `name` and recovers what the last holder left.
-    /// Another holder is waited for as long as `go_on` says so.
+    /// Takes the change lock of this user's project `name` and recovers it. Waits for another holder while
+    /// `keep_waiting` returns true.
     ///
     /// # Errors
-    /// [`Kind::Busy`] when somebody else is at it, or what `go_on` returns.
+    /// Returns [`Kind::Busy`] if another process changes the project, or the error of `keep_waiting`.
     pub fn begin(
         dirs: &'a NodeDirs,
         name: &ProjectName,
-        go_on: &mut dyn FnMut() -> Result<bool>,
+        keep_waiting: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
         let (root, scan) = (dirs.root()?, Scan::new(dirs));
         let key = state::key_in_root(dirs, root, &scan, name, Uid::effective().as_raw())?;
-        Self::begin_for(dirs, &key, go_on)
+        Self::begin_for(dirs, &key, keep_waiting)
     }
 
     /// As [`Self::begin`], for the key of a judged project.
@@ -51,10 +51,10 @@ impl<'a> LedgerStore<'a> {
     pub fn begin_for(
         dirs: &'a NodeDirs,
         key: &Key,
-        go_on: &mut dyn FnMut() -> Result<bool>,
+        keep_waiting: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
         loop {
-            if let Some(store) = Self::begin_listed(dirs, key, None, go_on)? {
+            if let Some(store) = Self::begin_listed(dirs, key, None, keep_waiting)? {
                 return Ok(store);
             }
             // An interrupted removal was finished, and the lock file went with it: once more.
@@ -71,9 +71,9 @@ impl<'a> LedgerStore<'a> {
         dirs: &'a NodeDirs,
         key: &Key,
         listed: Option<(&Scan<'_>, &Settled)>,
-        go_on: &mut dyn FnMut() -> Result<bool>,
+        keep_waiting: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Option<Self>> {
-        let lock = ChangeLock::take(&dirs.shm, key, go_on)?;
+        let lock = ChangeLock::take(&dirs.shm, key, keep_waiting)?;
         let listed = listed.filter(|(_, settled)| settled.still_holds(&dirs.shm, key));
         let listed = listed.map(|(scan, _)| scan);
         let store = Self::recover(dirs, lock, listed)?;
@@ -85,8 +85,8 @@ impl<'a> LedgerStore<'a> {
         self.is_listed
     }
 
-    /// Brings the ledger to rest: rolls forward what was published, removes what was not. Everything is read
-    /// before anything is changed: what cannot be read is not "not published", and nothing is changed then.
+    /// Recovers the project: rolls a published load forward, removes an unpublished one. Everything is read before
+    /// anything is changed, because a failed read does not mean "not published".
     fn recover(
         dirs: &'a NodeDirs,
         lock: ChangeLock,
@@ -94,7 +94,7 @@ impl<'a> LedgerStore<'a> {
     ) -> Result<Option<Self>> {
         let key = lock.key().clone();
         let found = match Ledger::read(&dirs.shm, &key, dirs.root.as_ref()) {
-            // What cannot be understood claims nothing: what it owned is left to gc as orphans.
+            // A damaged ledger claims nothing. Its segments become orphans, which gc removes.
             Lookup::Unreadable(error) if error.kind() == Kind::Corrupt => None,
             found => found.known()?,
         };
@@ -124,7 +124,7 @@ impl<'a> LedgerStore<'a> {
                 dead.extend(ledger.current.take().map(|old| old.token));
                 let metadata = published.as_ref().map(|found| found.text.clone());
                 ledger.current = Some(Record { metadata, ..next });
-                // What it replaces is removed below: the commit had happened.
+                // The segments that it replaces are removed below: it was committed.
             } else {
                 dead.push(next.token);
             }
@@ -143,7 +143,7 @@ impl<'a> LedgerStore<'a> {
         Ok(Some(store))
     }
 
-    /// Judges the project as it is now; `None` when there is nothing of it.
+    /// Judges the project again. Returns `None` if it does not exist.
     ///
     /// # Errors
     /// Returns an I/O error if it cannot be determined whose project it is.
@@ -155,15 +155,15 @@ impl<'a> LedgerStore<'a> {
             Some(key) if key != *self.lock.key() => state::judge(self.dirs, &scan, &key),
             _ => state::judge_locked(self.dirs, &scan, self.lock.key()),
         };
-        // What cannot be read is there all the same.
+        // A project that cannot be read exists.
         let nothing =
             project.file.is_none() && project.ledger.is_none() && project.state != State::Foreign;
         Ok((!nothing).then_some(project))
     }
 
-    /// What the holder that was waited for failed of.
-    pub fn heard(&self) -> Option<&FailedLoad> {
-        self.lock.heard()
+    /// The error that the previous holder stored while this process waited.
+    pub fn received_error(&self) -> Option<&FailedLoad> {
+        self.lock.received_error()
     }
 
     /// Ends the change of a load that failed, and leaves its error for processes that wait for the same load.
@@ -175,29 +175,29 @@ impl<'a> LedgerStore<'a> {
         self.finish()
     }
 
-    /// The lock, for the loader to inherit and the life lock to build on.
+    /// The change lock. The loader inherits it, and the liveness lock needs it.
     pub fn lock(&self) -> &ChangeLock {
         &self.lock
     }
 
-    /// The load that the project is of now, as the ledger knows it.
+    /// The record of the published load.
     pub fn current(&self) -> Option<&Record> {
         self.ledger.current.as_ref()
     }
 
-    /// Writes down the load that is about to begin. From here on its segments can be found.
+    /// Records the load before it starts. From here on its segments can be found.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn announce(&mut self, record: Record) -> Result<()> {
         self.ledger.next = Some(record);
         self.save()
     }
 
-    /// Replaces what the ledger says of the current load: a job more, another lifetime.
+    /// Changes the record of the published load, for example its jobs or lifetime.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn amend(&mut self, amend: impl FnOnce(&mut Record)) -> Result<()> {
         if let Some(current) = &mut self.ledger.current {
             amend(current);
@@ -205,11 +205,12 @@ impl<'a> LedgerStore<'a> {
         self.save()
     }
 
-    /// Publishes `text` as the metadata of the announced load: the commit point. The old load's segments go after `grace` ends.
+    /// Publishes `text` as the metadata of the announced load: the commit point. The segments of
+    /// the old load are removed after `grace`.
     ///
     /// # Errors
-    /// [`Kind::Exists`] when another program made the project meanwhile; the announced load is still
-    /// to be given up then.
+    /// Returns [`Kind::Exists`] if another program created the project in the meantime. The announced load must then be
+    /// rolled back.
     pub fn publish(
         &mut self,
         text: String,
@@ -238,7 +239,7 @@ impl<'a> LedgerStore<'a> {
         after.next = None;
         after.retiring.extend(after.current.take().map(|old| old.token));
         after.current = Some(next);
-        // What the ledger will say is written before the commit: afterwards nothing may fail for want of memory.
+        // The next ledger is written before the commit, so that nothing after it needs memory.
         let prepared = after.prepare(&self.dirs.shm, key)?;
         self.check_lock()?;
         let id = metadata.id();
@@ -282,7 +283,7 @@ impl<'a> LedgerStore<'a> {
         Err(Error::new(Kind::Busy, message).with_subject(name).with_hint("try again"))
     }
 
-    /// Removes what the published load replaces but another program made.
+    /// Removes the segments of another program that the published load replaces.
     fn remove_replaced(&mut self) -> Result<()> {
         let Some(current) = &mut self.ledger.current else { return Ok(()) };
         for name in std::mem::take(&mut current.replaces) {
@@ -314,11 +315,11 @@ impl<'a> LedgerStore<'a> {
         Ok(())
     }
 
-    /// Ends the change. A load that was announced but not published is taken back; a held project whose
-    /// keeper left meanwhile is removed, because the keeper could not.
+    /// Releases the lock. Rolls back a load that was announced but not published. Removes a held project whose keeper
+    /// exited in the meantime, because the keeper could not.
     ///
     /// # Errors
-    /// As the system says; what is left is found by gc.
+    /// Returns the error of the system call. `gc` removes the leftover files.
     pub fn finish(mut self) -> Result<()> {
         if let Some(next) = self.ledger.next.take() {
             self.remove_loads(&[next.token], None)?;
@@ -398,8 +399,8 @@ struct Published {
     names_arrays: bool,
 }
 
-/// The metadata file of this owner. Damaged metadata says nothing about who replaced what: it has no token and
-/// names no arrays.
+/// Reads the metadata file of this owner. Damaged metadata does not prove a replacement: it has no token and names no
+/// arrays.
 fn read_published(dirs: &NodeDirs, key: &Key) -> Lookup<Published> {
     let Some(root) = &dirs.root else { return Lookup::Absent };
     let name = key.project.metadata_file();

@@ -146,7 +146,7 @@ fn number_of(project: &ProjectName) -> u64 {
     hasher.finish() % PARTS
 }
 
-/// The project that the name of a file tells, in the root or in the shm directory.
+/// The project in the name of a file of the root or of the shm directory.
 fn project_of(name: &OsStr) -> Option<ProjectName> {
     KeyName::parse(name)
         .map(|(key, _)| key.project)

@@ -1,5 +1,5 @@
-//! Locks on a project: open-file-description byte-range locks on its lock file, which the kernel frees
-//! however a process dies. Byte 0 is the change lock; behind it lies one life lock for every load.
+//! Locks on a project: open-file-description byte-range locks on its lock file. The kernel releases them however a
+//! process exits. Byte 0 is the change lock. Each load has a liveness lock on a byte of its own.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -18,35 +18,34 @@ use crate::shm::format::ledger::{Key, KeyFile};
 use crate::shm::format::name::Token;
 use crate::shm::segment::new_segment::full;
 
-/// How often a wait for a lock looks again.
-const POLL: Duration = Duration::from_millis(20);
+/// Interval between two attempts to take a lock.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long somebody else at work on a project is waited for unless told: gc, or a keeper that leaves, is
-/// done in a moment.
+/// How long to wait for another process that is changing a project, such as `gc` or a keeper that exits.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Goes on waiting until [`LOCK_TIMEOUT`] is over.
-pub fn patience() -> impl FnMut() -> Result<bool> {
+/// Continues waiting until [`LOCK_TIMEOUT`] is over.
+pub fn until_timeout() -> impl FnMut() -> Result<bool> {
     let begun = Instant::now();
     move || Ok(begun.elapsed() < LOCK_TIMEOUT)
 }
 
-/// Which byte of the lock file.
+/// A byte of the lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Byte {
     Change,
-    Life(u64),
+    Liveness(u64),
 }
 
 impl Byte {
-    fn life(token: &Token) -> Self {
-        Self::Life(token.number())
+    fn liveness(token: &Token) -> Self {
+        Self::Liveness(token.number())
     }
 
     fn flock(self, kind: libc::c_int) -> libc::flock {
         let start = match self {
             Self::Change => 0,
-            Self::Life(number) => 1 + i64::try_from(number).unwrap_or(i64::MAX - 1),
+            Self::Liveness(number) => 1 + i64::try_from(number).unwrap_or(i64::MAX - 1),
         };
         // l_pid must be 0 for open-file-description locks (fcntl(2)).
         libc::flock {
@@ -74,41 +73,41 @@ pub struct FailedLoad {
 pub struct ChangeLock {
     key: Key,
     file: File,
-    heard: Option<FailedLoad>,
+    received_error: Option<FailedLoad>,
     owner: u32,
 }
 
 impl ChangeLock {
-    /// Takes the change lock, making the lock file where there is none. Another holder is waited for as
-    /// long as `go_on` says so.
+    /// Takes the change lock, and creates the lock file if there is none. Waits for another holder while `keep_waiting`
+    /// returns true.
     ///
     /// # Errors
-    /// [`Kind::Busy`] when somebody else holds it, or what `go_on` returns; else as the system says.
+    /// Returns [`Kind::Busy`] if another process holds it, the error of `keep_waiting`, or the error of a system call.
     pub fn take(
         shm: &Directory,
         key: &Key,
-        go_on: &mut dyn FnMut() -> Result<bool>,
+        keep_waiting: &mut dyn FnMut() -> Result<bool>,
     ) -> Result<Self> {
-        let mut heard = None;
+        let mut received_error = None;
         loop {
             let Some(file) = open(shm, key).known()? else {
-                match make(shm, key)? {
-                    Some(file) => return Ok(Self::held(key, file, heard)),
+                match create(shm, key)? {
+                    Some(file) => return Ok(Self::held(key, file, received_error)),
                     None => continue,
                 }
             };
-            let waited = wait_for(&file, key, go_on)?;
+            let waited = wait_for(&file, key, keep_waiting)?;
             if waited {
-                heard = last_words(&file);
+                received_error = read_error(&file);
             }
             if is_current(shm, key, &file)? {
-                return Self::held(key, file, heard).silence();
+                return Self::held(key, file, received_error).clear_error();
             }
         }
     }
 
-    fn held(key: &Key, file: File, heard: Option<FailedLoad>) -> Self {
-        Self { key: key.clone(), file, heard, owner: std::process::id() }
+    fn held(key: &Key, file: File, received_error: Option<FailedLoad>) -> Self {
+        Self { key: key.clone(), file, received_error, owner: std::process::id() }
     }
 
     /// Whether the locked file still has its name. Only then does the lock exclude other processes.
@@ -119,26 +118,26 @@ impl ChangeLock {
         is_current(shm, &self.key, &self.file)
     }
 
-    /// What the holder that was waited for said it failed of.
-    pub fn heard(&self) -> Option<&FailedLoad> {
-        self.heard.as_ref()
+    /// The error that the previous holder stored while this process waited.
+    pub fn received_error(&self) -> Option<&FailedLoad> {
+        self.received_error.as_ref()
     }
 
-    /// Leaves word, for those who wait, of what failed.
-    pub fn store_error(&self, told: &FailedLoad) {
-        // Whoever cannot read it tries for itself: nothing depends on it.
-        if let Ok(text) = serde_json::to_vec(told) {
+    /// Stores the error of a failed load in the lock file, for processes that wait for the same load.
+    pub fn store_error(&self, failed: &FailedLoad) {
+        // A process that cannot read it loads the file itself.
+        if let Ok(text) = serde_json::to_vec(failed) {
             let _ = self.file.set_len(0).and_then(|()| self.file.write_all_at(&text, 0));
         }
     }
 
-    /// Takes back what an earlier holder said.
-    fn silence(self) -> Result<Self> {
+    /// Clears the error that an earlier holder stored.
+    fn clear_error(self) -> Result<Self> {
         self.file.set_len(0).map_err(|e| Error::io("cannot clear a lock file", e))?;
         Ok(self)
     }
 
-    /// Takes it or gives up at once.
+    /// Takes the lock without waiting.
     ///
     /// # Errors
     /// As [`Self::take`].
@@ -146,12 +145,12 @@ impl ChangeLock {
         Self::take(shm, key, &mut || Ok(false))
     }
 
-    /// Whose lock this is.
+    /// The key of the project.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    /// The locked file: whoever inherits its descriptor holds the lock too.
+    /// The locked file. A process that inherits its descriptor holds the lock too.
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -159,7 +158,7 @@ impl ChangeLock {
     /// Removes the lock file: the last step of a removal.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn remove_file(self, shm: &Directory) -> Result<()> {
         if self.is_current(shm)? {
             shm.remove(&self.key.file(KeyFile::Lock))?;
@@ -177,7 +176,7 @@ impl Drop for ChangeLock {
     }
 }
 
-/// A keeper's sign of life: a shared lock on the byte of its load.
+/// The liveness lock of a keeper: a shared lock on the byte of its load.
 #[derive(Debug)]
 pub struct LivenessLock {
     file: File,
@@ -186,14 +185,14 @@ pub struct LivenessLock {
 }
 
 impl LivenessLock {
-    /// Takes the life lock of `token`, on a description of its own. The change lock must be held, so
-    /// that the lock file stays.
+    /// Takes the liveness lock of `token`, on an open file description of its own. The change lock must be held, so that
+    /// the lock file remains.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn take(shm: &Directory, key: &Key, token: &Token) -> Result<Self> {
         let file = open(shm, key).known()?.ok_or_else(|| busy(key))?;
-        let byte = Byte::life(token);
+        let byte = Byte::liveness(token);
         if !try_lock(&file, byte, libc::F_RDLCK)? || !is_current(shm, key, &file)? {
             return Err(busy(key));
         }
@@ -211,8 +210,8 @@ impl LivenessLock {
 }
 
 impl Drop for LivenessLock {
-    /// Another thread may be starting a program just now: its process has the description too until then,
-    /// and closing would not free the lock. A forked process that goes on leaves it to who took it.
+    /// Another thread may be starting a program: until exec, its process has the description too, and closing the file
+    /// would not release the lock. A forked process leaves the lock to the process that took it.
     fn drop(&mut self) {
         if self.owner == std::process::id() {
             unlock(&self.file, self.byte);
@@ -233,7 +232,7 @@ pub fn is_changing(shm: &Directory, key: &Key) -> Lookup<bool> {
 
 /// Whether the load `token` has a living keeper. Absent: there is no lock file, so it has none.
 pub fn is_alive(shm: &Directory, key: &Key, token: &Token) -> Lookup<bool> {
-    is_locked(shm, key, Byte::life(token))
+    is_locked(shm, key, Byte::liveness(token))
 }
 
 fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Lookup<bool> {
@@ -247,14 +246,14 @@ fn is_locked(shm: &Directory, key: &Key, byte: Byte) -> Lookup<bool> {
     })
 }
 
-/// Opens the lock file. A file that the key's user does not own is no lock file: its owner could remove it
+/// Opens the lock file. A file that the key's user does not own is not a lock file: its owner could remove it
 /// while it is locked.
 fn open(shm: &Directory, key: &Key) -> Lookup<File> {
     shm.open_owned(&key.file(KeyFile::Lock), OFlag::O_RDWR, key.uid).map(|(file, _)| file)
 }
 
-/// Makes the lock file, locked before it has a name; `None` if there is one to open and lock now.
-fn make(shm: &Directory, key: &Key) -> Result<Option<File>> {
+/// Creates the lock file, locked before it has a name. Returns `None` if it exists already.
+fn create(shm: &Directory, key: &Key) -> Result<Option<File>> {
     let name = key.file(KeyFile::Lock);
     let linked = shm.create_unnamed().and_then(|file| {
         try_lock(&file, Byte::Change, libc::F_WRLCK)?;
@@ -271,21 +270,25 @@ fn make(shm: &Directory, key: &Key) -> Result<Option<File>> {
     }
 }
 
-/// Locks the change byte; true when another holder had to be waited for.
-fn wait_for(file: &File, key: &Key, go_on: &mut dyn FnMut() -> Result<bool>) -> Result<bool> {
+/// Locks the change byte. Returns whether it had to wait for another holder.
+fn wait_for(
+    file: &File,
+    key: &Key,
+    keep_waiting: &mut dyn FnMut() -> Result<bool>,
+) -> Result<bool> {
     let mut waited = false;
     while !try_lock(file, Byte::Change, libc::F_WRLCK)? {
         waited = true;
-        if !go_on()? {
+        if !keep_waiting()? {
             return Err(busy(key));
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(waited)
 }
 
-/// What the last holder of a lock file failed of.
-fn last_words(file: &File) -> Option<FailedLoad> {
+/// The error that the last holder stored.
+fn read_error(file: &File) -> Option<FailedLoad> {
     let mut text = vec![0; 1 << 16];
     let length = file.read_at(&mut text, 0).ok()?;
     serde_json::from_slice(&text[..length]).ok()
@@ -299,7 +302,7 @@ fn try_lock(file: &File, byte: Byte, kind: libc::c_int) -> Result<bool> {
     }
 }
 
-/// A lock on a file that was unlinked meanwhile does not count.
+/// Whether the locked file still has its name. A lock on an unlinked file does not count.
 fn is_current(shm: &Directory, key: &Key, file: &File) -> Result<bool> {
     let ours = fstat(file).map_err(|e| Error::io("cannot stat a lock file", e))?;
     let there = shm.stat_of(&key.file(KeyFile::Lock)).known()?;
@@ -328,20 +331,20 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_hears_what_failed_and_who_comes_later_does_not() {
+    fn waiter_receives_error_of_failed_load_and_later_caller_does_not() {
         let (_temp, shm, key) = key();
         let mut lock = Some(ChangeLock::take_now(&shm, &key).unwrap());
         let error = ErrorReport::from(&Error::new(Kind::Corrupt, "bad file"));
-        let told = FailedLoad { request: "the same".to_owned(), error };
+        let failed = FailedLoad { request: "the same".to_owned(), error };
         let second = ChangeLock::take(&shm, &key, &mut || {
             if let Some(lock) = lock.take() {
-                lock.store_error(&told);
+                lock.store_error(&failed);
                 lock.remove_file(&shm)?;
             }
             Ok(true)
         });
-        assert_eq!(second.unwrap().heard(), Some(&told));
-        assert_eq!(ChangeLock::take_now(&shm, &key).unwrap().heard(), None);
+        assert_eq!(second.unwrap().received_error(), Some(&failed));
+        assert_eq!(ChangeLock::take_now(&shm, &key).unwrap().received_error(), None);
     }
 
     fn token(text: &str) -> Token {
@@ -349,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn one_holder_at_a_time() {
+    fn change_lock_has_one_holder() {
         let (_temp, shm, key) = key();
         assert_eq!(is_changing(&shm, &key).known().unwrap(), None);
         let lock = ChangeLock::take_now(&shm, &key).unwrap();
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_sees_that_the_file_was_unlinked_and_takes_a_new_one() {
+    fn waiter_notices_unlinked_lock_file_and_takes_a_new_one() {
         let (_temp, shm, key) = key();
         let mut lock = Some(ChangeLock::take_now(&shm, &key).unwrap());
         let second = ChangeLock::take(&shm, &key, &mut || {
@@ -375,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn each_load_has_a_life_lock_of_its_own_that_several_may_hold() {
+    fn each_load_has_its_own_liveness_lock_with_several_holders() {
         let (_temp, shm, key) = key();
         let _change = ChangeLock::take_now(&shm, &key).unwrap();
         let [a, b] = [token("aaaaa"), token("aaaab")];
@@ -390,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn lock_file_of_another_user_is_no_lock() {
+    fn lock_file_of_another_user_does_not_count() {
         let (_temp, shm, key) = key();
         drop(ChangeLock::take_now(&shm, &key).unwrap());
         let victim = Key { uid: key.uid + 1, ..key };

@@ -1,5 +1,5 @@
-//! The two directories that everything is about: the root with the metadata, and the shm directory
-//! with segments, ledgers and locks. Who may be trusted with them is decided here.
+//! The two directories on the node: the root with the metadata, and the shm directory with segments, ledgers and lock
+//! files. Unsafe directories are refused here.
 
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::os::directory::Directory;
 use crate::os::host::Host;
 use crate::shm::format::temporary_name::is_rename_of_metadata;
 
-/// Where the metadata lies unless told otherwise: the Python package's own choice.
+/// The default root, which is that of the Python package.
 pub const DEFAULT_ROOT: &str = "/tmp/cute-shm";
-/// Where POSIX shared memory objects lie: the only place where Python's reader looks.
+/// The directory of POSIX shared memory objects, the only one that the Python reader uses.
 pub const DEFAULT_SHM_DIR: &str = "/dev/shm";
 
-/// Where to look; nothing is opened yet.
+/// The paths of both directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// The directory of the metadata files.
@@ -42,12 +42,12 @@ pub struct NodeDirs {
     pub shm: Directory,
     /// This node.
     pub host: Host,
-    /// What is odd about the root, but no reason to refuse it.
+    /// A warning about an accepted root.
     pub warning: Option<String>,
 }
 
 impl NodeDirs {
-    /// Opens both directories to look and to remove; the root need not be there.
+    /// Opens both directories for reading and removal. The root may be missing.
     ///
     /// # Errors
     /// [`Kind::Permission`] for a root that cannot be trusted.
@@ -70,7 +70,7 @@ impl NodeDirs {
         Ok(Self { root: None, shm: open_shm(&paths.shm)?, host: Host::this(), warning: None })
     }
 
-    /// Opens both directories to make a project; the root is created with mode 1777.
+    /// Opens both directories for a load. Creates a missing root with mode 1777.
     ///
     /// # Errors
     /// [`Kind::Permission`] for a root that cannot be trusted or written.
@@ -99,14 +99,14 @@ impl NodeDirs {
         Ok(dirs)
     }
 
-    /// The root, where it must be there.
+    /// Returns the root.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when it is not.
+    /// Returns [`Kind::NotFound`] if it does not exist.
     pub fn root(&self) -> Result<&Directory> {
         self.root
             .as_ref()
-            .ok_or_else(|| Error::new(Kind::NotFound, "the root directory is not there"))
+            .ok_or_else(|| Error::new(Kind::NotFound, "the root directory does not exist"))
     }
 }
 
@@ -126,18 +126,20 @@ fn open_shm(path: &Path) -> Result<Directory> {
     })?;
     if is_writable_by_others(shm.stat()) && !is_sticky(shm.stat()) {
         let shown = path.display();
-        let why = format!("'{shown}' is refused: others may write there and it is not sticky");
+        let why =
+            format!("'{shown}' is refused: other users can write to it and it has no sticky bit");
         return Err(Error::new(Kind::Permission, why).with_hint(format!("chmod +t '{shown}'")));
     }
     Ok(shm)
 }
 
-/// Refuses a root in which others could swap files; says what is odd about an accepted one.
+/// Refuses a root in which other users can replace files. Returns a warning about an accepted one.
 fn judge_root(root: &Directory) -> Result<Option<String>> {
     let (stat, shown) = (root.stat(), root.path().display());
     if is_writable_by_others(stat) && !is_sticky(stat) {
-        let why =
-            format!("the root '{shown}' is refused: others may write there and it is not sticky");
+        let why = format!(
+            "the root '{shown}' is refused: other users can write to it and it has no sticky bit"
+        );
         return Err(Error::new(Kind::Permission, why)
             .with_hint(format!("chmod 1777 '{shown}', or {ROOT_HINT}")));
     }
@@ -174,9 +176,9 @@ fn create_root(path: &Path) -> Result<()> {
             return Err(error.with_hint(ROOT_HINT));
         }
     }
-    // Made private first and opened up through its descriptor: the umask and a swapped name cannot interfere.
-    let made = Directory::open(path)?;
-    nix::sys::stat::fchmod(&made, Mode::from_bits_truncate(0o1777))
+    // The mode is set through the descriptor, so that the umask and a replaced name have no effect.
+    let created = Directory::open(path)?;
+    nix::sys::stat::fchmod(&created, Mode::from_bits_truncate(0o1777))
         .map_err(|e| Error::io(format!("cannot set the mode of '{}'", path.display()), e))
 }
 

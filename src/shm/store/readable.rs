@@ -1,4 +1,4 @@
-//! Whether the arrays of a project can be read, and what to do where they cannot.
+//! Checks that the arrays of a project can be read, with a hint for each state that does not allow it.
 
 use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
@@ -16,29 +16,30 @@ pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
     Ok(project)
 }
 
-/// Fails, with the state and what to do, for a project whose arrays cannot be read.
+/// Fails if the arrays of the project cannot be read. The error names the state and an action.
 ///
 /// # Errors
-/// Of the kind that the state stands for.
+/// The state determines the kind of the error.
 pub fn ensure_readable(project: &Project) -> Result<()> {
     let name = project.name().to_text();
     let word = shell_quote(&name);
     let (kind, hint) = match project.state {
         State::Live | State::Detached | State::Broken => return Ok(()),
         State::Loading => (Kind::Busy, format!("'cute-shm wait {word}' returns when it is live")),
-        State::Removing => (Kind::Busy, "somebody is removing it".to_owned()),
+        State::Removing => (Kind::Busy, "another process is removing it".to_owned()),
         State::Foreign if project.uid == nix::unistd::Uid::effective().as_raw() => {
             (Kind::Permission, "make its files readable, and try again".to_owned())
         }
         State::Foreign => (Kind::Permission, format!("it belongs to user {}", project.uid)),
-        State::Elsewhere => {
-            (Kind::NotFound, "its segments are where it was loaded: look there".to_owned())
-        }
+        State::Elsewhere => (
+            Kind::NotFound,
+            "read it on the node or in the container where it was loaded".to_owned(),
+        ),
         State::Corrupt => (Kind::Corrupt, format!("'cute-shm unlink {word}' removes it")),
         State::Abandoned | State::Stale => {
-            (Kind::NotFound, "'cute-shm gc' reaps it; load it again".to_owned())
+            (Kind::NotFound, "'cute-shm gc' removes it; load it again".to_owned())
         }
-        State::Orphan => (Kind::NotFound, "nothing tells what its segments are".to_owned()),
+        State::Orphan => (Kind::NotFound, "no metadata describes its segments".to_owned()),
     };
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let message = format!("project '{name}' is {}{why}", project.state);

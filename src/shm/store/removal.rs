@@ -1,5 +1,5 @@
-//! The one way in which a project is removed: ledger, metadata, segments, ledger, lock file. A kill
-//! between any two steps leaves what the next holder of the change lock, or gc, finishes.
+//! Removal of a project: ledger, metadata, segments, ledger, lock file. After a kill between any two steps, the next
+//! holder of the change lock, or `gc`, finishes the removal.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -25,13 +25,13 @@ use crate::shm::store::temporary;
 pub struct Removed {
     /// Its name.
     pub name: SegmentName,
-    /// Which file it was, to find who still has it mapped.
+    /// The identity of its file, to find the processes that still have it mapped.
     pub file: FileId,
-    /// Memory that it took.
+    /// Its memory in bytes.
     pub bytes: u64,
 }
 
-/// What a removal takes with it.
+/// The segments that a removal removes.
 pub fn segments_of(project: &Project, shm: &Directory) -> Vec<Removed> {
     let removed = |(name, stat): (&SegmentName, &SegmentStat)| Removed {
         name: name.clone(),
@@ -44,8 +44,8 @@ pub fn segments_of(project: &Project, shm: &Directory) -> Vec<Removed> {
 /// Removes `project`, which the holder of `lock` has judged.
 ///
 /// # Errors
-/// [`Kind::Permission`] for what is not ours to remove, [`Kind::Busy`] when the metadata was replaced
-/// meanwhile; else as the system says.
+/// Returns [`Kind::Permission`] if this process must not remove the project, [`Kind::Busy`] if the metadata was replaced
+/// in the meantime, else the error of the system call.
 pub fn remove(dirs: &NodeDirs, lock: ChangeLock, project: &Project) -> Result<Vec<Removed>> {
     ensure_removable(project, Owners::All)?;
     let removed = segments_of(project, &dirs.shm);
@@ -67,7 +67,7 @@ pub fn remove(dirs: &NodeDirs, lock: ChangeLock, project: &Project) -> Result<Ve
         let is_judged = |text: &str, id| id == file.id && digest(text) == file.digest;
         let taken = take_metadata(root, lock.key(), is_judged);
         if !matches!(taken, Ok(true)) {
-            // The metadata is still there: the project is as it was, and its ledger must say so.
+            // The metadata still exists: the project is unchanged, and its ledger must be restored.
             restore(dirs, lock.key(), project.ledger.as_ref())?;
             taken?;
             let name = project.name();
@@ -169,8 +169,8 @@ pub fn ensure_removable(project: &Project, owners: Owners) -> Result<()> {
     }
 }
 
-/// Removes the metadata file if it is what `expected` says; false when it is another by now. On an error the
-/// file has its name again. What is no text is an empty one here, as it is for the judge.
+/// Removes the metadata file if `expected` accepts it. Returns false if it was replaced. On an error the file has its
+/// name again. A file that is not text counts as empty, as it does for the judge.
 fn take_metadata(
     root: &Directory,
     key: &Key,
@@ -178,10 +178,10 @@ fn take_metadata(
 ) -> Result<bool> {
     let name = key.project.metadata_file();
     if root.stat_of(&name).known()?.is_none_or(|stat| stat.st_uid != key.uid) {
-        // It is gone, or another user's by now: there is none of ours.
+        // It does not exist, or belongs to another user: there is nothing to remove.
         return Ok(true);
     }
-    // A name that Python's pattern for metadata does not match, so that nobody reads it meanwhile.
+    // Python's pattern for metadata does not match the new name, so no process reads the file in the meantime.
     let aside = match temporary::move_aside(root, key, &name) {
         Ok(aside) => aside,
         Err(error) if error.kind() == Kind::NotFound => return Ok(true),
@@ -259,7 +259,7 @@ fn restore(dirs: &NodeDirs, key: &Key, ledger: Option<&Ledger>) -> Result<()> {
     }
 }
 
-/// Segments, ledger, lock file: in this order, so that the ledger tells what is left until nothing is.
+/// Removes segments, ledger and lock file, in this order: the ledger lists the remaining segments until none is left.
 fn remove_files(dirs: &NodeDirs, lock: ChangeLock, names: &[SegmentName]) -> Result<()> {
     let uid = lock.key().uid;
     for name in names {

@@ -1,5 +1,4 @@
-//! The contents of both directories, read once and on demand: most questions about one
-//! project need no look at all others.
+//! One listing of both directories, read on demand: most questions about one project do not need it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,10 +14,10 @@ use crate::shm::store::listing::{self, NAME_LIMIT, Unread};
 use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
 
-/// The owner of a file that cannot be inspected. It is no user id (chown(2)).
+/// The owner of a file that cannot be inspected. It is not a user id (chown(2)).
 pub const UNKNOWN_UID: u32 = u32::MAX;
 
-/// The names found, sorted by what they are.
+/// The names of the listing, by the type of file.
 #[derive(Debug)]
 pub struct Scan<'p> {
     dirs: &'p NodeDirs,
@@ -34,19 +33,19 @@ struct Found {
     temporary: BTreeMap<KeyName, Vec<OsString>>,
     metadata: Vec<ProjectName>,
     segments: BTreeMap<ProjectName, Vec<SegmentName>>,
-    /// What the listings of the shm directory and of the root left out.
+    /// The files that the listings of the shm directory and of the root left out.
     unread: [Unread; 2],
 }
 
 impl<'p> Scan<'p> {
-    /// A look at this place; nothing is read yet.
+    /// A scan of these directories. Nothing is read yet.
     pub fn new(dirs: &'p NodeDirs) -> Self {
         Self { dirs, name_limit: NAME_LIMIT, found: OnceLock::new() }
     }
 
     fn found(&self) -> Result<&Found> {
         if self.found.get().is_none() {
-            let found = look(self.dirs, self.name_limit)?;
+            let found = list(self.dirs, self.name_limit)?;
             return Ok(self.found.get_or_init(|| found));
         }
         Ok(self.found.get_or_init(Found::default))
@@ -96,20 +95,20 @@ impl<'p> Scan<'p> {
     /// The projects that have a metadata file in the root.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn metadata(&self) -> Result<&[ProjectName]> {
         Ok(&self.found()?.metadata)
     }
 
-    /// Segments by the project that their names tell.
+    /// Segments by the project in their names.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn segments(&self) -> Result<&BTreeMap<ProjectName, Vec<SegmentName>>> {
         Ok(&self.found()?.segments)
     }
 
-    /// The segments whose names tell this project, among them all of user `uid`.
+    /// The segments of projects with this name, among them all of user `uid`.
     ///
     /// # Errors
     /// Returns an I/O error if a directory cannot be listed, and if the listing left out this user's files.
@@ -122,7 +121,7 @@ impl<'p> Scan<'p> {
     /// the owner.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of the system call.
     pub fn keys(&self, wanted: impl Fn(&ProjectName) -> bool) -> Result<BTreeSet<Key>> {
         let found = self.found()?;
         let mut keys = BTreeSet::new();
@@ -229,7 +228,7 @@ impl Settled {
 /// The projects that have a metadata file in the root.
 ///
 /// # Errors
-/// As the system says.
+/// Returns the error of the system call.
 pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
     let listing = listing::read(root)?;
     Ok(listing.names.iter().filter_map(|name| ProjectName::of_metadata(name)).collect())
@@ -258,7 +257,7 @@ fn keys_of(directory: &Directory, name: &KeyName, files: &[OsString]) -> BTreeSe
     files.iter().filter_map(owner).map(|uid| name.of_user(uid)).collect()
 }
 
-fn look(dirs: &NodeDirs, limit: usize) -> Result<Found> {
+fn list(dirs: &NodeDirs, limit: usize) -> Result<Found> {
     let mut found = Found::default();
     let shm = listing::read_up_to(&dirs.shm, limit)?;
     for name in shm.names {

@@ -76,7 +76,7 @@ fn is_unreadable_file(project: &Project, owners: Owners) -> bool {
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.
 fn remove(dirs: &NodeDirs, judged: &Project) -> Result<Vec<Removed>> {
-    let store = LedgerStore::begin_for(dirs, &judged.key, &mut lock::patience())?;
+    let store = LedgerStore::begin_for(dirs, &judged.key, &mut lock::until_timeout())?;
     let scan = Scan::new(dirs);
     let project = state::judge_locked(dirs, &scan, &judged.key);
     store.remove(&project)

@@ -1,4 +1,4 @@
-//! Waiting until a project is there: for consumers that start before the loader.
+//! Waits until a project is live, for consumers that start before the loader.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,13 @@ use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::state::{self, Project, State};
 
-/// How often it looks.
-const POLL: Duration = Duration::from_millis(50);
+/// Interval between two looks at the project.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The project once it is live, with its place; the root need not be there before. Waits for `limit`, or as long
-/// as it takes.
+/// Waits until the project is live, for `limit` or without a limit. The root may be created in the meantime.
 ///
 /// # Errors
-/// [`Kind::Busy`] when the time is over; else as the system says.
+/// Returns [`Kind::Busy`] if the time is over, else the error of the system call.
 pub fn until_live(
     paths: &Paths,
     name: &ProjectName,
@@ -33,8 +32,8 @@ pub fn until_live(
             let message = format!("project '{name}' was not live after {seconds:.1} s");
             return Err(Error::new(Kind::Busy, message)
                 .with_subject(name.to_text())
-                .with_hint("'cute-shm list -s' shows what is there"));
+                .with_hint("'cute-shm list -s' lists the existing projects"));
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }

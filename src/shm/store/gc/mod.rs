@@ -118,7 +118,7 @@ pub struct Outcome {
     pub state: Option<State>,
     /// What happened; with [`Self::error`], what failed.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// The segments that were removed, or would be.
     pub removed: Vec<Removed>,

@@ -70,12 +70,12 @@ enum Message {
 }
 
 fn done(mut outcome: Outcome) -> Message {
-    let told = outcome.error.take().map(|error| ErrorReport::from(&error));
-    Message::Done(outcome, told)
+    let error = outcome.error.take().map(|error| ErrorReport::from(&error));
+    Message::Done(outcome, error)
 }
 
-fn received(outcome: Outcome, told: Option<ErrorReport>) -> Outcome {
-    Outcome { error: told.map(Error::from), ..outcome }
+fn received(outcome: Outcome, error: Option<ErrorReport>) -> Outcome {
+    Outcome { error: error.map(Error::from), ..outcome }
 }
 
 /// Handles the projects of other roots and the orphaned segments of their groups.
@@ -131,9 +131,9 @@ impl Work<'_> {
         loop {
             match child.next() {
                 Next::Message(Message::Begin(begun)) => (step, is_reported) = (begun, false),
-                Next::Message(Message::Done(outcome, told)) => {
+                Next::Message(Message::Done(outcome, error)) => {
                     is_reported = true;
-                    report(received(outcome, told));
+                    report(received(outcome, error));
                 }
                 Next::Message(Message::Busy(step, outcome)) => {
                     is_reported = true;
@@ -263,16 +263,16 @@ impl Work<'_> {
         let started = Child::start(|send: &mut dyn FnMut(Message)| {
             // The child takes its copy.
             collector.try_again(std::mem::take(&mut busy), &mut |number, mut outcome| {
-                let told = outcome.error.take().map(|error| ErrorReport::from(&error));
-                send(Message::Retried(number, outcome, told));
+                let error = outcome.error.take().map(|error| ErrorReport::from(&error));
+                send(Message::Retried(number, outcome, error));
             });
         });
         let mut waiting: Vec<_> = busy.into_iter().map(|busy| Some(busy.outcome)).collect();
         let failed = match started {
             Ok(mut child) => {
-                while let Next::Message(Message::Retried(number, outcome, told)) = child.next() {
+                while let Next::Message(Message::Retried(number, outcome, error)) = child.next() {
                     waiting[number] = None;
-                    report(received(outcome, told));
+                    report(received(outcome, error));
                 }
                 None
             }

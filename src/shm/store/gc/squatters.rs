@@ -79,8 +79,8 @@ pub fn clear_name(dirs: &NodeDirs, name: &ProjectName, dry_run: bool) -> Result<
     Ok(found.len())
 }
 
-/// Removes a metadata file that is not a regular file with one name. Nothing is known of what it points to: only
-/// the name is removed, under the change lock of the project, and only if it still is the judged file.
+/// Removes a metadata file that is not a regular file with one name. The file that it points to is unknown: only the
+/// name is removed, under the change lock of the project, and only if it still is the judged file.
 ///
 /// # Errors
 /// Returns [`Kind::Busy`] if another process changes the project or has replaced the file, and an I/O error if the

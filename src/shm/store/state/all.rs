@@ -1,4 +1,4 @@
-//! Every project of a root, and what nothing claims.
+//! All projects of a root, and the segments that no project claims.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -14,10 +14,10 @@ use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::{Scan, UNKNOWN_UID};
 use crate::shm::store::state::{Project, SegmentStat, State, judge, key_in_root};
 
-/// A thread of its own is worth its start for so many projects.
-const SHARE: usize = 8;
+/// The minimum number of projects for a thread.
+const MIN_SHARE: usize = 8;
 
-/// Judges every project of the root: those with metadata, and those that only a ledger or a lock tells.
+/// Judges every project of the root: those with metadata, and those that have only a ledger or a lock file.
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed. A project that cannot be read is judged as such.
@@ -27,7 +27,7 @@ pub fn judge_all(
     wanted: impl Fn(&ProjectName) -> bool,
 ) -> Result<Vec<Project>> {
     let keys = keys_of_root(dirs, scan, wanted)?;
-    Ok(threads::each(&keys, SHARE, |key| {
+    Ok(threads::each(&keys, MIN_SHARE, |key| {
         let mut project = judge(dirs, scan, key);
         project.drop_texts();
         project
@@ -80,7 +80,7 @@ pub fn keys_of_root(
 /// Segments that no metadata of this root and no ledger claims, by project and owner.
 ///
 /// # Errors
-/// As the system says.
+/// Returns the error of the system call.
 pub fn orphans(
     dirs: &NodeDirs,
     scan: &Scan<'_>,

@@ -1,5 +1,5 @@
-//! What is found of a project: its metadata file, the segments that it names, and those that only its
-//! ledger knows.
+//! The evidence about a project: its metadata file, the segments that it names, and segments that only its ledger
+//! claims.
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::FileStat;
@@ -38,7 +38,7 @@ pub(crate) fn read_metadata(dirs: &NodeDirs, project: &Project) -> Lookup<Read> 
             let file = file_of(&text, &stat);
             Lookup::Present(match Metadata::parse(&text) {
                 Ok(metadata) => Read::Good(file, metadata),
-                Err(why) => Read::Bad(file, format!("its metadata is no TOML of ours: {why}")),
+                Err(why) => Read::Bad(file, format!("its metadata is invalid: {why}")),
             })
         }
         Lookup::Unreadable(error) => {
@@ -68,7 +68,7 @@ fn file_of(text: &str, stat: &FileStat) -> MetadataFile {
     }
 }
 
-/// Looks for every segment of the metadata; `Some` says what it names but may not.
+/// Inspects every segment of the metadata. Returns the reason if it names a segment that it must not name.
 pub(crate) fn collect_segments(dirs: &NodeDirs, project: &mut Project) -> Result<Option<String>> {
     let Some(metadata) = &project.metadata else { return Ok(None) };
     for (number, array) in metadata.leaves().into_iter().enumerate() {
@@ -76,7 +76,7 @@ pub(crate) fn collect_segments(dirs: &NodeDirs, project: &mut Project) -> Result
         else {
             let shown = metadata.arrays().get(number).map_or_else(String::new, |a| a.0.join("/"));
             return Ok(Some(format!(
-                "its metadata names '{}' for '/{shown}', which is no segment of this project",
+                "its metadata names '{}' for '/{shown}', which is not a segment of this project",
                 array.segment.escape_debug()
             )));
         };
@@ -88,7 +88,7 @@ pub(crate) fn collect_segments(dirs: &NodeDirs, project: &mut Project) -> Result
             continue;
         };
         if !is_regular(&stat) {
-            return Ok(Some(format!("its segment '{segment}' is no regular file")));
+            return Ok(Some(format!("its segment '{segment}' is not a regular file")));
         }
         if stat.st_uid != project.uid {
             return Ok(Some(format!("its segment '{segment}' belongs to user {}", stat.st_uid)));

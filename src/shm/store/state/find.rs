@@ -1,4 +1,4 @@
-//! The project that a name means, found without a look at all others where that can be.
+//! The project that a name means, found without a listing if possible.
 
 use std::io::Read as _;
 
@@ -15,10 +15,10 @@ use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::{Scan, is_known};
 use crate::shm::store::state::{Project, judge, keys_of_root, orphans};
 
-/// The judged project of this name; its orphans when there is nothing else of it.
+/// Returns the judged project of this name, or its orphaned segments if nothing else exists.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when there is nothing of it.
+/// Returns [`Kind::NotFound`] if nothing exists.
 pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
     let scan = Scan::new(dirs);
     match key_of(dirs, &scan, name)? {
@@ -54,10 +54,10 @@ fn find_orphans(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<
         .with_hint("'cute-shm list -s' shows the projects of this node"))
 }
 
-/// The key that `name` means to this user: the metadata's owner, else one's own, else any.
+/// The key that `name` means to this user: that of the owner of the metadata, else of this user, else any.
 ///
 /// # Errors
-/// As the system says.
+/// Returns the error of the system call.
 pub fn key_of(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<Option<Key>> {
     let Some(root) = &dirs.root else { return Ok(None) };
     if let Some(stat) = root.stat_of(&name.metadata_file()).known()? {
@@ -97,7 +97,7 @@ pub fn key_in_root(
     Ok(found.unwrap_or(key))
 }
 
-/// The load whose mark the metadata bears, if it was made here in this boot.
+/// The load in the header comment of the metadata, if it was published here in this boot.
 fn marked_load(dirs: &NodeDirs, root: &Directory, key: &Key) -> Option<Token> {
     /// A mark is one line with a host name of at most 64 bytes.
     const LINE: u64 = 512;

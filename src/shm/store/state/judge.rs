@@ -1,4 +1,4 @@
-//! The verdict: from what was found to a state, in the order of DESIGN section 2.
+//! The verdict: the state that follows from the evidence, tested in a fixed order.
 
 use std::ffi::OsStr;
 
@@ -207,8 +207,8 @@ fn find_tampering(project: &Project, mark: &Mark) -> Option<Verdict> {
     })
 }
 
-/// What is the same with the metadata file and without it: segments that may not be, somebody at work,
-/// somebody who left.
+/// The tests that apply with the metadata file and without it: forbidden segments, a held change lock, an interrupted
+/// change, a keeper that exited.
 fn judge_activity(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
@@ -246,19 +246,19 @@ fn judge_activity(
     }
 }
 
-/// What was begun and given up, as the ledger tells it.
+/// The interrupted change that the ledger records.
 fn interrupted(project: &Project) -> Option<&'static str> {
     let has_file = project.file.is_some();
     match &project.ledger {
         None if has_file => None,
-        None => Some("a load ended before it began"),
+        None => Some("a load was interrupted at its start"),
         Some(ledger) if ledger.removing.is_some() => Some("its removal was interrupted"),
         Some(ledger) if !has_file && ledger.current.is_none() => Some("its load was interrupted"),
         Some(_) => None,
     }
 }
 
-/// Whether a change that did not come to its end left something: told only while nobody is at it.
+/// Whether an interrupted change left files. It is known only while no process changes the project.
 fn is_unfinished(dirs: &NodeDirs, scan: &Scan<'_>, project: &Project) -> Result<bool> {
     if !project.leftovers.is_empty() || scan.has_temporary_files(&project.key) {
         return Ok(true);
@@ -274,7 +274,7 @@ fn is_unfinished(dirs: &NodeDirs, scan: &Scan<'_>, project: &Project) -> Result<
     Ok(ledger.next.is_some() || !ledger.retiring.is_empty() || replaced)
 }
 
-/// A held project lives as long as its life lock is held.
+/// A held project is alive while its liveness lock is held.
 fn dead_keeper(dirs: &NodeDirs, project: &Project) -> Result<Option<Verdict>> {
     let Some(record) = project.record() else { return Ok(None) };
     if record.lifetime != Lifetime::Held {
@@ -285,7 +285,7 @@ fn dead_keeper(dirs: &NodeDirs, project: &Project) -> Result<Option<Verdict>> {
         Some(true) => None,
         Some(false) | None => Some((
             State::Abandoned,
-            Some(format!("its keeper, process {}, is gone", record.keeper.pid)),
+            Some(format!("its keeper, process {}, has exited", record.keeper.pid)),
         )),
     })
 }
@@ -295,24 +295,24 @@ fn judge_segments(dirs: &NodeDirs, project: &Project, mark: Option<&Mark>) -> Ve
         return (State::Live, None);
     }
     let total = project.missing.len() + project.present.len();
-    let missing = format!("{} of {total} segments are gone", project.missing.len());
+    let missing = format!("{} of {total} segments are missing", project.missing.len());
     if !project.present.is_empty() {
         return (State::Broken, Some(missing));
     }
     let written = project.file.as_ref().map_or(i64::MAX, |file| file.mtime);
     match prove_stale(dirs, mark, written) {
-        Some(proof) => (State::Stale, Some(format!("all segments are gone, {proof}"))),
-        None => (State::Broken, Some(format!("{missing}, or lie elsewhere"))),
+        Some(proof) => (State::Stale, Some(format!("all segments are missing, {proof}"))),
+        None => (State::Broken, Some(format!("{missing}, or in another directory"))),
     }
 }
 
-/// Why it is certain that the segments were in this shm directory and are gone; `None` when it is not.
+/// The proof that the segments were in this shm directory and are missing. Returns `None` without proof.
 fn prove_stale(dirs: &NodeDirs, mark: Option<&Mark>, written: i64) -> Option<String> {
     let Some(mark) = mark else {
         let local = dirs.root.as_ref().is_some_and(host::is_local);
         return match host::is_shm_of_process_1(&dirs.shm) {
             Some(true) if local => Some("and they can only have been here".to_owned()),
-            // Whoever cannot look at process 1 still knows what a reboot does.
+            // A reboot is a proof too, if process 1 cannot be inspected.
             None if local
                 && written < dirs.host.boot_time
                 && dirs.shm.path() == OsStr::new("/dev/shm") =>
@@ -325,7 +325,7 @@ fn prove_stale(dirs: &NodeDirs, mark: Option<&Mark>, written: i64) -> Option<Str
     if mark.boot != dirs.host.boot {
         return Some("loaded before this boot".to_owned());
     }
-    (mark.shm == dirs.shm.id().to_string()).then(|| "removed by somebody else".to_owned())
+    (mark.shm == dirs.shm.id().to_string()).then(|| "removed by another process".to_owned())
 }
 
 fn judge_without_metadata(
@@ -346,13 +346,14 @@ fn judge_without_metadata(
         return Ok(verdict);
     }
     Ok(match (project.present.is_empty(), project.missing.is_empty()) {
-        (_, true) => (State::Detached, Some("its metadata file is gone".to_owned())),
+        (_, true) => (State::Detached, Some("its metadata file is missing".to_owned())),
         (true, false) => {
-            (State::Abandoned, Some("its metadata and all its segments are gone".to_owned()))
+            (State::Abandoned, Some("its metadata and all its segments are missing".to_owned()))
         }
-        (false, false) => {
-            (State::Broken, Some("its metadata file and some of its segments are gone".to_owned()))
-        }
+        (false, false) => (
+            State::Broken,
+            Some("its metadata file and some of its segments are missing".to_owned()),
+        ),
     })
 }
 

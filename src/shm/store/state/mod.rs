@@ -1,5 +1,5 @@
-//! The one judge of a project's state: `list`, `show`, `load-hdf5`, `unlink` and `gc` all ask here.
-//! Nothing is decided by a pid, and "cannot look" is never "dead".
+//! The state of a project, judged in one place for all commands. No decision depends on a pid, and "cannot be read" is
+//! never "dead".
 
 mod all;
 mod evidence;
@@ -26,7 +26,7 @@ use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::origin::Origin;
 use crate::shm::format::tree::Group;
 
-/// What was found of a project (DESIGN section 2), in the order in which it is tested.
+/// The state of a project, in the order in which the judge tests for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -36,21 +36,21 @@ pub enum State {
     Foreign,
     /// Marked by another host, or by this boot with another shm directory: never touched.
     Elsewhere,
-    /// Metadata that cannot be parsed, or names what it may not name.
+    /// Metadata or ledger cannot be parsed, or names a segment that it must not name.
     Corrupt,
-    /// Somebody is making it.
+    /// A load is in progress.
     Loading,
-    /// Somebody is removing it.
+    /// A removal is in progress.
     Removing,
     /// A load, a removal or a held project whose locks are free.
     Abandoned,
-    /// Metadata and all its segments are there.
+    /// Metadata and all segments exist.
     Live,
-    /// Every segment is provably gone.
+    /// All segments are missing, with proof.
     Stale,
-    /// Some segments are gone.
+    /// Some segments are missing.
     Broken,
-    /// Segments and ledger are there, the metadata is gone.
+    /// Segments and ledger exist, the metadata is missing.
     Detached,
     /// Segments that no metadata and no ledger claims.
     Orphan,
@@ -119,11 +119,12 @@ pub struct MetadataFile {
     pub mode: u32,
     /// Which file it was.
     pub id: FileId,
-    /// It was read; what is no regular file, or has several names, is not.
+    /// It was read; what is not a regular file, or has several names, is not.
     pub trusted: bool,
 }
 
-/// The digest of a metadata file's text. It tells versions of one user's file apart, and needs no secrecy.
+/// The digest of a metadata file's text. It distinguishes versions of one user's file and
+/// needs no secrecy.
 pub fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
@@ -164,11 +165,11 @@ pub struct Project {
     pub uid: u32,
     /// The verdict.
     pub state: State,
-    /// Somebody holds the change lock of a live project.
+    /// Another process holds the change lock of a live project.
     pub changing: bool,
     /// The reason for the verdict, where it needs one.
     pub why: Option<String>,
-    /// The arrays: from the metadata file, or the ledger's copy when the file is gone.
+    /// The arrays: from the metadata file, or the ledger's copy if the file is missing.
     pub metadata: Option<Metadata>,
     /// The metadata file; `None` when it is not there or cannot be read.
     pub file: Option<MetadataFile>,
@@ -176,9 +177,9 @@ pub struct Project {
     pub ledger: Option<Ledger>,
     /// Files of other users under the names of its ledger and lock. Filled if one of these cannot be used.
     pub squatters: Vec<Squatter>,
-    /// The metadata's segments that are there.
+    /// Segments of the metadata that exist.
     pub present: IndexMap<SegmentName, SegmentStat>,
-    /// The metadata's segments that are gone, or too short for their array.
+    /// Segments of the metadata that are missing, or too short for their array.
     pub missing: IndexSet<SegmentName>,
     /// Segments that the ledger owns but the metadata does not name, and all of an orphan.
     pub leftovers: IndexMap<SegmentName, SegmentStat>,
@@ -187,7 +188,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// Nothing is known yet but whose it is.
+    /// A project before it is judged.
     fn unjudged(key: Key) -> Self {
         Self {
             uid: key.uid,
@@ -211,7 +212,7 @@ impl Project {
         &self.key.project
     }
 
-    /// Its groups and arrays; none where there is no metadata.
+    /// Its groups and arrays, none without metadata.
     pub fn tree(&self) -> &Group {
         static NONE: LazyLock<Group> = LazyLock::new(Group::new);
         self.metadata.as_ref().map_or(&NONE, |metadata| &metadata.root)
@@ -258,7 +259,7 @@ impl Project {
         self.present.values().chain(self.leftovers.values()).map(|segment| segment.resident).sum()
     }
 
-    /// Whether this segment is the project's, there or gone.
+    /// Whether this segment belongs to the project, whether it exists or not.
     pub fn has(&self, segment: &SegmentName) -> bool {
         self.present.contains_key(segment)
             || self.missing.contains(segment)
