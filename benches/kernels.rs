@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::Instant;
 
-use cute_shm::h5::{self, ChunkIndex, Filter, Inventory};
 use hdf5_filters::{Decoder, Pipeline};
+use hdf5_reader::{ChunkIndex, Filter, Inventory};
 
 /// The size of a chunk, as in many files: larger than the caches of a core.
 const BYTES: usize = 2 << 20;
@@ -102,14 +102,14 @@ fn decode(what: &str, id: i32, params: &[u32], stored: &[u8]) {
 }
 
 fn inventory(path: &Path) -> Inventory {
-    let options = h5::Options {
+    let options = hdf5_reader::Options {
         select: &|_| true,
         seen: &mut |_| {},
         rows: None,
         keep_going: false,
         external: cute_shm::External::Allow,
     };
-    h5::inventory(path, options).expect("an HDF5 file")
+    hdf5_reader::inventory(path, options).expect("an HDF5 file")
 }
 
 fn chunks(path: &Path) {
@@ -156,7 +156,7 @@ fn fields(path: &Path, all: &Inventory) {
     let mut target = Vec::new();
     best(&format!("pick {} fields of {size} bytes", table.leaves().len()), elements.len(), || {
         for leaf in table.leaves() {
-            h5::pick(leaf, size, black_box(&elements), &mut target);
+            hdf5_reader::pick(leaf, size, black_box(&elements), &mut target);
         }
     });
 }

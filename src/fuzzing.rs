@@ -1,10 +1,11 @@
 //! What the targets in `fuzz/` call: every reader of bytes that this process did not write. Each function
 //! takes arbitrary bytes and panics if it finds a contradiction. It exists only in test and fuzzing builds.
 
-pub use crate::h5::fuzz::{chunk, chunk_index, mapping, object_header};
 pub use crate::load::fuzz::{chunk_items, globs};
 pub use crate::shm::format::fuzz::{ledger, metadata, names, rows, toml};
 pub use crate::view::fuzz::slices;
+pub(crate) use hdf5_reader::fuzzing::Bytes;
+pub use hdf5_reader::fuzzing::{chunk, chunk_index, mapping, object_header};
 
 /// A fuzz target: takes arbitrary bytes.
 pub type Target = fn(&[u8]);
@@ -24,35 +25,6 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("slices", slices),
     ("toml", toml),
 ];
-
-/// Takes numbers from arbitrary bytes; zeros behind their end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Bytes<'a> {
-    pub(crate) fn byte(&mut self) -> u8 {
-        let Some((&first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        first
-    }
-
-    pub(crate) fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(std::array::from_fn(|_| self.byte()))
-    }
-
-    pub(crate) fn u64(&mut self) -> u64 {
-        u64::from(self.u32()) | u64::from(self.u32()) << 32
-    }
-
-    /// Below `end`.
-    pub(crate) fn below(&mut self, end: u8) -> usize {
-        usize::from(self.byte() % end)
-    }
-
-    pub(crate) fn rest(self) -> &'a [u8] {
-        self.0
-    }
-}
 
 #[cfg(test)]
 mod tests {

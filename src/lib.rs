@@ -46,7 +46,6 @@ pub mod export;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod h5;
 mod legacy;
 pub mod load;
 pub mod os;

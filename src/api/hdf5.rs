@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hdf5_reader::External;
+
 use super::guard::{Guard, Report};
 use super::node::Node;
 use crate::error::Result;
-use crate::h5::{self, External};
 use crate::load::{self, Existing, HeldProject, Input, Observer, Planned, Request, Silent};
 use crate::shm::format::ledger::{Lifetime, Note, Selection};
 use crate::shm::format::name::ProjectName;
@@ -343,14 +344,14 @@ impl Observer for Progress<'_, '_> {
 /// # Ok::<(), cute_shm::Error>(())
 /// ```
 pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {
-    let options = h5::Options {
+    let options = hdf5_reader::Options {
         select: &|_| true,
         seen: &mut |_| (),
         keep_going: false,
         rows: None,
         external: load::default_external(),
     };
-    let inventory = h5::inventory(path.as_ref(), options)?;
-    let leaves = inventory.datasets.iter().flat_map(h5::Dataset::leaves);
+    let inventory = hdf5_reader::inventory(path.as_ref(), options)?;
+    let leaves = inventory.datasets.iter().flat_map(hdf5_reader::Dataset::leaves);
     Ok(leaves.fold(0_u64, |sum, leaf| sum.saturating_add(leaf.nbytes())))
 }

@@ -3,12 +3,13 @@
 use std::num::NonZero;
 use std::time::Duration;
 
+use hdf5_reader::External;
+
 use super::copy::{self, Job};
 use super::guard::{Guard, Report};
 use super::node::Node;
 use super::tree::Tree;
 use crate::error::Result;
-use crate::h5::External;
 use crate::load::{Existing, Loaded, Planned, Request, Transaction};
 use crate::os::memory::Need;
 use crate::shm::format::ledger::{Lifetime, Selection};

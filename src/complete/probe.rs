@@ -9,8 +9,6 @@ use std::process::{Command, Stdio};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::alarm;
 
-use crate::h5;
-
 /// The word that the scripts put before their question.
 pub(crate) const WORD: &str = "__complete";
 
@@ -58,13 +56,13 @@ pub(super) fn list(args: &[OsString]) {
             std::process::exit(0);
         }
     };
-    let options = h5::Options {
+    let options = hdf5_reader::Options {
         select: &|_| false,
         seen: &mut seen,
         keep_going: true,
         rows: None,
-        external: h5::External::Allow,
+        external: hdf5_reader::External::Allow,
     };
     // What was seen until it failed is what there is.
-    let _ = h5::inventory(Path::new(file), options);
+    let _ = hdf5_reader::inventory(Path::new(file), options);
 }

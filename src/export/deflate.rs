@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
+use hdf5_reader::{Object, Writer};
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::Advance;
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
-use crate::h5::{Object, Writer};
 use crate::os::threads;
 
 /// Bytes that a chunk aims at: within HDF5's default cache of 1 MiB, large enough to compress well.

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use hdf5_reader::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
 use numpy_dtype::{Class, Dtype};
 
 use super::copy::{self, Spot};
 use super::source::Source;
 use super::{Advance, Content, deflate};
 use crate::error::{Error, Kind, Result};
-use crate::h5::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
 use crate::shm::format::ledger::Note;
 use crate::shm::format::origin::{Attribute, FillValue};
 use crate::shm::format::tree::{Array, Group, Node, arrays};
@@ -164,7 +164,7 @@ impl Export<'_, '_> {
     fn array(&mut self, at: &Object, name: &str, array: &Array, path: &str) -> Result<()> {
         let key = vec![array.segment.clone()];
         if let Some(known) = self.known.get(&key) {
-            return self.writer.link(known, at, name);
+            return Ok(self.writer.link(known, at, name)?);
         }
         let unsupported = |reason: String| Error::new(Kind::Unsupported, reason).with_subject(path);
         let Some(dtype) = Dtype::parse(&array.dtype).filter(|_| array.nbytes().is_some()) else {
@@ -254,7 +254,7 @@ impl Export<'_, '_> {
             packing = Packing { fill: Fill::Zero, fill_time: None, ..packing };
             object = self.writer.dataset(at, name, recipe, &packing, named.as_deref());
         }
-        let object = object.map_err(|e| e.with_subject(path))?;
+        let object = object.map_err(|error| Error::from(error).with_subject(path))?;
         if arrays.iter().any(|array| array.nbytes() == Some(0)) && shape.contains(&0) {
             return Ok(Rc::new(object));
         }
@@ -295,7 +295,7 @@ impl Export<'_, '_> {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
             let written = self.group_at(above).and_then(|at| {
                 if let Some(object) = &object {
-                    return self.writer.link(object, &at, name);
+                    return Ok(self.writer.link(object, &at, name)?);
                 }
                 let encoded = origin.encoded_type(named.kind).unwrap_or_default();
                 object = Some(Rc::new(self.writer.commit(&at, name, &encoded)?));
@@ -325,7 +325,7 @@ impl Export<'_, '_> {
     fn new_group(&self, at: &Object, name: &str, path: &str) -> Result<Rc<Object>> {
         match self.groups.get(path) {
             Some(known) => Ok(Rc::clone(known)),
-            None => self.writer.group(at, name).map(Rc::new),
+            None => Ok(Rc::new(self.writer.group(at, name)?)),
         }
     }
 
@@ -441,7 +441,7 @@ impl Export<'_, '_> {
             let rename = &str::to_owned;
             if let Err(error) = self.writer.attribute(object, &attribute, rename, named.as_deref())
             {
-                self.notes.push(note(path, &attribute.name, &error));
+                self.notes.push(note(path, &attribute.name, &error.into()));
             }
         }
         (self.advance)(0)
@@ -455,7 +455,10 @@ impl Export<'_, '_> {
     ) {
         for (name, value) in attrs {
             let written = match attribute(name, value) {
-                Some(attribute) => self.writer.attribute(object, &attribute, &str::to_owned, None),
+                Some(attribute) => self
+                    .writer
+                    .attribute(object, &attribute, &str::to_owned, None)
+                    .map_err(Error::from),
                 None => Err(Error::new(Kind::Unsupported, "HDF5 has no such value")),
             };
             if let Err(error) = written {

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hdf5_reader::{ExactAttribute, Fill};
 
-use crate::h5::{ExactAttribute, Fill};
 use crate::shm::format::origin::{Attribute, FillValue, Origin};
 
 impl Origin {

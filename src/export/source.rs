@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use hdf5_reader::Layout;
+
 use crate::error::Result;
-use crate::h5::Layout;
 use crate::shm::segment::published::PublishedSegment;
 
 /// Where a dataset's bytes come from; any thread can read any part.

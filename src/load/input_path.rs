@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use hdf5_reader::lookup::open_regular;
+
 use super::plan::not_regular;
 use crate::error::{Error, Kind, Result};
-use crate::h5::lookup::open_regular;
 
 /// Splits `NAME=FILE`, unless a file with that whole name exists.
 pub(crate) fn named(file: &OsString) -> (Option<String>, PathBuf) {

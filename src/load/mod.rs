@@ -13,6 +13,7 @@ mod origin;
 mod plan;
 mod planned;
 mod protocol;
+mod reader_error;
 mod request;
 mod supervisor;
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests;
 mod transaction;
 mod worker;
 
-pub use crate::h5::External;
+pub use hdf5_reader::External;
 pub(crate) use in_process::load_in_process;
 pub(crate) use input_path::{check_readable, named};
 pub use observer::{Observer, Silent};

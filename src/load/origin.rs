@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hdf5_reader::{Dataset, ExactAttribute, Fill};
 
-use crate::h5::{self, Dataset, ExactAttribute, Fill};
 use crate::shm::format::origin::{Attribute, FillValue, NamedType, Origin, Stored};
 
 impl Origin {
@@ -17,7 +17,7 @@ impl Origin {
     }
 
     /// Remembers a committed datatype under its paths, which begin after `prefix`.
-    pub fn add_type(&mut self, prefix: &str, named: &h5::NamedType, first_type: usize) {
+    pub fn add_type(&mut self, prefix: &str, named: &hdf5_reader::NamedType, first_type: usize) {
         let paths = named.paths.iter().map(|path| format!("{prefix}{path}")).collect();
         let attrs = self.attributes(&named.attrs.exact, first_type);
         let kind = self.kind(&named.kind);

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use hdf5_reader::{
+    Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Looked, Part, Presence,
+};
 use indexmap::IndexMap;
 use numpy_dtype::Dtype;
 use toml::{Table, Value};
 
 use crate::error::{Error, Kind, Result};
-use crate::h5::{
-    self, Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Looked, Part, Presence,
-};
 use crate::load::planned::{Planned, PlannedArray};
 use crate::load::request::{Input, Request};
 use crate::load::worker::convert::{Conversion, Conversions};
@@ -122,7 +122,7 @@ impl Plan {
     /// Plans the load of every input. Reports the paths that it inspects to `inspecting`.
     ///
     /// # Errors
-    /// Returns the errors of [`h5::inventory`], and [`Kind::Corrupt`] for damage without `--keep-going`.
+    /// Returns the errors of [`hdf5_reader::inventory`], and [`Kind::Corrupt`] for damage without `--keep-going`.
     pub fn new(
         request: &Request,
         filter: &PathFilter,
@@ -141,8 +141,11 @@ impl Plan {
                 filter.takes(&path)
             };
             let seen = &mut *inspecting;
-            let options = h5::Options { select: &select, seen, rows, keep_going, external };
-            let inventory = h5::inventory(&input.path, options)?;
+            let select_rows = rows.map(|rows| move |all| rows.of(all));
+            let rows = select_rows.as_ref().map(|rows| rows as &hdf5_reader::SelectRows<'_>);
+            let options =
+                hdf5_reader::Options { select: &select, seen, rows, keep_going, external };
+            let inventory = hdf5_reader::inventory(&input.path, options)?;
             plan.add(inventory, input, conversions)?;
         }
         let paths: Vec<&str> = plan.segments.iter().map(|segment| segment.path.as_str()).collect();
@@ -171,7 +174,7 @@ impl Plan {
         }
         let outside = inventory.outside.iter().map(|path| path.to_string_lossy().into_owned());
         self.outside.extend(outside);
-        let note = |skip: &h5::Skip| Note {
+        let note = |skip: &hdf5_reader::Skip| Note {
             detail: skip.detail.clone(),
             ..Note::new(within(group, &skip.path), &skip.reason)
         };
@@ -444,7 +447,7 @@ pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<SourceFi
     };
     let metadata = std::fs::metadata(path).map_err(cannot)?;
     if !metadata.is_file() {
-        h5::lookup::open_regular(path).map_err(|e| not_regular(path, &e))?;
+        hdf5_reader::lookup::open_regular(path).map_err(|e| not_regular(path, &e))?;
     }
     std::fs::canonicalize(path).map_err(cannot)?;
     Ok(present(path, group, linked, &metadata))
@@ -497,7 +500,7 @@ fn absolute(path: &Path) -> String {
 /// Whether a source is still as it was: also whether an absent one is still absent.
 pub fn is_unchanged(before: &SourceFile) -> bool {
     let path = PathBuf::from(&before.path);
-    let presence = h5::lookup::presence(&path);
+    let presence = hdf5_reader::lookup::presence(&path);
     source_of(&Looked { path, presence }, before.group.as_deref())
         == SourceFile { linked: true, ..before.clone() }
 }

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::h5::External;
+use hdf5_reader::External;
+
 use crate::os::directory::Access;
 use crate::os::numa::Numa;
 use crate::shm::format::ledger::{BatchJob, Lifetime, Selection};

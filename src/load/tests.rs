@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hdf5_reader::External;
 use hdf5_sys::h5d::{H5Dclose, H5Dcreate2, H5Dwrite, H5Dwrite_chunk};
 use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fclose, H5Fcreate};
 use hdf5_sys::h5i::hid_t;
@@ -24,7 +25,6 @@ use hdf5_sys::h5t::{
 };
 use hdf5_sys::h5z::H5Z_SO_scale_type_t::{H5Z_SO_FLOAT_DSCALE, H5Z_SO_INT};
 
-use crate::h5::External;
 use crate::load::plan::Plan;
 use crate::load::protocol::SupervisorLink;
 use crate::load::request::{Existing, Input, Request};
@@ -324,7 +324,7 @@ fn compare(
 #[test]
 fn both_ways_read_the_same() {
     // The class ids below are the library's once it is initialised.
-    crate::h5::library_version();
+    hdf5_reader::library_version();
     let _lock = hdf5_sys::LOCK.lock();
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let shm = Directory::open(folder.path()).unwrap();

@@ -1,7 +1,8 @@
 //! How the chunks of a dataset are shared out: so that every write is long, no two overlap, and the file is
 //! read in its order.
 
-use crate::h5::{ChunkIndex, Stored};
+use hdf5_reader::{ChunkIndex, Stored};
+
 use crate::load::plan::SegmentPlan;
 use crate::load::worker::hyperslab::{self, Hyperslab};
 use crate::load::worker::transfer::WorkItem;

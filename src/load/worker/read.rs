@@ -4,9 +4,9 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use hdf5_filters::{Conversion, Decoder, LARGE_CHUNK_BYTES, Streaming, resize_buffer};
+use hdf5_reader::{ChunkIndex, Stored};
 
 use crate::error::Error;
-use crate::h5::{ChunkIndex, Stored};
 use crate::load::plan::SegmentPlan;
 use crate::load::worker::chunked::{Chunked, Grouping, READ, adjoins};
 use crate::load::worker::decode_memory::Gate;
@@ -37,6 +37,12 @@ impl From<hdf5_filters::Error> for ReadError {
             hdf5_filters::Error::Corrupt(reason) => Self::Damaged(reason),
             hdf5_filters::Error::NoMemory => Self::NoMemory,
         }
+    }
+}
+
+impl From<hdf5_reader::Error> for ReadError {
+    fn from(error: hdf5_reader::Error) -> Self {
+        Self::Failed(error.into())
     }
 }
 

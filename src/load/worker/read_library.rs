@@ -1,7 +1,8 @@
 //! Datasets by way of libhdf5: read where there is no faster way, or once more for `--verify`.
 
+use hdf5_reader::{Inventory, Virtual};
+
 use crate::error::{Error, Kind, Result};
-use crate::h5::{Inventory, Virtual};
 use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::hyperslab::Hyperslab;
 use crate::load::worker::read::bytes_of;

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind};
-use crate::h5::Unreadable;
 use crate::load::plan::{Plan, Task};
+use crate::load::reader_error::Unreadable;
 use crate::load::worker::transfer::Transfer;
 use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::ledger::Note;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use hdf5_filters::resize_buffer;
+use hdf5_reader::{Cause, Dataset, Inventory, lookup};
 
 use crate::error::{Error, Kind, Result};
-use crate::h5::{Cause, Dataset, Inventory, NO_MEMORY_HINT, cannot_read, lookup};
 use crate::load::plan::{Plan, SegmentPlan, Task};
 use crate::load::protocol::Message;
+use crate::load::reader_error;
 use crate::load::request::LoadContext;
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::decode_memory::Gate;
@@ -138,11 +139,11 @@ impl<'a> Workers<'a> {
         let file = self.paths.get(task.input).and_then(|paths| paths.get(file)?.as_deref());
         match error {
             ReadError::Refused(why) | ReadError::Damaged(why) => {
-                cannot_read((path, file), Cause::Damage, why)
+                hdf5_reader::Error::cannot_read((path, file), Cause::Damage, why).into()
             }
             ReadError::NoMemory => {
                 let reason = "not enough memory to decode a chunk";
-                cannot_read((path, file), Cause::NoMemory, reason)
+                hdf5_reader::Error::cannot_read((path, file), Cause::NoMemory, reason).into()
             }
             ReadError::Failed(error) => error,
         }
@@ -441,7 +442,7 @@ fn buffers(segments: &[SegmentPlan]) -> Result<Vec<Vec<u8>>> {
             let message = format!("not enough memory for the {bytes} bytes of '{}'", segment.path);
             Error::new(Kind::NoMemory, message)
                 .with_subject(&*segment.path)
-                .with_hint(NO_MEMORY_HINT)
+                .with_hint(reader_error::NO_MEMORY_HINT)
         })?;
         Ok(buffer)
     };

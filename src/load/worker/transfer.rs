@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::h5::{Dataset, Stored};
+use hdf5_reader::{Dataset, Stored};
+
 use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::Chunked;
 use crate::load::worker::read::ReadError;

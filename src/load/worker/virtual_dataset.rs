@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use hdf5_reader::{Cause, Feed, Inventory, Virtual, Way, lookup};
+
 use crate::error::{Error, Result};
-use crate::h5::{Cause, Feed, Inventory, Virtual, Way, cannot_read, lookup};
 use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::progress::ProgressSender;
@@ -180,7 +181,8 @@ impl<'a> VirtualTransfer<'a> {
         let dataset = &self.inventory.datasets[self.task.dataset];
         let paths = self.inventory.raw_files();
         let file = paths.get(dataset.file()).and_then(Option::as_deref);
-        cannot_read((&dataset.path, file), cause, format!("source {}: {why}", feed.name))
+        let reason = format!("source {}: {why}", feed.name);
+        hdf5_reader::Error::cannot_read((&dataset.path, file), cause, reason).into()
     }
 
     fn feed(&self, number: usize) -> Option<&'a Feed> {

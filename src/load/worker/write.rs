@@ -2,7 +2,6 @@
 //! field's segment, or compared with what is there.
 
 use crate::error::{Error, Kind, Result};
-use crate::h5;
 use crate::load::plan::SegmentPlan;
 use crate::shm::segment::segment_writer::{SegmentWriter, Window};
 
@@ -56,7 +55,7 @@ impl Destination<'_, '_> {
                 continue;
             }
             for (part, elements) in elements.chunks(at_once).enumerate() {
-                h5::pick(&segment.leaf, size, elements, &mut scratch.picked);
+                hdf5_reader::pick(&segment.leaf, size, elements, &mut scratch.picked);
                 let first = first + (part * (at_once / size)) as u64;
                 let Scratch { picked, converted } = scratch;
                 let mut spare = Vec::new();

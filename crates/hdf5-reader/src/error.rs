@@ -1,0 +1,369 @@
+//! Why an object of a file cannot be read. Where the HDF5 library failed, its error stack holds the reason: this module and
+//! [`messages`] are the only ones that read it, and they turn it into a [`Cause`].
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_uint, c_void};
+use std::fmt;
+use std::path::Path;
+
+use hdf5_sys::h5::herr_t;
+use hdf5_sys::h5e::{
+    H5E_CANTALLOC, H5E_DEFAULT, H5E_NLINKS, H5E_NOSPACE, H5E_NOTFOUND, H5E_NOTHDF5, H5E_RESOURCE,
+    H5E_direction_t, H5E_error2_t, H5Ewalk2,
+};
+use hdf5_sys::h5i::hid_t;
+use nix::errno::Errno;
+
+use crate::messages;
+
+/// Why an object of the file is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Sound, but it has no form in shared memory.
+    Unsupported(String),
+    /// Compressed with a filter that neither HDF5 nor this program has; its name and number.
+    MissingFilter(String),
+    /// There is no memory to read it in.
+    NoMemory(String),
+    /// It stands in another file, which must not be read. Ends the load whatever the options are.
+    Refused(String),
+    /// A system call of this program failed: the reason with the system's words, and the error number.
+    System(String, Errno),
+    /// The file fails: a checksum, a structure that contradicts itself.
+    Damaged(String),
+    /// The HDF5 library fails.
+    Library(Failure),
+}
+
+/// A failure of the HDF5 library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The reason in plain English.
+    pub(crate) reason: String,
+    /// The library's own words.
+    pub(crate) original: String,
+    /// What the reason comes down to.
+    pub(crate) cause: Cause,
+    /// What the user can do, if the library's words tell it.
+    pub(crate) advice: Option<Advice>,
+}
+
+/// What a failure comes down to, as far as it decides what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A system call failed with this error; `UnknownErrno` if the HDF5 library does not report the number.
+    System(Errno),
+    /// Memory could not be allocated.
+    NoMemory,
+    /// The file is not an HDF5 file.
+    NotHdf5,
+    /// No object has the name that a link gives.
+    NotFound,
+    /// Links lead to each other.
+    LinkLoop,
+    /// The object is in another file, which must not be read.
+    Refused,
+    /// The data cannot be represented, or need a filter that is missing.
+    Unsupported,
+    /// Reading or writing failed for a reason that has no error number.
+    Io,
+    /// Everything else: the file is damaged.
+    Damage,
+}
+
+/// The result of everything here that concerns one object of the file.
+pub(crate) type Outcome<T> = std::result::Result<T, Trouble>;
+
+impl Trouble {
+    /// The failure that the last HDF5 call reported.
+    pub(crate) fn last() -> Self {
+        Self::Library(failure())
+    }
+
+    /// The failure of a system call that concerns a file which another one names. A file that this user may not
+    /// read, or whose links lead to each other, is damage of what names it.
+    pub(crate) fn of_system(reason: String, errno: Option<i32>) -> Self {
+        match errno.map(Errno::from_raw) {
+            None | Some(Errno::EACCES | Errno::EPERM | Errno::ELOOP) => Self::Damaged(reason),
+            Some(errno) => Self::System(reason, errno),
+        }
+    }
+
+    /// Whether the file fails, as opposed to what it holds.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::System(..) | Self::Library(_))
+    }
+
+    /// What it comes down to.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::System(_, errno) => Cause::System(*errno),
+            Self::NoMemory(_) => Cause::NoMemory,
+            Self::Library(failure) => failure.cause,
+            Self::Unsupported(_) | Self::MissingFilter(_) | Self::Refused(_) | Self::Damaged(_) => {
+                Cause::Damage
+            }
+        }
+    }
+
+    /// The HDF5 library's own words, where it reported the failure.
+    pub(crate) fn original(&self) -> Option<&str> {
+        match self {
+            Self::Library(failure) => Some(&failure.original),
+            _ => None,
+        }
+    }
+
+    /// The failure of a part as that of the whole: whatever the reason is, it cannot be read.
+    pub(crate) fn within(self, part: &str) -> Self {
+        let whole = |reason: String| format!("{part}: {reason}");
+        match self {
+            Self::Refused(reason) => Self::Refused(whole(reason)),
+            Self::NoMemory(reason) => Self::NoMemory(whole(reason)),
+            Self::System(reason, errno) => Self::System(whole(reason), errno),
+            Self::Library(Failure { reason, original, cause, advice }) => {
+                Self::Library(Failure { reason: whole(reason), original, cause, advice })
+            }
+            other => Self::Damaged(whole(other.into_reason())),
+        }
+    }
+
+    /// The sentence, whichever sort it is.
+    pub(crate) fn into_reason(self) -> String {
+        match self {
+            Self::Unsupported(reason)
+            | Self::Damaged(reason)
+            | Self::System(reason, _)
+            | Self::NoMemory(reason)
+            | Self::Refused(reason) => reason,
+            Self::Library(failure) => failure.reason,
+            Self::MissingFilter(filter) => {
+                let refused = super::plugins::refused();
+                format!("compressed with {filter}, which is not built in{refused}")
+            }
+        }
+    }
+}
+
+/// The action of the user that can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// Wait until the program that writes the file has closed it.
+    CloseWriter,
+    /// The file is one part of several: join them.
+    JoinParts,
+    /// The end of the file is missing: copy it again.
+    CopyAgain,
+    /// Load the other datasets.
+    KeepGoing,
+    /// Load less, or raise the limit on memory.
+    LoadLess,
+    /// Allow reading of other files.
+    AllowExternal,
+    /// The file has another format: an instruction in which `FILE` stands for the quoted path.
+    Convert(&'static str),
+}
+
+/// The result of reading or writing a file.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure to open, read or write a file, or an object in it.
+#[derive(Debug)]
+pub struct Error {
+    cause: Cause,
+    action: String,
+    reason: Option<String>,
+    subject: Option<String>,
+    original: Option<String>,
+    advice: Option<Advice>,
+}
+
+impl Error {
+    /// An error without a subject; `action` is a sentence without a capital and a full stop.
+    pub(crate) fn new(cause: Cause, action: impl Into<String>) -> Self {
+        let (reason, subject, original, advice) = (None, None, None, None);
+        Self { cause, action: action.into(), reason, subject, original, advice }
+    }
+
+    /// The error of the object at `path` in `file` that cannot be read.
+    pub fn cannot_read(
+        (path, file): (&str, Option<&Path>),
+        cause: Cause,
+        reason: impl Into<String>,
+    ) -> Self {
+        let file = file.filter(|file| !file.as_os_str().is_empty());
+        let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
+        let advice = match cause {
+            Cause::NoMemory => Advice::LoadLess,
+            _ => Advice::KeepGoing,
+        };
+        Self {
+            reason: Some(reason.into()),
+            subject: Some(path.to_owned()),
+            advice: Some(advice),
+            ..Self::new(cause, format!("cannot read '{path}'{file}"))
+        }
+    }
+
+    pub(crate) fn with_subject(self, subject: impl Into<String>) -> Self {
+        Self { subject: Some(subject.into()), ..self }
+    }
+
+    pub(crate) fn with_advice(self, advice: Advice) -> Self {
+        Self { advice: Some(advice), ..self }
+    }
+
+    /// What the failure comes down to.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The action that failed: `cannot read '/a' in 'f.h5'`.
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The reason, if the action does not contain it.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// The file or object that cannot be opened, read or written.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// The message of libhdf5, if it reported the failure.
+    pub fn original(&self) -> Option<&str> {
+        self.original.as_deref()
+    }
+
+    /// The action of the user that can help.
+    pub fn advice(&self) -> Option<Advice> {
+        self.advice
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.action)?;
+        self.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The same for a failure that this module describes.
+pub(crate) fn unreadable(path: &str, file: &Path, trouble: Trouble) -> Error {
+    let original = trouble.original().map(str::to_owned);
+    let error = Error::cannot_read((path, Some(file)), trouble.cause(), trouble.into_reason());
+    Error { original, ..error }
+}
+
+/// The error of a file that cannot be opened.
+pub(crate) fn cannot_open(file: &Path, trouble: Trouble) -> Error {
+    let subject = file.display().to_string();
+    let cause = trouble.cause();
+    let advice = match &trouble {
+        Trouble::Library(Failure { advice: Some(advice), .. }) => Some(*advice),
+        _ if cause == Cause::NoMemory => Some(Advice::LoadLess),
+        _ => None,
+    };
+    Error {
+        original: trouble.original().map(str::to_owned),
+        advice,
+        reason: Some(trouble.into_reason()),
+        ..Error::new(cause, format!("cannot open '{subject}'"))
+    }
+    .with_subject(subject)
+}
+
+/// The error of an object that cannot be written.
+pub(crate) fn cannot_write(object: &str, trouble: Trouble) -> Error {
+    let cause = match trouble {
+        Trouble::Unsupported(_) | Trouble::MissingFilter(_) => Cause::Unsupported,
+        Trouble::NoMemory(_) => Cause::NoMemory,
+        Trouble::Damaged(_) | Trouble::System(..) | Trouble::Library(_) | Trouble::Refused(_) => {
+            Cause::Io
+        }
+    };
+    let action = format!("cannot write '{object}': {}", trouble.into_reason());
+    Error::new(cause, action).with_subject(object)
+}
+
+/// Shorthand for what has no form in shared memory.
+pub(crate) fn unsupported<T>(reason: impl Into<String>) -> Outcome<T> {
+    Err(Trouble::Unsupported(reason.into()))
+}
+
+/// Shorthand for what contradicts itself.
+pub(crate) fn damaged<T>(reason: impl Into<String>) -> Outcome<T> {
+    Err(Trouble::Damaged(reason.into()))
+}
+
+/// Passes a status or count on; a negative one is a failed call.
+pub(crate) fn check<T: Copy + PartialOrd + Default>(status: T) -> Outcome<T> {
+    if status < T::default() { Err(Trouble::last()) } else { Ok(status) }
+}
+
+/// What the error stack of the HDF5 library holds.
+#[derive(Default)]
+struct Stack {
+    /// The innermost description: the cause, not what it led to.
+    description: Option<String>,
+    /// The innermost error, by the library's minor number.
+    innermost: hid_t,
+    lacks_memory: bool,
+}
+
+/// The failure that the error stack holds.
+fn failure() -> Failure {
+    let mut stack = Stack::default();
+    let data = (&raw mut stack).cast::<c_void>();
+    // SAFETY: `collect` matches the callback's signature and gets the stack it expects.
+    unsafe { H5Ewalk2(H5E_DEFAULT, H5E_direction_t::H5E_WALK_DOWNWARD, Some(collect), data) };
+    let original = stack.description.unwrap_or_else(|| "no reason given".to_owned());
+    let meaning = messages::interpret(&original);
+    let cause = match meaning.errno {
+        Some(errno) => Cause::System(errno),
+        None if stack.lacks_memory => Cause::NoMemory,
+        None if stack.innermost == *H5E_NOTHDF5 => Cause::NotHdf5,
+        None if stack.innermost == *H5E_NOTFOUND => Cause::NotFound,
+        None if stack.innermost == *H5E_NLINKS => Cause::LinkLoop,
+        None => Cause::Damage,
+    };
+    Failure { reason: meaning.reason, original, cause, advice: meaning.advice }
+}
+
+/// Called for every entry of the error stack; the last call is the innermost.
+unsafe extern "C" fn collect(_: c_uint, entry: *const H5E_error2_t, data: *mut c_void) -> herr_t {
+    // SAFETY: HDF5 passes a valid entry for the time of the call and hands on our pointer.
+    unsafe {
+        let stack = &mut *data.cast::<Stack>();
+        let (major, minor) = ((*entry).maj_num, (*entry).min_num);
+        stack.innermost = minor;
+        stack.lacks_memory |=
+            major == *H5E_RESOURCE && (minor == *H5E_NOSPACE || minor == *H5E_CANTALLOC);
+        if !(*entry).desc.is_null() {
+            let text = CStr::from_ptr((*entry).desc).to_string_lossy();
+            if !text.trim().is_empty() {
+                stack.description = Some(text.into_owned());
+            }
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_of_an_unreadable_object_names_object_and_file_and_keeps_the_cause() {
+        let trouble = Trouble::System("the reason".to_owned(), Errno::EIO).within("source s.h5");
+        let error = unreadable("/x", Path::new("f.h5"), trouble);
+        assert_eq!(error.to_string(), "cannot read '/x' in 'f.h5': source s.h5: the reason");
+        assert_eq!(error.cause(), Cause::System(Errno::EIO));
+        assert_eq!((error.subject(), error.advice()), (Some("/x"), Some(Advice::KeepGoing)));
+    }
+}

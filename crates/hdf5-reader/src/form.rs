@@ -1,0 +1,166 @@
+//! The arrays that a dataset becomes: one, or a table with one for each field.
+
+use indexmap::IndexMap;
+use numpy_dtype::Dtype;
+
+use super::error::{Outcome, unsupported};
+use super::types::{Node, NodeKind};
+
+/// One array, or a table of them by field name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// An array.
+    Array(Leaf),
+    /// A compound's fields in the file's order.
+    Table(IndexMap<String, Form>),
+}
+
+/// What the file's bytes of a leaf are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// The value itself.
+    Value,
+    /// A pointer to a NUL-terminated string.
+    Text,
+    /// A string to be written with spaces after it.
+    Spaced,
+}
+
+/// One array: its type and shape, and where its values lie in each element that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    /// The array's type.
+    pub dtype: Dtype,
+    /// The dataset's shape and then that of array types around the value.
+    pub shape: Vec<u64>,
+    /// The names of an enum's values.
+    pub enum_members: Vec<(String, i128)>,
+    /// The first value's offset in an element.
+    pub offset: usize,
+    /// Count and stride in bytes of each array dimension within an element, outermost first.
+    pub steps: Vec<(u64, usize)>,
+    /// Bytes of one value as it is read.
+    pub size: usize,
+    /// Whether that is the value or a pointer.
+    pub content: Content,
+    nbytes: u64,
+}
+
+impl Leaf {
+    /// Bytes of the whole array.
+    pub fn nbytes(&self) -> u64 {
+        self.nbytes
+    }
+
+    /// How many values each element of the dataset has.
+    pub fn per_element(&self) -> u64 {
+        self.steps.iter().map(|(count, _)| count).product()
+    }
+
+    /// Gives strings their length, which only reading them can tell.
+    pub(crate) fn set_length(&mut self, length: u64) -> Outcome<()> {
+        self.dtype = Dtype::bytes(length);
+        self.nbytes = checked_nbytes(&self.dtype, &self.shape)?;
+        Ok(())
+    }
+}
+
+impl Form {
+    /// The arrays, depth first.
+    pub fn leaves(&self) -> Vec<&Leaf> {
+        match self {
+            Self::Array(leaf) => vec![leaf],
+            Self::Table(fields) => fields.values().flat_map(Self::leaves).collect(),
+        }
+    }
+
+    /// How many arrays and tables there are, and the bytes of the names of fields and of enum values.
+    pub(crate) fn extent(&self) -> (u64, u64) {
+        let names =
+            |names: &[(String, i128)]| names.iter().map(|(name, _)| name.len() as u64).sum();
+        match self {
+            Self::Array(leaf) => (1, names(&leaf.enum_members)),
+            Self::Table(fields) => fields.iter().fold((1, 0), |(count, bytes), (name, form)| {
+                let below = form.extent();
+                (count + below.0, bytes + below.1 + name.len() as u64)
+            }),
+        }
+    }
+
+    /// What elements like `node` become in a dataset of `shape`.
+    pub(crate) fn of(node: &Node, shape: &[u64]) -> Outcome<Self> {
+        let spot = Spot { shape: shape.to_vec(), offset: 0, steps: Vec::new() };
+        spot.form(node)
+    }
+}
+
+/// Where in an element the next node stands.
+#[derive(Clone)]
+struct Spot {
+    shape: Vec<u64>,
+    offset: usize,
+    steps: Vec<(u64, usize)>,
+}
+
+impl Spot {
+    fn form(self, node: &Node) -> Outcome<Form> {
+        match &node.kind {
+            NodeKind::Scalar(dtype, names) => {
+                let content = if node.is_spaced() { Content::Spaced } else { Content::Value };
+                self.leaf(dtype.clone(), node.size, content, names.clone())
+            }
+            NodeKind::Text => self.leaf(Dtype::bytes(1), node.size, Content::Text, Vec::new()),
+            NodeKind::Array(dims, of) => self.within_array(dims, of),
+            NodeKind::Table(fields) => self.table(fields),
+            NodeKind::Ragged(_) => unsupported("ragged array (variable-length sequences)"),
+        }
+    }
+
+    fn leaf(
+        self,
+        dtype: Dtype,
+        size: usize,
+        content: Content,
+        enum_members: Vec<(String, i128)>,
+    ) -> Outcome<Form> {
+        let nbytes = checked_nbytes(&dtype, &self.shape)?;
+        let Self { shape, offset, steps } = self;
+        Ok(Form::Array(Leaf { dtype, shape, enum_members, offset, steps, size, content, nbytes }))
+    }
+
+    fn within_array(mut self, dims: &[u64], of: &Node) -> Outcome<Form> {
+        let mut stride = of.size;
+        let mut steps = Vec::new();
+        for &count in dims.iter().rev() {
+            steps.push((count, stride));
+            let next = usize::try_from(count).ok().and_then(|count| stride.checked_mul(count));
+            let Some(next) = next else { return unsupported("an array type too large to hold") };
+            stride = next;
+        }
+        self.steps.extend(steps.into_iter().rev());
+        self.shape.extend(dims);
+        self.form(of)
+    }
+
+    fn table(self, fields: &[(String, usize, Node)]) -> Outcome<Form> {
+        let mut table = IndexMap::new();
+        for (name, offset, node) in fields {
+            let mut spot = self.clone();
+            let Some(offset) = spot.offset.checked_add(*offset) else {
+                return unsupported("elements too large for this machine");
+            };
+            spot.offset = offset;
+            table.insert(name.clone(), spot.form(node)?);
+        }
+        Ok(Form::Table(table))
+    }
+}
+
+/// The bytes of an array, all its extents being numbers that TOML and numpy can hold.
+fn checked_nbytes(dtype: &Dtype, shape: &[u64]) -> Outcome<u64> {
+    let holds = |n: u64| i64::try_from(n).is_ok();
+    match dtype.nbytes(shape).filter(|&bytes| holds(bytes) && shape.iter().all(|&n| holds(n))) {
+        Some(bytes) => Ok(bytes),
+        None => unsupported(format!("too large to address: {shape:?} of {dtype}")),
+    }
+}

@@ -1,0 +1,47 @@
+//! How the elements of a dataset are put together from its arrays, without the library.
+
+use super::{Content, Leaf, scatter};
+
+/// The arrays of a dataset, and where their values stand in its elements.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    leaves: Vec<Leaf>,
+    size: usize,
+    bytes: u64,
+}
+
+impl Layout {
+    /// For elements of `size` bytes in a dataset of `shape`; `None` when there are too many.
+    pub(crate) fn new(leaves: Vec<Leaf>, size: usize, shape: &[u64]) -> Option<Self> {
+        let bytes = shape.iter().try_fold(size as u64, |all, &n| all.checked_mul(n))?;
+        Some(Self { leaves, size, bytes })
+    }
+
+    /// Whether the dataset's bytes are those of its one array.
+    pub fn is_plain(&self) -> bool {
+        let [leaf] = &self.leaves[..] else { return false };
+        leaf.content == Content::Value && leaf.offset == 0 && self.width(0) == self.size
+    }
+
+    /// Bytes of one element.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes of the dataset.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes that array `number` has of each element.
+    pub fn width(&self, number: usize) -> usize {
+        let leaf = &self.leaves[number];
+        let width = leaf.per_element().saturating_mul(leaf.dtype.itemsize());
+        usize::try_from(width).unwrap_or(usize::MAX)
+    }
+
+    /// Puts values of array `number` into as many `elements`.
+    pub fn put(&self, number: usize, values: &[u8], elements: &mut [u8]) {
+        scatter::gather(&self.leaves[number], self.size, values, elements, &mut |_| 0);
+    }
+}

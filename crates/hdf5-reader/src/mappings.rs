@@ -1,0 +1,284 @@
+//! The mappings of a virtual dataset as its creation list has them. Source of the rules: `H5Dvirtual.c`
+//! and `H5Shyper.c` of HDF5 2.0, and the reference manual of `H5Pset_virtual`.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+
+use hdf5_sys::h5p::{
+    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename,
+    H5Pget_virtual_srcspace, H5Pget_virtual_vspace,
+};
+use hdf5_sys::h5s::{
+    H5S_UNLIMITED, H5Sget_regular_hyperslab, H5Sget_select_hyper_blocklist,
+    H5Sget_select_hyper_nblocks, H5Sget_select_type, H5Sis_regular_hyperslab,
+};
+
+use super::dataspace::Dataspace;
+use super::error::{Outcome, check, damaged};
+use super::file;
+use super::ids::Id;
+use super::selection::{Axis, Selection};
+
+/// Boxes that an irregular selection may have.
+const MAX_BOXES: u64 = 1 << 20;
+
+/// One mapping.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    /// The name of the file: `.` is the file of the virtual dataset.
+    pub(crate) file: Vec<u8>,
+    pub(crate) dataset: Vec<u8>,
+    /// The elements of the virtual dataset.
+    pub(crate) to: Span,
+    /// The elements of the source.
+    pub(crate) from: Span,
+}
+
+/// A selection whose array may not be known yet.
+#[derive(Debug)]
+pub(crate) enum Span {
+    All,
+    None,
+    Regular(Vec<Slab>),
+    Boxes(Vec<(Vec<u64>, Vec<u64>)>),
+}
+
+/// A hyperslab on one axis, as HDF5 has it: count or block may be unlimited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slab {
+    start: u64,
+    stride: u64,
+    count: u64,
+    block: u64,
+}
+
+/// All mappings of a virtual dataset, and its dataspace as its file stores it.
+pub(crate) struct Stored {
+    pub(crate) mappings: Vec<Mapping>,
+    pub(crate) extents: Vec<u64>,
+    /// The largest size of each dimension.
+    pub(crate) limits: Vec<u64>,
+}
+
+/// Reads the mappings from a creation list; `None` without any mapping.
+pub(crate) fn read(dcpl: &Id) -> Outcome<Option<Stored>> {
+    let mut count = 0;
+    // SAFETY: `dcpl` is an open dataset creation list, and the count outlives the call.
+    check(unsafe { H5Pget_virtual_count(dcpl.raw(), &raw mut count) })?;
+    let mut mappings = Vec::new();
+    let mut space = None;
+    for index in 0..count {
+        // SAFETY: as above, here and below; the library writes at most as many bytes as the call allows.
+        let to = Dataspace::own(unsafe { H5Pget_virtual_vspace(dcpl.raw(), index) })?;
+        // SAFETY: as above.
+        let from = Dataspace::own(unsafe { H5Pget_virtual_srcspace(dcpl.raw(), index) })?;
+        // SAFETY: as above.
+        let file = file::text(|buffer, size| unsafe {
+            H5Pget_virtual_filename(dcpl.raw(), index, buffer, size)
+        })?;
+        // SAFETY: as above.
+        let dataset = file::text(|buffer, size| unsafe {
+            H5Pget_virtual_dsetname(dcpl.raw(), index, buffer, size)
+        })?;
+        if space.is_none()
+            && let Some(extents) = to.shape()?
+        {
+            space = Some((extents, to.limits()?));
+        }
+        mappings.push(Mapping { file, dataset, to: span(&to)?, from: span(&from)? });
+    }
+    Ok(space.map(|(extents, limits)| Stored { mappings, extents, limits }))
+}
+
+fn span(space: &Dataspace) -> Outcome<Span> {
+    let id = space.raw();
+    // SAFETY: `space` is open, here and below. The answer is read as a number: a damaged file must not
+    // make a value that the enum lacks.
+    let kind = unsafe { (&raw const *Box::new(H5Sget_select_type(id))).cast::<c_int>().read() };
+    match kind {
+        0 => return Ok(Span::None),
+        2 => {}
+        3 => return Ok(Span::All),
+        _ => return damaged("a mapping with a selection of single points"),
+    }
+    let rank = space.shape()?.unwrap_or_default().len();
+    // SAFETY: as above.
+    if check(unsafe { H5Sis_regular_hyperslab(id) })? > 0 {
+        let mut slabs = vec![[0_u64; 4]; 0];
+        let (mut start, mut stride) = (vec![0; rank], vec![0; rank]);
+        let (mut count, mut block) = (vec![0; rank], vec![0; rank]);
+        // SAFETY: each list has room for as many numbers as the space has dimensions.
+        check(unsafe {
+            H5Sget_regular_hyperslab(
+                id,
+                start.as_mut_ptr(),
+                stride.as_mut_ptr(),
+                count.as_mut_ptr(),
+                block.as_mut_ptr(),
+            )
+        })?;
+        for axis in 0..rank {
+            slabs.push([start[axis], stride[axis], count[axis], block[axis]]);
+        }
+        let slab = |[start, stride, count, block]: [u64; 4]| Slab { start, stride, count, block };
+        return Ok(Span::Regular(slabs.into_iter().map(slab).collect()));
+    }
+    // SAFETY: as above.
+    let blocks = check(unsafe { H5Sget_select_hyper_nblocks(id) })?.unsigned_abs();
+    if blocks > MAX_BOXES {
+        return damaged(format!("a mapping of {blocks} pieces"));
+    }
+    let mut corners = vec![0_u64; usize::try_from(blocks).unwrap_or(0) * 2 * rank];
+    // SAFETY: there is room for two corners of each block.
+    check(unsafe { H5Sget_select_hyper_blocklist(id, 0, blocks, corners.as_mut_ptr()) })?;
+    let corners = corners.chunks_exact((2 * rank).max(1));
+    let pair = |both: &[u64]| (both[..rank].to_vec(), both[rank..].to_vec());
+    Ok(Span::Boxes(corners.map(pair).collect()))
+}
+
+impl Slab {
+    fn is_unlimited(&self) -> bool {
+        self.count == H5S_UNLIMITED || self.block == H5S_UNLIMITED
+    }
+
+    /// Its first `len` indices; all for a limited one.
+    fn axis(&self, len: u64) -> Outcome<Axis> {
+        let axis = match (self.count, self.block) {
+            (_, H5S_UNLIMITED) => Some(Axis::row(self.start, len)),
+            (H5S_UNLIMITED, block) => Axis::blocks(self.start, self.stride, block, len),
+            (count, block) => count
+                .checked_mul(block)
+                .and_then(|all| Axis::blocks(self.start, self.stride, block, all)),
+        };
+        axis.map_or_else(|| damaged("a mapping with blocks that overlap"), Ok)
+    }
+
+    /// How many of its indices an axis of this extent has.
+    fn len_within(&self, extent: u64) -> Outcome<u64> {
+        Ok(self.axis(extent)?.below(extent))
+    }
+}
+
+impl Span {
+    /// The axis without a limit, and what is known of it.
+    pub(crate) fn unlimited(&self) -> Option<(usize, Slab)> {
+        let Self::Regular(slabs) = self else { return None };
+        let axis = slabs.iter().position(Slab::is_unlimited)?;
+        Some((axis, slabs[axis]))
+    }
+
+    /// The selection in an array of this shape; `len` is the number of indices on the unlimited axis.
+    pub(crate) fn select(&self, shape: &[u64], len: u64) -> Outcome<Selection> {
+        match self {
+            Self::All => Selection::all(shape),
+            Self::None => Selection::boxes(shape, &[]),
+            Self::Boxes(boxes) => Selection::boxes(shape, boxes),
+            Self::Regular(slabs) => {
+                let axes = slabs.iter().map(|slab| slab.axis(len));
+                Selection::regular(shape, axes.collect::<Outcome<_>>()?)
+            }
+        }
+    }
+
+    /// The selection of block number `number` alone, on the axis that has no limit.
+    pub(crate) fn block(&self, number: u64) -> Outcome<Self> {
+        let (Self::Regular(slabs), Some((axis, slab))) = (self, self.unlimited()) else {
+            return damaged("a mapping of numbered blocks without an unlimited axis");
+        };
+        let start = number.checked_mul(slab.stride).and_then(|at| at.checked_add(slab.start));
+        let (Some(start), true) = (start, slab.block != H5S_UNLIMITED) else {
+            return damaged("a mapping of numbered blocks without an end");
+        };
+        let mut slabs = slabs.clone();
+        slabs[axis] = Slab { start, stride: slab.block.max(1), count: 1, block: slab.block };
+        Ok(Self::Regular(slabs))
+    }
+
+    /// How many indices of its unlimited axis an array of this shape has.
+    pub(crate) fn len_within(&self, shape: &[u64]) -> Outcome<u64> {
+        let Some((axis, slab)) = self.unlimited() else { return Ok(0) };
+        match shape.get(axis) {
+            Some(&extent) => slab.len_within(extent),
+            None => damaged("a mapping of another rank than its source"),
+        }
+    }
+
+    /// The extent that every limited axis needs at least; `len` indices count on the unlimited one.
+    pub(crate) fn extents(&self, rank: usize, len: u64) -> Outcome<Vec<u64>> {
+        let mut extents = vec![0_u64; rank];
+        let mut at_least = |axis: usize, end: u64| {
+            if let Some(extent) = extents.get_mut(axis) {
+                *extent = end.max(*extent);
+            }
+        };
+        match self {
+            Self::All | Self::None => {}
+            Self::Boxes(boxes) => {
+                for (_, last) in boxes {
+                    for (axis, &last) in last.iter().enumerate() {
+                        at_least(axis, last.saturating_add(1));
+                    }
+                }
+            }
+            Self::Regular(slabs) => {
+                for (axis, slab) in slabs.iter().enumerate() {
+                    let indices = slab.axis(len)?;
+                    let Some(end) = indices.end() else {
+                        return damaged("a mapping beyond every extent");
+                    };
+                    if indices.len() > 0 {
+                        at_least(axis, end);
+                    }
+                }
+            }
+        }
+        Ok(extents)
+    }
+}
+
+/// A name with the number of a block in place of `%b`, and whether there was one. A literal percent
+/// sign is written twice.
+pub(crate) fn numbered(name: &[u8], number: u64) -> Outcome<(Vec<u8>, bool)> {
+    let mut text = Vec::with_capacity(name.len());
+    let mut is_numbered = false;
+    let mut bytes = name.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'%' {
+            text.push(byte);
+            continue;
+        }
+        match bytes.next() {
+            Some(b'b') => {
+                is_numbered = true;
+                text.extend(number.to_string().into_bytes());
+            }
+            Some(b'%') => text.push(b'%'),
+            _ => return damaged("a source name with a percent sign that stands for nothing"),
+        }
+    }
+    Ok((text, is_numbered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_number_of_their_block() {
+        assert_eq!(numbered(b"a-%b.h5", 12).unwrap(), (b"a-12.h5".to_vec(), true));
+        assert_eq!(numbered(b"%b%%%b", 0).unwrap(), (b"0%0".to_vec(), true));
+        assert_eq!(numbered(b"50%%", 3).unwrap(), (b"50%".to_vec(), false));
+        assert!(numbered(b"50%", 3).is_err() && numbered(b"%d", 3).is_err());
+    }
+
+    #[test]
+    fn unlimited_axis_has_as_many_indices_as_the_source() {
+        let slab = Slab { start: 1, stride: 5, count: H5S_UNLIMITED, block: 2 };
+        let span = Span::Regular(vec![slab]);
+        for (extent, len) in [(0, 0), (1, 0), (2, 1), (3, 2), (6, 2), (7, 3), (8, 4), (11, 4)] {
+            assert_eq!(span.len_within(&[extent]).unwrap(), len, "{extent}");
+        }
+        assert_eq!(span.extents(1, 3).unwrap(), [7]);
+        assert_eq!(span.block(2).unwrap().extents(1, 0).unwrap(), [13]);
+    }
+}

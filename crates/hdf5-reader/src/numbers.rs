@@ -1,0 +1,200 @@
+//! The numeric HDF5 types in numpy's terms, by the rules of h5py 3.16.
+//! What numpy lacks is widened to the next type that holds every value.
+
+use hdf5_filters::{Conversion, Resizing, Widening};
+use hdf5_sys::h5i::hid_t;
+#[allow(clippy::wildcard_imports)] // the predefined types
+use hdf5_sys::h5t::*;
+use numpy_dtype::{Class, Dtype};
+
+use super::datatype::{Datatype, FloatFields};
+use super::error::{Outcome, unsupported};
+use super::types::{Node, NodeKind};
+
+/// A numpy float: bytes, mantissa bits, greatest and least exponent as `numpy.finfo` has them.
+struct Float {
+    size: usize,
+    mantissa: usize,
+    max_exponent: i128,
+    min_exponent: i128,
+}
+
+/// float16, float32, float64 and x87 long double.
+const FLOATS: [Float; 4] = [
+    Float { size: 2, mantissa: 10, max_exponent: 16, min_exponent: -14 },
+    Float { size: 4, mantissa: 23, max_exponent: 128, min_exponent: -126 },
+    Float { size: 8, mantissa: 52, max_exponent: 1024, min_exponent: -1022 },
+    Float { size: 16, mantissa: 64, max_exponent: 16384, min_exponent: -16382 },
+];
+
+/// Whether the first byte is the most significant; VAX and mixed orders have no numpy type.
+fn is_big_endian(file: &Datatype) -> Outcome<bool> {
+    match file.order() {
+        H5T_order_t::H5T_ORDER_LE | H5T_order_t::H5T_ORDER_NONE => Ok(false),
+        H5T_order_t::H5T_ORDER_BE => Ok(true),
+        _ => unsupported("numbers in VAX or mixed byte order"),
+    }
+}
+
+/// An integer; of a size that numpy lacks, the next larger native one.
+pub(crate) fn integer(file: &Datatype) -> Outcome<Node> {
+    let size = file.size()?;
+    let (size, big) = match size {
+        1 | 2 | 4 | 8 => (size, is_big_endian(file)?),
+        3 => (4, false),
+        5..=7 => (8, false),
+        _ => return unsupported(format!("integers of {size} bytes")),
+    };
+    let signed = file.is_signed();
+    let class = if signed { Class::Int } else { Class::Uint };
+    let memory = Datatype::predefined(standard_integer(size, signed, big))?;
+    let mut node = Node::scalar(file, memory, Dtype::new(class, size as u64, big))?;
+    if !node.exact {
+        let (from, bits) = (file.size()?, file.bits()?);
+        node.convert = match size == from {
+            // The library turns such a byte around, which changes nothing, and looks at no bit of it.
+            true if size == 1 && big && bits.1 == 0 => Some(Conversion::same(1)),
+            true => Widening::new(size, (big, signed), bits).map(Conversion::widened),
+            false => {
+                let big_endian = is_big_endian(file)?;
+                Conversion::resized(Resizing { from, to: size, big_endian, signed, bits })
+            }
+        };
+    }
+    Ok(node)
+}
+
+pub(crate) fn standard_integer(size: usize, signed: bool, big: bool) -> hid_t {
+    match (size, signed, big) {
+        (1, true, _) => *H5T_STD_I8LE,
+        (1, false, _) => *H5T_STD_U8LE,
+        (2, true, false) => *H5T_STD_I16LE,
+        (2, true, true) => *H5T_STD_I16BE,
+        (2, false, false) => *H5T_STD_U16LE,
+        (2, false, true) => *H5T_STD_U16BE,
+        (4, true, false) => *H5T_STD_I32LE,
+        (4, true, true) => *H5T_STD_I32BE,
+        (4, false, false) => *H5T_STD_U32LE,
+        (4, false, true) => *H5T_STD_U32BE,
+        (_, true, false) => *H5T_STD_I64LE,
+        (_, true, true) => *H5T_STD_I64BE,
+        (_, false, false) => *H5T_STD_U64LE,
+        (_, false, true) => *H5T_STD_U64BE,
+    }
+}
+
+/// Bits without a meaning of their own: the unsigned integer of the same bytes.
+pub(crate) fn bitfield(file: &Datatype) -> Outcome<Node> {
+    let size = file.size()?;
+    if !matches!(size, 1 | 2 | 4 | 8) {
+        return unsupported(format!("bitfields of {size} bytes"));
+    }
+    let dtype = Dtype::new(Class::Uint, size as u64, is_big_endian(file)?);
+    Node::scalar(file, file.copy()?, dtype)
+}
+
+/// The first numpy float that is as large, as precise and as wide.
+pub(crate) fn float(file: &Datatype) -> Outcome<Node> {
+    let (size, fields, big) = (file.size()?, file.float_fields()?, is_big_endian(file)?);
+    let Some(float) = FLOATS.iter().find(|float| holds(float, size, fields)) else {
+        return unsupported(format!("floats of {size} bytes that no numpy type can hold"));
+    };
+    let memory = standard_float(float.size, big)?;
+    Node::scalar(file, memory, Dtype::new(Class::Float, float.size as u64, big))
+}
+
+fn holds(float: &Float, size: usize, fields: FloatFields) -> bool {
+    let Ok(exponent) = u32::try_from(fields.exponent_bits) else { return false };
+    let Ok(bias) = i128::try_from(fields.bias) else { return false };
+    let Some(range) = 1_i128.checked_shl(exponent).filter(|_| exponent < 64) else { return false };
+    float.size >= size
+        && fields.mantissa_bits <= float.mantissa
+        && range - bias - 1 <= float.max_exponent
+        && 1 - bias >= float.min_exponent
+}
+
+pub(crate) fn standard_float(size: usize, big: bool) -> Outcome<Datatype> {
+    let id = match (size, big) {
+        (2, _) => return Datatype::half(big),
+        (4, false) => *H5T_IEEE_F32LE,
+        (4, true) => *H5T_IEEE_F32BE,
+        (8, false) => *H5T_IEEE_F64LE,
+        (8, true) => *H5T_IEEE_F64BE,
+        _ => {
+            let order = if big { H5T_order_t::H5T_ORDER_BE } else { H5T_order_t::H5T_ORDER_LE };
+            return Datatype::predefined(*H5T_NATIVE_LDOUBLE)?.with_order(order);
+        }
+    };
+    Datatype::predefined(id)
+}
+
+/// An enum: a boolean if it is h5py's, else its integers and their names.
+pub(crate) fn enumeration(file: &Datatype) -> Outcome<Node> {
+    let base = file.base()?;
+    if base.class() != H5T_class_t::H5T_INTEGER {
+        return unsupported("an enum whose values are no integers");
+    }
+    let mut names = Vec::new();
+    for index in 0..file.members()? {
+        let name = String::from_utf8_lossy(&file.member_name(index)?).into_owned();
+        names.push((name, file.member_value(index)?));
+    }
+    if is_boolean(&names) {
+        return Node::scalar(file, Datatype::boolean()?, Dtype::bool());
+    }
+    let mut node = integer(&base)?;
+    node.convert = None;
+    if node.exact {
+        node.memory = file.copy()?;
+    }
+    if let NodeKind::Scalar(_, members) = &mut node.kind {
+        *members = names;
+    }
+    Ok(node)
+}
+
+fn is_boolean(names: &[(String, i128)]) -> bool {
+    let has = |name: &str, value| names.iter().any(|(n, v)| n == name && *v == value);
+    names.len() == 2 && has("FALSE", 0) && has("TRUE", 1)
+}
+
+/// HDF5's own complex numbers; their parts are converted to the floats of numpy's of that size.
+pub(crate) fn complex(file: &Datatype) -> Outcome<Node> {
+    let size = file.size()?;
+    let big = is_big_endian(file)?;
+    if !matches!(size, 8 | 16 | 32) {
+        return unsupported(format!("complex numbers of {size} bytes"));
+    }
+    let part = standard_float(size / 2, big)?;
+    let dtype = Dtype::new(Class::Complex, size as u64, big);
+    let whole = part.complex()?;
+    // h5py hands out IEEE quads as if they were long doubles, byte for byte; so do we.
+    let memory = if size == 32 { file.copy()? } else { whole };
+    Node::scalar(file, memory, dtype)
+}
+
+/// The complex number that a compound of two equal floats, `r` and `i`, stands for.
+pub(crate) fn complex_pair(
+    file: &Datatype,
+    fields: &[(String, usize, Node)],
+) -> Outcome<Option<Node>> {
+    let [(r, _, real), (i, _, imaginary)] = fields else { return Ok(None) };
+    let (NodeKind::Scalar(dtype, _), NodeKind::Scalar(other, _)) = (&real.kind, &imaginary.kind)
+    else {
+        return Ok(None);
+    };
+    let is_pair = r == "r" && i == "i" && dtype == other && *dtype.class() == Class::Float;
+    if !is_pair || dtype.itemsize() < 4 {
+        return Ok(None);
+    }
+    let memory = pair(&real.memory, real.size)?;
+    let complex = Dtype::new(Class::Complex, dtype.itemsize() * 2, dtype.is_big_endian());
+    Node::scalar(file, memory, complex).map(Some)
+}
+
+fn pair(part: &Datatype, size: usize) -> Outcome<Datatype> {
+    let memory = Datatype::compound(size * 2)?;
+    memory.insert("r", 0, part)?;
+    memory.insert("i", size, part)?;
+    Ok(memory)
+}

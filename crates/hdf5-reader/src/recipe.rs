@@ -1,0 +1,329 @@
+//! How arrays become a dataset again: the type that it has in the file, and where each array's values
+//! stand in an element. The reverse of what a load plans.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+
+use hdf5_sys::h5t::{
+    H5T_C_S1, H5T_NATIVE_DOUBLE, H5T_NATIVE_INT64, H5T_NATIVE_LDOUBLE, H5T_class_t, H5T_cset_t,
+    H5T_order_t, H5T_str_t, H5Tcreate, H5Tset_cset, H5Tset_size, H5Tset_strpad, H5Tset_tag,
+};
+use numpy_dtype::{Class, Dtype};
+use toml::Value;
+
+use super::datatype::Datatype;
+use super::error::{Outcome, check, unsupported};
+use super::exact::ExactAttribute;
+use super::form::{Content, Form};
+use super::layout::Layout;
+use super::types::{Node, NodeKind, Reader};
+use super::{Leaf, ids, numbers};
+
+/// Type and shape of the array of a field path; `None` when there is no such array.
+pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;
+
+/// A dataset to be written.
+#[derive(Debug)]
+pub struct Recipe {
+    pub(crate) file_type: Datatype,
+    pub(crate) node: Node,
+    pub(crate) shape: Vec<u64>,
+    form: Form,
+}
+
+impl Recipe {
+    /// The dataset of `shape` whose type was remembered as `encoded`, made of the arrays that `find`
+    /// tells; fields without an array are left out. `None` when they do not fit the type.
+    pub fn of_source(encoded: &[u8], shape: &[u64], find: Find) -> Option<Self> {
+        let _lock = ids::lock();
+        let whole = Datatype::decode(encoded).ok()?;
+        let file_type = subset(&whole, &mut Vec::new(), find).ok()??;
+        let recipe = Self::new(file_type, shape).ok()?;
+        recipe.fit(find)
+    }
+
+    /// A dataset for an array of which only the dtype is known, as h5py would write it; text of
+    /// code points is to be given as UTF-8 in `|S<n>`.
+    ///
+    /// # Errors
+    /// A reason when HDF5 has no such type.
+    pub fn of_dtype(dtype: &Dtype, shape: &[u64]) -> Result<Self, String> {
+        let _lock = ids::lock();
+        let made = file_type(dtype).and_then(|file_type| Self::new(file_type, shape));
+        let recipe = made.map_err(super::error::Trouble::into_reason)?;
+        let found = (dtype.clone(), shape.to_vec());
+        recipe.fit(&|_| Some(found.clone())).ok_or_else(|| format!("{dtype} has no HDF5 type"))
+    }
+
+    /// A dataset of variable-length UTF-8 strings for an array of `|S<n>`.
+    ///
+    /// # Errors
+    /// A reason when that cannot be.
+    pub fn of_text(bytes: &Dtype, shape: &[u64]) -> Result<Self, String> {
+        let _lock = ids::lock();
+        let made = utf8().and_then(|file_type| Self::new(file_type, shape));
+        let recipe = made.map_err(super::error::Trouble::into_reason)?;
+        let found = (bytes.clone(), shape.to_vec());
+        recipe.fit(&|_| Some(found.clone())).ok_or_else(|| "too large".to_owned())
+    }
+
+    fn new(file_type: Datatype, shape: &[u64]) -> Outcome<Self> {
+        let mut reader = Reader { writing: true, ..Reader::default() };
+        let node = reader.node(&file_type, "")?;
+        let form = Form::of(&node, shape)?;
+        Ok(Self { file_type, node, shape: shape.to_vec(), form })
+    }
+
+    /// Gives strings their lengths, and makes sure that every array is what the type wants.
+    fn fit(mut self, find: Find) -> Option<Self> {
+        fit(&mut self.form, &mut Vec::new(), find).then_some(self)
+    }
+
+    /// The arrays that it is made of, in the order of the type.
+    pub fn leaves(&self) -> Vec<&Leaf> {
+        self.form.leaves()
+    }
+
+    /// The field path of each array; one empty path for a dataset that is no compound.
+    pub fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        collect(&self.form, &mut Vec::new(), &mut paths);
+        paths
+    }
+
+    /// How its elements are put together; `None` where HDF5 must convert them, or keeps strings elsewhere.
+    pub fn layout(&self) -> Option<Layout> {
+        if !self.node.exact || self.node.has_pointers() {
+            return None;
+        }
+        let leaves: Vec<Leaf> = self.leaves().into_iter().cloned().collect();
+        Layout::new(leaves, self.node.size, &self.shape)
+    }
+
+    /// Whether elements are pointers to strings elsewhere in the file.
+    pub fn has_pointers(&self) -> bool {
+        self.node.has_pointers()
+    }
+
+    /// Bytes of one element in the file, and the dataset's extents.
+    pub fn extents(&self) -> (usize, &[u64]) {
+        (self.node.size, &self.shape)
+    }
+}
+
+/// The type of what is left of `kind` when only fields with arrays are kept, as they are now.
+fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option<Datatype>> {
+    if let Some((dtype, _)) = find(path) {
+        return converted(kind, &dtype).map(Some);
+    }
+    match kind.class() {
+        H5T_class_t::H5T_ARRAY => {
+            let base = subset(&kind.base()?, path, find)?;
+            let dims = kind.array_dims()?;
+            base.map(|base| base.array(&dims)).transpose()
+        }
+        H5T_class_t::H5T_COMPOUND => compound(kind, path, find),
+        _ => Ok(None),
+    }
+}
+
+/// `kind` itself, or what became of it when the load converted its values to `dtype`.
+fn converted(kind: &Datatype, dtype: &Dtype) -> Outcome<Datatype> {
+    if kind.class() == H5T_class_t::H5T_ARRAY {
+        return converted(&kind.base()?, dtype)?.array(&kind.array_dims()?);
+    }
+    let mut reader = Reader { writing: true, ..Reader::default() };
+    match reader.node(kind, "")?.kind {
+        NodeKind::Scalar(found, _) if found != *dtype => file_type(dtype),
+        _ => kind.copy(),
+    }
+}
+
+fn compound(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option<Datatype>> {
+    let mut fields = Vec::new();
+    let mut whole = true;
+    for index in 0..kind.members()? {
+        let name = String::from_utf8_lossy(&kind.member_name(index)?).into_owned();
+        let member = kind.member_type(index)?;
+        path.push(name);
+        let kept = subset(&member, path, find)?;
+        let name = path.pop().unwrap_or_default();
+        whole &= kept.as_ref().is_some_and(|kept| kept.equals(&member).unwrap_or(false));
+        fields.extend(kept.map(|kept| (name, kept)));
+    }
+    if whole {
+        return kind.copy().map(Some);
+    }
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let mut size = 0;
+    for (_, field) in &fields {
+        size += field.size()?;
+    }
+    let made = Datatype::compound(size)?;
+    let mut offset = 0;
+    for (name, field) in &fields {
+        made.insert(name, offset, field)?;
+        offset += field.size()?;
+    }
+    Ok(Some(made))
+}
+
+fn fit(form: &mut Form, path: &mut Vec<String>, find: Find) -> bool {
+    match form {
+        Form::Array(leaf) => {
+            let Some((dtype, shape)) = find(path).filter(|(_, shape)| *shape == leaf.shape) else {
+                return false;
+            };
+            match leaf.content {
+                Content::Text => {
+                    *dtype.class() == Class::Bytes && leaf.set_length(dtype.itemsize()).is_ok()
+                }
+                Content::Value | Content::Spaced => {
+                    leaf.dtype == dtype && dtype.nbytes(&shape).is_some()
+                }
+            }
+        }
+        Form::Table(fields) => fields.iter_mut().all(|(name, form)| {
+            path.push(name.clone());
+            let fits = fit(form, path, find);
+            path.pop();
+            fits
+        }),
+    }
+}
+
+fn collect(form: &Form, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
+    match form {
+        Form::Array(_) => paths.push(path.clone()),
+        Form::Table(fields) => {
+            for (name, form) in fields {
+                path.push(name.clone());
+                collect(form, path, paths);
+                path.pop();
+            }
+        }
+    }
+}
+
+/// The HDF5 type that h5py writes for a numpy dtype.
+fn file_type(dtype: &Dtype) -> Outcome<Datatype> {
+    let (size, big) = (dtype.itemsize(), dtype.is_big_endian());
+    let bytes = usize::try_from(size).unwrap_or(0);
+    match dtype.class() {
+        Class::Bool => Datatype::boolean(),
+        Class::Int => Datatype::predefined(numbers::standard_integer(bytes, true, big)),
+        Class::Uint => Datatype::predefined(numbers::standard_integer(bytes, false, big)),
+        Class::Float => float(bytes, big),
+        Class::Complex => {
+            let part = float(bytes / 2, big)?;
+            let pair = Datatype::compound(bytes)?;
+            pair.insert("r", 0, &part)?;
+            pair.insert("i", bytes / 2, &part)?;
+            Ok(pair)
+        }
+        Class::Bytes if bytes > 0 => {
+            let text = Datatype::predefined(*H5T_C_S1)?;
+            // SAFETY: `text` is an open, changeable string type, here and below.
+            check(unsafe { H5Tset_size(text.raw(), bytes) })?;
+            // SAFETY: as above.
+            check(unsafe { H5Tset_strpad(text.raw(), H5T_str_t::H5T_STR_NULLPAD) })?;
+            Ok(text)
+        }
+        Class::Void if bytes > 0 => opaque(bytes, ""),
+        Class::Datetime(unit) => opaque(bytes, &time_tag("M8", unit, big)),
+        Class::Timedelta(unit) => opaque(bytes, &time_tag("m8", unit, big)),
+        _ => unsupported(format!("{dtype} has no HDF5 type")),
+    }
+}
+
+fn float(size: usize, big: bool) -> Outcome<Datatype> {
+    match size {
+        16 => {
+            let order = if big { H5T_order_t::H5T_ORDER_BE } else { H5T_order_t::H5T_ORDER_LE };
+            Datatype::predefined(*H5T_NATIVE_LDOUBLE)?.with_order(order)
+        }
+        _ => numbers::standard_float(size, big),
+    }
+}
+
+/// How h5py marks a datetime: `NUMPY:<M8[ns]`.
+fn time_tag(code: &str, unit: &str, big: bool) -> String {
+    let order = if big { '>' } else { '<' };
+    let unit = if unit.is_empty() { String::new() } else { format!("[{unit}]") };
+    format!("NUMPY:{order}{code}{unit}")
+}
+
+fn opaque(size: usize, tag: &str) -> Outcome<Datatype> {
+    // SAFETY: a call without pointers.
+    let made = Datatype::own(unsafe { H5Tcreate(H5T_class_t::H5T_OPAQUE, size) })?;
+    let tag = CString::new(tag).unwrap_or_default();
+    // SAFETY: `made` is an open opaque type, the tag ends with NUL.
+    check(unsafe { H5Tset_tag(made.raw(), tag.as_ptr()) })?;
+    Ok(made)
+}
+
+/// A variable-length string in UTF-8.
+fn utf8() -> Outcome<Datatype> {
+    let made = Datatype::predefined(*H5T_C_S1)?;
+    // SAFETY: `made` is an open, changeable string type, here and below.
+    check(unsafe { H5Tset_size(made.raw(), hdf5_sys::h5t::H5T_VARIABLE) })?;
+    // SAFETY: as above.
+    check(unsafe { H5Tset_cset(made.raw(), H5T_cset_t::H5T_CSET_UTF8) })?;
+    Ok(made)
+}
+
+/// An attribute of which only the TOML value is known, as h5py would write it; `None` for values that
+/// have no form in HDF5, such as tables and arrays of unequal rows.
+pub fn attribute(name: &str, value: &Value) -> Option<ExactAttribute> {
+    let _lock = ids::lock();
+    let mut shape = Vec::new();
+    let mut first = value;
+    while let Value::Array(items) = first {
+        shape.push(items.len() as u64);
+        first = items.first()?;
+    }
+    let mut values = Vec::new();
+    flatten(value, &shape, &mut values)?;
+    let floats = values.iter().any(|value| matches!(value, Value::Float(_)));
+    let mut data = Vec::new();
+    for value in values {
+        match (first, value) {
+            (Value::String(_), Value::String(text)) => {
+                data.extend(u32::try_from(text.len()).ok()?.to_le_bytes());
+                data.extend(text.as_bytes());
+            }
+            (Value::Boolean(_), Value::Boolean(truth)) => data.push(u8::from(*truth)),
+            (Value::Integer(_) | Value::Float(_), Value::Float(number)) => {
+                data.extend(number.to_ne_bytes());
+            }
+            #[allow(clippy::cast_precision_loss)] // a mixed array is one of floats for numpy too
+            (_, Value::Integer(number)) if floats => data.extend((*number as f64).to_ne_bytes()),
+            (Value::Integer(_), Value::Integer(number)) => data.extend(number.to_ne_bytes()),
+            _ => return None,
+        }
+    }
+    let kind = match first {
+        Value::String(_) => utf8(),
+        Value::Boolean(_) => Datatype::boolean(),
+        Value::Integer(_) if !floats => Datatype::predefined(*H5T_NATIVE_INT64),
+        _ => Datatype::predefined(*H5T_NATIVE_DOUBLE),
+    };
+    let kind = kind.and_then(|kind| kind.encode()).ok()?;
+    let name = name.to_owned();
+    Some(ExactAttribute { name, kind, shape: Some(shape), data, named_type: None })
+}
+
+fn flatten<'a>(value: &'a Value, shape: &[u64], out: &mut Vec<&'a Value>) -> Option<()> {
+    match (value, shape.split_first()) {
+        (Value::Array(items), Some((&n, rest))) if items.len() as u64 == n => {
+            items.iter().try_for_each(|item| flatten(item, rest, out))
+        }
+        (Value::Array(_), _) | (_, Some(_)) => None,
+        (value, None) => {
+            out.push(value);
+            Some(())
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Picks one field out of a block of elements, into its place in the field's own array.
+#![allow(unsafe_code)]
+
+use super::blocks::Block;
+use super::{Content, Leaf, strings};
+
+/// Copies `leaf` from the `elements` of `block`, of `size` bytes each, to `sink`, the whole array
+/// of a dataset of `shape`. What does not fit is left alone.
+pub(crate) fn scatter(
+    leaf: &Leaf,
+    size: usize,
+    shape: &[u64],
+    block: &Block,
+    elements: &[u8],
+    sink: &mut [u8],
+) {
+    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
+    let Ok(each) = usize::try_from(leaf.per_element()) else { return };
+    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
+    let whole = is_contiguous(leaf);
+    let row = block.count.last().map_or(1, |&n| usize::try_from(n).unwrap_or(usize::MAX));
+    let Some(row_bytes) = row.checked_mul(size).filter(|&bytes| bytes > 0) else { return };
+    for (source, first) in elements.chunks_exact(row_bytes).zip(row_starts(shape, block)) {
+        let start = usize::try_from(first).ok().and_then(|n| n.checked_mul(width));
+        let end = start.and_then(|start| row.checked_mul(width)?.checked_add(start));
+        let Some(target) = start.zip(end).and_then(|(start, end)| sink.get_mut(start..end)) else {
+            return;
+        };
+        let targets = target.chunks_exact_mut(width);
+        for (element, target) in source.chunks_exact(size).zip(targets) {
+            match leaf.offset.checked_add(width).filter(|_| whole) {
+                Some(end) => copy_bytes(element.get(leaf.offset..end), target),
+                None => copy(leaf, item, element, target),
+            }
+        }
+    }
+}
+
+/// Picks `leaf` out of `elements` of `size` bytes each: its values, one after the other, become `target`.
+pub fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u8>) {
+    let item = usize::try_from(leaf.dtype.itemsize()).unwrap_or(0);
+    let each = usize::try_from(leaf.per_element()).unwrap_or(0);
+    let (Some(width), true) = (item.checked_mul(each).filter(|&width| width > 0), size > 0) else {
+        target.clear();
+        return;
+    };
+    target.resize(elements.len() / size * width, 0);
+    let whole =
+        leaf.content == Content::Value && is_contiguous(leaf) && leaf.offset + width <= size;
+    match width {
+        1 if whole => pick_fixed::<1>(leaf.offset, size, elements, target),
+        2 if whole => pick_fixed::<2>(leaf.offset, size, elements, target),
+        4 if whole => pick_fixed::<4>(leaf.offset, size, elements, target),
+        8 if whole => pick_fixed::<8>(leaf.offset, size, elements, target),
+        16 if whole => pick_fixed::<16>(leaf.offset, size, elements, target),
+        _ => {
+            for (element, place) in elements.chunks_exact(size).zip(target.chunks_exact_mut(width))
+            {
+                match whole {
+                    true => place.copy_from_slice(&element[leaf.offset..leaf.offset + width]),
+                    false => copy(leaf, item, element, place),
+                }
+            }
+        }
+    }
+}
+
+/// A width that is known to the compiler is one load and one store.
+fn pick_fixed<const N: usize>(offset: usize, size: usize, elements: &[u8], target: &mut [u8]) {
+    let places = target.as_chunks_mut::<N>().0;
+    for (element, place) in elements.chunks_exact(size).zip(places) {
+        if let Some(value) = element[offset..].first_chunk::<N>() {
+            *place = *value;
+        }
+    }
+}
+
+/// The index in the whole dataset at which each row of the block begins.
+fn row_starts(shape: &[u64], block: &Block) -> impl Iterator<Item = u64> {
+    let rank = shape.len();
+    let rows: u64 = block.count.iter().take(rank.saturating_sub(1)).product();
+    (0..rows).map(move |row| {
+        let (mut rest, mut stride) = (row, 1_u64);
+        let mut index = 0_u64;
+        for (axis, (&n, (&start, &count))) in
+            shape.iter().zip(block.start.iter().zip(&block.count)).enumerate().rev()
+        {
+            let within = if axis + 1 == rank { 0 } else { rest % count.max(1) };
+            if axis + 1 != rank {
+                rest /= count.max(1);
+            }
+            index = index.saturating_add((start + within).saturating_mul(stride));
+            stride = stride.saturating_mul(n);
+        }
+        index
+    })
+}
+
+/// Whether the values of an element lie one after the other as they do in the array.
+fn is_contiguous(leaf: &Leaf) -> bool {
+    let mut stride = leaf.size as u64;
+    let follows = leaf.steps.iter().rev().all(|&(count, step)| {
+        let follows = step as u64 == stride;
+        stride = stride.saturating_mul(count);
+        follows
+    });
+    follows && leaf.content == Content::Value
+}
+
+fn copy_bytes(source: Option<&[u8]>, target: &mut [u8]) {
+    if let Some(source) = source.filter(|source| source.len() == target.len()) {
+        target.copy_from_slice(source);
+    }
+}
+
+/// Copies the values of one element.
+fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
+    let values = target.chunks_exact_mut(item).enumerate();
+    for (number, target) in values {
+        let Some(value) = value(leaf, number as u64, element) else { return };
+        match leaf.content {
+            Content::Value | Content::Spaced => copy_bytes(Some(value), target),
+            Content::Text => {
+                // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
+                let text = unsafe { strings::text_at(value) };
+                let length = text.len().min(target.len());
+                target[..length].copy_from_slice(&text[..length]);
+                target[length..].fill(0);
+            }
+        }
+    }
+}
+
+/// The reverse of [`scatter`] for elements that follow each other: puts the values of `leaf` from
+/// `source` into `elements`, of `size` bytes each. Strings end at their padding; `keep` tells where one
+/// lives from now on.
+pub(crate) fn gather(
+    leaf: &Leaf,
+    size: usize,
+    source: &[u8],
+    elements: &mut [u8],
+    keep: &mut dyn FnMut(&[u8]) -> usize,
+) {
+    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
+    let Ok(each) = usize::try_from(leaf.per_element()) else { return };
+    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
+    let whole = is_contiguous(leaf);
+    match width {
+        1 if whole => return put_fixed::<1>(leaf.offset, size, source, elements),
+        2 if whole => return put_fixed::<2>(leaf.offset, size, source, elements),
+        4 if whole => return put_fixed::<4>(leaf.offset, size, source, elements),
+        8 if whole => return put_fixed::<8>(leaf.offset, size, source, elements),
+        16 if whole => return put_fixed::<16>(leaf.offset, size, source, elements),
+        _ => {}
+    }
+    for (values, element) in source.chunks_exact(width).zip(elements.chunks_exact_mut(size)) {
+        if whole {
+            if let Some(target) = element.get_mut(leaf.offset..leaf.offset.saturating_add(width)) {
+                target.copy_from_slice(values);
+            }
+            continue;
+        }
+        for (number, value) in values.chunks_exact(item).enumerate() {
+            let Some(range) = self::range(leaf, number as u64) else { return };
+            let Some(target) = element.get_mut(range) else { return };
+            match leaf.content {
+                Content::Value => target.copy_from_slice(value),
+                Content::Text => {
+                    let address = keep(&value[..text_length(value)]);
+                    target.copy_from_slice(&address.to_ne_bytes());
+                }
+                Content::Spaced => {
+                    target.copy_from_slice(value);
+                    target[text_length(value)..].fill(b' ');
+                }
+            }
+        }
+    }
+}
+
+/// A width that is known to the compiler is one load and one store.
+fn put_fixed<const N: usize>(offset: usize, size: usize, source: &[u8], elements: &mut [u8]) {
+    let values = source.as_chunks::<N>().0;
+    for (element, value) in elements.chunks_exact_mut(size).zip(values) {
+        if let Some(place) = element.get_mut(offset..).and_then(<[u8]>::first_chunk_mut::<N>) {
+            *place = *value;
+        }
+    }
+}
+
+/// Bytes of a string without the NULs after it.
+fn text_length(value: &[u8]) -> usize {
+    value.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1)
+}
+
+/// The bytes of value `number` of `leaf` in an element.
+pub(crate) fn value<'a>(leaf: &Leaf, number: u64, element: &'a [u8]) -> Option<&'a [u8]> {
+    element.get(range(leaf, number)?)
+}
+
+/// Where value `number` of `leaf` stands in an element.
+fn range(leaf: &Leaf, number: u64) -> Option<std::ops::Range<usize>> {
+    let (mut rest, mut offset) = (number, leaf.offset);
+    for &(count, stride) in leaf.steps.iter().rev() {
+        let index = usize::try_from(rest % count.max(1)).ok()?;
+        rest /= count.max(1);
+        offset = offset.checked_add(index.checked_mul(stride)?)?;
+    }
+    Some(offset..offset.checked_add(leaf.size)?)
+}

@@ -1,0 +1,80 @@
+//! The raw files in which a dataset of the layout "external" keeps its elements.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, OsStr, c_char, c_uint};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use hdf5_sys::h5p::{H5Pget_external, H5Pget_external_count};
+
+use super::error::{Outcome, Trouble, check, damaged};
+use super::files::Files;
+use super::ids::Id;
+use super::lookup::{self, Presence};
+
+/// Whether a dataset has raw files, and whether they lie beside the HDF5 file, where the library
+/// looks only on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RawFiles {
+    None,
+    AsNamed,
+    Beside,
+}
+
+/// Finds the raw files as the library does: under `HDF5_EXTFILE_PREFIX`, or from the working
+/// directory. Without that variable they may also lie beside the HDF5 file.
+pub(crate) fn raw_files(dcpl: &Id, file: &Path, files: &Files) -> Outcome<RawFiles> {
+    // SAFETY: `dcpl` is an open dataset creation list.
+    let count = check(unsafe { H5Pget_external_count(dcpl.raw()) })?;
+    let names = (0..count.unsigned_abs()).map(|index| raw_file(dcpl, index));
+    let names: Vec<PathBuf> = names.collect::<Outcome<_>>()?;
+    if names.is_empty() {
+        return Ok(RawFiles::None);
+    }
+    let prefix = lookup::raw_prefix(file);
+    let as_library = |name: &PathBuf| match &prefix {
+        Some(prefix) => prefix.join(name),
+        None => std::path::absolute(name).unwrap_or_else(|_| name.clone()),
+    };
+    if find(names.iter().map(as_library), files)?.is_none() {
+        return Ok(RawFiles::AsNamed);
+    }
+    let folder = if prefix.is_some() { None } else { Some(lookup::folder(file)) };
+    let beside =
+        |name: &PathBuf| folder.as_ref().map_or_else(|| as_library(name), |at| at.join(name));
+    match find(names.iter().map(beside), files)? {
+        None => Ok(RawFiles::Beside),
+        Some(path) => damaged(format!("external raw file '{}' is missing", path.display())),
+    }
+}
+
+/// Looks at all of these files; returns the first that is absent.
+fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> Outcome<Option<PathBuf>> {
+    let mut found = Vec::new();
+    for path in paths {
+        match files.look(&path) {
+            Presence::Regular(metadata) => found.push((path, metadata)),
+            Presence::Absent => return Ok(Some(path)),
+            Presence::Unusable { reason, errno, .. } => {
+                let what = format!("cannot open external raw file '{}'", path.display());
+                return Err(Trouble::of_system(reason, errno).within(&what));
+            }
+        }
+    }
+    for (path, metadata) in found {
+        files.admit(&path, &metadata)?;
+    }
+    Ok(None)
+}
+
+fn raw_file(dcpl: &Id, index: c_uint) -> Outcome<PathBuf> {
+    let mut name = [0 as c_char; 8192];
+    let (mut offset, mut size) = (0, 0);
+    // SAFETY: the buffer is longer than the library is told, so that it ends with NUL.
+    let name = unsafe {
+        let (place, room) = (name.as_mut_ptr(), name.len() - 1);
+        check(H5Pget_external(dcpl.raw(), index, room, place, &raw mut offset, &raw mut size))?;
+        CStr::from_ptr(name.as_ptr()).to_bytes()
+    };
+    Ok(PathBuf::from(OsStr::from_bytes(name)))
+}

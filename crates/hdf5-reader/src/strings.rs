@@ -1,0 +1,131 @@
+//! Variable-length strings: how long an array of fixed ones must be to hold them.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char};
+
+use super::error::{Outcome, unsupported};
+use super::{Content, Form, Leaf, scatter};
+
+/// Padding that is always accepted, in bytes of the whole array.
+const SMALL: u64 = 64 << 20;
+
+/// Beyond it, how many times the strings' own bytes the array may take.
+const WASTE: u64 = 16;
+
+/// More strings than this are not read to find the longest.
+const MOST: u64 = 1 << 32;
+
+/// What one reading finds out about a leaf.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measure {
+    longest: u64,
+    total: u64,
+}
+
+/// The string at a pointer that HDF5 wrote to `bytes`; none is the empty one.
+///
+/// # Safety
+/// `bytes` must be where the type that HDF5 last read through has a variable-length string, and
+/// must not have been reclaimed.
+pub(crate) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
+    let Ok(address) = bytes.try_into() else { return &[] };
+    let pointer = usize::from_ne_bytes(address) as *const c_char;
+    if pointer.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller's promise makes it a pointer to a NUL-terminated string of HDF5's.
+    unsafe { CStr::from_ptr(pointer) }.to_bytes()
+}
+
+/// Takes the given number of elements, and their bytes.
+pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Outcome<()> + 'a;
+
+/// Shows all elements to a visit.
+pub(crate) type Each<'a> = dyn FnMut(&mut Visit<'_>) -> Outcome<()> + 'a;
+
+/// Reads all strings of a dataset once and gives each leaf its length, at least 1. Leaves that
+/// would be mostly padding are taken out of the form: their paths below the dataset, and why.
+pub(crate) fn measure(
+    form: &mut Form,
+    elements: u64,
+    each: Option<&mut Each<'_>>,
+    written: bool,
+    seen: &mut dyn FnMut(),
+) -> Outcome<Vec<(String, String)>> {
+    let texts: Vec<Leaf> = texts(form).into_iter().cloned().collect();
+    let mut measures = vec![Measure::default(); texts.len()];
+    if elements > MOST && written && !texts.is_empty() {
+        return unsupported(format!("{elements} variable-length strings"));
+    }
+    if let Some(each) = each.filter(|_| elements > 0 && !texts.is_empty()) {
+        each(&mut |count, bytes| {
+            for (leaf, measure) in texts.iter().zip(&mut measures) {
+                scan(leaf, count, bytes, measure);
+            }
+            seen();
+            Ok(())
+        })?;
+    }
+    if !written {
+        for measure in &mut measures {
+            measure.total = measure.total.saturating_mul(elements);
+        }
+    }
+    let mut dropped = Vec::new();
+    apply(form, "", &mut measures.into_iter(), &mut dropped);
+    Ok(dropped)
+}
+
+fn texts(form: &Form) -> Vec<&Leaf> {
+    form.leaves().into_iter().filter(|leaf| leaf.content == Content::Text).collect()
+}
+
+fn scan(leaf: &Leaf, elements: u64, bytes: &[u8], measure: &mut Measure) {
+    let Ok(count) = usize::try_from(elements) else { return };
+    let Some(size) = bytes.len().checked_div(count).filter(|&size| size > 0) else { return };
+    for element in bytes.chunks_exact(size) {
+        for number in 0..leaf.per_element() {
+            let Some(value) = scatter::value(leaf, number, element) else { return };
+            // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
+            let length = unsafe { text_at(value) }.len() as u64;
+            measure.longest = measure.longest.max(length);
+            measure.total = measure.total.saturating_add(length);
+        }
+    }
+}
+
+/// Sets the lengths in the order of the leaves; tells whether anything of `form` is left.
+fn apply(
+    form: &mut Form,
+    path: &str,
+    measures: &mut impl Iterator<Item = Measure>,
+    dropped: &mut Vec<(String, String)>,
+) -> bool {
+    match form {
+        Form::Array(leaf) if leaf.content == Content::Text => {
+            let measure = measures.next().unwrap_or_default();
+            let result = set(leaf, measure);
+            let kept = result.is_ok();
+            dropped.extend(result.err().map(|why| (path.to_owned(), why.into_reason())));
+            kept
+        }
+        Form::Array(_) => true,
+        Form::Table(fields) => {
+            fields.retain(|name, field| apply(field, &format!("{path}/{name}"), measures, dropped));
+            !fields.is_empty()
+        }
+    }
+}
+
+fn set(leaf: &mut Leaf, measure: Measure) -> Outcome<()> {
+    leaf.set_length(measure.longest.max(1))?;
+    if leaf.nbytes() > SMALL && leaf.nbytes() > measure.total.saturating_mul(WASTE) {
+        let (bytes, longest) = (leaf.nbytes(), measure.longest);
+        return unsupported(format!(
+            "variable-length strings that would be mostly padding: the longest has {longest} bytes, \
+             all have {}, the array would have {bytes}",
+            measure.total
+        ));
+    }
+    Ok(())
+}
