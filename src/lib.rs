@@ -33,26 +33,28 @@
 //! Features: `ndarray` (on by default): arrays and views of that crate; `half`: 16-bit floats;
 //! `num-complex`: complex numbers; `szip` (on by default): HDF5 datasets compressed with szip.
 //!
-//! docs/api.md lists what is stable. The public modules [`shm`], [`h5`], [`load`], [`commands`] and
-//! [`output`] are the command's, and may change in any release.
+//! docs/api.md lists the API. [`cli::run`] is the command `cute-shm`.
 
 mod api;
 pub mod cli;
-pub mod commands;
+mod commands;
 mod complete;
-pub mod doctor;
-pub mod error;
-pub mod export;
+mod context;
+mod doctor;
+mod error;
+mod export;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[doc(hidden)]
+pub mod internals;
 mod legacy;
-pub mod load;
-pub mod os;
-pub mod output;
-pub mod shm;
+mod load;
+mod os;
+mod output;
+mod shm;
 mod text;
-pub mod view;
+mod view;
 
 pub use api::{
     Added, Array, Element, Entry, FileLock, GroupRef, Guard, Listed, Load, Node, Project, Reading,

@@ -1,14 +1,14 @@
-//! Text for people: sizes, ages, shortened and escaped names.
+//! Formats sizes, ages and shapes, and escapes and shortens names.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Bytes as people read them: `1.50 GiB`.
-pub fn size(bytes: u64) -> String {
+/// Formats bytes: `1.50 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
     humansize::format_size(bytes, humansize::BINARY)
 }
 
-/// Seconds as people read them: `3 min`, `2 days`.
-pub fn age(seconds: i64) -> String {
+/// Formats seconds: `3 min`, `2 days`.
+pub(crate) fn age(seconds: i64) -> String {
     match seconds {
         ..0 => "in the future".to_owned(),
         0..120 => format!("{seconds} s"),
@@ -18,28 +18,27 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
-/// A time of the ledger as people read it: to the second.
-pub fn time(time: &str) -> String {
+/// Formats a time of the ledger, rounded down to seconds.
+pub(crate) fn time(time: &str) -> String {
     let seconds = |time: jiff::Timestamp| jiff::Timestamp::from_second(time.as_second()).ok();
     let time_read = time.parse().ok().and_then(seconds);
     time_read.map_or_else(|| time.to_owned(), |time| time.to_string())
 }
 
-/// A number with its noun: `1 array`, `2 arrays`.
-pub fn count(number: u64, noun: &str) -> String {
+/// Formats a number with its noun: `1 array`, `2 arrays`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// Whether a terminal could be misled by a character: control characters, and those that change the
-/// direction of text or end a line.
-pub fn is_unsafe(c: char) -> bool {
+/// Whether a character can mislead a terminal: control characters, bidirectional formatting, line separators.
+pub(crate) fn is_unsafe(c: char) -> bool {
     let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}');
     c.is_control() || bidi || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// A part of a line, escaped: unsafe characters for a terminal, line ends also for a pipe. `output::Text`
+/// Escapes a part of a line: unsafe characters for a terminal, line ends also for a pipe. `output::Text`
 /// does this when it is written; callers need it only where the width counts.
-pub fn shown(name: &str, terminal: bool) -> String {
+pub(crate) fn shown(name: &str, terminal: bool) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
@@ -51,8 +50,8 @@ pub fn shown(name: &str, terminal: bool) -> String {
     out
 }
 
-/// Lines of at most `width` columns, broken between words; a word that is longer has a line of its own.
-pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// Wraps text between words into lines of at most `width` columns. A longer word gets its own line.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
@@ -67,7 +66,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Shortens in the middle to at most `width` columns of a terminal.
-pub fn shorten(text: &str, width: usize) -> String {
+pub(crate) fn shorten(text: &str, width: usize) -> String {
     if text.width() <= width || width == 0 {
         return text.to_owned();
     }
@@ -76,7 +75,7 @@ pub fn shorten(text: &str, width: usize) -> String {
 }
 
 /// Shortens at the beginning to at most `width` columns of a terminal.
-pub fn shorten_start(text: &str, width: usize) -> String {
+pub(crate) fn shorten_start(text: &str, width: usize) -> String {
     match text.width() <= width || width == 0 {
         true => text.to_owned(),
         false => format!("…{}", tail_of(text, width - 1)),
@@ -84,14 +83,14 @@ pub fn shorten_start(text: &str, width: usize) -> String {
 }
 
 /// Shortens at the end to at most `width` columns of a terminal.
-pub fn shorten_end(text: &str, width: usize) -> String {
+pub(crate) fn shorten_end(text: &str, width: usize) -> String {
     match text.width() <= width || width == 0 {
         true => text.to_owned(),
         false => format!("{}…", head_of(text, width - 1)),
     }
 }
 
-/// As much of the beginning as fits.
+/// Returns the longest prefix that fits.
 fn head_of(text: &str, width: usize) -> &str {
     let mut used = 0;
     let end = text.char_indices().find(|(_, c)| {
@@ -101,7 +100,7 @@ fn head_of(text: &str, width: usize) -> &str {
     end.map_or(text, |(end, _)| &text[..end])
 }
 
-/// As much of the end as fits.
+/// Returns the longest suffix that fits.
 fn tail_of(text: &str, width: usize) -> &str {
     let mut used = 0;
     let before = text.char_indices().rev().find(|(_, c)| {
@@ -111,8 +110,8 @@ fn tail_of(text: &str, width: usize) -> &str {
     before.map_or(text, |(start, c)| &text[start + c.len_utf8()..])
 }
 
-/// A shape as numpy prints it: `(2, 3)`, `(5,)`, `()`.
-pub fn shape(shape: &[u64]) -> String {
+/// Formats a shape like numpy: `(2, 3)`, `(5,)`, `()`.
+pub(crate) fn shape(shape: &[u64]) -> String {
     match shape {
         [one] => format!("({one},)"),
         _ => format!("({})", shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),

@@ -31,22 +31,19 @@ const FACE: &[&str] = &["options", "output", "view", "doctor", "complete", "lega
 const ROOMS: &[Room] = &[
     Room(
         "root",
-        &["src/lib.rs", "src/main.rs"],
+        &["src/lib.rs", "src/main.rs", "src/internals.rs"],
         &[&["cli", "commands"], FACE, &["api"], DATA, READER, SHM],
     ),
-    Room("cli", &["src/cli.rs", "src/cli/"], &[&["commands"], FACE, &["api"], DATA, READER, SHM]),
+    Room("cli", &["src/cli/"], &[&["commands"], FACE, &["api"], DATA, READER, SHM]),
     Room("commands", &["src/commands/"], &[FACE, &["api"], DATA, READER, SHM]),
     Room("output", &["src/output/"], &[&["options", "api", "text"], DATA, READER, SHM]),
     Room("view", &["src/view/"], &[&["options", "api", "text"], DATA, READER, SHM]),
     Room("doctor", &["src/doctor/"], &[&["options", "api", "text"], DATA, READER, SHM]),
     Room("complete", &["src/complete/"], &[&["options", "api", "text"], DATA, READER, SHM]),
-    Room("legacy", &["src/legacy/"], &[&["options", "api", "text"], DATA, READER, SHM]),
+    // The commands of the Python package print like those of this one.
+    Room("legacy", &["src/legacy/"], &[&["options", "output", "api", "text"], DATA, READER, SHM]),
     // What the command line resolves to, for all who serve it.
-    Room(
-        "options",
-        &["src/cli/global.rs", "src/cli/input.rs", "src/context.rs"],
-        &[&["api"], DATA, SHM],
-    ),
+    Room("options", &["src/context.rs"], &[&["api"], DATA, SHM]),
     Room("api", &["src/api/"], &[DATA, READER, SHM]),
     Room("load", &["src/load/"], &[READER, SHM]),
     Room("export", &["src/export/"], &[READER, SHM]),

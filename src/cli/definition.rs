@@ -5,10 +5,10 @@ use clap::{Parser, Subcommand};
 use super::global::Global;
 use crate::commands;
 
-/// Load HDF5 files into POSIX shared memory once per node, and take care of what lies there.
+/// Load HDF5 files into POSIX shared memory once per node, and manage the loaded projects
 ///
-/// Many processes then attach to the arrays without copying: Python programs with
-/// cute_shm.shm_to_arrays(PROJECT), others by the metadata file.
+/// Any number of processes then attach to the arrays without copying. Python programs call
+/// cute_shm.shm_to_arrays(PROJECT). Other programs read the metadata file.
 #[derive(Debug, Parser)]
 #[command(
     name = "cute-shm",
@@ -19,51 +19,51 @@ use crate::commands;
     after_help = MORE,
     after_long_help = after_help()
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Options of every command.
     #[command(flatten)]
-    pub global: Global,
-    /// What to do.
+    pub(crate) global: Global,
+    /// The subcommand.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant)] // one value a process
-pub enum Command {
+pub(crate) enum Command {
     /// Load HDF5 files into shared memory
     LoadHdf5(Box<commands::load_hdf5::Args>),
     /// List the projects of this node
     List(commands::list::Args),
-    /// Show one project, or one of its arrays
+    /// Show a project or one of its arrays
     Show(commands::show::Args),
-    /// Write a project, a group or an array to a file
+    /// Export a project, a group or an array to a file
     Export(commands::export::Args),
-    /// Remove projects: metadata and shared memory
+    /// Remove projects and free their shared memory
     Unlink(commands::unlink::Args),
-    /// Remove what is provably dead: stale and abandoned projects
+    /// Remove dead projects and free their shared memory
     Gc(commands::gc::Args),
-    /// Wait until a project can be read
+    /// Wait until a project is loaded
     Wait(commands::wait::Args),
-    /// Say what makes shared memory fail on this node, and what to do
+    /// Check this node for shared-memory problems and suggest fixes
     Doctor(commands::doctor::Args),
-    /// Print the completion script of a shell
+    /// Print the completion script for a shell
     Completions(commands::completions::Args),
-    /// Print the man page, or write all man pages into a directory
+    /// Print the manual page of the program, or write all manual pages to a directory
     Man(commands::man::Args),
-    /// Print help of the program, or of one command
+    /// Print help for the program or a command
     Help(commands::help::Args),
 }
 
 /// Examples for the help and the man page. A manual page finds them by their heading.
 const EXAMPLES: &str = "\
 Examples:
-  cute-shm load-hdf5 imagenet train.h5 --persistent   load a file, to stay
-  cute-shm list                                       see what is there
-  cute-shm show imagenet /train/images                look at an array
-  cute-shm unlink imagenet                            remove it
-  cute-shm --json list                                for scripts
+  cute-shm load-hdf5 imagenet train.h5 --persistent   load a persistent project
+  cute-shm list                                       list the projects
+  cute-shm show imagenet /train/images                show an array
+  cute-shm unlink imagenet                            remove the project
+  cute-shm --json list                                print JSON
   cute-shm gc                                         remove dead projects";
 
 /// Exit codes for the help and the man pages, which find them by their heading.
@@ -73,8 +73,8 @@ fn exit_codes() -> String {
     format!("Exit codes:{}", rows.collect::<String>())
 }
 
-/// How to go on from the program's help.
-const MORE: &str = "'cute-shm help COMMAND' tells all of one command, with examples.";
+/// The last line of the program's help.
+const MORE: &str = "Run 'cute-shm help COMMAND' for all options and examples of a command.";
 
 fn after_help() -> String {
     [EXAMPLES, &exit_codes(), MORE].join("\n\n")

@@ -4,27 +4,27 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-use crate::output::{ColorChoice, Context};
+use crate::context::{ColorChoice, Context};
 
 /// Options that every command has.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub(crate) struct Global {
     /// Directory of the metadata files [default: $CUTE_SHM_ROOT, else /tmp/cute-shm]
     #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    pub root: Option<PathBuf>,
-    /// Print exactly one JSON object on standard output, also on failure
+    pub(crate) root: Option<PathBuf>,
+    /// Print one JSON object to stdout, also on failure
     #[arg(long, global = true)]
-    pub json: bool,
-    /// Print no status and no warnings
+    pub(crate) json: bool,
+    /// Suppress status messages and warnings
     #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Tell more on standard error; twice: every segment created, attached and removed, with times
+    pub(crate) quiet: bool,
+    /// Print more to stderr; -vv logs each segment created, attached or removed
     #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub verbose: u8,
-    /// When to use colour; NO_COLOR counts too
+    pub(crate) verbose: u8,
+    /// When to use color; also honors NO_COLOR
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
+    pub(crate) color: ColorChoice,
 }
 
 impl Global {

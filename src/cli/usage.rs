@@ -29,7 +29,8 @@ pub(super) fn refuse(error: clap::Error, args: &[OsString]) -> u8 {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let failure = json::Failure::from(
-            &Error::new(Kind::Usage, message).with_hint("'cute-shm --help' shows what there is"),
+            &Error::new(Kind::Usage, message)
+                .with_hint("run 'cute-shm --help' for the commands and options"),
         );
         let body = Nothing {};
         let envelope = json::Envelope {

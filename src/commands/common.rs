@@ -10,12 +10,12 @@ use crate::output::json::Warning;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::NodeDirs;
 
-/// The JSON body of commands that tell nothing but success.
+/// The JSON body of commands without fields of their own.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
-/// Opens the place and tells what is odd about it.
+/// Opens root and shm directory, and prints a warning about an unsafe root.
 pub(super) fn open<B: Serialize>(output: &mut Output<'_, B>) -> Result<NodeDirs> {
     let dirs = NodeDirs::open(&output.context.paths)?;
     warn_of_root(&dirs, output);
@@ -28,12 +28,12 @@ pub(super) fn warn_of_root<B: Serialize>(dirs: &NodeDirs, output: &mut Output<'_
     }
 }
 
-/// Project names given on the command line.
+/// Parses the project names of the command line.
 pub(super) fn names(given: &[OsString]) -> Result<Vec<ProjectName>> {
     given.iter().map(|name| ProjectName::existing(name)).collect()
 }
 
-/// Several targets, some of which failed: the one error that decides the exit code.
+/// Returns the error that determines the exit code if some of several targets failed.
 pub(super) fn partial(failed: usize, total: usize) -> Result<()> {
     match failed {
         0 => Ok(()),

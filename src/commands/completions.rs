@@ -1,4 +1,4 @@
-//! `completions`: the completion script of a shell.
+//! `completions`: prints the completion script for a shell.
 
 use clap_complete::Shell;
 
@@ -13,12 +13,12 @@ Examples:
   cute-shm completions bash >~/.local/share/bash-completion/completions/cute-shm
   cute-shm completions zsh >~/.zfunc/_cute-shm
   cute-shm completions fish >~/.config/fish/completions/cute-shm.fish")]
-pub struct Args {
-    /// The shell
-    pub shell: Shell,
+pub(crate) struct Args {
+    /// Shell to print the script for
+    pub(crate) shell: Shell,
 }
 
 /// Runs `completions`.
-pub fn run(args: &Args, program: clap::Command, output: &mut Output<'_, Nothing>) {
+pub(crate) fn run(args: &Args, program: clap::Command, output: &mut Output<'_, Nothing>) {
     output.print(Text::block(script(args.shell, program)));
 }

@@ -10,7 +10,7 @@ use crate::shm::store::attachments::Attachments;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
 
-/// A judged project in JSON.
+/// Describes a project in JSON.
 pub(super) fn describe(
     dirs: &NodeDirs,
     project: &Project,
@@ -70,7 +70,7 @@ pub(super) fn describe(
     }
 }
 
-/// The state and its colour.
+/// Returns the state and its color.
 pub(super) fn state(project: &json::Project) -> (&'static str, Style) {
     let style = match project.state {
         State::Live => GREEN,
@@ -80,13 +80,13 @@ pub(super) fn state(project: &json::Project) -> (&'static str, Style) {
     (if project.changing { "live (changing)" } else { project.state.word() }, style)
 }
 
-/// The state in its colour.
+/// Formats the state.
 pub(super) fn state_text(project: &json::Project) -> Text {
     let (word, style) = state(project);
     Text::styled(word, style)
 }
 
-/// How long it lives, and who keeps it.
+/// Formats lifetime and keeper.
 pub(super) fn lifetime_text(project: &json::Project) -> String {
     match (project.lifetime, &project.keeper) {
         (Some(Lifetime::Held), Some(keeper)) => format!("held by {}", keeper.pid),

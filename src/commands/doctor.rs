@@ -1,4 +1,4 @@
-//! `doctor`: what makes shared memory fail on this node, and what to do about it.
+//! `doctor`: checks this node for shared-memory problems and suggests fixes.
 
 use serde::Serialize;
 
@@ -15,33 +15,33 @@ use crate::text;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm doctor                  every check
-  cute-shm doctor --check --quiet  for a health check: exit 11 on trouble
+  cute-shm doctor                  run all checks
+  cute-shm doctor --check --quiet  as a health check: exit 11 on a problem
   cute-shm doctor --json | jq -r '.checks[] | select(.level != \"ok\") | .message'")]
-pub struct Args {
-    /// Exit 11 when there is a warning or a problem
+pub(crate) struct Args {
+    /// Exit 11 if there is a warning or a problem
     #[arg(long)]
-    pub check: bool,
-    /// Check for this user (name or number) instead of the caller; needs root
+    pub(crate) check: bool,
+    /// As root, check for this user (name or number)
     #[arg(long, value_name = "USER", value_parser = super::parse::parse_user)]
-    pub user: Option<u32>,
+    pub(crate) user: Option<u32>,
 }
 
 /// The JSON fields of `doctor`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
-    /// This node's name.
-    pub host: String,
-    /// What each check found.
-    pub checks: Vec<Check>,
+pub(crate) struct Body {
+    /// Name of this node.
+    pub(crate) host: String,
+    /// The result of each check.
+    pub(crate) checks: Vec<Check>,
 }
 
 /// Runs `doctor`.
 ///
 /// # Errors
-/// [`Kind::Findings`] with `--check`.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+/// Returns [`Kind::Findings`] with `--check` if there is a warning or a problem.
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let paths = &output.context.paths;
     let user = args.user.filter(|&user| user != nix::unistd::Uid::effective().as_raw());
     let found = match user {
@@ -59,12 +59,12 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if args.check && wrong > 0 {
         let what = text::count(wrong as u64, "finding");
         return Err(Error::new(Kind::Findings, format!("{what} on this node"))
-            .with_hint("each line says what to do"));
+            .with_hint("follow the advice of each check"));
     }
     Ok(())
 }
 
-/// The checks that depend on the rights of the user.
+/// Results that depend on the permissions of the user.
 struct Found {
     directories: Check,
     leftovers: Vec<String>,
@@ -121,10 +121,10 @@ fn odd(dirs: &NodeDirs) -> Option<Check> {
     ))
 }
 
-/// Columns before what a check found.
+/// Columns before the message of a check.
 const MARGIN: usize = 23;
 
-/// A check: one line in a pipe, on a terminal as many as it takes, with the advice on lines of its own.
+/// Formats a check: one line for a pipe; wrapped lines for a terminal, with the advice on its own lines.
 fn line(check: &Check, width: Option<usize>) -> Text {
     let style = match check.level {
         Level::Ok => GREEN,

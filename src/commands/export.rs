@@ -1,4 +1,4 @@
-//! `export`: a project, a group or an array as a file.
+//! `export`: writes a project, a group or an array to a file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,73 +23,74 @@ use crate::text;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  cute-shm export imagenet -o imagenet.h5               the whole, as it was
+  cute-shm export imagenet -o imagenet.h5               the whole project
   cute-shm export imagenet /train/images -o images.npy  one array
   cute-shm export imagenet --gzip 4 -o small.h5         compressed
   cute-shm export imagenet -o - --format npz | ssh host 'cat > imagenet.npz'
   cute-shm export results --lock results.lock -o results.h5
-                                                        while it is written to")]
-pub struct Args {
-    /// The project
-    pub project: OsString,
-    /// One of its arrays or groups: /group/name, or group.name as in Python
-    pub key: Option<String>,
-    /// Where to write; - is standard output
+                                                        lock out writers")]
+pub(crate) struct Args {
+    /// Name of the project
+    pub(crate) project: OsString,
+    /// An array or a group: /group/name, or group.name as in Python
+    pub(crate) key: Option<String>,
+    /// Output file; - writes to stdout
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub output: PathBuf,
-    /// The format [default: what FILE's suffix tells]
+    pub(crate) output: PathBuf,
+    /// File format [default: from the suffix of FILE]
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Format>,
-    /// Replace FILE if it is there
+    pub(crate) format: Option<Format>,
+    /// Replace FILE if it exists
     #[arg(long)]
-    pub overwrite: bool,
-    /// Only arrays whose path matches; may be given several times
+    pub(crate) overwrite: bool,
+    /// Export only arrays whose path matches this glob (repeatable)
     #[arg(long, value_name = "GLOB")]
-    pub include: Vec<String>,
-    /// No array whose path matches; may be given several times
+    pub(crate) include: Vec<String>,
+    /// Skip arrays whose path matches this glob (repeatable)
     #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-    /// Fail if the file cannot hold everything, instead of leaving data out
+    pub(crate) exclude: Vec<String>,
+    /// Fail if the format cannot represent all data, instead of leaving data out
     #[arg(long)]
-    pub strict: bool,
-    /// Compress with deflate of this level, 0 to 9 (hdf5 only)
+    pub(crate) strict: bool,
+    /// Compress with gzip level 0 to 9 (hdf5 only)
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
-    pub gzip: Option<u8>,
-    /// Hold this lock meanwhile, as Python's filelock does
+    pub(crate) gzip: Option<u8>,
+    /// Hold an exclusive lock on FILE during the export (compatible with Python's filelock)
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub lock: Option<PathBuf>,
+    pub(crate) lock: Option<PathBuf>,
 }
 
 /// The JSON fields of `export`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
-    /// The project's name.
-    pub project: String,
-    /// The path of the file.
-    pub path: Option<String>,
+pub(crate) struct Body {
+    /// Name of the project.
+    pub(crate) project: String,
+    /// Path of the file.
+    pub(crate) path: Option<String>,
     /// `hdf5`, `npz`, `npy` or `safetensors`.
-    pub format: Option<&'static str>,
-    /// Arrays and attributes that are not in the file, or differ from the source, with the reason.
-    pub left_out: Vec<Note>,
-    /// How many arrays were written, by path.
-    pub array_count: usize,
-    /// Bytes of the arrays, aliases once.
-    pub size_bytes: u64,
-    /// Bytes of the file.
-    pub file_bytes: Option<u64>,
+    pub(crate) format: Option<&'static str>,
+    /// Arrays and attributes that are missing in the file or differ from the source, with the reason.
+    pub(crate) left_out: Vec<Note>,
+    /// Number of written arrays, by path.
+    pub(crate) array_count: usize,
+    /// Size of the arrays, aliases once.
+    pub(crate) size_bytes: u64,
+    /// Size of the file.
+    pub(crate) file_bytes: Option<u64>,
 }
 
-/// File descriptors that are not for segments.
+/// File descriptors reserved for other files than segments.
 const OTHER_FILES: usize = 64;
-/// How long to wait between two looks at a lock, in milliseconds: as long as filelock does.
-const LOOK: u16 = 50;
+/// Interval between two attempts to take a lock, in milliseconds, as in Python's filelock.
+const LOCK_INTERVAL_MS: u16 = 50;
 
 /// Runs `export`.
 ///
 /// # Errors
-/// As DESIGN section 4 says; FILE is then as it was.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+/// Returns an error if the state of the project does not permit reading, if an array cannot be read, or if FILE
+/// cannot be written. FILE is then unchanged.
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let format = format(args, output.context.json)?;
     let filter = PathFilter::new(&args.include, &args.exclude)?;
     let name = ProjectName::existing(&args.project)?;
@@ -112,7 +113,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let mut advance = |_| interrupted(signals.as_ref());
     let notes = export::export(&mut content, format, args.strict, &mut target, &mut advance);
     let notes = match notes {
-        // Whoever closed the pipe has read enough.
+        // EPIPE is not an error: the reader closed the pipe early.
         Err(error) if error.errno() == Some(libc::EPIPE) => Vec::new(),
         notes => notes?,
     };
@@ -137,7 +138,7 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     Ok(())
 }
 
-/// Warns once, however much the file lacks; `-v` lists each object.
+/// Prints one warning for all objects that are missing in the file; `-v` lists each object.
 fn warn(notes: &[Note], format: Format, output: &mut Output<'_, Body>) {
     match notes {
         [] => {}
@@ -161,15 +162,18 @@ fn warn(notes: &[Note], format: Format, output: &mut Output<'_, Body>) {
 fn format(args: &Args, json: bool) -> Result<Format> {
     let usage = |message: String| Error::new(Kind::Usage, message);
     if json && args.output.as_os_str() == "-" {
-        return Err(usage("--json and '-o -' both want standard output".to_owned())
-            .with_hint("write to a file, or leave --json out"));
+        return Err(usage("--json cannot be used with '-o -', which writes to stdout".to_owned())
+            .with_hint("write to a file, or omit --json"));
     }
     let Some(format) = args.format.or_else(|| Format::of(&args.output)) else {
-        return Err(usage(format!("no format follows from '{}'", args.output.display()))
-            .with_hint("add --format hdf5, npz, npy or safetensors"));
+        return Err(usage(format!(
+            "cannot tell the format from the suffix of '{}'",
+            args.output.display()
+        ))
+        .with_hint("add --format hdf5, npz, npy or safetensors"));
     };
     if args.gzip.is_some() && format != Format::Hdf5 {
-        return Err(usage(format!("--gzip is for hdf5, not for {}", format.word())));
+        return Err(usage(format!("--gzip requires the format hdf5, not {}", format.word())));
     }
     Ok(format)
 }
@@ -197,15 +201,15 @@ fn take(path: &Path, signals: Option<&Signals>) -> Result<Flocked> {
         }
         match signals {
             Some(signals) => {
-                signals.wait(None, LOOK);
+                signals.wait(None, LOCK_INTERVAL_MS);
                 interrupted(Some(signals))?;
             }
-            None => std::thread::sleep(std::time::Duration::from_millis(LOOK.into())),
+            None => std::thread::sleep(std::time::Duration::from_millis(LOCK_INTERVAL_MS.into())),
         }
     }
 }
 
-/// How many files may be open, once as many are allowed as the system lets us.
+/// Raises the limit of open files to the maximum and returns it.
 fn open_files() -> usize {
     descriptors::raise_limit()
         .map_or(OTHER_FILES, |most| usize::try_from(most).unwrap_or(usize::MAX))

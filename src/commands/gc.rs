@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::parse::{parse_age, parse_time, parse_user};
 use super::removed::Entry;
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::output::Context;
 use crate::output::Output;
 use crate::shm::store::attachments::Attachments;
 use crate::shm::store::batch_jobs::{Ended, Which};
@@ -25,97 +25,97 @@ const BEST_EFFORT_LIMIT: Duration = Duration::from_secs(30);
 #[command(after_long_help = "\
 Examples:
   cute-shm gc                      remove your stale and abandoned projects
-  cute-shm gc --dry-run            print what would be removed or kept, and why
+  cute-shm gc --dry-run            print planned actions and reasons
   cute-shm gc --older-than 7d      also remove unused projects older than a week
   cute-shm gc --job \"$SLURM_JOB_ID\" --all-roots --all-users --best-effort
                                    in an epilog, as root")]
-pub struct Args {
-    /// Print what would be done and do nothing
+pub(crate) struct Args {
+    /// Print the planned actions and change nothing
     #[arg(long)]
-    pub dry_run: bool,
-    /// Exit 11 if there is something to remove; remove nothing
+    pub(crate) dry_run: bool,
+    /// Exit 11 if anything can be removed, and remove nothing
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
     /// Also remove broken and corrupt projects
     #[arg(long)]
-    pub broken: bool,
+    pub(crate) broken: bool,
     /// Also remove orphaned segments that no process uses
     #[arg(long)]
-    pub orphans: bool,
+    pub(crate) orphans: bool,
     /// Minimum age of orphaned segments, such as 30s, 10m, 12h or 7d
     #[arg(long, value_name = "AGE", default_value = "10m", value_parser = parse_age)]
-    pub min_age: i64,
-    /// Take this job off each project's list, and remove the projects with no job left
+    pub(crate) min_age: i64,
+    /// Remove this job from the job list of each project, and remove projects without jobs
     #[arg(long, value_name = "ID")]
-    pub job: Option<String>,
-    /// The same for every scheduler job that is not in this list (separated by blanks or commas)
+    pub(crate) job: Option<String>,
+    /// Do the same for each scheduler job not in IDS (separated by spaces or commas)
     #[arg(long, value_name = "IDS", conflicts_with = "job")]
-    pub live_jobs: Option<String>,
+    pub(crate) live_jobs: Option<String>,
     /// Keep job entries newer than this Unix time in seconds [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub before: Option<jiff::Timestamp>,
-    /// Handle only the projects of this user (name or number)
+    pub(crate) before: Option<jiff::Timestamp>,
+    /// Process only projects of this user (name or number)
     #[arg(long, value_name = "USER", value_parser = parse_user)]
-    pub user: Option<u32>,
+    pub(crate) user: Option<u32>,
     /// Also remove unused persistent projects older than this, such as 12h or 7d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
-    pub older_than: Option<i64>,
+    pub(crate) older_than: Option<i64>,
     /// Restore the metadata of detached projects from their ledgers
     #[arg(long)]
-    pub repair: bool,
-    /// As root, handle the projects of all users
+    pub(crate) repair: bool,
+    /// As root, process the projects of all users
     #[arg(long)]
-    pub all_users: bool,
-    /// Handle the projects of all roots, not only of the root in force
+    pub(crate) all_users: bool,
+    /// Process the projects of all roots
     #[arg(long)]
-    pub all_roots: bool,
+    pub(crate) all_roots: bool,
     /// Stop after this time and report the rest, such as 10s [default with --best-effort: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
-    pub time_limit: Option<i64>,
+    pub(crate) time_limit: Option<i64>,
     /// Report failures but exit 0, for epilogs, where a failure drains the node
     #[arg(long)]
-    pub best_effort: bool,
+    pub(crate) best_effort: bool,
 }
 
 /// The JSON fields of `gc`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
+pub(crate) struct Body {
     /// Nothing was changed: the items list the planned actions.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Every project that was found, with the action and its reason.
-    pub items: Vec<Done>,
+    pub(crate) items: Vec<Done>,
     /// Memory that was freed.
-    pub freed_bytes: u64,
+    pub(crate) freed_bytes: u64,
     /// Memory that is freed when the processes that map it exit.
-    pub mapped_bytes: u64,
+    pub(crate) mapped_bytes: u64,
 }
 
 /// One project that was found.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Done {
+pub(crate) struct Done {
     /// Its name.
-    pub project: String,
+    pub(crate) project: String,
     /// Its root; null for orphaned segments, and if no ledger names the root.
-    pub root: Option<String>,
+    pub(crate) root: Option<String>,
     /// Its owner.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Its state before; null if it was not judged.
-    pub state: Option<State>,
+    pub(crate) state: Option<State>,
     /// `reaped`, `recovered`, `repaired`, `job_dropped`, `cleared`, `skipped`, `not_reached` or `failed`.
     #[cfg_attr(test, schemars(with = "String"))]
-    pub action: Reported,
+    pub(crate) action: Reported,
     /// Why.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Number of removed segments.
-    pub segment_count: usize,
+    pub(crate) segment_count: usize,
     /// Memory that was freed.
-    pub freed_bytes: u64,
+    pub(crate) freed_bytes: u64,
     /// Memory that is freed when the processes that map it exit.
-    pub mapped_bytes: u64,
+    pub(crate) mapped_bytes: u64,
     /// These processes.
-    pub mapped_pids: Vec<u32>,
+    pub(crate) mapped_pids: Vec<u32>,
 }
 
 /// Runs `gc`.
@@ -123,7 +123,7 @@ pub struct Done {
 /// # Errors
 /// Returns [`Kind::Findings`] with `--check`, and [`Kind::Partial`] if an action failed or the time limit was
 /// reached, unless `--best-effort` is given.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let result = collect(args, output);
     match result {
         Err(error) if args.best_effort && error.kind() != Kind::Findings => {

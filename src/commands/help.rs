@@ -1,4 +1,4 @@
-//! `help`: what `--help` says, of the program or of one command.
+//! `help`: prints the long help of the program or of a command.
 
 use super::common::Nothing;
 use crate::error::{Error, Kind, Result};
@@ -10,17 +10,17 @@ use crate::output::{Output, Text};
 Examples:
   cute-shm help
   cute-shm help load-hdf5")]
-pub struct Args {
-    /// The command; without it, help of the program
+pub(crate) struct Args {
+    /// Command to print help for [default: the program]
     #[arg(value_name = "COMMAND")]
-    pub subcommand: Option<String>,
+    pub(crate) subcommand: Option<String>,
 }
 
 /// Runs `help`.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a command that there is not.
-pub fn run(
+/// Returns [`Kind::Usage`] if the command does not exist.
+pub(crate) fn run(
     args: &Args,
     mut program: clap::Command,
     output: &mut Output<'_, Nothing>,
@@ -37,6 +37,6 @@ pub fn run(
 }
 
 fn unknown(name: &str) -> Error {
-    Error::new(Kind::Usage, format!("there is no command '{name}'"))
-        .with_hint("'cute-shm help' lists the commands")
+    Error::new(Kind::Usage, format!("unknown command '{name}'"))
+        .with_hint("run 'cute-shm help' for the list of commands")
 }

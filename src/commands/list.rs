@@ -1,4 +1,4 @@
-//! `list`: the projects of this node.
+//! `list`: lists the projects of this node.
 
 use serde::Serialize;
 
@@ -20,35 +20,36 @@ use crate::text;
 #[command(after_long_help = "\
 Examples:
   cute-shm list                    every array of every project
-  cute-shm list -s                 one row a project
-  cute-shm list 'run-*' --json     for scripts
-  cute-shm list --check            exit 11 when something is not live")]
-pub struct Args {
-    /// Only projects whose name matches this glob
-    pub pattern: Option<String>,
-    /// One row a project
+  cute-shm list -s                 one row per project
+  cute-shm list 'run-*' --json     print JSON
+  cute-shm list --check            exit 11 if a project is not live")]
+pub(crate) struct Args {
+    /// List only projects whose name matches this glob
+    pub(crate) pattern: Option<String>,
+    /// Print one row per project
     #[arg(short, long)]
-    pub short: bool,
-    /// Exit 11 when a project is not live (foreign, elsewhere and loading ones aside)
+    pub(crate) short: bool,
+    /// Exit 11 if a project is not live (ignores foreign, elsewhere and loading)
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
 }
 
 /// The JSON fields of `list`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
-    /// The projects, by name.
-    pub projects: Vec<json::Project>,
+pub(crate) struct Body {
+    /// The projects, sorted by name.
+    pub(crate) projects: Vec<json::Project>,
 }
 
 /// Runs `list`.
 ///
 /// # Errors
-/// [`Kind::Findings`] with `--check`; else as the system says.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+/// Returns [`Kind::Findings`] with `--check` if a project is not live, and an I/O error if the directories
+/// cannot be read.
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let dirs = open(output)?;
-    // Reading the mappings of all processes takes as long as judging all projects: both at a time.
+    // Reading the mappings of all processes takes as long as judging all projects. Do both in parallel.
     let find = || select(&dirs, args.pattern.as_deref());
     let (projects, attached) = match args.short {
         true => {
@@ -112,7 +113,7 @@ fn check(projects: &[Project]) -> Result<()> {
     }
     let what = text::count(found as u64, "project");
     Err(Error::new(Kind::Findings, format!("{what} not live"))
-        .with_hint("'cute-shm gc --dry-run' shows what can be reaped"))
+        .with_hint("run 'cute-shm gc --dry-run' to list the projects that can be removed"))
 }
 
 fn short_table(projects: &[json::Project], width: Option<usize>) -> Text {
@@ -150,7 +151,7 @@ fn full(project: &json::Project, width: Option<usize>) -> Text {
         out.end_line();
         return out;
     }
-    // What tells segments of one project apart are the last ten letters.
+    // The last ten letters distinguish the segments of one project.
     let giving = [(4, Give::End(10)), (5, Give::Start(11)), (0, Give::Middle(12))];
     let head = ["key", "shape", "dtype", ">size", "attributes", "segment"];
     let mut columns = Columns::new(&head, &giving);

@@ -1,4 +1,4 @@
-//! `load-hdf5`: HDF5 files into shared memory.
+//! `load-hdf5`: loads HDF5 files into shared memory.
 
 mod args;
 mod body;
@@ -9,10 +9,10 @@ mod request;
 
 use std::os::fd::AsRawFd;
 
-pub use self::args::Args;
-pub use self::body::Body;
+pub(crate) use self::args::Args;
+pub(crate) use self::body::Body;
 use self::lifetime::{Lived, Waiting};
-use self::report::{tell_outcome, tell_plan};
+use self::report::{report_outcome, report_plan};
 use self::request::request;
 use super::common::warn_of_root;
 use crate::error::{Error, Kind, Result};
@@ -25,12 +25,12 @@ use crate::shm::store::node_dirs::NodeDirs;
 /// Runs `load-hdf5`.
 ///
 /// # Errors
-/// As DESIGN section 4 says.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+/// Returns the error of the load. With `-- CMD`, an error before CMD starts is [`Kind::Status`] 125.
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     if args.command.is_empty() {
         return start(args, output);
     }
-    output.give_away(args.json_to.clone())?;
+    output.reserve_stdout(args.json_to.clone())?;
     // As timeout(1) does: the caller must be able to distinguish our failures from the command's. A status and a
     // signal are passed on as they are.
     start(args, output).map_err(|error| match error.kind() {
@@ -72,7 +72,7 @@ fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
             load(args, &request, waiting, signals, output)
         }
         Side::Front(background) => {
-            output.leave_to_other();
+            output.delegate_result();
             signals.take_interrupts()?;
             match background.wait(&signals)? {
                 0 => Ok(()),
@@ -94,7 +94,7 @@ fn load(
         let dirs = NodeDirs::rehearse(&output.context.paths)?;
         warn_of_root(&dirs, output);
         let planned = load::dry_run(&dirs, request, &mut signals, &mut progress)?;
-        tell_plan(&dirs, request, &planned, progress, output);
+        report_plan(&dirs, request, &planned, progress, output);
         return Ok(());
     }
     let dirs = NodeDirs::create(&output.context.paths)?;
@@ -102,14 +102,14 @@ fn load(
     let mut outcome = load::load_in_child(&dirs, request, &mut signals, &mut progress)?;
     // From here on every path has to release what is held: only `live` may fail.
     let held = outcome.held.take();
-    tell_outcome(&dirs, request, &outcome, progress, output);
+    report_outcome(&dirs, request, &outcome, progress, output);
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
     // Damaged objects have no place in the plan.
     let total = outcome.planned.paths + outcome.planned.damaged.len() as u64;
     let partial = (failed > 0)
         .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
     if let Some(partial) = &partial {
-        // Whoever waits for a held project learns it now, not when it ends.
+        // A process that waits for a held project reads it now, not when the project ends.
         output.fail(partial);
     }
     let lived = lifetime::live(args, &dirs, &mut signals, held, waiting, output)?;

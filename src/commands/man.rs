@@ -1,4 +1,4 @@
-//! `man`: the manual pages, made from the command line's definition.
+//! `man`: prints the manual pages, generated from the definition of the command line.
 
 mod page;
 mod sections;
@@ -20,23 +20,27 @@ use crate::output::{Output, Text};
 Examples:
   cute-shm man | man -l -
   cute-shm man ~/.local/share/man/man1")]
-pub struct Args {
-    /// Write all pages into this directory, which is made
+pub(crate) struct Args {
+    /// Create this directory and write all pages to it
     #[arg(value_hint = clap::ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Runs `man`.
 ///
 /// # Errors
-/// When a page cannot be written.
-pub fn run(args: &Args, program: clap::Command, output: &mut Output<'_, Nothing>) -> Result<()> {
+/// Returns an I/O error if a page cannot be written.
+pub(crate) fn run(
+    args: &Args,
+    program: clap::Command,
+    output: &mut Output<'_, Nothing>,
+) -> Result<()> {
     let pages = pages(program);
     match &args.dir {
         None => output.print(Text::block(&pages[0].1)),
         Some(dir) => {
             std::fs::create_dir_all(dir)
-                .map_err(|e| Error::io(format!("cannot make '{}'", dir.display()), e))?;
+                .map_err(|e| Error::io(format!("cannot create '{}'", dir.display()), e))?;
             for (name, text) in pages {
                 let path = dir.join(name);
                 std::fs::write(&path, text)
@@ -47,7 +51,7 @@ pub fn run(args: &Args, program: clap::Command, output: &mut Output<'_, Nothing>
     Ok(())
 }
 
-/// Every page with its file name, the program's first.
+/// Returns every page with its file name, starting with that of the program.
 fn pages(mut program: clap::Command) -> Vec<(String, String)> {
     program.build();
     let name = |command: &clap::Command| format!("cute-shm-{}", command.get_name());

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// Seconds, with a fraction if need be.
+/// Parses seconds, with an optional fraction.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: Option<f64> = text.parse().ok();
     seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("'{text}' is no number of seconds"))
+        .ok_or_else(|| "expected a number of seconds, such as 10 or 0.5".to_owned())
 }
 
-/// Permission bits in octal.
+/// Parses permission bits in octal.
 pub(super) fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode & 0o600 == 0o600 && mode <= 0o777 => Ok(mode),
@@ -19,18 +19,18 @@ pub(super) fn parse_mode(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A group's number from a number or a name.
+/// Parses a group name or number.
 pub(super) fn parse_group(text: &str) -> Result<u32, String> {
     if let Ok(gid) = text.parse() {
         return Ok(gid);
     }
     match nix::unistd::Group::from_name(text) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
-        _ => Err(format!("there is no group '{text}'")),
+        _ => Err("no such group".to_owned()),
     }
 }
 
-/// Seconds from `30s`, `10m`, `12h` or `7d`. A number without a unit could mean any of them.
+/// Parses `30s`, `10m`, `12h` or `7d` into seconds. The unit is required, because a bare number is ambiguous.
 pub(super) fn parse_age(text: &str) -> Result<i64, String> {
     let invalid = || "expected a number and a unit (s, m, h or d), such as 30s, 10m, 12h or 7d";
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -45,7 +45,7 @@ pub(super) fn parse_age(text: &str) -> Result<i64, String> {
     number.checked_mul(unit).ok_or_else(|| "the time is too long".to_owned())
 }
 
-/// A Unix time in seconds, with or without a fraction, as `date +%s.%N` prints it.
+/// Parses a Unix time in seconds with an optional fraction, as `date +%s.%N` prints it.
 pub(super) fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
     let expected = || "expected a Unix time in seconds, such as 1700000000.5";
     let seconds: f64 = text.parse().map_err(|_| expected())?;
@@ -53,14 +53,14 @@ pub(super) fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
     jiff::Timestamp::from_duration(since).map_err(|e| e.to_string())
 }
 
-/// A user's number from a number or a name.
+/// Parses a user name or number.
 pub(super) fn parse_user(text: &str) -> Result<u32, String> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
     }
     match nix::unistd::User::from_name(text) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        _ => Err(format!("there is no user '{text}'")),
+        _ => Err("no such user".to_owned()),
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_have_fractions() {
+    fn parse_time_accepts_fractions() {
         assert_eq!(parse_time("1.5").unwrap().as_millisecond(), 1500);
         for bad in ["", "yesterday", "inf", "nan", "7d"] {
             assert!(parse_time(bad).is_err(), "{bad}");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn users_are_numbers_or_names() {
+    fn parse_user_accepts_numbers_and_names() {
         assert_eq!(parse_user("1234"), Ok(1234));
         assert_eq!(parse_user("root"), Ok(0));
         assert!(parse_user("no such user").is_err());

@@ -12,22 +12,22 @@ use crate::text;
 /// A removed project.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its name.
-    pub project: String,
+    pub(crate) project: String,
     /// Number of removed segments.
-    pub segment_count: usize,
+    pub(crate) segment_count: usize,
     /// Memory that was freed.
-    pub freed_bytes: u64,
+    pub(crate) freed_bytes: u64,
     /// Memory that is freed when the processes that map it exit.
-    pub mapped_bytes: u64,
+    pub(crate) mapped_bytes: u64,
     /// These processes.
-    pub mapped_pids: Vec<u32>,
+    pub(crate) mapped_pids: Vec<u32>,
 }
 
 impl Entry {
     /// The entry of a project whose segments `removed` were removed.
-    pub fn new(project: &ProjectName, removed: &[Removed], attached: &Attachments) -> Self {
+    pub(crate) fn new(project: &ProjectName, removed: &[Removed], attached: &Attachments) -> Self {
         let total: u64 = removed.iter().map(|segment| segment.bytes).sum();
         let (mapped_bytes, pids) = attached.to_removed(removed);
         Self {
@@ -40,7 +40,7 @@ impl Entry {
     }
 
     /// The end of a sentence: number of segments and freed memory.
-    pub fn sentence(&self, dry: bool) -> String {
+    pub(crate) fn sentence(&self, dry: bool) -> String {
         let segments = text::count(self.segment_count as u64, "segment");
         let freed = if dry { "would be freed" } else { "freed" };
         let mut out = format!("{segments}, {} {freed}", text::size(self.freed_bytes));

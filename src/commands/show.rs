@@ -1,10 +1,10 @@
-//! `show`: one project in full, or one of its arrays.
+//! `show`: shows a project or one of its arrays.
 
 mod args;
 mod array;
 mod tree;
 
-pub use self::args::{Args, Body};
+pub(crate) use self::args::{Args, Body};
 use super::common::open;
 use super::described::describe;
 use crate::error::{Error, Kind, Result};
@@ -21,8 +21,9 @@ use crate::shm::store::state::find;
 /// Runs `show`.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when there is no such project or key; what the state of the project forbids.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+/// Returns [`Kind::NotFound`] if the project or the key does not exist, and an error if the state of the project
+/// does not permit reading.
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let name = ProjectName::existing(&args.project)?;
     let dirs = open(output)?;
     let project = find(&dirs, &name)?;
@@ -68,13 +69,13 @@ pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     } else if args.stats || args.plot || args.slice.is_some() {
         let message = format!("'{}' is a group", prefix.unwrap_or("/"));
         return Err(Error::new(Kind::Usage, message)
-            .with_hint("--slice, --stats and --plot look at one array"));
+            .with_hint("--slice, --stats and --plot require the key of an array"));
     }
     output.body.project = Some(described);
     Ok(())
 }
 
-/// How the source stored each array; the fields of a compound share what their table had.
+/// Adds how the source stores each array. The fields of a compound share the storage of their dataset.
 fn add_storage(project: &mut json::Project, origin: &Origin) {
     for array in project.arrays.iter_mut().flatten() {
         let mut path = array.key.as_str();

@@ -20,36 +20,36 @@ use crate::shm::store::unlink::{unlink as remove, would_unlink};
 Examples:
   cute-shm unlink imagenet
   cute-shm unlink -f run-1 run-2     ignore missing projects")]
-pub struct Args {
-    /// The projects
+pub(crate) struct Args {
+    /// Names of the projects
     #[arg(required = true, value_name = "PROJECT")]
-    pub projects: Vec<OsString>,
+    pub(crate) projects: Vec<OsString>,
     /// Ignore projects that do not exist
     #[arg(short, long)]
-    pub force: bool,
+    pub(crate) force: bool,
     /// As root, also remove projects of other users, and files that block a project name
     #[arg(long)]
-    pub all_users: bool,
-    /// Print what would be removed and remove nothing
+    pub(crate) all_users: bool,
+    /// Print the planned removals and remove nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// The JSON fields of `unlink`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
+pub(crate) struct Body {
     /// Nothing was removed: the entries list the planned removals.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// One entry for each removed project.
-    pub removed: Vec<Entry>,
+    pub(crate) removed: Vec<Entry>,
 }
 
 /// Runs `unlink`.
 ///
 /// # Errors
 /// Returns the error of the only project, or [`Kind::Partial`] if some of several failed.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let names = names(&args.projects)?;
     output.body.dry_run = args.dry_run;
     let dirs = open(output)?;

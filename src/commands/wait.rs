@@ -1,4 +1,4 @@
-//! `wait`: for consumers that start before the loader.
+//! `wait`: waits until a project is live, for consumers that start before the load.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::common::warn_of_root;
 use super::described::describe;
-use crate::error::{Error, Kind, Result};
+use super::parse::parse_seconds;
+use crate::error::Result;
 use crate::output::{Output, json};
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::wait::until_live;
@@ -17,34 +18,32 @@ use crate::shm::store::wait::until_live;
 #[command(after_long_help = "\
 Examples:
   cute-shm wait imagenet --timeout 60 && python train.py")]
-pub struct Args {
-    /// The project
-    pub project: OsString,
-    /// Give up after so many seconds, with exit code 7 [default: never]
-    #[arg(long, value_name = "SECONDS")]
-    pub timeout: Option<f64>,
+pub(crate) struct Args {
+    /// Name of the project
+    pub(crate) project: OsString,
+    /// Exit with code 7 after this time [default: no limit]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// The JSON fields of `wait`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
-    /// The project, once it is live; null when it was waited for in vain.
-    pub project: Option<json::Project>,
-    /// How long it took.
-    pub waited_seconds: f64,
+pub(crate) struct Body {
+    /// The live project; null after a timeout.
+    pub(crate) project: Option<json::Project>,
+    /// Time spent waiting.
+    pub(crate) waited_seconds: f64,
 }
 
 /// Runs `wait`.
 ///
 /// # Errors
-/// [`Kind::Busy`] when the time is over.
-pub fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
+/// Returns `Kind::Busy` if the project is not live after the timeout.
+pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let name = ProjectName::existing(&args.project)?;
     let begun = Instant::now();
-    let limit = args.timeout.map(Duration::try_from_secs_f64).transpose();
-    let limit = limit.map_err(|e| Error::new(Kind::Usage, format!("bad --timeout: {e}")))?;
-    let waited = until_live(&output.context.paths, &name, limit);
+    let waited = until_live(&output.context.paths, &name, args.timeout);
     output.body.waited_seconds = begun.elapsed().as_secs_f64();
     let (dirs, project) = waited?;
     warn_of_root(&dirs, output);

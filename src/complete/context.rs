@@ -25,20 +25,20 @@ pub(super) enum Place<'a> {
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     /// The definition of the whole command line.
-    pub program: &'a Command,
+    pub(crate) program: &'a Command,
     /// The command, or subcommand, that is written.
-    pub command: &'a Command,
-    pub place: Place<'a>,
+    pub(crate) command: &'a Command,
+    pub(crate) place: Place<'a>,
     /// The part of the word that is not of the value: `--root=`, the name of `NAME=FILE`.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// The value as far as it is written.
-    pub begun: String,
+    pub(crate) begun: String,
     /// The values that were given, by argument.
-    pub given: HashMap<String, Vec<String>>,
+    pub(crate) given: HashMap<String, Vec<String>>,
 }
 
 impl<'a> Wanted<'a> {
-    pub fn at(program: &'a Command, line: &Line) -> Self {
+    pub(crate) fn at(program: &'a Command, line: &Line) -> Self {
         let mut wanted = Self {
             program,
             command: program,
@@ -141,7 +141,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// The values given for an argument.
-    pub fn values(&self, id: &str) -> &[String] {
+    pub(crate) fn values(&self, id: &str) -> &[String] {
         self.given.get(id).map_or(&[], Vec::as_slice)
     }
 }

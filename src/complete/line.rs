@@ -6,9 +6,9 @@ use std::ffi::OsString;
 /// The words after the program's name, and the one at the cursor as far as it is written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    pub words: Vec<String>,
-    pub current: String,
-    pub cursor: Cursor,
+    pub(crate) words: Vec<String>,
+    pub(crate) current: String,
+    pub(crate) cursor: Cursor,
 }
 
 /// How a candidate is written.
@@ -30,7 +30,7 @@ pub(super) struct Bash {
 
 impl Line {
     /// The words with the last at the cursor; in fish that one as it is written, quotes and all.
-    pub fn of_words(args: &[OsString], quoted: bool) -> Option<Self> {
+    pub(crate) fn of_words(args: &[OsString], quoted: bool) -> Option<Self> {
         let mut words: Vec<String> =
             args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
         let last = words.pop()?;
@@ -43,7 +43,7 @@ impl Line {
 
     /// The program's name, readline's idea of the word at the cursor, and the line up to the cursor: bash
     /// breaks words at colons and equals signs, so that its own list of words is of no use.
-    pub fn of_bash(args: &[OsString]) -> Option<Self> {
+    pub(crate) fn of_bash(args: &[OsString]) -> Option<Self> {
         let [program, word, line] = args else { return None };
         let (program, word, line) = (program.to_str()?, word.to_str()?, line.to_str()?);
         let mut words = split(line);
@@ -63,7 +63,7 @@ impl Line {
 
 impl Bash {
     /// What readline has to put for the word `whole`; `None` when these quotes cannot hold it.
-    pub fn insert(&self, whole: &str) -> Option<String> {
+    pub(crate) fn insert(&self, whole: &str) -> Option<String> {
         let rest = whole.strip_prefix(self.head.as_str())?;
         let special = |c: char| match self.quote {
             Some(_) => matches!(c, '\\' | '"' | '$' | '`'),

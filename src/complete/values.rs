@@ -6,8 +6,8 @@ use clap::{Arg, ValueHint};
 
 use super::context::{Place as At, Wanted};
 use super::probe;
+use crate::context::Context;
 use crate::load::named;
-use crate::output::Context;
 use crate::shm::format::metadata::{METADATA_LIMIT, Metadata};
 use crate::shm::format::name::ProjectName;
 use crate::shm::format::tree::{Node, to_path, walk};
@@ -18,8 +18,8 @@ use crate::shm::store::state;
 /// A word and what it means.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub value: String,
-    pub about: String,
+    pub(crate) value: String,
+    pub(crate) about: String,
 }
 
 /// What can stand at the cursor.
@@ -37,7 +37,7 @@ const SUFFIXES: [&str; 13] =
 
 impl Answer {
     /// The word for it in the answer.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Values(_) => "values",
             Self::Shell(what) => what,

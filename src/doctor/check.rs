@@ -2,24 +2,24 @@
 
 use serde::Serialize;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// As it should be.
+pub(crate) enum Level {
+    /// No problem.
     Ok,
-    /// Worth knowing.
+    /// Information.
     Note,
-    /// It will fail for some, or some day.
+    /// A possible failure.
     Warning,
-    /// It fails.
+    /// A certain failure.
     Problem,
 }
 
 impl Level {
-    /// The word for it, as in JSON.
-    pub fn word(self) -> &'static str {
+    /// Returns the JSON name.
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Note => "note",
@@ -29,29 +29,29 @@ impl Level {
     }
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Check {
-    /// What was looked at: stable, for scripts.
-    pub name: &'static str,
-    /// How bad it is.
-    pub level: Level,
-    /// A sentence without capital and full stop.
-    pub message: String,
-    /// What to do about it; null where there is nothing to do.
-    pub hint: Option<String>,
+pub(crate) struct Check {
+    /// Name of the check, stable for scripts.
+    pub(crate) name: &'static str,
+    /// Severity.
+    pub(crate) level: Level,
+    /// The finding.
+    pub(crate) message: String,
+    /// The suggested action; null if there is none.
+    pub(crate) hint: Option<String>,
 }
 
 impl Check {
-    /// A finding without advice.
-    pub fn new(name: &'static str, level: Level, message: impl Into<String>) -> Self {
+    /// Creates a finding without a hint.
+    pub(crate) fn new(name: &'static str, level: Level, message: impl Into<String>) -> Self {
         Self { name, level, message: message.into(), hint: None }
     }
 
-    /// Adds what to do.
+    /// Adds a suggested action.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -4,8 +4,8 @@ use super::check::{Check, Level};
 use super::node::Node;
 use super::{limits, logind, memory, namespaces, pages, space, tmpfiles};
 
-/// Every check, in the order in which a reader wants them.
-pub fn examine(node: &Node) -> Vec<Check> {
+/// Runs all checks, in the order of the report.
+pub(crate) fn examine(node: &Node) -> Vec<Check> {
     let mut checks = vec![space::file_system(node), space::inodes(node)];
     checks.extend([memory::cgroup(node), memory::swap(node), memory::numa(node)]);
     checks.extend([pages::huge(node), logind::remove_ipc(node), tmpfiles::ages(node)]);
@@ -13,19 +13,19 @@ pub fn examine(node: &Node) -> Vec<Check> {
     checks
 }
 
-/// What `gc` would reap, as a check: `reasons` has one for each project.
-pub fn leftovers(reasons: &[String]) -> Check {
+/// Returns the check for dead projects. `reasons` has one entry per project that `gc` would remove.
+pub(crate) fn leftovers(reasons: &[String]) -> Check {
     match reasons {
-        [] => Check::new("leftovers", Level::Ok, "nothing to reap"),
-        [one] => leftover(format!("one project to reap: {one}")),
+        [] => Check::new("leftovers", Level::Ok, "no dead projects"),
+        [one] => leftover(format!("1 dead project: {one}")),
         [first, rest @ ..] => {
-            leftover(format!("{} projects to reap: {first}, and others", rest.len() + 1))
+            leftover(format!("{} dead projects, such as {first}", rest.len() + 1))
         }
     }
 }
 
 fn leftover(message: String) -> Check {
-    Check::new("leftovers", Level::Warning, message).with_hint("cute-shm gc")
+    Check::new("leftovers", Level::Warning, message).with_hint("run 'cute-shm gc'")
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     fn leftovers_are_counted() {
         assert_eq!(leftovers(&[]).level, Level::Ok);
         let two = leftovers(&["a is stale".to_owned(), "b".to_owned()]);
-        assert_eq!((two.level, two.hint.as_deref()), (Level::Warning, Some("cute-shm gc")));
-        assert!(two.message.starts_with("2 projects to reap: a is stale"));
+        assert_eq!((two.level, two.hint.as_deref()), (Level::Warning, Some("run 'cute-shm gc'")));
+        assert!(two.message.starts_with("2 dead projects, such as a is stale"));
     }
 }

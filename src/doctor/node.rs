@@ -3,29 +3,28 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::space::Space;
 use crate::shm::store::node_dirs::Paths;
 
-/// The node as the checks see it.
+/// The inputs of the checks.
 #[derive(Debug, Clone)]
-pub struct Node {
-    /// Where its files are: `/`, or a made-up tree.
-    pub top: PathBuf,
+pub(crate) struct Node {
+    /// Directory of its files: `/`, or a test tree.
+    pub(crate) top: PathBuf,
     /// Root and shm directory, as absolute paths on the node.
-    pub paths: Paths,
-    /// The size and use of the shm file system; `None` when it cannot be asked.
-    pub space: Option<Space>,
-    /// The user whose projects are meant.
-    pub uid: u32,
-    /// That user's name.
-    pub user: String,
-    /// Arrays of the largest project.
-    pub most_arrays: u64,
+    pub(crate) paths: Paths,
+    /// Size and use of the shm file system; `None` if they cannot be read.
+    pub(crate) space: Option<Space>,
+    /// User id that the checks apply to.
+    pub(crate) uid: u32,
+    /// Name of this user.
+    pub(crate) user: String,
+    /// Number of arrays of the largest project.
+    pub(crate) most_arrays: u64,
 }
 
 impl Node {
-    /// This node, for `user`, or else for who runs this.
-    pub fn this(paths: &Paths, user: Option<u32>, most_arrays: u64) -> Self {
+    /// Returns this node for `user`, or for the effective user of this process.
+    pub(crate) fn this(paths: &Paths, user: Option<u32>, most_arrays: u64) -> Self {
         let uid = user.map_or_else(nix::unistd::Uid::effective, nix::unistd::Uid::from_raw);
         let user = nix::unistd::User::from_uid(uid).ok().flatten();
         Self {
@@ -38,13 +37,13 @@ impl Node {
         }
     }
 
-    /// Where a file of the node is.
+    /// Returns the path of a file of the node.
     pub(super) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.top.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// A file's text; empty when it is not there or not for us.
+    /// Returns the text of a file; empty if it cannot be read.
     pub(super) fn text(&self, path: impl AsRef<Path>) -> String {
         fs::read_to_string(self.at(path)).unwrap_or_default()
     }
@@ -53,13 +52,13 @@ impl Node {
         self.at(path).exists()
     }
 
-    /// Whether systemd runs the node: as sd_booted(3) finds out.
+    /// Whether systemd is the init system, like sd_booted(3).
     pub(super) fn has_systemd(&self) -> bool {
         self.exists("/run/systemd/system")
     }
 
-    /// Files `*.conf` of several directories by name, the first directory winning: how systemd reads
-    /// configuration. A file that is a link to /dev/null is empty, and so hides those of its name.
+    /// Returns the `*.conf` files of several directories by name. A file hides those of the same name in later
+    /// directories, as in systemd; a link to /dev/null hides them with an empty text.
     pub(super) fn configuration(&self, directories: &[&str]) -> Vec<(PathBuf, String)> {
         let mut files = std::collections::BTreeMap::new();
         for directory in directories {
@@ -74,11 +73,41 @@ impl Node {
     }
 }
 
+/// Size and use of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// Total bytes; 0 if unlimited.
+    pub(crate) total: u64,
+    /// Free bytes.
+    pub(crate) free: u64,
+    /// Total inodes; 0 if unlimited.
+    pub(crate) inodes: u64,
+    /// Free inodes.
+    pub(crate) free_inodes: u64,
+    /// Whether it is a tmpfs.
+    pub(crate) tmpfs: bool,
+}
+
+impl Space {
+    /// Returns the file system of `path`; `None` if it cannot be read.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let fs = nix::sys::statvfs::statvfs(path).ok()?;
+        let kind = nix::sys::statfs::statfs(path).ok()?.filesystem_type();
+        Some(Self {
+            total: fs.blocks().saturating_mul(fs.fragment_size()),
+            free: fs.blocks_available().saturating_mul(fs.fragment_size()),
+            inodes: fs.files(),
+            free_inodes: fs.files_available(),
+            tmpfs: kind == nix::sys::statfs::TMPFS_MAGIC,
+        })
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// A made-up node of these files. Its shm file system is of a good size.
+    /// Creates a node with these files and a large shm file system.
     pub(crate) fn node(files: &[(&str, &str)]) -> (tempfile::TempDir, Node) {
         let temp = tempfile::tempdir().unwrap();
         for (name, text) in files {

@@ -1,40 +1,8 @@
 //! The shm file system: its kind, size, use and inodes.
 
-use std::path::Path;
-
 use super::check::{Check, Level};
-use super::node::Node;
+use super::node::{Node, Space};
 use crate::text::size;
-
-/// What the shm file system says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// Bytes in all; 0 for no limit.
-    pub total: u64,
-    /// Bytes left.
-    pub free: u64,
-    /// Inodes in all; 0 for no limit.
-    pub inodes: u64,
-    /// Inodes left.
-    pub free_inodes: u64,
-    /// Whether it is memory at all.
-    pub tmpfs: bool,
-}
-
-impl Space {
-    /// The file system of `path`.
-    pub fn of(path: &Path) -> Option<Self> {
-        let fs = nix::sys::statvfs::statvfs(path).ok()?;
-        let kind = nix::sys::statfs::statfs(path).ok()?.filesystem_type();
-        Some(Self {
-            total: fs.blocks().saturating_mul(fs.fragment_size()),
-            free: fs.blocks_available().saturating_mul(fs.fragment_size()),
-            inodes: fs.files(),
-            free_inodes: fs.files_available(),
-            tmpfs: kind == nix::sys::statfs::TMPFS_MAGIC,
-        })
-    }
-}
 
 /// What container runtimes give when they are not told otherwise.
 const CONTAINER_DEFAULT: u64 = 64 << 20;

@@ -9,11 +9,11 @@ use crate::legacy::syntax::{Flag, Syntax};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
     flags: Vec<&'static str>,
-    pub positionals: Vec<OsString>,
+    pub(crate) positionals: Vec<OsString>,
 }
 
 impl Arguments {
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.flags.contains(&name)
     }
 }

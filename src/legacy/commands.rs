@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::legacy::arguments::Arguments;
 use crate::legacy::human;
 use crate::load::{self, Existing, Input, Outcome, Request, check_readable};
 use crate::os::signals::Signals;
-use crate::output::Context;
 use crate::output::progress::Progress;
 use crate::output::say;
 use crate::shm::format::ledger::{Lifetime, Selection};

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use terminal_size::{Width, terminal_size_of};
 
+use crate::context::Context;
 use crate::error::Result;
 use crate::legacy::arguments::Arguments;
 use crate::legacy::commands::warn_of;
 use crate::legacy::human;
 use crate::legacy::table::{Column, render};
 use crate::legacy::wrap::{Align, Long, wrap};
-use crate::output::Context;
 use crate::shm::format::name::SegmentName;
 use crate::shm::format::tree::Array;
 use crate::shm::store::node_dirs::NodeDirs;

@@ -7,12 +7,13 @@ use std::path::Path;
 use super::arguments::{Stop, parse};
 use super::syntax::{self, Syntax};
 use super::{commands, listing};
+use crate::context::{ColorChoice, Context};
 use crate::error::{Error, Kind};
-use crate::output::{ColorChoice, Context, Text, events, say};
+use crate::output::{Text, events, say};
 
 /// An old command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Old {
+pub(crate) enum Old {
     /// `cute-shm-hdf5`
     Hdf5,
     /// `cute-shm-list`
@@ -23,7 +24,7 @@ pub enum Old {
 
 impl Old {
     /// The old command that the program was called as, if it was.
-    pub fn of(program: Option<&OsString>) -> Option<Self> {
+    pub(crate) fn of(program: Option<&OsString>) -> Option<Self> {
         let name = Path::new(program?).file_name().and_then(OsStr::to_str)?;
         [Self::Hdf5, Self::List, Self::Unlink].into_iter().find(|old| old.syntax().program == name)
     }
@@ -39,7 +40,7 @@ impl Old {
 
 /// Runs the old command with its arguments (without the program's name) and gives the exit code: 0, 1 for any
 /// failure, 2 for arguments that it does not take, as the Python commands have it.
-pub fn run(old: Old, args: &[OsString]) -> u8 {
+pub(crate) fn run(old: Old, args: &[OsString]) -> u8 {
     let arguments = match parse(old.syntax(), args) {
         Ok(arguments) => arguments,
         Err(Stop::Help(text)) => return print(&text, &context(0)),

@@ -5,19 +5,19 @@ use std::fmt::Write as _;
 /// The arguments of an old command.
 #[derive(Debug)]
 pub(crate) struct Syntax {
-    pub program: &'static str,
-    pub about: &'static str,
+    pub(crate) program: &'static str,
+    pub(crate) about: &'static str,
     /// Name and help.
-    pub positionals: &'static [(&'static str, &'static str)],
-    pub flags: &'static [Flag],
+    pub(crate) positionals: &'static [(&'static str, &'static str)],
+    pub(crate) flags: &'static [Flag],
 }
 
 /// An option without a value: its name among ours, how it is written, and its help.
 #[derive(Debug)]
 pub(crate) struct Flag {
-    pub name: &'static str,
-    pub written: &'static [&'static str],
-    pub help: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) written: &'static [&'static str],
+    pub(crate) help: &'static str,
 }
 
 const HELP: Flag =
@@ -61,7 +61,7 @@ pub(crate) const UNLINK: Syntax = Syntax {
 
 impl Syntax {
     /// The line that begins with "usage:".
-    pub fn usage(&self) -> String {
+    pub(crate) fn usage(&self) -> String {
         let mut out = format!("usage: {}", self.program);
         for flag in self.flags {
             let _ = write!(out, " [{}]", flag.written[0]);
@@ -72,7 +72,7 @@ impl Syntax {
         out
     }
 
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         let mut out = format!("{}\n\n{}\n", self.usage(), self.about);
         let section = |out: &mut String, title: &str, rows: Vec<(String, &str)>| {
             let _ = write!(out, "\n{title}:\n");

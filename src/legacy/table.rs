@@ -8,9 +8,9 @@ use crate::legacy::wrap::{Align, Long, place, whole, wrap};
 /// A column: its title, where its cells lie, whether they may take several lines.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
-    pub head: &'static str,
-    pub align: Align,
-    pub wraps: bool,
+    pub(crate) head: &'static str,
+    pub(crate) align: Align,
+    pub(crate) wraps: bool,
 }
 
 /// The table, in at most `width` columns of a terminal where that can be.

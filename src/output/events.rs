@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::context::Context;
 use super::message::say;
+use crate::context::Context;
 
-/// What the library's events bear as their target, or as the beginning of it.
-const OURS: &str = "cute_shm";
+/// The prefix of the targets of this library.
+const TARGET_PREFIX: &str = "cute_shm";
 
 struct Events {
     begun: Instant,
     context: Context,
 }
 
-/// Shows the library's events from now on, if they are wanted.
-pub fn install(context: &Context) {
+/// Prints the events of the library from now on with `-vv`.
+pub(crate) fn install(context: &Context) {
     static EVENTS: OnceLock<Events> = OnceLock::new();
     if context.verbose < 2 || context.quiet {
         return;
@@ -32,7 +32,7 @@ pub fn install(context: &Context) {
 
 impl Log for Events {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with(OURS)
+        metadata.target().starts_with(TARGET_PREFIX)
     }
 
     fn log(&self, record: &Record<'_>) {

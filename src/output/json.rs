@@ -1,4 +1,4 @@
-//! The JSON form of every command's output. Fields are only ever added: docs/json.md describes them.
+//! The JSON output of every command. Fields are only ever added. docs/json.md describes them.
 
 use std::fmt::{self, Write as _};
 
@@ -9,56 +9,54 @@ use crate::shm::format::ledger::{BatchJob, Lifetime, Note, SourceFile};
 use crate::shm::store::state::State;
 use crate::text::is_unsafe;
 
-/// The version of these forms.
-pub const SCHEMA: &str = "cute-shm/1";
+/// The version of the JSON output.
+pub(crate) const SCHEMA: &str = "cute-shm/1";
 
 /// The one object on stdout.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Envelope<'a, B> {
+pub(crate) struct Envelope<'a, B> {
     /// Always [`SCHEMA`].
-    pub schema: &'static str,
-    /// The subcommand; null when the command line was not understood.
-    pub command: Option<&'static str>,
-    /// Whether there was no error.
-    pub ok: bool,
+    pub(crate) schema: &'static str,
+    /// The subcommand; null if the command line is invalid.
+    pub(crate) command: Option<&'static str>,
+    /// Whether the command succeeded.
+    pub(crate) ok: bool,
     /// The command's own fields.
     #[serde(flatten)]
-    pub body: &'a B,
-    /// What was left out, or is odd.
-    pub warnings: &'a [Warning],
-    /// What failed.
-    pub errors: &'a [Failure],
+    pub(crate) body: &'a B,
+    /// Warnings.
+    pub(crate) warnings: &'a [Warning],
+    /// Errors.
+    pub(crate) errors: &'a [Failure],
 }
 
-/// Something that a user should know.
+/// A warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Warning {
+pub(crate) struct Warning {
     /// `skipped`, `filled`, `attributes`, `outside`, `root`, `mode`, `descriptors`, `state`, `unread`, `unverified`, `unmatched`, `notify`,
     /// `ready_fd`, `release`, `filters`.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// A sentence.
-    pub message: String,
-    /// What it concerns: a path in the project, a project, a file.
-    pub concerns: Option<String>,
+    pub(crate) message: String,
+    /// The object of the warning: a path in the project, a project, or a file.
+    pub(crate) concerns: Option<String>,
 }
 
 impl Warning {
-    /// A warning about nothing in particular.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    /// Creates a warning without a subject.
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), concerns: None }
     }
 
-    /// What a load left out.
-    pub fn skipped(note: &Note) -> Self {
+    /// Creates the warning for data that a load skipped.
+    pub(crate) fn skipped(note: &Note) -> Self {
         Self { code: "skipped", message: note.reason.clone(), concerns: Some(note.path.clone()) }
     }
-}
 
-impl Warning {
-    /// A virtual dataset without all of its sources.
-    pub fn filled(note: &Note) -> Self {
+    /// Creates the warning for a virtual dataset with missing sources.
+    pub(crate) fn filled(note: &Note) -> Self {
         Self { code: "filled", message: note.reason.clone(), concerns: Some(note.path.clone()) }
     }
 }
@@ -73,18 +71,18 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A failure.
+/// An error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Failure {
-    /// The kind of failure: it decides the exit code.
-    pub code: &'static str,
+pub(crate) struct Failure {
+    /// The kind of error, which determines the exit code.
+    pub(crate) code: &'static str,
     /// A sentence.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// What it concerns.
-    pub concerns: Option<String>,
+    pub(crate) message: String,
+    /// The suggested action.
+    pub(crate) hint: Option<String>,
+    /// The object of the error.
+    pub(crate) concerns: Option<String>,
 }
 
 impl From<&Error> for Failure {
@@ -101,97 +99,97 @@ impl From<&Error> for Failure {
 /// One project, in `list` and `show`.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Project {
+pub(crate) struct Project {
     /// Its name.
-    pub name: String,
-    /// What was found.
-    pub state: State,
-    /// Somebody changes it just now.
-    pub changing: bool,
+    pub(crate) name: String,
+    /// Its state.
+    pub(crate) state: State,
+    /// Whether another process is changing it.
+    pub(crate) changing: bool,
     /// The reason for the state.
-    pub reason: Option<String>,
-    /// `persistent` or `held`; null when Python made it.
-    pub lifetime: Option<Lifetime>,
-    /// Who made it, and answers for it while it is held.
-    pub keeper: Option<Keeper>,
+    pub(crate) reason: Option<String>,
+    /// `persistent` or `held`; null if Python created it.
+    pub(crate) lifetime: Option<Lifetime>,
+    /// The process that loaded it, and removes it on exit if it is held.
+    pub(crate) keeper: Option<Keeper>,
     /// The owner's user id.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Path of the metadata file; null for orphans, which have none.
-    pub metadata: Option<String>,
-    /// When it was loaded.
-    pub created: Option<String>,
-    /// Seconds since then.
-    pub age_seconds: Option<i64>,
-    /// The jobs that use it.
-    pub jobs: Vec<BatchJob>,
-    /// What was read.
-    pub sources: Vec<SourceFile>,
-    /// How many arrays it has, by path.
-    pub array_count: usize,
-    /// How many segments are missing.
-    pub missing_count: usize,
-    /// Bytes of its segments.
-    pub size_bytes: u64,
-    /// Memory that they take.
-    pub resident_bytes: u64,
-    /// Processes that have a segment mapped; null when that was not asked, or cannot be seen.
-    pub attached_pids: Option<Vec<u32>>,
+    pub(crate) metadata: Option<String>,
+    /// Time of the load.
+    pub(crate) created: Option<String>,
+    /// Seconds since the load.
+    pub(crate) age_seconds: Option<i64>,
+    /// The batch jobs that use it.
+    pub(crate) jobs: Vec<BatchJob>,
+    /// The files that were read.
+    pub(crate) sources: Vec<SourceFile>,
+    /// Number of arrays, by path.
+    pub(crate) array_count: usize,
+    /// Number of missing segments.
+    pub(crate) missing_count: usize,
+    /// Size of its segments.
+    pub(crate) size_bytes: u64,
+    /// Memory that its segments use.
+    pub(crate) resident_bytes: u64,
+    /// Processes that have a segment mapped; null if not requested or not readable.
+    pub(crate) attached_pids: Option<Vec<u32>>,
     /// Its arrays; null in the short form.
-    pub arrays: Option<Vec<Array>>,
+    pub(crate) arrays: Option<Vec<Array>>,
 }
 
-/// Who keeps a project.
+/// The process that keeps a project.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Keeper {
+pub(crate) struct Keeper {
     /// Process id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// User id.
-    pub uid: u32,
+    pub(crate) uid: u32,
 }
 
 /// One array.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Array {
+pub(crate) struct Array {
     /// `/group/name`.
-    pub key: String,
+    pub(crate) key: String,
     /// Elements along each axis.
-    pub shape: Vec<u64>,
-    /// What `str(numpy.dtype)` gives.
-    pub dtype: String,
-    /// Bytes of the elements; null when the dtype has no fixed size.
-    pub size_bytes: Option<u64>,
+    pub(crate) shape: Vec<u64>,
+    /// The dtype, as `str(numpy.dtype)` prints it.
+    pub(crate) dtype: String,
+    /// Size of the elements; null if the dtype has no fixed size.
+    pub(crate) size_bytes: Option<u64>,
     /// Name of the segment in the shm directory.
-    pub segment: String,
-    /// Whether the segment is gone.
-    pub missing: bool,
-    /// How the source stored it; null when that is not known, and in `list`.
-    pub storage: Option<Storage>,
+    pub(crate) segment: String,
+    /// Whether the segment is missing.
+    pub(crate) missing: bool,
+    /// How the source stores it; null if unknown, and in `list`.
+    pub(crate) storage: Option<Storage>,
     /// Attributes; NaN and infinity, which JSON lacks, as the strings "nan", "inf" and "-inf".
-    pub attrs: serde_json::Map<String, serde_json::Value>,
+    pub(crate) attrs: serde_json::Map<String, serde_json::Value>,
 }
 
-/// How a file stored an array.
+/// How the source stores an array.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Storage {
+pub(crate) struct Storage {
     /// `compact`, `contiguous`, `chunked`, `external` or `virtual`.
-    pub layout: String,
+    pub(crate) layout: String,
     /// The extents of a chunk.
-    pub chunk: Option<Vec<u64>>,
+    pub(crate) chunk: Option<Vec<u64>>,
     /// Names of the filters, in the order of writing.
-    pub filters: Vec<String>,
+    pub(crate) filters: Vec<String>,
     /// The names of an enum's values.
-    pub enum_names: std::collections::BTreeMap<String, i64>,
+    pub(crate) enum_names: std::collections::BTreeMap<String, i64>,
 }
 
-/// The text of an object. Characters that could mislead a terminal are written as `\u` escapes, which every
-/// reader of JSON decodes.
+/// Serializes an object. Characters that could mislead a terminal become `\u` escapes, which every JSON
+/// parser decodes.
 ///
 /// # Errors
 /// Returns the error of the serializer.
-pub fn text(object: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn text(object: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string(object)?;
     if !text.contains(is_unsafe) {
         return Ok(text);
@@ -209,8 +207,8 @@ pub fn text(object: &impl Serialize) -> serde_json::Result<String> {
     Ok(out)
 }
 
-/// A TOML value in JSON.
-pub fn value(value: &toml::Value) -> serde_json::Value {
+/// Converts a TOML value to JSON.
+pub(crate) fn value(value: &toml::Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {
         toml::Value::String(text) => Json::String(text.clone()),
@@ -225,7 +223,7 @@ pub fn value(value: &toml::Value) -> serde_json::Value {
     }
 }
 
-/// A table of attributes in JSON.
-pub fn attributes(table: &toml::Table) -> serde_json::Map<String, serde_json::Value> {
+/// Converts a table of attributes to JSON.
+pub(crate) fn attributes(table: &toml::Table) -> serde_json::Map<String, serde_json::Value> {
     table.iter().map(|(name, item)| (name.clone(), value(item))).collect()
 }

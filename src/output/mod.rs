@@ -1,6 +1,5 @@
 //! Output: the result of a command on stdout, messages and progress on stderr; text, or one JSON object.
 
-mod context;
 pub(crate) mod events;
 pub(crate) mod json;
 mod message;
@@ -11,7 +10,6 @@ mod styled;
 pub(crate) mod table;
 mod writer;
 
-pub(crate) use self::context::{ColorChoice, Context};
 pub(crate) use self::message::{print_plain, say};
 pub(crate) use self::style::{BOLD, CYAN, DIM, GREEN, RED, YELLOW};
 pub(crate) use self::styled::Text;

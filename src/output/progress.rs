@@ -7,39 +7,39 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::context::Context;
 use super::json::Warning;
 use super::message::{labeled, say};
 use super::style::YELLOW;
 use super::styled::Text;
+use crate::context::Context;
 use crate::load::{Observer, Planned};
 use crate::shm::format::ledger::Note;
 use crate::text;
 
-/// How long a load runs before a bar appears.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// Time before the bar appears.
+const BAR_DELAY: Duration = Duration::from_millis(250);
 
-/// How many objects are named that are skipped for the same reason. The others are counted.
-const SHOWN: usize = 3;
+/// Number of objects that are named for each reason. Further objects are counted.
+const MAX_NAMED: usize = 3;
 
-/// Watches a load for the user.
+/// Shows the progress of a load and reports its warnings.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     begun: Instant,
     wanted: bool,
     context: Context,
     total: u64,
     done: u64,
     bar: Option<ProgressBar>,
-    /// How often each reason was given, without the names in it.
+    /// Number of warnings for each reason, with names replaced.
     repeats: IndexMap<(&'static str, String), usize>,
-    /// What was warned of.
-    pub warnings: Vec<Warning>,
+    /// The reported warnings.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Progress {
-    /// For a command in these surroundings; a bar only on a terminal.
-    pub fn new(context: &Context, no_progress: bool) -> Self {
+    /// Creates the observer; the bar appears only on a terminal.
+    pub(crate) fn new(context: &Context, no_progress: bool) -> Self {
         Self {
             begun: Instant::now(),
             wanted: context.terminal_err && !no_progress && !context.quiet && context.verbose == 0,
@@ -52,12 +52,12 @@ impl Progress {
         }
     }
 
-    /// Tells how many objects were skipped without being named.
+    /// Reports the number of objects that were not named.
     fn sum_up(&mut self) {
         for ((code, reason), count) in std::mem::take(&mut self.repeats) {
-            if count > SHOWN && !self.context.quiet && self.context.verbose == 0 {
-                let more = text::count((count - SHOWN) as u64, "more object");
-                let verb = if count - SHOWN == 1 { "is" } else { "are" };
+            if count > MAX_NAMED && !self.context.quiet && self.context.verbose == 0 {
+                let more = text::count((count - MAX_NAMED) as u64, "more object");
+                let verb = if count - MAX_NAMED == 1 { "is" } else { "are" };
                 // A virtual dataset without its source is filled, not skipped.
                 let done = if code == "filled" { "incomplete" } else { "skipped" };
                 let message = format!("{more} {verb} {done}: {reason} (-v names each)");
@@ -91,7 +91,7 @@ impl Progress {
 }
 
 /// A reason with the names in it replaced, so that reasons that differ only in names are equal.
-fn general(reason: &str) -> String {
+fn generalize(reason: &str) -> String {
     let parts = reason.split('\'').enumerate();
     parts.map(|(at, part)| if at % 2 == 0 { part } else { "'...'" }).collect()
 }
@@ -123,7 +123,7 @@ impl Observer for Progress {
 
     fn advanced(&mut self, bytes: u64) {
         self.done += bytes;
-        if self.wanted && self.bar.is_none() && self.begun.elapsed() > PATIENCE {
+        if self.wanted && self.bar.is_none() && self.begun.elapsed() > BAR_DELAY {
             self.appear();
         }
         if let Some(bar) = &self.bar {
@@ -149,9 +149,9 @@ impl Observer for Progress {
 
 impl Progress {
     fn report(&mut self, warning: Warning, note: &Note) {
-        let count = self.repeats.entry((warning.code, general(&note.reason))).or_default();
+        let count = self.repeats.entry((warning.code, generalize(&note.reason))).or_default();
         *count += 1;
-        if !self.context.quiet && (*count <= SHOWN || self.context.verbose > 0) {
+        if !self.context.quiet && (*count <= MAX_NAMED || self.context.verbose > 0) {
             self.say(labeled("warning:", YELLOW, &warning.to_string()));
             if let (Some(detail), true) = (&note.detail, self.context.verbose > 0) {
                 self.say(format!("detail: {detail}"));
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn reasons_that_differ_in_names_are_equal() {
-        assert_eq!(general("dangling soft link to '/x'"), "dangling soft link to '...'");
-        assert_eq!(general("it's"), "it'...'");
-        assert_eq!(general("plain"), "plain");
+        assert_eq!(generalize("dangling soft link to '/x'"), "dangling soft link to '...'");
+        assert_eq!(generalize("it's"), "it'...'");
+        assert_eq!(generalize("plain"), "plain");
     }
 }

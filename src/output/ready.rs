@@ -1,4 +1,4 @@
-//! Telling those who wait that a held project is ready: a service manager, or whoever opened a pipe.
+//! Notifies the service manager and the reader of `--ready-fd` that a project is ready.
 
 use std::env;
 use std::fs::File;
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// A service manager that does not read must not stop a load that no signal could end then.
+/// Limits the time in sendmsg(2): a service manager that does not read must not block the load.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells the service manager, if there is one: sd_notify(3).
+/// Notifies the service manager, if `NOTIFY_SOCKET` is set, like sd_notify(3).
 ///
 /// # Errors
-/// When its socket cannot be written.
-pub fn notify() -> Result<()> {
+/// Returns an I/O error if the socket cannot be written.
+pub(crate) fn notify() -> Result<()> {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
         return Ok(());
     };
@@ -38,8 +38,8 @@ pub fn notify() -> Result<()> {
 /// Writes a line to the descriptor that `--ready-fd` names, and closes it.
 ///
 /// # Errors
-/// Returns an error if the line cannot be written: EPIPE if no process reads it any more.
-pub fn tell(mut file: File) -> Result<()> {
+/// Returns an error if the line cannot be written: EPIPE if its reader has exited.
+pub(crate) fn write_line(mut file: File) -> Result<()> {
     file.write_all(b"ready\n")
         .map_err(|e| Error::io("cannot write to the descriptor of --ready-fd", e))
 }

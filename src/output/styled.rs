@@ -7,7 +7,7 @@ use crate::text::{is_unsafe, shown};
 
 /// Text of one or several lines.
 #[derive(Debug, Clone, Default)]
-pub struct Text(Vec<Span>);
+pub(crate) struct Text(Vec<Span>);
 
 #[derive(Debug, Clone)]
 struct Span {
@@ -31,22 +31,22 @@ enum Content {
 
 impl Text {
     /// No text.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Lines that end with line ends, such as code.
-    pub fn block(lines: impl Into<String>) -> Self {
+    pub(crate) fn block(lines: impl Into<String>) -> Self {
         Self::of(lines.into(), Style::new(), Content::Block)
     }
 
     /// Lines in which sequences that set colors are kept, such as a plot. They must not contain names.
-    pub fn drawing(lines: impl Into<String>) -> Self {
+    pub(crate) fn drawing(lines: impl Into<String>) -> Self {
         Self::of(lines.into(), Style::new(), Content::Drawing)
     }
 
     /// A part of a line in this style.
-    pub fn styled(text: impl Into<String>, style: Style) -> Self {
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self::of(text.into(), style, Content::Inline)
     }
 
@@ -55,22 +55,22 @@ impl Text {
     }
 
     /// Appends a part of a line, or other text.
-    pub fn push(&mut self, text: impl Into<Self>) {
+    pub(crate) fn push(&mut self, text: impl Into<Self>) {
         self.0.extend(text.into().0);
     }
 
     /// Appends a part of a line in this style.
-    pub fn push_styled(&mut self, text: impl Into<String>, style: Style) {
+    pub(crate) fn push_styled(&mut self, text: impl Into<String>, style: Style) {
         self.push(Self::styled(text, style));
     }
 
     /// Appends a line end.
-    pub fn end_line(&mut self) {
+    pub(crate) fn end_line(&mut self) {
         self.push(Self::of("\n".to_owned(), Style::new(), Content::LineEnd));
     }
 
     /// The text as it is written: escaped for a terminal, and with colors if they are wanted.
-    pub fn render(&self, terminal: bool, color: bool) -> String {
+    pub(crate) fn render(&self, terminal: bool, color: bool) -> String {
         self.0.iter().map(|span| span.render(terminal, color)).collect()
     }
 }

@@ -12,14 +12,14 @@ const GAP: usize = 2;
 
 /// One cell: its text, and the style in which it is printed. The table escapes the text for its reader.
 #[derive(Debug)]
-pub struct Cell {
+pub(crate) struct Cell {
     text: String,
     style: Style,
 }
 
 impl Cell {
     /// Text in a style.
-    pub fn styled(text: impl Into<String>, style: Style) -> Self {
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style }
     }
 }
@@ -38,7 +38,7 @@ impl From<&str> for Cell {
 
 /// How a column gives way on a terminal that is too narrow.
 #[derive(Debug, Clone, Copy)]
-pub enum Give {
+pub(crate) enum Give {
     /// By what stands in the middle of its texts, down to so many columns.
     Middle(usize),
     /// By the beginning of its texts, down to so many columns.
@@ -49,7 +49,7 @@ pub enum Give {
 
 /// A table under construction.
 #[derive(Debug)]
-pub struct Columns {
+pub(crate) struct Columns {
     head: Vec<&'static str>,
     right: Vec<bool>,
     rows: Vec<Vec<Cell>>,
@@ -59,24 +59,24 @@ pub struct Columns {
 impl Columns {
     /// Columns with these headings; `>` before a heading aligns its column to the right. The columns that are
     /// `giving` are shortened in this order until the table fits the terminal.
-    pub fn new(head: &[&'static str], giving: &[(usize, Give)]) -> Self {
+    pub(crate) fn new(head: &[&'static str], giving: &[(usize, Give)]) -> Self {
         let right = head.iter().map(|name| name.starts_with('>')).collect();
         let head = head.iter().map(|name| name.trim_start_matches('>')).collect();
         Self { head, right, rows: Vec::new(), giving: giving.to_vec() }
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<Cell>) {
+    pub(crate) fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
 
     /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
     /// The lines of the table, each after `indent`, for a terminal of this width or for a pipe.
-    pub fn render(mut self, width: Option<usize>, indent: &'static str) -> Text {
+    pub(crate) fn render(mut self, width: Option<usize>, indent: &'static str) -> Text {
         for cell in self.rows.iter_mut().flatten() {
             // Before the widths are counted: an escaped character takes more columns.
             cell.text = shown(&cell.text, width.is_some());

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::Context;
 use super::json;
 use super::message::{labeled, say, write_stderr};
 use super::style::{CYAN, RED, YELLOW};
 use super::styled::Text;
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
-/// The output of one command: its JSON body `B`, and what is said on the way.
+/// The output of one command, with its JSON body `B`.
 #[derive(Debug)]
-pub struct Output<'a, B> {
-    /// The surroundings.
-    pub context: &'a Context,
-    /// The command's own fields of the JSON object.
-    pub body: B,
+pub(crate) struct Output<'a, B> {
+    /// Environment and global options.
+    pub(crate) context: &'a Context,
+    /// The fields of this command in the JSON object.
+    pub(crate) body: B,
     command: &'static str,
     warnings: Vec<json::Warning>,
     errors: Vec<json::Failure>,
@@ -29,8 +29,8 @@ pub struct Output<'a, B> {
 }
 
 impl<'a, B: Serialize> Output<'a, B> {
-    /// Nothing said yet.
-    pub fn new(context: &'a Context, command: &'static str, body: B) -> Self {
+    /// Creates an empty output.
+    pub(crate) fn new(context: &'a Context, command: &'static str, body: B) -> Self {
         let (warnings, errors) = (Vec::new(), Vec::new());
         Self {
             context,
@@ -46,7 +46,7 @@ impl<'a, B: Serialize> Output<'a, B> {
     }
 
     /// Prints text of the result; nothing with `--json`.
-    pub fn print(&mut self, text: impl Into<Text>) {
+    pub(crate) fn print(&mut self, text: impl Into<Text>) {
         let text = text.into();
         if self.to_stderr {
             if !self.context.quiet {
@@ -57,70 +57,73 @@ impl<'a, B: Serialize> Output<'a, B> {
         }
     }
 
-    /// Standard output is a command's: text goes to stderr, and JSON into this file.
+    /// Reserves stdout for CMD: text goes to stderr, and the JSON object to this file.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when JSON is wanted but has no place to go.
-    pub fn give_away(&mut self, json_to: Option<PathBuf>) -> Result<()> {
+    /// Returns [`Kind::Usage`] with `--json` and without a file.
+    pub(crate) fn reserve_stdout(&mut self, json_to: Option<PathBuf>) -> Result<()> {
         self.to_stderr = true;
         self.json_to = json_to;
         if self.context.json && self.json_to.is_none() {
             self.emitted = true;
-            return Err(Error::new(Kind::Usage, "standard output is the command's")
-                .with_hint("--json-to FILE takes the JSON object"));
+            return Err(Error::new(
+                Kind::Usage,
+                "--json cannot be used with -- CMD, which owns stdout",
+            )
+            .with_hint("write the JSON object to a file with --json-to FILE"));
         }
         Ok(())
     }
 
-    /// Another process prints the result.
-    pub fn leave_to_other(&mut self) {
+    /// Leaves the result to another process.
+    pub(crate) fn delegate_result(&mut self) {
         self.emitted = true;
     }
 
     /// Prints a line of the result; nothing with `--json`.
-    pub fn line(&mut self, text: impl Into<Text>) {
+    pub(crate) fn line(&mut self, text: impl Into<Text>) {
         let mut text = text.into();
         text.end_line();
         self.print(text);
     }
 
-    /// Tells what goes on, on stderr; nothing with `--quiet`.
-    pub fn status(&self, text: impl Into<Text>) {
+    /// Prints a status message to stderr; nothing with `--quiet`.
+    pub(crate) fn status(&self, text: impl Into<Text>) {
         if !self.context.quiet {
             say(text, self.context);
         }
     }
 
-    /// Tells what a curious user wants to know (`-v`).
-    pub fn detail(&self, text: impl Into<Text>) {
+    /// Prints a detail to stderr with `-v`.
+    pub(crate) fn detail(&self, text: impl Into<Text>) {
         if self.context.verbose > 0 && !self.context.quiet {
             say(text, self.context);
         }
     }
 
-    /// Warns, in text and in JSON.
-    pub fn warn(&mut self, warning: json::Warning) {
+    /// Reports a warning, in text and in JSON.
+    pub(crate) fn warn(&mut self, warning: json::Warning) {
         if !self.context.quiet {
             say(labeled("warning:", YELLOW, &warning.to_string()), self.context);
         }
         self.warnings.push(warning);
     }
 
-    /// Tells what to do about something that is no error: a hint in text, a warning in JSON.
-    pub fn advise(&mut self, warning: json::Warning) {
+    /// Reports advice: a hint in text, a warning in JSON.
+    pub(crate) fn advise(&mut self, warning: json::Warning) {
         if !self.context.quiet {
             say(labeled("hint:", CYAN, &warning.message), self.context);
         }
         self.warnings.push(warning);
     }
 
-    /// Takes a warning into the JSON that the user has been told already.
-    pub fn note(&mut self, warning: json::Warning) {
+    /// Adds a warning to the JSON object only: the text is already printed.
+    pub(crate) fn note(&mut self, warning: json::Warning) {
         self.warnings.push(warning);
     }
 
-    /// Notes a failure and goes on.
-    pub fn fail(&mut self, error: &Error) {
+    /// Reports an error. The command continues.
+    pub(crate) fn fail(&mut self, error: &Error) {
         say(labeled("error:", RED, &error.to_string()), self.context);
         if let Some(detail) = error.detail() {
             self.detail(format!("detail: {detail}"));
@@ -131,8 +134,8 @@ impl<'a, B: Serialize> Output<'a, B> {
         self.errors.push(json::Failure::from(error));
     }
 
-    /// Prints the JSON object, if it is wanted and was not printed before.
-    pub fn emit(&mut self) {
+    /// Prints the JSON object once, if it is requested.
+    pub(crate) fn emit(&mut self) {
         let wanted = self.context.json || self.json_to.is_some();
         if !wanted || std::mem::replace(&mut self.emitted, true) {
             return;
@@ -163,7 +166,7 @@ impl<'a, B: Serialize> Output<'a, B> {
     ///
     /// # Errors
     /// Returns the error of the file or of standard output.
-    pub fn deliver(&mut self) -> Result<()> {
+    pub(crate) fn deliver(&mut self) -> Result<()> {
         self.emit();
         let what = match &self.json_to {
             Some(path) => format!("cannot write '{}'", path.display()),
@@ -185,19 +188,19 @@ impl<'a, B: Serialize> Output<'a, B> {
         }
     }
 
-    /// Ends the output: notes `result`, prints what is due, and gives the exit code.
-    pub fn finish(mut self, result: Result<()>) -> u8 {
+    /// Reports the error of `result`, prints the JSON object, and returns the exit code.
+    pub(crate) fn finish(mut self, result: Result<()>) -> u8 {
         let mut code = 0;
         if let Err(error) = result {
             code = error.kind().exit_code();
-            // A kept project that ended as it was asked to, and a command's status, are no failures of ours.
+            // An empty message carries an exit code only: the end of a held project, or the status of CMD.
             if !error.to_string().is_empty() {
                 self.fail(&error);
             }
         }
         self.emit();
         match self.broken {
-            // Whoever closed the pipe has read enough.
+            // EPIPE is not an error: the reader closed the pipe early.
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 let error = Error::io("cannot write the result", error);
                 say(labeled("error:", RED, &error.to_string()), self.context);

@@ -6,11 +6,11 @@ const PRECISION: usize = 8;
 
 /// A float and the width that it had in memory, which decides how many digits it needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Float {
+pub(crate) struct Float {
     /// Its value.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Bytes: 2, 4, 8 or 16.
-    pub size: usize,
+    pub(crate) size: usize,
 }
 
 impl Float {
@@ -58,7 +58,7 @@ impl Float {
     }
 
     /// As Python prints a single one: `2.5`, `1e+16`.
-    pub fn alone(self) -> String {
+    pub(crate) fn alone(self) -> String {
         if !self.value.is_finite() {
             return special(self.value, false);
         }
@@ -90,10 +90,10 @@ fn trimmed(mut text: String) -> String {
 
 /// The fewest digits that a 16-bit float needs.
 fn half(value: f64) -> String {
-    let bits = super::values::to_half(value);
+    let bits = super::half::to_half(value);
     for digits in 0..8 {
         let text = format!("{value:.digits$e}");
-        if text.parse().is_ok_and(|back| super::values::to_half(back) == bits) {
+        if text.parse().is_ok_and(|back| super::half::to_half(back) == bits) {
             return text;
         }
     }
@@ -111,7 +111,7 @@ fn special(value: f64, signed: bool) -> String {
 
 /// How all floats of an array are printed.
 #[derive(Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Digits after the point, when all have an exponent.
     scientific: Option<usize>,
     left: usize,
@@ -121,7 +121,7 @@ pub struct Layout {
 
 impl Layout {
     /// The layout that suits these values; `signed` prints a plus too.
-    pub fn of(values: &[Float], signed: bool) -> Self {
+    pub(crate) fn of(values: &[Float], signed: bool) -> Self {
         let finite: Vec<Float> = values.iter().copied().filter(|v| v.value.is_finite()).collect();
         let nonzero = finite.iter().map(|v| v.value.abs()).filter(|&v| v != 0.0);
         let (least, most) =
@@ -165,7 +165,7 @@ impl Layout {
     }
 
     /// One value in its column.
-    pub fn format(&self, value: Float) -> String {
+    pub(crate) fn format(&self, value: Float) -> String {
         let width = self.left + self.right + 1;
         if !value.value.is_finite() {
             return format!("{:>width$}", special(value.value, self.signed));

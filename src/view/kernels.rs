@@ -1,6 +1,6 @@
 //! One pass over a block of numbers, in loops that the compiler turns into vector instructions.
 
-use super::values::from_half;
+use super::half::from_half;
 
 /// What a block of numbers amounts to. Blocks are merged pairwise: no sum grows so large that small
 /// values vanish in it. Source: Chan, Golub and others, "Updating Formulae and a Pairwise Algorithm for

@@ -1,9 +1,10 @@
-//! Looking at one array in shared memory: parts of it, as numpy prints them, in numbers and pictures.
-//! Everything is read like a file, so that whatever another process writes meanwhile is only shown.
+//! Views of one array in shared memory: slices, previews as numpy prints them, statistics and plots. The bytes
+//! are read like a file, so concurrent writes of other processes are safe.
 
 mod floats;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod half;
 mod kernels;
 mod plot;
 mod preview;
@@ -12,8 +13,8 @@ mod snippet;
 mod stats;
 mod values;
 
-pub use plot::{Canvas, plot};
-pub use preview::preview;
-pub use slice::View;
-pub use snippet::snippet;
-pub use stats::{Histogram, Stats, stats};
+pub(crate) use plot::{Canvas, plot};
+pub(crate) use preview::preview;
+pub(crate) use slice::View;
+pub(crate) use snippet::snippet;
+pub(crate) use stats::{Stats, stats};

@@ -9,13 +9,13 @@ use crate::error::{Error, Kind, Result};
 
 /// What there is to draw on.
 #[derive(Debug, Clone, Copy)]
-pub struct Canvas {
+pub(crate) struct Canvas {
     /// Columns.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Rows.
-    pub height: usize,
+    pub(crate) height: usize,
     /// Whether there are half blocks and 256 colours; plain characters otherwise.
-    pub rich: bool,
+    pub(crate) rich: bool,
 }
 
 /// Values looked at for one column or one cell at most.
@@ -29,7 +29,7 @@ const COLOURS: [u8; 16] = [17, 18, 19, 24, 30, 29, 35, 34, 40, 76, 112, 148, 184
 ///
 /// # Errors
 /// [`Kind::Usage`] for other arrays; as the system says.
-pub fn plot(view: &View, canvas: Canvas) -> Result<String> {
+pub(crate) fn plot(view: &View, canvas: Canvas) -> Result<String> {
     let shape = view.shape();
     let usage = |message: String| {
         Error::new(Kind::Usage, message).with_hint("--slice takes a part: --slice '0,:,:'")
@@ -185,7 +185,7 @@ fn heat_map(view: &View, rows: u64, columns: u64, canvas: Canvas) -> Result<Stri
 
 impl Histogram {
     /// The bars, one a line.
-    pub fn draw(&self, canvas: Canvas) -> String {
+    pub(crate) fn draw(&self, canvas: Canvas) -> String {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let room = canvas.width.saturating_sub(26).clamp(10, 60) as u64;
         let mut out = String::new();

@@ -18,7 +18,7 @@ const WIDTH: usize = 75;
 ///
 /// # Errors
 /// As the system says.
-pub fn preview(view: &View) -> Result<String> {
+pub(crate) fn preview(view: &View) -> Result<String> {
     let shape = view.shape();
     if shape.contains(&0) {
         return Ok("[]".to_owned());

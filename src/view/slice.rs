@@ -24,7 +24,7 @@ struct Selection {
 
 /// A part of an array, without a copy of it.
 #[derive(Debug)]
-pub struct View {
+pub(crate) struct View {
     source: PublishedSegment,
     dtype: Dtype,
     item: usize,
@@ -36,7 +36,7 @@ impl View {
     ///
     /// # Errors
     /// [`Kind::Unsupported`] when nothing is known of its dtype.
-    pub fn new(source: PublishedSegment, array: &Array) -> Result<Self> {
+    pub(crate) fn new(source: PublishedSegment, array: &Array) -> Result<Self> {
         let dtype = Dtype::parse(&array.dtype);
         let known = dtype.and_then(|dtype| Some((usize::try_from(dtype.itemsize()).ok()?, dtype)));
         let Some((item, dtype)) = known else {
@@ -50,27 +50,27 @@ impl View {
     ///
     /// # Errors
     /// [`Kind::Usage`] for what numpy would refuse.
-    pub fn slice(self, text: &str) -> Result<Self> {
+    pub(crate) fn slice(self, text: &str) -> Result<Self> {
         Ok(Self { selection: self.selection.slice(text)?, ..self })
     }
 
     /// Elements along each axis.
-    pub fn shape(&self) -> Vec<u64> {
+    pub(crate) fn shape(&self) -> Vec<u64> {
         self.selection.axes.iter().map(|axis| axis.count).collect()
     }
 
     /// The elements' type.
-    pub fn dtype(&self) -> &Dtype {
+    pub(crate) fn dtype(&self) -> &Dtype {
         &self.dtype
     }
 
     /// Bytes of an element.
-    pub fn item(&self) -> usize {
+    pub(crate) fn item(&self) -> usize {
         self.item
     }
 
     /// How many elements it has.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.selection.size()
     }
 
@@ -78,7 +78,7 @@ impl View {
     ///
     /// # Errors
     /// As the system says.
-    pub fn read(&self, start: u64, into: &mut [u8]) -> Result<()> {
+    pub(crate) fn read(&self, start: u64, into: &mut [u8]) -> Result<()> {
         if self.item == 0 || into.is_empty() {
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl View {
     }
 
     /// The number of the element at `index`, in C order.
-    pub fn number(&self, index: &[u64]) -> u64 {
+    pub(crate) fn number(&self, index: &[u64]) -> u64 {
         self.selection.axes.iter().zip(index).fold(0, |all, (axis, at)| all * axis.count + at)
     }
 }

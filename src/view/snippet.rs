@@ -34,7 +34,7 @@ def attach(segment, shape, dtype):
 
 /// The snippet for these arrays, by path; `whole` makes a dictionary of them. `origin` says of which project
 /// and load they are, `command` makes the snippet anew.
-pub fn snippet(
+pub(crate) fn snippet(
     shm: &Path,
     arrays: &[(String, &Array)],
     whole: bool,

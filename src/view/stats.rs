@@ -24,48 +24,48 @@ const SAMPLE: u64 = 128 << 20;
 /// What is known of an array's values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Elements, all of them.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The least value but NaN; null when there is none. Not finite: "inf" or "-inf".
-    pub min: serde_json::Value,
+    pub(crate) min: serde_json::Value,
     /// The greatest value but NaN.
-    pub max: serde_json::Value,
+    pub(crate) max: serde_json::Value,
     /// Mean of the finite values.
-    pub mean: Option<f64>,
+    pub(crate) mean: Option<f64>,
     /// Standard deviation of the finite values (divided by their count, as numpy does).
-    pub std: Option<f64>,
+    pub(crate) std: Option<f64>,
     /// How many are "not a number".
-    pub nan_count: u64,
+    pub(crate) nan_count: u64,
     /// How many are infinite.
-    pub inf_count: u64,
+    pub(crate) inf_count: u64,
     /// How many different values there are, for booleans and integers of up to 16 bits.
-    pub distinct_count: Option<u64>,
+    pub(crate) distinct_count: Option<u64>,
     /// Whether the values are the magnitudes of complex numbers.
-    pub is_magnitude: bool,
+    pub(crate) is_magnitude: bool,
     /// How the finite values are spread; null when there are none.
-    pub histogram: Option<Histogram>,
+    pub(crate) histogram: Option<Histogram>,
 }
 
 /// Counts of values in bins of equal width.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Histogram {
+pub(crate) struct Histogram {
     /// Where the first bin begins.
-    pub low: f64,
+    pub(crate) low: f64,
     /// Where the last bin ends.
-    pub high: f64,
+    pub(crate) high: f64,
     /// Values in each bin.
-    pub counts: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
     /// Values that were looked at; fewer than all in a large array.
-    pub sample_count: u64,
+    pub(crate) sample_count: u64,
 }
 
 /// The statistics of a view.
 ///
 /// # Errors
 /// [`crate::error::Kind::Unsupported`] for strings, times and others; as the system says.
-pub fn stats(view: &View) -> Result<Stats> {
+pub(crate) fn stats(view: &View) -> Result<Stats> {
     let dtype = view.dtype();
     match (dtype.class(), dtype.itemsize()) {
         (Class::Bool | Class::Int | Class::Uint, 1 | 2) => counted(view),

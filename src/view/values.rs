@@ -3,10 +3,11 @@
 use numpy_dtype::{Class, Dtype};
 
 use super::floats::Float;
+use super::half::from_half;
 
 /// One element.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// `True` or `False`.
     Bool(bool),
     /// An integer of any width.
@@ -28,7 +29,7 @@ pub enum Value {
 }
 
 /// Reads one element.
-pub fn value(dtype: &Dtype, bytes: &[u8]) -> Value {
+pub(crate) fn value(dtype: &Dtype, bytes: &[u8]) -> Value {
     let mut little = bytes.to_vec();
     if dtype.is_big_endian() {
         match dtype.class() {
@@ -77,7 +78,7 @@ fn integer(little: &[u8], signed: bool) -> i128 {
 }
 
 /// A float from little-endian bytes; the x87 format is rounded to 64 bits.
-pub fn float(little: &[u8]) -> Float {
+pub(crate) fn float(little: &[u8]) -> Float {
     let first = |range: std::ops::Range<usize>| little.get(range).unwrap_or(&[]);
     let value = match little.len() {
         2 => from_half(u16::from_le_bytes(first(0..2).try_into().unwrap_or_default())),
@@ -89,41 +90,6 @@ pub fn float(little: &[u8]) -> Float {
         ),
     };
     Float { value, size: little.len() }
-}
-
-/// The value of a 16-bit float.
-pub fn from_half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let fraction = f64::from(bits & 0x3ff);
-    sign * match bits >> 10 & 0x1f {
-        0 => fraction * 2_f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        exponent => (1024.0 + fraction) * 2_f64.powi(i32::from(exponent) - 25),
-    }
-}
-
-/// The bits of the nearest 16-bit float of a finite value.
-pub fn to_half(value: f64) -> u16 {
-    let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
-    let size = value.abs();
-    if size == 0.0 {
-        return sign;
-    }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // small whole numbers
-    let whole = |number: f64| number.round_ties_even() as u16;
-    #[allow(clippy::cast_possible_truncation)] // an exponent
-    let exponent = size.log2().floor() as i32;
-    // A carry out of the fraction runs into the exponent, which is the next float.
-    let bits = match exponent {
-        ..-14 => whole(size * 2_f64.powi(24)),
-        -14..=15 => {
-            let biased = u16::try_from(exponent + 15).unwrap_or(0);
-            (biased << 10) + whole(size * 2_f64.powi(10 - exponent)) - 1024
-        }
-        _ => 0x7c00,
-    };
-    sign | bits.min(0x7c00)
 }
 
 /// 64 bits of fraction with its first bit, 15 of exponent, sign.
@@ -190,13 +156,6 @@ fn clock(count: i64, unit: &str, day: &dyn Fn(i64) -> Option<jiff::civil::Date>)
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn halves_survive_the_way_there_and_back() {
-        for bits in (0..0x7c00_u16).chain(0x8000..0xfc00) {
-            assert_eq!(to_half(from_half(bits)), bits);
-        }
-    }
 
     #[test]
     fn times_are_as_precise_as_their_unit() {

@@ -25,7 +25,7 @@ fn what_gc_would_reap_is_a_finding() {
     crate::states::stale_project(&sandbox, "q");
     let run = sandbox.run(&["doctor", "--check"]);
     assert_eq!(run.code(), 11, "{}", run.text());
-    assert!(run.stdout().contains("To do: cute-shm gc"));
+    assert!(run.stdout().contains("To do: run 'cute-shm gc'"));
     sandbox.run(&["gc"]);
 }
 

@@ -3,10 +3,7 @@
 
 use std::fs;
 
-use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::Key;
-use cute_shm::shm::format::name::ProjectName;
-use cute_shm::shm::store::lock::{ChangeLock, FailedLoad};
+use cute_shm::internals::{ChangeLock, Directory, FailedLoad, Key, ProjectName};
 use nix::sys::signal::Signal;
 use snapbox::str;
 

@@ -349,7 +349,7 @@ hint: it is corrupt: its metadata is invalid: line 1: unclosed table, expected `
   project  p
     state  corrupt
   because  its metadata is invalid: line 1: unclosed table, expected `]`
-       do  'cute-shm unlink p' removes it
+       do  run 'cute-shm unlink p' to remove it
  lifetime  -
      size  0 B in 0 arrays, 0 B resident
  metadata  $ROOT/cute-shm.p.toml

@@ -458,7 +458,7 @@ For more information, try '--help'.
 "#]]);
     sandbox.run(&["gc", "--user", "no such user"]).is(str![[r#"
 --- stderr
-error: invalid value 'no such user' for '--user <USER>': there is no user 'no such user'
+error: invalid value 'no such user' for '--user <USER>': no such user
 
 For more information, try '--help'.
 --- exit 2
@@ -616,7 +616,7 @@ fn root_reaps_what_belongs_to_others_only_when_asked() {
     make_root(&sandbox);
     open_to_all(&sandbox);
     let mut held = sandbox.command(&["load-hdf5", "p", "plain.h5"]).unprivileged().start();
-    held.wait_for("holding it");
+    held.wait_for("holding the project");
     held.signal(Signal::SIGKILL);
     held.end(&sandbox);
     sandbox.run(&["gc", "-v"]).is(str![[r#"

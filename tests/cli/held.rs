@@ -20,7 +20,7 @@ fn ctrl_c_removes_the_project() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 --- stderr
-holding it; Ctrl-C removes it
+holding the project; press Ctrl-C to remove it
 removed project 'p'
 --- exit 130
 
@@ -37,7 +37,7 @@ fn sigterm_removes_the_project() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 --- stderr
-holding it; Ctrl-C removes it
+holding the project; press Ctrl-C to remove it
 removed project 'p'
 --- exit 143
 
@@ -54,7 +54,7 @@ fn sighup_removes_the_project() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 --- stderr
-holding it; Ctrl-C removes it
+holding the project; press Ctrl-C to remove it
 removed project 'p'
 --- exit 129
 
@@ -77,7 +77,7 @@ fn the_result_is_printed_when_the_project_is_ready() {
 fn an_ignored_hangup_stays_ignored() {
     let sandbox = Sandbox::with_plain();
     let mut held = sandbox.command(&HOLD).after("trap '' HUP").start();
-    held.wait_for("holding it");
+    held.wait_for("holding the project");
     held.signal(Signal::SIGHUP);
     let status = fs::read_to_string(format!("/proc/{}/status", held.pid())).unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
@@ -90,7 +90,7 @@ fn an_ignored_hangup_stays_ignored() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 --- stderr
-holding it; Ctrl-C removes it
+holding the project; press Ctrl-C to remove it
 removed project 'p'
 --- exit 143
 
@@ -101,7 +101,7 @@ removed project 'p'
 fn an_ignored_ctrl_c_stays_ignored() {
     let sandbox = Sandbox::with_plain();
     let mut held = sandbox.command(&HOLD).after("trap '' INT").start();
-    held.wait_for("holding it");
+    held.wait_for("holding the project");
     held.signal(Signal::SIGINT);
     assert_eq!(sandbox.run(&["wait", "p"]).code(), 0);
     assert!(held.runs());
@@ -153,7 +153,7 @@ removed p: 2 segments, 8 KiB freed
 metadata: $ROOT/cute-shm.p.toml
 loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 --- stderr
-holding it; Ctrl-C removes it
+holding the project; press Ctrl-C to remove it
 another process removed project 'p'
 --- exit 0
 
@@ -170,7 +170,7 @@ fn the_keeper_of_a_replaced_project_ends_by_itself() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 --- stderr
-holding it; Ctrl-C removes it
+holding the project; press Ctrl-C to remove it
 another process replaced project 'p'
 --- exit 0
 
@@ -189,7 +189,7 @@ fn a_killed_keeper_leaves_an_abandoned_project_that_a_load_replaces() {
   project  p
     state  abandoned
   because  its keeper, process PID, has exited
-       do  'cute-shm gc' removes it
+       do  run 'cute-shm gc' to remove it
  lifetime  held by PID
      size  60 B in 2 arrays, 8 KiB resident
  metadata  $ROOT/cute-shm.p.toml

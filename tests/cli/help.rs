@@ -33,8 +33,8 @@ fn help_of_no_command_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&["help", "load"]).is(str![[r#"
 --- stderr
-error: there is no command 'load'
-hint: 'cute-shm help' lists the commands
+error: unknown command 'load'
+hint: run 'cute-shm help' for the list of commands
 --- exit 2
 
 "#]]);
@@ -73,7 +73,7 @@ fn options_of_a_load_stand_in_groups() {
         .filter(|line| line.ends_with(':') && !line.starts_with(' '))
         .collect();
     let wanted = ["Arguments:", "Options:", "Selection:", "Conversion:", "Access:"];
-    let rest = ["Damage and gaps:", "Speed:", "Reports:", "Global options:"];
+    let rest = ["Damaged and unsupported data:", "Speed:", "Output:", "Global options:"];
     assert_eq!(heads, [&wanted[..], &rest].concat());
 }
 

@@ -371,7 +371,7 @@ fn doctor_tells_every_check() {
     let doctor: Doctor = bad(&run, Some("doctor"), "findings");
     assert!(!doctor.host.is_empty() && doctor.checks.len() > 10);
     let left = doctor.checks.iter().find(|check| check.name == "leftovers").unwrap();
-    assert_eq!((&*left.level, left.hint.as_deref()), ("warning", Some("cute-shm gc")));
+    assert_eq!((&*left.level, left.hint.as_deref()), ("warning", Some("run 'cute-shm gc'")));
     assert!(left.message.contains("'q' (stale)"), "{}", left.message);
     sandbox.run(&["gc"]);
 }

@@ -256,8 +256,8 @@ fn ways_to_live_exclude_each_other() {
     }
     sandbox.run(&["load-hdf5", "p", "plain.h5", "--json", "--", "/bin/true"]).is(str![[r#"
 --- stderr
-error: standard output is the command's
-hint: --json-to FILE takes the JSON object
+error: --json cannot be used with -- CMD, which owns stdout
+hint: write the JSON object to a file with --json-to FILE
 --- exit 2
 
 "#]]);

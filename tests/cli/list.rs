@@ -142,7 +142,7 @@ p             2  12 B     4 KiB  broken  persistent  0         AGE
 --- stderr
 warning: 'p': broken: 1 of 2 segments are missing
 error: 1 project not live
-hint: 'cute-shm gc --dry-run' shows what can be reaped
+hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 --- exit 11
 
 "#]]);

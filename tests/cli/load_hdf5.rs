@@ -370,7 +370,7 @@ fn a_glob_that_matches_nothing_is_told() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 1 array, 8 B in SECONDS s (RATE/s)
 --- stderr
-warning: --dtype '/test/*=float32' matches nothing; --dry-run without it lists what there is
+warning: --dtype '/test/*=float32' matches nothing; --dry-run without it lists the datasets
 --- exit 0
 
 "#]]);
@@ -559,7 +559,7 @@ fn a_grace_that_is_no_time_is_a_usage_error() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--grace=-1"]).is(str![[r#"
 --- stderr
-error: invalid value '-1' for '--grace <SECONDS>': '-1' is no number of seconds
+error: invalid value '-1' for '--grace <SECONDS>': expected a number of seconds, such as 10 or 0.5
 
 For more information, try '--help'.
 --- exit 2
@@ -567,7 +567,7 @@ For more information, try '--help'.
 "#]]);
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--grace", "soon"]).is(str![[r#"
 --- stderr
-error: invalid value 'soon' for '--grace <SECONDS>': 'soon' is no number of seconds
+error: invalid value 'soon' for '--grace <SECONDS>': expected a number of seconds, such as 10 or 0.5
 
 For more information, try '--help'.
 --- exit 2
@@ -596,7 +596,7 @@ For more information, try '--help'.
 "#]]);
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--group", "no such group"]).is(str![[r#"
 --- stderr
-error: invalid value 'no such group' for '--group <NAME>': there is no group 'no such group'
+error: invalid value 'no such group' for '--group <NAME>': no such group
 
 For more information, try '--help'.
 --- exit 2

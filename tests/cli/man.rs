@@ -59,7 +59,7 @@ fn a_directory_that_is_not_there_is_made() {
     fs::write(sandbox.file("file"), "").unwrap();
     sandbox.run(&["man", "file/man1"]).is(str![[r#"
 --- stderr
-error: cannot make 'file/man1': Not a directory
+error: cannot create 'file/man1': Not a directory
 --- exit 1
 
 "#]]);

@@ -121,7 +121,7 @@ impl Sandbox {
     /// Starts a load that holds its project, and waits until it says that it is ready.
     pub fn hold(&self, args: &[&str]) -> Held {
         let mut held = self.command(args).start();
-        held.wait_for("holding it");
+        held.wait_for("holding the project");
         held
     }
 

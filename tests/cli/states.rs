@@ -228,7 +228,7 @@ p             1   0 B       0 B  stale  -         0         AGE
 --- stderr
 warning: 'p': stale: all segments are missing, loaded before this boot
 error: 1 project not live
-hint: 'cute-shm gc --dry-run' shows what can be reaped
+hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 --- exit 11
 
 "#]]);
@@ -468,7 +468,7 @@ fn a_project_without_metadata_is_detached() {
   project  p
     state  detached
   because  its metadata file is missing
-       do  'cute-shm gc --repair' restores its metadata
+       do  run 'cute-shm gc --repair' to restore its metadata
  lifetime  persistent
      size  60 B in 2 arrays, 8 KiB resident
  metadata  $ROOT/cute-shm.p.toml
@@ -515,7 +515,7 @@ p             0   0 B     4 KiB  orphan  -         0           -
 --- stderr
 warning: 'p': orphan: no metadata and no ledger claims these segments
 error: 1 project not live
-hint: 'cute-shm gc --dry-run' shows what can be reaped
+hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 --- exit 11
 
 "#]]);

@@ -56,13 +56,15 @@ fn a_timeout_that_is_no_time_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&["wait", "p", "--timeout=-1"]).is(str![[r#"
 --- stderr
-error: bad --timeout: cannot convert float seconds to Duration: value is negative
+error: invalid value '-1' for '--timeout <SECONDS>': expected a number of seconds, such as 10 or 0.5
+
+For more information, try '--help'.
 --- exit 2
 
 "#]]);
     sandbox.run(&["wait", "p", "--timeout", "soon"]).is(str![[r#"
 --- stderr
-error: invalid value 'soon' for '--timeout <SECONDS>': invalid float literal
+error: invalid value 'soon' for '--timeout <SECONDS>': expected a number of seconds, such as 10 or 0.5
 
 For more information, try '--help'.
 --- exit 2

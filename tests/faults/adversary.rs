@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 
-use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{Key, Ledger};
-use cute_shm::shm::format::name::{ProjectName, Token};
+use cute_shm::internals::{Directory, Key, Ledger, ProjectName, Token};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SigHandler, Signal, signal};
 

@@ -8,9 +8,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 
-use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
-use cute_shm::shm::format::name::ProjectName;
+use cute_shm::internals::{Directory, Key, KeyFile, Ledger, ProjectName};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::process::Process;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cute_shm::shm::format::metadata::Metadata;
+use cute_shm::internals::Metadata;
 
 use super::common::fixtures;
 pub use super::common::sandbox::{BINARY, Mount, Sandbox};

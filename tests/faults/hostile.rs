@@ -6,9 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{Key, KeyFile};
-use cute_shm::shm::format::name::ProjectName;
+use cute_shm::internals::{Directory, Key, KeyFile, ProjectName};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use cute_shm::shm::format::name::SegmentName;
+use cute_shm::internals::SegmentName;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -3,11 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use cute_shm::os::directory::Directory;
-use cute_shm::os::lookup::Lookup;
-use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
-use cute_shm::shm::format::metadata::{Mark, Metadata};
-use cute_shm::shm::format::name::ProjectName;
+use cute_shm::internals::{Directory, Key, KeyFile, Ledger, Lookup, Mark, Metadata, ProjectName};
 
 use super::commands::Sandbox;
 use super::support::{Rng, figure, rounds};

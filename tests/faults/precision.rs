@@ -6,15 +6,10 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 
-use cute_shm::os::directory::Access;
-use cute_shm::shm::format::ledger::{BatchJob, Keeper, Lifetime, Record, Selection};
-use cute_shm::shm::format::metadata::Mark;
-use cute_shm::shm::format::name::{ProjectName, SegmentName, Token};
-use cute_shm::shm::segment::new_segment::NewSegment;
-use cute_shm::shm::store::ledger_store::LedgerStore;
-use cute_shm::shm::store::lock::LivenessLock;
-use cute_shm::shm::store::node_dirs::{NodeDirs, Paths};
-use cute_shm::shm::store::removal;
+use cute_shm::internals::{
+    Access, BatchJob, Keeper, LedgerStore, Lifetime, LivenessLock, Mark, NewSegment, NodeDirs,
+    Paths, ProjectName, Record, SegmentName, Selection, Token, removal,
+};
 
 use super::commands::Sandbox;
 use super::support::{Rng, figure, rounds};
@@ -353,7 +348,7 @@ impl<'a> Maker<'a> {
 
     /// Removes ledger and lock file, as after a reboot or on another node.
     fn forget(&self, name: &ProjectName) {
-        use cute_shm::shm::format::ledger::{Key, KeyFile};
+        use cute_shm::internals::{Key, KeyFile};
         let root = self.dirs.root().expect("a root");
         let key = Key::new(name, root.id(), nix::unistd::Uid::effective().as_raw());
         for file in [KeyFile::Ledger, KeyFile::Lock] {

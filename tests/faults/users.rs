@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cute_shm::os::directory::Directory;
-use cute_shm::shm::format::ledger::{Key, KeyFile, Ledger};
-use cute_shm::shm::format::name::ProjectName;
+use cute_shm::internals::{Directory, Key, KeyFile, Ledger, ProjectName};
 use nix::sys::signal::Signal;
 use nix::unistd::{Group, Uid, User};
 

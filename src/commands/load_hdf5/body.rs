@@ -10,40 +10,40 @@ use crate::shm::format::rows::Rows;
 /// The JSON fields of `load-hdf5`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Body {
-    /// This node's name.
-    pub host: String,
-    /// The rows that were selected: `START:STOP`, or a share `I/N`; null for all.
+pub(crate) struct Body {
+    /// Name of this node.
+    pub(crate) host: String,
+    /// The selected rows: `START:STOP`, or a share `I/N`; null for all.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub rows: Option<Rows>,
-    /// The project's name.
-    pub project: Option<String>,
-    /// Nothing was loaded: this is the plan.
-    pub dry_run: bool,
-    /// It was loaded already.
-    pub reused: bool,
+    pub(crate) rows: Option<Rows>,
+    /// Name of the project.
+    pub(crate) project: Option<String>,
+    /// Whether this is a plan, and nothing was loaded.
+    pub(crate) dry_run: bool,
+    /// Whether the project was already loaded.
+    pub(crate) reused: bool,
     /// Path of the metadata file.
-    pub metadata: Option<String>,
-    /// The load's token: its segments' names bear it.
-    pub token: Option<String>,
-    /// How long it lives.
-    pub lifetime: Option<Lifetime>,
-    /// Arrays, each once.
-    pub array_count: u64,
-    /// Bytes of the arrays.
-    pub size_bytes: u64,
-    /// Memory needed, every array rounded up to pages.
-    pub needed_bytes: u64,
-    /// Memory that the loader needs besides, to decode chunks.
-    pub decoding_bytes: u64,
-    /// What limits memory, the tightest first (with `--dry-run`).
-    pub bounds: Vec<Bound>,
-    /// How long it took.
-    pub elapsed_seconds: Option<f64>,
-    /// Bytes a second.
-    pub rate_bytes: Option<u64>,
-    /// The files read or looked for.
-    pub sources: Vec<SourceFile>,
-    /// The arrays (with `--dry-run` or a selection of rows; none when it was loaded already).
-    pub arrays: Vec<PlannedArray>,
+    pub(crate) metadata: Option<String>,
+    /// Token of the load, part of the segment names.
+    pub(crate) token: Option<String>,
+    /// Lifetime of the project.
+    pub(crate) lifetime: Option<Lifetime>,
+    /// Number of arrays, each once.
+    pub(crate) array_count: u64,
+    /// Size of the arrays.
+    pub(crate) size_bytes: u64,
+    /// Memory needed, with each array rounded up to pages.
+    pub(crate) needed_bytes: u64,
+    /// Memory that the loader needs to decode chunks.
+    pub(crate) decoding_bytes: u64,
+    /// Memory limits, the lowest first (with `--dry-run`).
+    pub(crate) bounds: Vec<Bound>,
+    /// Duration of the load.
+    pub(crate) elapsed_seconds: Option<f64>,
+    /// Bytes per second.
+    pub(crate) rate_bytes: Option<u64>,
+    /// The source files, including absent ones.
+    pub(crate) sources: Vec<SourceFile>,
+    /// The arrays (with `--dry-run` or a selection of rows; empty if already loaded).
+    pub(crate) arrays: Vec<PlannedArray>,
 }

@@ -1,5 +1,4 @@
-//! What `load-hdf5` does with a project once it is loaded: returns, holds it, or runs a command. Every path
-//! out of here releases a project that is held.
+//! Returns, holds the project, or runs CMD after a load. Every path releases a held project.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,22 +16,22 @@ use crate::shm::store::node_dirs::NodeDirs;
 /// The processes that wait for a project, and the process that it is held for.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// Where `--ready-fd` wants its line.
-    pub ready_fd: Option<File>,
+    /// The descriptor of `--ready-fd`.
+    pub(crate) ready_fd: Option<File>,
     /// With `--until-exit`: the process, and the command that waits for this keeper.
-    pub until: Option<(Watched, Ready)>,
+    pub(crate) until: Option<(Watched, Ready)>,
 }
 
-/// Whose status the program ends with.
+/// The origin of the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lived {
-    /// That of a command, which succeeded.
+    /// CMD, which succeeded.
     Command,
-    /// Its own.
+    /// This program.
     Alone,
 }
 
-/// How the time after a load ended.
+/// The end of a load's lifetime in this process.
 enum End {
     Returned,
     Held(Ending),
@@ -56,8 +55,9 @@ pub(super) fn live(
     let released = held.map_or(Ok(()), |held| held.release(dirs));
     let project = args.project.to_string_lossy();
     if let Err(error) = &released {
-        let message =
-            format!("project '{project}' could not be removed: {error}; 'cute-shm gc' removes it");
+        let message = format!(
+            "project '{project}' could not be removed: {error}; run 'cute-shm gc' to remove it"
+        );
         output.warn(Warning::new("release", message));
     }
     match end? {
@@ -66,7 +66,7 @@ pub(super) fn live(
         End::Command(status) => Err(Error::new(Kind::Status(status), "")),
         End::Held(ending) => {
             if released.is_ok() {
-                output.status(format!("{} project '{project}'", what_happened(ending)));
+                output.status(format!("{} project '{project}'", verb(ending)));
             }
             match (ending, released) {
                 (Ending::Signal(caught), _) => Err(Error::new(Kind::Signal(caught.number()), "")),
@@ -77,7 +77,7 @@ pub(super) fn live(
     }
 }
 
-fn what_happened(ending: Ending) -> &'static str {
+fn verb(ending: Ending) -> &'static str {
     match ending {
         Ending::Signal(_) | Ending::Exited => "removed",
         Ending::Removed => "another process removed",
@@ -95,10 +95,10 @@ fn keep(
     output: &mut Output<'_, Body>,
 ) -> Result<End> {
     if held.is_some() && waiting.until.is_none() && args.command.is_empty() {
-        output.status("holding it; Ctrl-C removes it");
+        output.status("holding the project; press Ctrl-C to remove it");
     }
     output.deliver()?;
-    let notified = waiting.ready_fd.map_or(Ok(()), ready::tell);
+    let notified = waiting.ready_fd.map_or(Ok(()), ready::write_line);
     if let (Err(error), None) = (&notified, held) {
         // A persistent project stays loaded, even if the reader has exited.
         output.warn(Warning::new("ready_fd", error.to_string()));
@@ -107,7 +107,7 @@ fn keep(
         output.warn(Warning::new("notify", error.to_string()));
     }
     if held.is_some() {
-        // The process that wanted to know is gone: nothing would end this one.
+        // The process that waited for the line has exited: nothing would end this one.
         notified?;
     }
     if !args.command.is_empty() {

@@ -1,8 +1,8 @@
-//! Where the user's Python environment has plugins for filters that are not built in.
+//! Finds HDF5 plugins in the Python environments of the user.
 
 use std::path::{Path, PathBuf};
 
-/// What to do about datasets that are compressed with these filters, each `name (filter number)`.
+/// Returns advice for datasets that are compressed with these filters, each `name (filter number)`.
 /// `prefixes` are the Python environments in which hdf5plugin may be installed.
 pub(super) fn advice(missing: &[String], prefixes: &[PathBuf]) -> Option<String> {
     let names = missing.join(", ");

@@ -1,4 +1,4 @@
-//! What `load-hdf5` tells of a plan and of what was loaded.
+//! Reports the plan and the outcome of a load.
 
 use super::body::Body;
 use super::plugins;
@@ -11,7 +11,7 @@ use crate::output::table::{Columns, Give};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::text;
 
-pub(super) fn tell_plan(
+pub(super) fn report_plan(
     dirs: &NodeDirs,
     request: &Request,
     planned: &Planned,
@@ -58,7 +58,7 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
         output.advise(Warning::new("filters", advice));
     }
     for option in &planned.unmatched {
-        let message = format!("{option} matches nothing; --dry-run without it lists what there is");
+        let message = format!("{option} matches nothing; --dry-run without it lists the datasets");
         output.warn(Warning::new("unmatched", message));
     }
     warn_of_attributes(planned, output);
@@ -72,7 +72,7 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     }
 }
 
-pub(super) fn tell_outcome(
+pub(super) fn report_outcome(
     dirs: &NodeDirs,
     request: &Request,
     outcome: &Outcome,
@@ -121,13 +121,13 @@ fn warn_of_attributes(planned: &Planned, output: &mut Output<'_, Body>) {
     output.warn(Warning::new("attributes", message));
 }
 
-/// Bytes a second.
+/// Returns bytes per second.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn rate(bytes: u64, seconds: f64) -> u64 {
     (bytes as f64 / seconds.max(1e-9)) as u64
 }
 
-/// What the stock Python reader will stumble over.
+/// Warns about data that `--verify` could not compare.
 fn warn_of_unverified(request: &Request, outcome: &Outcome, output: &mut Output<'_, Body>) {
     if let (true, Some(first)) = (request.verify, outcome.planned.unverifiable.first()) {
         let more = match outcome.planned.unverifiable.len() - 1 {
@@ -141,7 +141,7 @@ fn warn_of_unverified(request: &Request, outcome: &Outcome, output: &mut Output<
     }
 }
 
-/// Files elsewhere whose bytes other users can read now, although perhaps not in the files themselves.
+/// Warns if the segments give other users access to data of files in other directories.
 fn warn_of_outside(request: &Request, planned: &Planned, output: &mut Output<'_, Body>) {
     const NAMED: usize = 3;
     const OTHERS: u32 = 0o077;

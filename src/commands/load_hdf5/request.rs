@@ -1,4 +1,4 @@
-//! From arguments to what is asked of the loader; the usual mistakes are told before it is started.
+//! Converts the arguments of `load-hdf5` into the request of a load.
 
 use std::ffi::OsString;
 
@@ -43,7 +43,7 @@ pub(super) fn request(args: &Args, output: &Output<'_, Body>) -> Result<Request>
     })
 }
 
-/// Root reads other files only if told so, or as another user.
+/// Root reads other files only with `--external` or as another user.
 fn external(args: &Args) -> External {
     match (args.no_external, args.external || args.as_user.is_some()) {
         (true, _) => External::Refuse,
@@ -52,7 +52,7 @@ fn external(args: &Args) -> External {
     }
 }
 
-/// The selection of rows; `auto` is resolved here, so that the ledger tells which share it is.
+/// Returns the selected rows. `auto` is resolved here, so that the ledger contains the share.
 fn rows(args: &Args, output: &Output<'_, Body>) -> Result<Option<Rows>> {
     match args.shard {
         None => Ok(args.rows),
@@ -64,7 +64,7 @@ fn rows(args: &Args, output: &Output<'_, Body>) -> Result<Option<Rows>> {
     }
 }
 
-/// The files with their groups: none for a single one, else the stem or the name given.
+/// Returns the files with their groups: the given name, else the stem if there are several files.
 fn inputs(files: &[OsString]) -> Result<Vec<Input>> {
     let mut inputs: Vec<Input> = Vec::new();
     for file in files {

@@ -1,4 +1,4 @@
-//! One manual page: what clap's definition says, in the sections that a reader of manual pages looks for.
+//! Renders one manual page from the definition of the command line.
 
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -32,15 +32,14 @@ pub(crate) fn page(command: &clap::Command, name: &str, codes: &[Code]) -> Strin
     text + &roff.to_roff()
 }
 
-/// Each section begins with the same definition of an apostrophe, of which one is enough; and breaks around
-/// an empty line are one space.
+/// Removes the repeated preamble of each section, and replaces line breaks around an empty line by a space.
 fn tidy(text: &str) -> String {
     let preamble = Roff::new().render();
     let rest = text.replace(&preamble, "");
     preamble + &rest.replace(".br\n\n.br\n", ".sp\n")
 }
 
-/// The line that help begins with.
+/// Renders the usage line.
 fn synopsis(command: &clap::Command) -> Roff {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
@@ -109,7 +108,7 @@ fn files(roff: &mut Roff, extra: &Extra) {
             entry(roff, italic(name), text);
         }
     } else {
-        roff.text([roman("None of the node: the command reads and writes no project.")]);
+        roff.text([roman("None. The command does not access projects.")]);
     }
 }
 
@@ -128,13 +127,13 @@ fn examples(roff: &mut Roff, command: &clap::Command) {
     }
 }
 
-/// The examples of a command's help: each line, and what it is for.
+/// Returns the examples of a command: each line and its comment.
 pub(crate) fn examples_of(command: &clap::Command) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in &help_lines(command, "Examples:") {
         let (text, rest) = (line.trim(), line.strip_prefix("  ").unwrap_or(line.as_str()));
         match found.last_mut() {
-            // What stands far to the right belongs to the line above.
+            // An indented line continues the comment of the line above.
             Some((_, comment)) if rest.starts_with(' ') => comment.push_str(text),
             _ => {
                 let (example, comment) = text.split_once("  ").unwrap_or((text, ""));

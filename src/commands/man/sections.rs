@@ -1,22 +1,22 @@
-//! What the manual pages say beside the command line's definition: exit status, environment, files, and
-//! what else to read.
+//! The parts of the manual pages that the definition of the command line lacks: exit status, environment,
+//! files, and related pages.
 
-/// A term and what it means.
+/// A term and its meaning.
 pub(crate) type Entry = (&'static str, &'static str);
 
-/// What one page adds.
+/// The additions to one page.
 #[derive(Debug)]
 pub(crate) struct Extra {
-    /// The exit codes that the command has, besides 0, 1 and 2.
-    pub codes: &'static [&'static str],
-    /// What else there is to say of the exit status.
-    pub status: &'static str,
-    /// Variables besides those of every command.
-    pub environment: &'static [Entry],
-    /// Whether it reads or writes projects.
-    pub projects: bool,
-    /// Other pages: ours by the command's name, others with their section.
-    pub see: &'static [&'static str],
+    /// Exit codes of the command, except 0, 1 and 2.
+    pub(crate) codes: &'static [&'static str],
+    /// More about the exit status.
+    pub(crate) status: &'static str,
+    /// Environment variables of this command.
+    pub(crate) environment: &'static [Entry],
+    /// Whether the command reads or writes projects.
+    pub(crate) projects: bool,
+    /// Related pages: commands by name, other pages with their section.
+    pub(crate) see: &'static [&'static str],
 }
 
 /// The date of this release.
@@ -28,25 +28,31 @@ pub(crate) const CODES: [&str; 3] = ["0", "1", "2"];
 pub(super) const ENVIRONMENT: [Entry; 2] = [
     (
         "CUTE_SHM_ROOT",
-        "Directory of the metadata files, unless --root names one; else /tmp/cute-shm.",
+        "Directory of the metadata files, unless --root is given. Default: /tmp/cute-shm.",
     ),
     (
         "CUTE_SHM_DIR",
-        "Directory of the segments, ledgers and locks; else /dev/shm. Python's reader looks in /dev/shm only.",
+        "Directory of the segments, ledgers and lock files. Default: /dev/shm. The Python reader uses only /dev/shm.",
     ),
 ];
 
 pub(super) const NO_COLOR: Entry =
-    ("NO_COLOR", "When it is set and not empty, nothing is coloured, unless --color says so.");
+    ("NO_COLOR", "Disables color if it is set and not empty. --color has precedence.");
 
 pub(super) const FILES: [Entry; 4] = [
     (
         "/tmp/cute-shm/cute-shm.PROJECT.toml",
-        "A project's metadata, which Python's cute_shm reads and writes.",
+        "The metadata of a project, in the format of the Python package cute_shm.",
     ),
     ("/dev/shm/cute-shm.PROJECT.XXXXXXXXXX", "A segment: the bytes of one array."),
-    ("/dev/shm/cute-shm.PROJECT.XXXXXXXX.ledger", "Who owns a project, and from where it came."),
-    ("/dev/shm/cute-shm.PROJECT.XXXXXXXX.lock", "Locked by who keeps a project, or changes it."),
+    (
+        "/dev/shm/cute-shm.PROJECT.XXXXXXXX.ledger",
+        "The ledger: owner, sources and batch jobs of a project.",
+    ),
+    (
+        "/dev/shm/cute-shm.PROJECT.XXXXXXXX.lock",
+        "The lock file: locked by the keeper of a project and by each process that changes it.",
+    ),
 ];
 
 const JOB: Entry = (
@@ -55,32 +61,32 @@ const JOB: Entry = (
 );
 const SHARE: Entry = (
     "SLURM_NODEID, SLURM_NNODES, SLURM_STEP_NUM_NODES",
-    "Which of how many nodes this is, for '--shard auto'.",
+    "Number of this node and of all nodes, for '--shard auto'.",
 );
-const NOTIFY: Entry =
-    ("NOTIFY_SOCKET", "A service manager's socket, which is told when the project is ready.");
+const NOTIFY: Entry = (
+    "NOTIFY_SOCKET",
+    "Socket of the service manager, which is notified when the project is ready.",
+);
 const PLUGINS: Entry = (
     "HDF5_PLUGIN_PATH",
-    "Directories of HDF5 plugins, separated by colons: for filters that are not built in. None by default.",
+    "Directories of HDF5 plugins, separated by colons, for filters that are not built in. Default: none.",
 );
 const PREFIXES: Entry = (
     "HDF5_EXT_PREFIX, HDF5_EXTFILE_PREFIX, HDF5_VDS_PREFIX",
-    "Where else to look for targets of external links, external raw files and sources of virtual datasets.",
+    "Additional directories for targets of external links, external raw files and sources of virtual datasets.",
 );
-const PROJECT: Entry = (
-    "CUTE_SHM_PROJECT",
-    "Set for the command behind '--', with CUTE_SHM_ROOT and CUTE_SHM_DIR: the project's name.",
-);
+const PROJECT: Entry =
+    ("CUTE_SHM_PROJECT", "Name of the project; set for CMD, with CUTE_SHM_ROOT and CUTE_SHM_DIR.");
 
-/// What the page of `command` adds; the program's own for its own name.
+/// Returns the additions to the page of `command`, or of the program.
 pub(crate) fn extra(command: &str) -> Extra {
     let plain =
         Extra { codes: &[], status: "", environment: &[], projects: true, see: &["", "list"] };
     match command {
         "load-hdf5" => Extra {
             codes: &["3", "4", "5", "6", "7", "8", "9", "10", "128+n"],
-            status: "With a command behind '--' the status is the command's; 125 when the load fails before it is started, \
-                     126 when it cannot be executed, 127 when it is not found.",
+            status: "With '-- CMD', the status is that of CMD, or 125 if the load fails, 126 if CMD cannot be executed, \
+                     127 if CMD is not found.",
             environment: &[JOB, SHARE, NOTIFY, PLUGINS, PREFIXES, PROJECT],
             see: &["", "list", "show", "unlink", "wait", "gc", "doctor", "shm_overview(7)"],
             ..plain

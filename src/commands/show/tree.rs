@@ -197,13 +197,13 @@ fn advice(project: &json::Project) -> Option<String> {
     let name = crate::error::shell_quote(&project.name);
     Some(match project.state {
         State::Live | State::Loading | State::Removing | State::Foreign => return None,
-        State::Elsewhere => "look at it where it was loaded".to_owned(),
-        State::Corrupt => format!("'cute-shm unlink {name}' removes it"),
-        State::Abandoned | State::Stale => "'cute-shm gc' removes it".to_owned(),
-        State::Broken => format!(
-            "'cute-shm gc --broken' reaps it; load it again with --overwrite, or 'cute-shm unlink {name}'"
-        ),
-        State::Detached => "'cute-shm gc --repair' restores its metadata".to_owned(),
-        State::Orphan => "'cute-shm gc --orphans' reaps what nobody has".to_owned(),
+        State::Elsewhere => "use it on the host, or in the container, that loaded it".to_owned(),
+        State::Corrupt => format!("run 'cute-shm unlink {name}' to remove it"),
+        State::Abandoned | State::Stale => "run 'cute-shm gc' to remove it".to_owned(),
+        State::Broken => {
+            format!("load it again with --overwrite, or run 'cute-shm unlink {name}' to remove it")
+        }
+        State::Detached => "run 'cute-shm gc --repair' to restore its metadata".to_owned(),
+        State::Orphan => "run 'cute-shm gc --orphans' to remove its unused segments".to_owned(),
     })
 }

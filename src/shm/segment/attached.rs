@@ -59,11 +59,6 @@ impl Segment {
         self.bytes
     }
 
-    /// Whether its array has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
     /// Copies the bytes from `offset` on into `out`. Sound whatever other processes do: each word is
     /// read once, volatile; a writer at work at that time leaves a mixture of old and new ones.
     ///

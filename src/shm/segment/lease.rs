@@ -68,7 +68,7 @@ mod tests {
         file.set_len(1).unwrap();
         assert!(Lease::take(&shm, &name).unwrap().is_none(), "it is open");
         // SAFETY: the segment is this test's alone.
-        let mapped = unsafe { crate::shm::segment::map::ReadMapping::map(&file, 1) }.unwrap();
+        let mapped = unsafe { memmap2::Mmap::map(&file) }.unwrap();
         drop(file);
         assert!(Lease::take(&shm, &name).unwrap().is_none(), "it is mapped");
         drop(mapped);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
+use memmap2::{Advice, MmapMut, MmapOptions};
 use nix::errno::Errno;
 
 use crate::error::{Error, Kind, Result};
@@ -164,38 +164,6 @@ fn allocate(file: &File, offset: u64, len: u64) -> std::io::Result<()> {
     Ok(nix::fcntl::fallocate(file, flags, signed(offset)?, signed(len)?)?)
 }
 
-/// A published segment, mapped to read.
-#[derive(Debug)]
-pub struct ReadMapping(Option<Mmap>);
-
-impl ReadMapping {
-    /// Maps the first `len` bytes of a segment for reading.
-    ///
-    /// # Safety
-    /// Other processes can write to a published segment and can shrink it. The caller promises that
-    /// its use of the bytes is sound for any value, including one that changes during the read, and
-    /// that no process truncates the segment in the meantime (cute-shm never does, nor does the Python package).
-    ///
-    /// # Errors
-    /// Returns the error of the system call.
-    pub unsafe fn map(file: &File, len: u64) -> Result<Self> {
-        let Ok(size) = usize::try_from(len) else {
-            return Err(Error::io(format!("cannot map {len} bytes"), nix::errno::Errno::ENOMEM));
-        };
-        if size == 0 {
-            return Ok(Self(None));
-        }
-        // SAFETY: the caller's promise, see above.
-        let map = unsafe { MmapOptions::new().len(size).map(file) };
-        map.map(|map| Self(Some(map))).map_err(|e| Error::io(format!("cannot map {len} bytes"), e))
-    }
-
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,8 +179,8 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "abc");
         // SAFETY: the file is this test's alone.
-        let attached = unsafe { ReadMapping::map(&file, 2) }.unwrap();
-        assert_eq!(attached.bytes(), b"ab");
+        let mapped = unsafe { memmap2::Mmap::map(&file) }.unwrap();
+        assert_eq!(mapped[..], *b"abc");
     }
 
     #[test]

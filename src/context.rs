@@ -1,4 +1,4 @@
-//! What the environment says, resolved once: directories, color, terminal, verbosity, the batch job.
+//! The environment and the global options, resolved once: directories, color, terminal, batch job.
 
 use std::env;
 use std::io::IsTerminal as _;
@@ -8,39 +8,39 @@ use crate::shm::format::ledger::BatchJob;
 use crate::shm::format::rows::Rows;
 use crate::shm::store::node_dirs::{DEFAULT_ROOT, DEFAULT_SHM_DIR, Paths};
 
-/// Everything that a command needs to know of its surroundings.
+/// The environment of a command and its global options.
 #[derive(Debug, Clone)]
-pub struct Context {
-    /// Where root and shm directory are.
-    pub paths: Paths,
-    /// One JSON object on standard output instead of text.
-    pub json: bool,
-    /// No status, no warnings.
-    pub quiet: bool,
+pub(crate) struct Context {
+    /// Root and shm directory.
+    pub(crate) paths: Paths,
+    /// Print one JSON object instead of text.
+    pub(crate) json: bool,
+    /// Print no status and no warnings.
+    pub(crate) quiet: bool,
     /// 0, 1 (more), 2 (debug).
-    pub verbose: u8,
+    pub(crate) verbose: u8,
     /// Color on standard output.
-    pub color: bool,
+    pub(crate) color: bool,
     /// Color on standard error.
-    pub color_err: bool,
-    /// Columns of the terminal that standard output is; `None` for a file or a pipe.
-    pub width: Option<usize>,
+    pub(crate) color_err: bool,
+    /// Columns of the terminal on stdout; `None` for a file or a pipe.
+    pub(crate) width: Option<usize>,
     /// Whether standard error is a terminal.
-    pub terminal_err: bool,
-    /// Where Python environments are that the user has at hand: the active one first.
-    pub python_prefixes: Vec<PathBuf>,
-    /// The batch job that we run in.
-    pub job: Option<BatchJob>,
-    /// The restart count that the scheduler tells, if it does.
-    pub restart_count: Option<u64>,
-    /// This node's share of what several nodes load.
-    pub share: Option<Rows>,
+    pub(crate) terminal_err: bool,
+    /// Python environments of the user, the active one first.
+    pub(crate) python_prefixes: Vec<PathBuf>,
+    /// The batch job of this process.
+    pub(crate) job: Option<BatchJob>,
+    /// The restart count of the batch job, if the scheduler sets it.
+    pub(crate) restart_count: Option<u64>,
+    /// The share of this node in a job with several nodes.
+    pub(crate) share: Option<Rows>,
 }
 
 impl Context {
     /// Reads the environment. The root is `root`, else that of the environment; all other options of the
     /// command line have their defaults.
-    pub fn resolve(root: Option<PathBuf>) -> Self {
+    pub(crate) fn resolve(root: Option<PathBuf>) -> Self {
         let directory = |name: &str, default: &str| {
             env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -66,7 +66,7 @@ impl Context {
     }
 
     /// Decides for each stream whether to use color.
-    pub fn with_color(mut self, choice: ColorChoice) -> Self {
+    pub(crate) fn with_color(mut self, choice: ColorChoice) -> Self {
         let no_color = value("NO_COLOR").is_some();
         let color = |terminal: bool| match choice {
             ColorChoice::Always => true,
@@ -81,21 +81,21 @@ impl Context {
 
 /// When to use color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal.
+pub(crate) enum ColorChoice {
+    /// On a terminal
     Auto,
-    /// Always.
+    /// Also into a file or a pipe
     Always,
-    /// Never.
+    /// Never
     Never,
 }
 
-/// A terminal that does not tell its size is one all the same: names are escaped for it.
+/// Returns the width of the terminal; 80 if it is unknown, because names are escaped for any terminal.
 fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(20))
 }
 
-/// The active environment, and those whose programs are on the search path.
+/// Returns the active environment, those on the search path, and `~/.local`.
 fn python_prefixes() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os);
@@ -106,7 +106,7 @@ fn python_prefixes() -> Vec<PathBuf> {
     active.chain(on_path).chain(at_home).collect()
 }
 
-/// The scheduler's variables, in the order in which they are believed.
+/// Reads the batch job from the environment. The first variable that is set decides.
 fn job() -> Option<BatchJob> {
     let schedulers = [
         ("slurm", "SLURM_JOB_ID"),
@@ -116,7 +116,7 @@ fn job() -> Option<BatchJob> {
     ];
     schedulers.iter().find_map(|(scheduler, variable)| {
         let mut id = value(variable)?;
-        // LSF gives the elements of an array one id: only the index tells them apart.
+        // The elements of an LSF job array have the same id: the index distinguishes them.
         if let ("lsf", Some(index)) = (*scheduler, value("LSB_JOBINDEX").filter(|i| i != "0")) {
             id = format!("{id}[{index}]");
         }
@@ -126,13 +126,12 @@ fn job() -> Option<BatchJob> {
     })
 }
 
-/// How often Slurm restarted the job: a job's own environment and that of prologs and epilogs call it
-/// differently.
+/// Returns the number of restarts of the Slurm job. Jobs and epilogs have different variables.
 fn restart_count() -> Option<u64> {
     ["SLURM_RESTART_COUNT", "SLURM_JOB_RESTART_COUNT"].into_iter().find_map(value)?.parse().ok()
 }
 
-/// Which of how many nodes this is.
+/// Returns the share of this node.
 fn share() -> Option<Rows> {
     let count = value("SLURM_STEP_NUM_NODES").or_else(|| value("SLURM_NNODES"))?;
     Rows::parse_shard(&format!("{}/{count}", value("SLURM_NODEID")?)).ok()
