@@ -11,7 +11,9 @@ use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::KeyName;
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::temporary_name;
-use crate::shm::store::scan::UNKNOWN_UID;
+
+/// The owner of a file that cannot be inspected. It is not a user id (chown(2)).
+pub const UNKNOWN_UID: u32 = u32::MAX;
 
 /// The largest number of names in one listing. Four projects with as many arrays as a metadata file can hold have as
 /// many files.

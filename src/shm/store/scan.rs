@@ -10,12 +10,9 @@ use crate::os::lookup::Lookup;
 use crate::shm::format::ledger::{Key, KeyFile, KeyName};
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::temporary_name;
-use crate::shm::store::listing::{self, NAME_LIMIT, Unread};
+use crate::shm::store::listing::{self, NAME_LIMIT, UNKNOWN_UID, Unread};
 use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
-
-/// The owner of a file that cannot be inspected. It is not a user id (chown(2)).
-pub const UNKNOWN_UID: u32 = u32::MAX;
 
 /// The names of the listing, by the type of file.
 #[derive(Debug)]

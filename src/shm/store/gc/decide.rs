@@ -11,7 +11,7 @@ use crate::os::directory::Directory;
 use crate::shm::format::ledger::Lifetime;
 use crate::shm::segment::lease::Lease;
 use crate::shm::store::batch_jobs::Ended;
-use crate::shm::store::gc::{Action, Options};
+use crate::shm::store::gc::outcome::{Action, Options};
 use crate::shm::store::node_dirs::{NodeDirs, Paths};
 use crate::shm::store::state::{Project, State};
 

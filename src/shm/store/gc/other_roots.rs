@@ -9,31 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::ErrorReport;
 use crate::error::{Error, Kind, Result};
 use crate::os::child::{self, Child, Next};
-use crate::shm::format::ledger::Key;
+use crate::shm::store::gc::collector::{Busy, Collector, Item, Root};
+use crate::shm::store::gc::decide;
 use crate::shm::store::gc::inventory::{GroupId, files};
-use crate::shm::store::gc::{Action, Busy, Collector, Outcome, Root, decide};
+use crate::shm::store::gc::outcome::{Action, Outcome};
 use crate::shm::store::node_dirs::{DEFAULT_ROOT, NodeDirs, Paths};
 use crate::shm::store::state::{Project, State};
 
 /// After so many roots that do not answer, the other roots of that user are not opened: each costs time and may leave
 /// a process behind that cannot be ended.
 const MOST_BLOCKED: u32 = 3;
-
-/// The part of a group's work that needs another root.
-pub(crate) struct Item {
-    id: GroupId,
-    has_segments: bool,
-    /// Projects that need no other root, and are handled.
-    pub handled: Vec<(Key, Root)>,
-    /// Projects with the roots that their ledgers name.
-    pub others: Vec<(Key, PathBuf)>,
-}
-
-impl Item {
-    pub fn new(id: GroupId, has_segments: bool) -> Self {
-        Self { id, has_segments, handled: Vec::new(), others: Vec::new() }
-    }
-}
 
 /// Whether the root in force can be opened and listed without waiting for a file system that does not answer.
 pub(crate) fn answers(paths: &Paths) -> bool {

@@ -15,7 +15,7 @@ use crate::shm::format::ledger::Key;
 use crate::shm::format::name::{ProjectName, Token};
 use crate::shm::store::gc::decide::is_allowed;
 use crate::shm::store::gc::inventory::Inventory;
-use crate::shm::store::gc::{Action, Options, Outcome};
+use crate::shm::store::gc::outcome::{Action, Options, Outcome};
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::Project;

@@ -1,7 +1,7 @@
 //! All projects of a root, and the segments that no project claims.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
@@ -11,8 +11,8 @@ use crate::os::threads;
 use crate::shm::format::ledger::{Key, KeyFile, Ledger};
 use crate::shm::format::name::{ProjectName, SegmentName, Token};
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::scan::{Scan, UNKNOWN_UID};
-use crate::shm::store::state::{Project, SegmentStat, State, judge, key_in_root};
+use crate::shm::store::scan::Scan;
+use crate::shm::store::state::{Project, SegmentStat, State, judge, keys_of_root};
 
 /// The minimum number of projects for a thread.
 const MIN_SHARE: usize = 8;
@@ -49,32 +49,6 @@ pub fn everything(
     projects.extend(orphans);
     projects.sort_by(|a, b| a.key.cmp(&b.key));
     Ok((projects, scan.unread()))
-}
-
-/// Every wanted key that belongs to the root, sorted by name.
-///
-/// # Errors
-/// As [`judge_all`].
-pub fn keys_of_root(
-    dirs: &NodeDirs,
-    scan: &Scan<'_>,
-    wanted: impl Fn(&ProjectName) -> bool,
-) -> Result<Vec<Key>> {
-    let Some(root) = &dirs.root else { return Ok(Vec::new()) };
-    let mut keys = BTreeSet::new();
-    for project in scan.metadata()?.iter().filter(|project| wanted(project)) {
-        let uid = match root.stat_of(&project.metadata_file()) {
-            Lookup::Absent => continue,
-            Lookup::Present(stat) => stat.st_uid,
-            Lookup::Unreadable(_) => UNKNOWN_UID,
-        };
-        // An error about one project is the state of this project.
-        let key = key_in_root(dirs, root, scan, project, uid);
-        keys.insert(key.unwrap_or_else(|_| Key::new(project, root.id(), uid)));
-    }
-    let known = scan.keys(wanted)?.into_iter();
-    keys.extend(known.filter(|key| *key == Key::new(&key.project, root.id(), key.uid)));
-    Ok(keys.into_iter().collect())
 }
 
 /// Segments that no metadata of this root and no ledger claims, by project and owner.
