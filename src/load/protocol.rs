@@ -69,9 +69,11 @@ impl SupervisorLink {
 /// Sends messages to the supervisor.
 pub struct Sender(Channel);
 
+type SendFn = dyn FnMut(&Message) -> Result<()> + Send;
+
 enum Channel {
     Pipe(File),
-    Function(Box<dyn FnMut(&Message) -> Result<()> + Send>),
+    Function(Box<SendFn>),
 }
 
 impl std::fmt::Debug for Sender {

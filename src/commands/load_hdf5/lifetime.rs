@@ -116,7 +116,7 @@ fn keep(
     let watched = match waiting.until {
         None => None,
         Some((watched, ready)) => {
-            ready.tell()?;
+            ready.send()?;
             Some(watched)
         }
     };

@@ -1,5 +1,5 @@
-//! A keeper in the background: a process of its own session that lets go of the terminal before the
-//! command returns, and then answers for the project until another process ends.
+//! A keeper in the background: a process in a session of its own. It closes the terminal before the command returns,
+//! and holds the project until another process exits.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -21,26 +21,25 @@ use crate::os::limits;
 use crate::os::process_stat;
 use crate::os::signals::Signals;
 
-/// A process whose end is waited for, even if its number is used again.
+/// A process whose exit is awaited, also if its pid is reused.
 #[derive(Debug)]
 pub enum Watched {
-    /// By a descriptor, which can be read when the process has ended.
+    /// By a descriptor, which becomes readable when the process has exited.
     Descriptor(OwnedFd),
-    /// By its number and the time when it started, where the kernel (before Linux 5.3) or a container has
-    /// no pidfd_open(2).
+    /// By its pid and start time, where the kernel (before Linux 5.3) or a container lacks pidfd_open(2).
     Number {
-        /// The process.
+        /// The pid.
         pid: Pid,
-        /// When it started, in ticks since the boot; `None` if `/proc` does not show it.
+        /// The start time in clock ticks since boot; `None` if `/proc` does not contain it.
         started: Option<u64>,
     },
 }
 
 impl Watched {
-    /// The running process `pid`.
+    /// Watches the running process `pid`.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is none.
+    /// Returns [`Kind::NotFound`] if it does not exist.
     pub fn open(pid: u32) -> Result<Self> {
         // SAFETY: pidfd_open(2) takes two integers; what it returns is a new descriptor of ours.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -72,7 +71,7 @@ impl Watched {
         }
     }
 
-    /// What can be read when the process has ended; `None` if only [`Self::has_ended`] knows.
+    /// The descriptor that becomes readable when the process has exited; `None` if [`Self::has_ended`] must be called.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Descriptor(fd) => Some(fd.as_fd()),
@@ -80,7 +79,7 @@ impl Watched {
         }
     }
 
-    /// Whether a process that is watched by its number has ended. A zombie has.
+    /// Whether a process that is watched by its pid has exited. A zombie has.
     pub fn has_ended(&self) -> bool {
         let Self::Number { pid, started } = self else { return false };
         if started.is_none() {
@@ -125,7 +124,7 @@ pub fn inherit(fd: RawFd) -> Result<File> {
     Ok(unsafe { File::from_raw_fd(copy) })
 }
 
-/// Which of the two processes this is after [`Background::start`].
+/// The process that returns from [`Background::start`].
 #[derive(Debug)]
 pub enum Side {
     /// The command that the user started.
@@ -134,22 +133,22 @@ pub enum Side {
     Keeper(Ready),
 }
 
-/// The keeper, seen from the command that started it.
+/// The keeper, as the command that started it holds it.
 #[derive(Debug)]
 pub struct Background {
     keeper: Pid,
     ready: File,
 }
 
-/// The keeper's word that it is ready.
+/// The keeper's message that it is ready.
 #[derive(Debug)]
 pub struct Ready(File);
 
 impl Background {
-    /// Forks the keeper. It has a session of its own, and no descriptors but standard ones and `kept`.
+    /// Forks the keeper. It has a session of its own, and no descriptors except the standard ones and `kept`.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the error of pipe2(2), fork(2), prctl(2) or setsid(2).
     pub fn start(kept: &[RawFd]) -> Result<Side> {
         let cannot = |e: Errno| Error::io("cannot start a keeper", e);
         let (read, write) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
@@ -173,10 +172,10 @@ impl Background {
         }
     }
 
-    /// Waits until the keeper is ready or has failed, and gives the exit code. Signals are passed on.
+    /// Waits until the keeper is ready or has failed, and returns the exit code. Forwards signals.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns [`Kind::Signal`] if a signal killed the keeper.
     pub fn wait(mut self, signals: &Signals) -> Result<u8> {
         loop {
             while let Some(caught) = signals.take() {
@@ -206,12 +205,12 @@ impl Background {
 }
 
 impl Ready {
-    /// Lets go of the terminal and the folder, and lets the command return.
+    /// Closes the terminal, leaves the working directory, and lets the command return.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn tell(mut self) -> Result<()> {
-        let cannot = |e| Error::io("cannot let go of the terminal", e);
+    /// Returns the error of the system call that failed.
+    pub fn send(mut self) -> Result<()> {
+        let cannot = |e| Error::io("cannot close the terminal", e);
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| Error::io("cannot open '/dev/null'", e))?;
         dup2_stdin(&null)
@@ -222,6 +221,6 @@ impl Ready {
         prctl::set_pdeathsig(None).map_err(cannot)?;
         self.0
             .write_all(b"r")
-            .map_err(|e| Error::io("the command that started this keeper is gone", e))
+            .map_err(|e| Error::io("the command that started this keeper has exited", e))
     }
 }

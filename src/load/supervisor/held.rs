@@ -1,5 +1,4 @@
-//! Holding a project: its keeper waits until it is asked to end, or until the project is not its own
-//! any more, and cleans up.
+//! Held projects: the keeper waits until it is asked to exit or has lost the project, and removes the project.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,34 +17,34 @@ use crate::shm::store::lock::{self, LivenessLock};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::State;
 
-/// How often a keeper looks whether the project is still its own, in milliseconds.
-const LOOK: u16 = 400;
+/// How often a keeper checks whether it still owns the project, in milliseconds.
+const POLL_INTERVAL: u16 = 400;
 
-/// How long a release that failed waits before the next attempt.
-const RETRY: Duration = Duration::from_millis(50);
+/// The time between two attempts to remove the project.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A project that this process answers for.
+/// A held project. The process that owns this value removes the project on exit.
 #[derive(Debug)]
 pub struct HeldProject {
     key: Key,
     token: Token,
     life: Mutex<LivenessLock>,
-    /// The metadata file when it was last looked at: inode and time.
+    /// Inode and modification time of the metadata file at the last check.
     seen: Mutex<Option<(u64, i64, i64)>>,
 }
 
-/// Why a keeper ends.
+/// The reason for which a keeper exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// This signal asked for it.
+    /// A signal.
     Signal(Caught),
-    /// Somebody removed the project.
+    /// Another process removed the project.
     Removed,
-    /// Somebody put another in its place.
+    /// Another process replaced the project.
     Replaced,
-    /// Somebody made it persistent: it stays without a keeper.
+    /// Another process made the project persistent: it needs no keeper.
     MadePersistent,
-    /// The process that it was held for has ended.
+    /// The process that the project was held for has exited.
     Exited,
 }
 
@@ -54,8 +53,8 @@ impl HeldProject {
         Self { key, token, life: Mutex::new(life), seen: Mutex::new(None) }
     }
 
-    /// Waits until a signal comes, the project is gone, or the process `until` has ended. A file that cannot
-    /// be read is not a lost project: it is read again at the next turn.
+    /// Waits until a signal arrives, the project is lost, or the process `until` has exited. A file that cannot be read
+    /// does not mean that the project is lost: it is read again at the next check.
     pub fn wait(&self, dirs: &NodeDirs, signals: &Signals, until: Option<&Watched>) -> Ending {
         let mut failed = false;
         loop {
@@ -72,9 +71,9 @@ impl HeldProject {
                 }
                 Err(_) => {}
             }
-            // A shell that replaces itself with this program leaves its children to it, and to process 1 come all orphans.
+            // A shell that replaces itself with this program leaves its children to it, and process 1 gets all orphans.
             reap(None);
-            if signals.wait(until.and_then(Watched::descriptor), LOOK)
+            if signals.wait(until.and_then(Watched::descriptor), POLL_INTERVAL)
                 || until.is_some_and(Watched::has_ended)
             {
                 return Ending::Exited;
@@ -82,7 +81,7 @@ impl HeldProject {
         }
     }
 
-    /// Whether the project is not this keeper's any more.
+    /// Returns the reason if this keeper no longer owns the project.
     fn lost(&self, dirs: &NodeDirs) -> Result<Option<Ending>> {
         let current = match Ledger::read(&dirs.shm, &self.key, dirs.root.as_ref()).known()? {
             Some(ledger) if ledger.removing.is_none() => ledger.current,
@@ -101,9 +100,9 @@ impl HeldProject {
         })
     }
 
-    /// Takes the life lock again if its file was removed: on a removed file no other process sees it. While that
-    /// is not possible (another process changes the project, or another user's file has the name), the keeper
-    /// tries again at its next look.
+    /// Takes the liveness lock again if its file was removed, because other processes do not see a lock on a removed
+    /// file. If that fails (another process changes the project, or another user's file has the name), the next
+    /// check tries again.
     fn renew_life_lock(&self, dirs: &NodeDirs) -> Result<()> {
         let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
         if life.is_current(&dirs.shm, &self.key)? {
@@ -119,11 +118,11 @@ impl HeldProject {
             drop(life);
             return store.finish();
         }
-        // Without a life lock the project would be judged abandoned: the change is dropped as it is.
+        // Without a liveness lock the project would be evaluated as abandoned: leave it unchanged.
         Ok(())
     }
 
-    /// The Python package knows nothing of ledgers: it takes segments and metadata away, or puts its own there.
+    /// Returns the reason if the Python package, which has no ledgers, removed or replaced the project.
     fn lost_to_python(&self, dirs: &NodeDirs) -> Result<Option<Ending>> {
         let file = self.key.project.metadata_file();
         let root = dirs.root()?;
@@ -146,15 +145,15 @@ impl HeldProject {
         let Some((text, _)) = root.read_text(&file, METADATA_LIMIT).known()? else {
             return Ok(Some(Ending::Removed));
         };
-        // Only now: after a failure the next look has to read everything again.
+        // Not before: after a failure the next check must read everything again.
         *seen = now;
         let ours = Mark::parse(&text).is_some_and(|mark| mark.token == self.token);
         Ok((!ours).then_some(Ending::Replaced))
     }
 
-    /// Removes the project, unless somebody else answers for it or has replaced it. When somebody is
-    /// changing it for longer than [`lock::LOCK_TIMEOUT`], this keeper leaves: whoever holds the lock judges the
-    /// project again. Any other failure is tried again for as long.
+    /// Removes the project, unless another keeper holds it or another process has replaced it. If another process changes
+    /// the project for longer than [`lock::LOCK_TIMEOUT`], returns without an error: the lock holder evaluates the project
+    /// again. Any other failure is retried for the same time.
     ///
     /// # Errors
     /// Returns the last error. The project is `abandoned` then: `gc` removes it.
@@ -166,7 +165,7 @@ impl HeldProject {
                 Err(error) if begun.elapsed() < lock::LOCK_TIMEOUT => {
                     let name = &self.key.project;
                     log::debug!(target: "cute_shm", "cannot remove '{name}' yet: {error}");
-                    std::thread::sleep(RETRY);
+                    std::thread::sleep(RETRY_INTERVAL);
                 }
                 released => return released,
             }
@@ -187,10 +186,10 @@ impl HeldProject {
         }
     }
 
-    /// Lets the project live without a keeper.
+    /// Makes the project persistent.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when it is not this keeper's any more; else as the system says.
+    /// Returns [`Kind::NotFound`] if this keeper no longer owns the project, and the errors of a change of the ledger.
     pub fn make_persistent(&self, dirs: &NodeDirs) -> Result<()> {
         let mut store = LedgerStore::begin_for(dirs, &self.key, &mut lock::until_timeout())?;
         if store.current().is_none_or(|current| current.token != self.token) {

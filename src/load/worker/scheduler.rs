@@ -1,6 +1,5 @@
-//! The workers, and who does what: datasets in the order of the file, one worker each as long as there
-//! are enough, all of them on the last ones; libhdf5, which lets one thread in at a time, has one worker
-//! to itself while the others go on.
+//! Assigns work to the workers. Datasets are assigned in the order of the file, one to each worker; at the end all
+//! workers share the last ones. One worker at a time uses libhdf5, which allows one thread, while the others continue.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -13,10 +12,10 @@ use crate::load::worker::transfer::Transfer;
 use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::ledger::Note;
 
-/// Small datasets that a worker takes at once.
-const BATCH: usize = 32;
+/// The most small datasets in one assignment.
+const MAX_BATCH: usize = 32;
 
-/// The plan's tasks and how far they are.
+/// The tasks of the plan and their progress.
 #[derive(Debug)]
 pub struct Scheduler<'a> {
     state: Mutex<State<'a>>,
@@ -31,32 +30,32 @@ pub struct Scheduler<'a> {
 struct State<'a> {
     /// The next of the direct tasks.
     next: usize,
-    /// Workers that prepare a task or move small ones.
+    /// The number of workers that prepare a task or transfer small ones.
     preparing: usize,
     /// Jobs under way, with the number of workers at each.
     active: Vec<(Arc<Transfer<'a>>, usize)>,
-    /// For libhdf5.
+    /// The tasks for libhdf5.
     library: VecDeque<usize>,
     library_busy: bool,
     failed: Vec<(usize, Note)>,
     error: Option<Error>,
 }
 
-/// What a worker is to do.
+/// The next work of a worker.
 #[derive(Debug)]
 pub enum Assignment<'a> {
-    /// These of the direct tasks: see how they can be read, move the small ones.
+    /// Prepare these direct tasks, and transfer the small ones.
     Prepare(Range<usize>),
-    /// Help with this.
+    /// Take work items of this transfer.
     Help(Arc<Transfer<'a>>),
-    /// Read this through libhdf5.
+    /// Read this task with libhdf5.
     Library(usize),
-    /// Everything is done, or nothing matters any more.
+    /// All work is done, or the load has failed.
     End,
 }
 
 impl<'a> Scheduler<'a> {
-    /// All tasks of a plan; `small` and `direct` say which are which.
+    /// Schedules all tasks of a plan; `direct` selects those that can be read without libhdf5.
     pub fn new(plan: &'a Plan, keep_going: bool, direct: impl Fn(&Task) -> bool) -> Self {
         let (mut first, library): (Vec<usize>, Vec<usize>) =
             (0..plan.tasks.len()).partition(|&number| direct(&plan.tasks[number]));
@@ -78,12 +77,12 @@ impl<'a> Scheduler<'a> {
         Self { state, changed, plan, keep_going, direct: first }
     }
 
-    /// The direct tasks of a turn.
+    /// Returns the direct tasks of an assignment.
     pub fn direct(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
         self.direct.get(range).unwrap_or_default().iter().copied()
     }
 
-    /// What to do next; waits if that is not known yet.
+    /// Returns the next assignment. Waits while other workers may create more work.
     pub fn assignment(&self, is_small: impl Fn(usize) -> bool) -> Assignment<'a> {
         let mut state = lock_ignoring_poison(&self.state);
         loop {
@@ -121,13 +120,13 @@ impl<'a> Scheduler<'a> {
     ) -> Range<usize> {
         let first = state.next;
         let rest = &self.direct[first..];
-        let count = rest.iter().take(BATCH).take_while(|&&number| small(number)).count().max(1);
+        let count = rest.iter().take(MAX_BATCH).take_while(|&&number| small(number)).count().max(1);
         state.next += count;
         state.preparing += 1;
         first..first + count
     }
 
-    /// A worker has prepared its tasks.
+    /// Reports that a worker has prepared its tasks.
     pub fn prepared(&self) {
         lock_ignoring_poison(&self.state).preparing -= 1;
         self.changed.notify_all();
@@ -162,25 +161,25 @@ impl<'a> Scheduler<'a> {
         self.prepared();
     }
 
-    /// There is more to do for a transfer that is under way.
+    /// Reports that an active transfer has more work items.
     pub fn announce(&self) {
         drop(lock_ignoring_poison(&self.state));
         self.changed.notify_all();
     }
 
-    /// Leaves a task to libhdf5.
+    /// Adds a task for libhdf5.
     pub fn to_library(&self, number: usize) {
         lock_ignoring_poison(&self.state).library.push_back(number);
         self.changed.notify_all();
     }
 
-    /// libhdf5 is free again.
+    /// Reports that libhdf5 is free.
     pub fn library_done(&self) {
         lock_ignoring_poison(&self.state).library_busy = false;
         self.changed.notify_all();
     }
 
-    /// A task failed: with `--keep-going` that is noted, else it ends the load.
+    /// Reports that a task failed. With `--keep-going` it is skipped if it is unreadable; any other error ends the load.
     pub fn fail(&self, number: usize, error: Error) {
         let mut state = lock_ignoring_poison(&self.state);
         let unreadable = Unreadable::of(&error).filter(|_| error.kind() != Kind::NoMemory);
@@ -208,10 +207,10 @@ impl<'a> Scheduler<'a> {
         lock_ignoring_poison(&self.state).error.is_some()
     }
 
-    /// The tasks that failed, in the order of the plan.
+    /// Returns the tasks that failed, in the order of the plan.
     ///
     /// # Errors
-    /// The first error that ended the load.
+    /// Returns the first error that ended the load.
     pub fn into_failed(self) -> crate::error::Result<Vec<(&'a Task, Note)>> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.error {

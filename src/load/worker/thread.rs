@@ -1,4 +1,4 @@
-//! A worker: takes its turns from the scheduler until everything is in memory.
+//! The work of each worker thread: takes assignments from the scheduler until all data is in shared memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -28,13 +28,13 @@ use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
 use crate::shm::segment::segment_writer::SegmentWriter;
 
-/// Datasets up to so many bytes are read by one worker and written at once.
+/// A dataset of at most this many bytes is transferred by one worker, with one write for each segment.
 const SMALL: u64 = 512 << 10;
 
-/// Files that are kept open for further datasets.
+/// The most files that are kept open for further datasets.
 const MOST_FILES: usize = 32;
 
-/// What all workers share.
+/// The state that all workers share.
 #[derive(Debug)]
 pub struct Workers<'a> {
     context: LoadContext<'a>,
@@ -71,7 +71,7 @@ impl<'a> Workers<'a> {
         self.scheduler
     }
 
-    /// Works until nothing is left.
+    /// Works until all work is done.
     pub fn work(&self) {
         let mut reader = ItemReader::sharing(Arc::clone(&self.gate));
         loop {
@@ -185,7 +185,7 @@ impl<'a> Workers<'a> {
         Ok(Some(Transfer::new((number, task), (dataset, segments), writers, (file, source))))
     }
 
-    /// A virtual dataset: small ones are filled at once.
+    /// Returns the transfer of a virtual dataset. A small one is transferred at once.
     fn virtual_transfer(
         &self,
         number: usize,
@@ -273,7 +273,7 @@ impl<'a> Workers<'a> {
     }
 
     fn help(&self, transfer: Arc<Transfer<'a>>, reader: &mut ItemReader) {
-        if let Some(virtual_transfer) = &transfer.virtual_transfer {
+        if let Some(virtual_transfer) = &transfer.sources {
             self.assemble(&transfer, virtual_transfer, reader);
         }
         while let Some(item) = transfer.claim() {
@@ -283,7 +283,7 @@ impl<'a> Workers<'a> {
             match reader.item(&transfer, &item, &self.progress) {
                 Ok(()) => {}
                 Err(error @ (ReadError::Refused(_) | ReadError::Damaged(_))) => {
-                    transfer.give_up(error)
+                    transfer.give_up(error);
                 }
                 Err(error) => {
                     self.scheduler.fail(transfer.number, self.error(transfer.task, error));
@@ -314,7 +314,7 @@ impl<'a> Workers<'a> {
         }
     }
 
-    /// Makes sure of the segments of a task, and keeps them.
+    /// Verifies the segments of a task if requested, and keeps them.
     fn keep(
         &self,
         task: &Task,

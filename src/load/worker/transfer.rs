@@ -1,4 +1,4 @@
-//! How one dataset is moved: cut into items that any worker can do, in the order of the file.
+//! The transfer of one dataset, divided into work items that any worker can take, in the order of the file.
 
 use std::fs::File;
 use std::ops::Range;
@@ -15,63 +15,63 @@ use crate::load::worker::virtual_dataset::VirtualTransfer;
 use crate::os::threads::lock_ignoring_poison;
 use crate::shm::segment::segment_writer::{BLOCK_BYTES, SegmentWriter};
 
-/// A dataset that workers move together.
+/// A dataset that several workers transfer.
 #[derive(Debug)]
 pub struct Transfer<'a> {
-    /// Which task of the plan.
+    /// The number of the task in the plan.
     pub number: usize,
     /// The task.
     pub task: &'a Task,
     /// The dataset.
     pub dataset: &'a Dataset,
-    /// What becomes of it.
+    /// Its planned segments.
     pub segments: &'a [SegmentPlan],
-    /// A segment for each.
+    /// A writer for each segment.
     pub writers: Vec<SegmentWriter<'a>>,
-    /// Where its bytes are.
+    /// The location of its bytes.
     pub source: DataSource,
     /// The file.
     pub file: Arc<File>,
     next: AtomicUsize,
-    /// For a virtual dataset, which has no items of its own.
-    pub virtual_transfer: Option<VirtualTransfer<'a>>,
+    /// The sources of a virtual dataset, which has no work items of its own.
+    pub sources: Option<VirtualTransfer<'a>>,
     given_up: AtomicBool,
     error: Mutex<Option<ReadError>>,
 }
 
-/// Where a dataset's bytes are.
+/// The location of a dataset's bytes.
 #[derive(Debug)]
 pub enum DataSource {
-    /// One after the other.
+    /// A contiguous range of the file.
     Contiguous(Contiguous),
-    /// In chunks.
+    /// Chunks.
     Chunked(Box<Chunked>),
-    /// Nowhere: every element is the fill value.
+    /// None: every element is the fill value.
     Unwritten(Unwritten),
 }
 
 /// Elements that were never written.
 #[derive(Debug)]
 pub struct Unwritten {
-    /// One of them.
+    /// The bytes of one element.
     pub fill: Vec<u8>,
-    /// How many have to be written: none if they are zero, as new memory is.
+    /// The number of elements to write: 0 if they are zero, as new memory is.
     elements: u64,
     each: u64,
 }
 
-/// Elements as they lie in the file.
+/// Elements in a contiguous range of the file.
 #[derive(Debug)]
 pub struct Contiguous {
-    /// Where the first one begins.
+    /// The address of the first one.
     pub offset: u64,
-    /// How many there are.
+    /// Their number.
     pub elements: u64,
-    /// How many an item has.
+    /// The number of elements of a work item.
     pub each: u64,
 }
 
-/// What one worker does at a time.
+/// The unit of work of a worker.
 #[derive(Debug)]
 pub enum WorkItem<'j> {
     /// These elements.
@@ -131,7 +131,7 @@ impl<'a> Transfer<'a> {
         (file, source): (Arc<File>, DataSource),
     ) -> Self {
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (error, virtual_transfer) = (Mutex::new(None), None);
+        let (error, sources) = (Mutex::new(None), None);
         Self {
             number,
             task,
@@ -141,7 +141,7 @@ impl<'a> Transfer<'a> {
             source,
             file,
             next,
-            virtual_transfer,
+            sources,
             given_up,
             error,
         }
@@ -152,14 +152,14 @@ impl<'a> Transfer<'a> {
         task: (usize, &'a Task),
         dataset: (&'a Dataset, &'a [SegmentPlan]),
         writers: Vec<SegmentWriter<'a>>,
-        (file, virtual_transfer): (Arc<File>, VirtualTransfer<'a>),
+        (file, sources): (Arc<File>, VirtualTransfer<'a>),
     ) -> Self {
         let source = DataSource::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
-        let virtual_transfer = Some(virtual_transfer);
-        Self { virtual_transfer, ..Self::new(task, dataset, writers, (file, source)) }
+        let sources = Some(sources);
+        Self { sources, ..Self::new(task, dataset, writers, (file, source)) }
     }
 
-    /// The next item that nobody does yet.
+    /// Takes the next work item.
     pub fn claim(&self) -> Option<WorkItem<'_>> {
         if self.is_given_up() {
             return None;
@@ -168,10 +168,10 @@ impl<'a> Transfer<'a> {
         (number < self.source.len()).then(|| self.source.item(number))
     }
 
-    /// Whether there may be items left.
+    /// Whether there are work items that no worker has taken.
     pub fn has_more(&self) -> bool {
-        if let Some(virtual_transfer) = &self.virtual_transfer {
-            return virtual_transfer.has_more();
+        if let Some(sources) = &self.sources {
+            return sources.has_more();
         }
         !self.is_given_up() && self.next.load(Ordering::Relaxed) < self.source.len()
     }
