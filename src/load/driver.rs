@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Kind, Result};
 use crate::load::ensure;
 use crate::load::observer::Observer;
+use crate::load::outcome::Outcome;
 use crate::load::planned::{Loaded, Planned};
 use crate::load::protocol::Message;
 use crate::load::request::{Existing, LoadContext, Request};
-use crate::load::transaction::{Outcome, Transaction};
+use crate::load::transaction::Transaction;
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::node_dirs::NodeDirs;
 

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
+use crate::load::lifetime::held::HeldProject;
+use crate::load::outcome::Outcome;
 use crate::load::plan;
 use crate::load::planned::Planned;
 use crate::load::request::Request;
-use crate::load::supervisor::held::HeldProject;
-use crate::load::transaction::Outcome;
 use crate::shm::format::ledger::{Lifetime, NamedFile, Record, Selection, SourceFile};
 use crate::shm::store::batch_jobs;
 use crate::shm::store::ledger_store::LedgerStore;

@@ -8,9 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::load::driver::{self, LoaderHost, LoaderLink};
 use crate::load::loader;
 use crate::load::observer::Observer;
+use crate::load::outcome::Outcome;
 use crate::load::protocol::{Message, SupervisorLink};
 use crate::load::request::{LoadContext, Request};
-use crate::load::transaction::Outcome;
 use crate::os::limits;
 use crate::shm::store::node_dirs::NodeDirs;
 

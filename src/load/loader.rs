@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use crate::error::{ErrorReport, Result};
+use crate::load::convert::Conversions;
 use crate::load::plan::{self, Plan, SegmentPlan, Task};
 use crate::load::planned::Loaded;
 use crate::load::protocol::{Message, SupervisorLink};
 use crate::load::request::{LoadContext, Request};
-use crate::load::worker::convert::Conversions;
 use crate::load::worker::progress::{ProgressSender, Throttle};
 use crate::load::worker::thread::Workers;
 use crate::os::threads;

@@ -1,15 +1,20 @@
 //! Loads HDF5 files into shared memory. A supervisor owns the load and the project; a loader parses and reads the
 //! files, in a child process or in a thread.
 
+mod cast;
+mod convert;
+mod decode_memory;
 mod driver;
 mod ensure;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod in_process;
 mod input_path;
+mod lifetime;
 mod loader;
 mod observer;
 mod origin;
+mod outcome;
 mod plan;
 mod planned;
 mod protocol;
@@ -24,13 +29,13 @@ mod worker;
 pub use hdf5_reader::External;
 pub(crate) use in_process::load_in_process;
 pub(crate) use input_path::{check_readable, named};
+pub use lifetime::background::{Background, Ready, Side, Watched, inherit};
+pub use lifetime::command::run as run_command;
+pub use lifetime::held::{Ending, HeldProject};
 pub use observer::{Observer, Silent};
+pub use outcome::Outcome;
 pub(crate) use planned::Loaded;
 pub use planned::{Planned, PlannedArray};
 pub use request::{Existing, Input, Request, default_external};
-pub use supervisor::background::{Background, Ready, Side, Watched, inherit};
-pub use supervisor::command::run as run_command;
-pub use supervisor::held::{Ending, HeldProject};
 pub use supervisor::supervise::{dry_run, load_in_child};
-pub use transaction::Outcome;
 pub(crate) use transaction::Transaction;

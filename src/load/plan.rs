@@ -14,10 +14,10 @@ use numpy_dtype::Dtype;
 use toml::{Table, Value};
 
 use crate::error::{Error, Kind, Result};
+use crate::load::convert::{Conversion, Conversions};
+use crate::load::decode_memory;
 use crate::load::planned::{Planned, PlannedArray};
 use crate::load::request::{Input, Request};
-use crate::load::worker::convert::{Conversion, Conversions};
-use crate::load::worker::decode_memory;
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::{Note, SourceFile, SourceState};
 use crate::shm::format::metadata::{self};

@@ -25,13 +25,14 @@ use hdf5_sys::h5t::{
 };
 use hdf5_sys::h5z::H5Z_SO_scale_type_t::{H5Z_SO_FLOAT_DSCALE, H5Z_SO_INT};
 
+use crate::load::convert::Conversions;
 use crate::load::plan::Plan;
 use crate::load::protocol::SupervisorLink;
 use crate::load::request::{Existing, Input, Request};
 use crate::load::worker::chunked::{Chunked, Limits};
-use crate::load::worker::convert::Conversions;
 use crate::load::worker::progress::ProgressSender;
-use crate::load::worker::read::{ItemReader, ReadError};
+use crate::load::worker::read::ItemReader;
+use crate::load::worker::read_error::ReadError;
 use crate::load::worker::read_library;
 use crate::load::worker::transfer::{DataSource, Transfer};
 use crate::load::worker::write;

@@ -5,41 +5,19 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorReport, Kind, Result, shell_quote};
 use crate::load::ensure;
+use crate::load::lifetime::held::HeldProject;
+use crate::load::outcome::Outcome;
 use crate::load::planned::{Loaded, Planned};
 use crate::load::request::{Existing, Request};
-use crate::load::supervisor::held::HeldProject;
 use crate::os::memory::{self, Need};
 use crate::os::process_stat;
-use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Note, Record};
+use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Record};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock::{FailedLoad, LivenessLock};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
-
-/// The outcome of a load.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The plan.
-    pub planned: Planned,
-    /// The token of the load.
-    pub token: Token,
-    /// The number of arrays.
-    pub arrays: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
-    /// The datasets that could not be read (with `--keep-going`).
-    pub failed: Vec<Note>,
-    /// Whether the project was already loaded, so that nothing was done.
-    pub reused: bool,
-    /// The lifetime of the project.
-    pub lifetime: Lifetime,
-    /// The duration of the load.
-    pub elapsed: Duration,
-    /// The held project, if its lifetime is [`Lifetime::Held`].
-    pub held: Option<HeldProject>,
-}
 
 /// An announced load. However this process ends, `gc` finds the segments of the load. Dropping the transaction before
 /// [`Self::end`], after a panic of its caller, rolls it back.

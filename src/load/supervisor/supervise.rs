@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::driver::{self, LoaderHost, LoaderLink};
+use crate::load::lifetime::command::interrupted;
 use crate::load::loader;
 use crate::load::observer::Observer;
+use crate::load::outcome::Outcome;
 use crate::load::planned::Planned;
 use crate::load::protocol::Message;
 use crate::load::request::{LoadContext, Request};
 use crate::load::supervisor::child::LoaderProcess;
 use crate::load::supervisor::loader_exit::exit_error;
-use crate::load::transaction::Outcome;
 use crate::os::process_stat;
-use crate::os::signals::{Caught, Signals};
+use crate::os::signals::Signals;
 use crate::shm::format::name::Token;
 use crate::shm::store::node_dirs::NodeDirs;
 
@@ -158,10 +159,4 @@ impl ChildLink<'_> {
             None => error.with_subject(&self.files),
         }
     }
-}
-
-/// Returns the error of a load that a signal ended.
-pub(crate) fn interrupted(caught: Caught) -> Error {
-    let message = format!("interrupted by {caught}; all segments of this load were removed");
-    Error::new(Kind::Signal(caught.number()), message)
 }

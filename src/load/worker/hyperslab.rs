@@ -149,6 +149,12 @@ pub fn slab(shape: &[u64], start: &[u64], chunk: &[u64]) -> (u64, u64) {
     (at * inner, extent.min(n.saturating_sub(start)) * inner)
 }
 
+/// Returns the range of the bytes of `count` elements from `first` on.
+pub fn bytes_of(first: u64, count: u64, size: usize) -> Option<std::ops::Range<usize>> {
+    let start = usize::try_from(first).ok()?.checked_mul(size)?;
+    Some(start..usize::try_from(count).ok()?.checked_mul(size)?.checked_add(start)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,51 +6,17 @@ use std::sync::Arc;
 use hdf5_filters::{Conversion, Decoder, LARGE_CHUNK_BYTES, Streaming, resize_buffer};
 use hdf5_reader::{ChunkIndex, Stored};
 
-use crate::error::Error;
+use crate::load::decode_memory::Gate;
 use crate::load::plan::SegmentPlan;
 use crate::load::worker::chunked::{Chunked, Grouping, READ, adjoins};
-use crate::load::worker::decode_memory::Gate;
-use crate::load::worker::hyperslab::{self, Hyperslab, OutputBox};
+use crate::load::worker::hyperslab::{self, Hyperslab, OutputBox, bytes_of};
 use crate::load::worker::progress::ProgressSender;
+use crate::load::worker::read_error::ReadError;
 use crate::load::worker::stream::{Decoded, FileRange};
-use crate::load::worker::transfer::{Contiguous, DataSource, Transfer, Unwritten, WorkItem};
+use crate::load::worker::transfer::{Contiguous, DataSource, Transfer, Unwritten};
+use crate::load::worker::work_item::WorkItem;
 use crate::load::worker::write::{Destination, Scratch};
 use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
-
-/// The reason why an item is not done.
-#[derive(Debug)]
-pub enum ReadError {
-    /// The dataset needs something that only libhdf5 may have.
-    Refused(&'static str),
-    /// A chunk is damaged. libhdf5 never gets it: its decoders read past the end of such data.
-    Damaged(&'static str),
-    /// There is no memory for a chunk.
-    NoMemory,
-    /// The load fails.
-    Failed(Error),
-}
-
-impl From<hdf5_filters::Error> for ReadError {
-    fn from(error: hdf5_filters::Error) -> Self {
-        match error {
-            hdf5_filters::Error::Unsupported(reason) => Self::Refused(reason),
-            hdf5_filters::Error::Corrupt(reason) => Self::Damaged(reason),
-            hdf5_filters::Error::NoMemory => Self::NoMemory,
-        }
-    }
-}
-
-impl From<hdf5_reader::Error> for ReadError {
-    fn from(error: hdf5_reader::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<Error> for ReadError {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
 
 type Done = Result<(), ReadError>;
 
@@ -497,12 +463,6 @@ fn write_block(
         })?;
     }
     Ok(())
-}
-
-/// The bytes of `count` elements from `first` on.
-pub fn bytes_of(first: u64, count: u64, size: usize) -> Option<std::ops::Range<usize>> {
-    let start = usize::try_from(first).ok()?.checked_mul(size)?;
-    Some(start..usize::try_from(count).ok()?.checked_mul(size)?.checked_add(start)?)
 }
 
 /// How many chunks are read at once.

@@ -4,8 +4,7 @@ use hdf5_reader::{Inventory, Virtual};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::plan::{SegmentPlan, Task};
-use crate::load::worker::hyperslab::Hyperslab;
-use crate::load::worker::read::bytes_of;
+use crate::load::worker::hyperslab::{Hyperslab, bytes_of};
 use crate::load::worker::write::{Destination, Scratch};
 
 /// Hands on everything that libhdf5 reads of a dataset; `moved` is told the bytes.

@@ -9,7 +9,7 @@ use flate2::bufread::ZlibDecoder;
 
 use hdf5_filters::{Streaming, resize_buffer};
 
-use crate::load::worker::read::ReadError;
+use crate::load::worker::read_error::ReadError;
 
 /// Stored bytes that are read at once.
 const READ: usize = 1 << 20;

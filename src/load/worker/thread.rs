@@ -9,14 +9,15 @@ use hdf5_filters::resize_buffer;
 use hdf5_reader::{Cause, Dataset, Inventory, lookup};
 
 use crate::error::{Error, Kind, Result};
+use crate::load::decode_memory::Gate;
 use crate::load::plan::{Plan, SegmentPlan, Task};
 use crate::load::protocol::Message;
 use crate::load::reader_error;
 use crate::load::request::LoadContext;
 use crate::load::worker::chunked::{Chunked, Limits};
-use crate::load::worker::decode_memory::Gate;
 use crate::load::worker::progress::ProgressSender;
-use crate::load::worker::read::{ItemReader, ReadError};
+use crate::load::worker::read::ItemReader;
+use crate::load::worker::read_error::ReadError;
 use crate::load::worker::read_library::read_with_libhdf5;
 use crate::load::worker::scheduler::{Assignment, Scheduler};
 use crate::load::worker::transfer::{DataSource, Transfer};

@@ -1,17 +1,17 @@
 //! The transfer of one dataset, divided into work items that any worker can take, in the order of the file.
 
 use std::fs::File;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hdf5_reader::{Dataset, Stored};
+use hdf5_reader::Dataset;
 
 use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::Chunked;
-use crate::load::worker::read::ReadError;
+use crate::load::worker::read_error::ReadError;
 use crate::load::worker::virtual_dataset::VirtualTransfer;
+use crate::load::worker::work_item::WorkItem;
 use crate::os::threads::lock_ignoring_poison;
 use crate::shm::segment::segment_writer::{BLOCK_BYTES, SegmentWriter};
 
@@ -69,19 +69,6 @@ pub struct Contiguous {
     pub elements: u64,
     /// The number of elements of a work item.
     pub each: u64,
-}
-
-/// The unit of work of a worker.
-#[derive(Debug)]
-pub enum WorkItem<'j> {
-    /// These elements.
-    Elements(Range<u64>),
-    /// These chunks, in the order of their addresses.
-    Chunks(&'j [Stored]),
-    /// These chunks and those that get the fill value, which together are one block.
-    Block(&'j [Stored], &'j [u64]),
-    /// These chunks get the fill value.
-    Absent(&'j [u64]),
 }
 
 impl DataSource {

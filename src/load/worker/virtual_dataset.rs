@@ -12,9 +12,11 @@ use crate::error::{Error, Result};
 use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::{Chunked, Limits};
 use crate::load::worker::progress::ProgressSender;
-use crate::load::worker::read::{ItemReader, ReadError};
+use crate::load::worker::read::ItemReader;
+use crate::load::worker::read_error::ReadError;
 use crate::load::worker::read_library;
-use crate::load::worker::transfer::{DataSource, Transfer, WorkItem};
+use crate::load::worker::transfer::{DataSource, Transfer};
+use crate::load::worker::work_item::WorkItem;
 use crate::load::worker::write::{Destination, Scratch};
 use crate::os::threads::lock_ignoring_poison;
 

@@ -4,7 +4,7 @@ use globset::GlobMatcher;
 use numpy_dtype::{Class, Dtype};
 
 use crate::error::{Error, Kind, Result};
-use crate::load::worker::cast;
+use crate::load::cast;
 use crate::shm::format::ledger::Selection;
 
 /// What a load converts.

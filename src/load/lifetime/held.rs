@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::load::supervisor::background::Watched;
-use crate::load::supervisor::command::reap;
+use crate::load::lifetime::background::Watched;
+use crate::load::lifetime::command::reap;
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;
 use crate::shm::format::ledger::{Key, Ledger, Lifetime};

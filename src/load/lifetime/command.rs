@@ -11,9 +11,8 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::error::{Error, Kind, Result};
-use crate::load::supervisor::supervise::interrupted;
 use crate::os::limits;
-use crate::os::signals::Signals;
+use crate::os::signals::{Caught, Signals};
 
 /// How long a lost notice of the command's end goes unnoticed, in milliseconds.
 const POLL_INTERVAL: u16 = 1000;
@@ -101,4 +100,10 @@ fn stop_too(pid: Pid, signal: i32) {
     if by_job_control && getpgid(Some(pid)) == Ok(getpgrp()) {
         let _ = raise(Signal::SIGSTOP);
     }
+}
+
+/// Returns the error of a load that a signal ended.
+pub(crate) fn interrupted(caught: Caught) -> Error {
+    let message = format!("interrupted by {caught}; all segments of this load were removed");
+    Error::new(Kind::Signal(caught.number()), message)
 }
