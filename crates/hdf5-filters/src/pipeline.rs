@@ -67,6 +67,7 @@ impl Pipeline {
     }
 
     /// The same for elements that are to be converted, too.
+    #[must_use]
     pub fn converting(self, convert: Option<Conversion>) -> Self {
         Self { convert, ..self }
     }

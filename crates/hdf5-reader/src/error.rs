@@ -171,16 +171,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub struct Error {
     cause: Cause,
-    action: String,
-    reason: Option<String>,
-    subject: Option<String>,
-    original: Option<String>,
+    action: Box<str>,
+    reason: Option<Box<str>>,
+    subject: Option<Box<str>>,
+    original: Option<Box<str>>,
     advice: Option<Advice>,
 }
 
 impl Error {
     /// An error without a subject; `action` is a sentence without a capital and a full stop.
-    pub(crate) fn new(cause: Cause, action: impl Into<String>) -> Self {
+    pub(crate) fn new(cause: Cause, action: impl Into<Box<str>>) -> Self {
         let (reason, subject, original, advice) = (None, None, None, None);
         Self { cause, action: action.into(), reason, subject, original, advice }
     }
@@ -189,7 +189,7 @@ impl Error {
     pub fn cannot_read(
         (path, file): (&str, Option<&Path>),
         cause: Cause,
-        reason: impl Into<String>,
+        reason: impl Into<Box<str>>,
     ) -> Self {
         let file = file.filter(|file| !file.as_os_str().is_empty());
         let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
@@ -199,13 +199,13 @@ impl Error {
         };
         Self {
             reason: Some(reason.into()),
-            subject: Some(path.to_owned()),
+            subject: Some(path.into()),
             advice: Some(advice),
             ..Self::new(cause, format!("cannot read '{path}'{file}"))
         }
     }
 
-    pub(crate) fn with_subject(self, subject: impl Into<String>) -> Self {
+    pub(crate) fn with_subject(self, subject: impl Into<Box<str>>) -> Self {
         Self { subject: Some(subject.into()), ..self }
     }
 
@@ -255,7 +255,7 @@ impl std::error::Error for Error {}
 
 /// The same for a failure that this module describes.
 pub(crate) fn unreadable(path: &str, file: &Path, trouble: Trouble) -> Error {
-    let original = trouble.original().map(str::to_owned);
+    let original = trouble.original().map(Box::from);
     let error = Error::cannot_read((path, Some(file)), trouble.cause(), trouble.into_reason());
     Error { original, ..error }
 }
@@ -270,9 +270,9 @@ pub(crate) fn cannot_open(file: &Path, trouble: Trouble) -> Error {
         _ => None,
     };
     Error {
-        original: trouble.original().map(str::to_owned),
+        original: trouble.original().map(Box::from),
         advice,
-        reason: Some(trouble.into_reason()),
+        reason: Some(trouble.into_reason().into()),
         ..Error::new(cause, format!("cannot open '{subject}'"))
     }
     .with_subject(subject)

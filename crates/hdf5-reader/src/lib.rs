@@ -61,7 +61,7 @@ pub use self::inventory::{
 };
 pub use self::layout::Layout;
 pub use self::lookup::{Looked, Presence};
-pub use self::recipe::{Recipe, attribute};
+pub use self::recipe::{Find, Recipe, attribute};
 pub use self::scatter::pick;
 pub use self::virtuals::{Emit, Feed, Virtual, Way};
-pub use self::write::{Object, Packing, Writer};
+pub use self::write::{Object, Packing, ReadPiece, Writer};
