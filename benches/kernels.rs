@@ -148,14 +148,14 @@ fn read(path: &Path, index: &ChunkIndex) -> Vec<Vec<u8>> {
 
 /// Returns the fields of the first compound.
 fn fields(path: &Path, all: &Inventory) {
-    let Some(table) = all.datasets.iter().find(|dataset| dataset.leaves().len() > 1) else {
+    let Some(table) = all.datasets.iter().find(|dataset| dataset.fields().len() > 1) else {
         return println!("{}: neither chunks nor a compound", path.display());
     };
     let size = usize::try_from(table.element_size).expect("an element");
     let elements = vec![1; BYTES / size * size];
     let mut target = Vec::new();
-    best(&format!("pick {} fields of {size} bytes", table.leaves().len()), elements.len(), || {
-        for leaf in table.leaves() {
+    best(&format!("pick {} fields of {size} bytes", table.fields().len()), elements.len(), || {
+        for leaf in table.fields() {
             hdf5_reader::pick(leaf, size, black_box(&elements), &mut target);
         }
     });

@@ -352,6 +352,6 @@ pub fn hdf5_size(path: impl AsRef<Path>) -> Result<u64> {
         external: load::default_external(),
     };
     let inventory = hdf5_reader::inventory(path.as_ref(), options)?;
-    let leaves = inventory.datasets.iter().flat_map(hdf5_reader::Dataset::leaves);
+    let leaves = inventory.datasets.iter().flat_map(hdf5_reader::Dataset::fields);
     Ok(leaves.fold(0_u64, |sum, leaf| sum.saturating_add(leaf.nbytes())))
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hdf5_reader::{ExactAttribute, Fill, Layout, Object, Packing, Recipe, Writer, attribute};
+use hdf5_reader::{
+    DatasetSpec, FieldOrder, Fill, Object, Packing, RawAttribute, Writer, attribute,
+};
 use numpy_dtype::{Class, Dtype};
 
 use super::copy::{self, Spot};
@@ -78,14 +80,14 @@ pub(super) fn write(
 struct Later {
     path: String,
     arrays: Vec<Array>,
-    layout: Layout,
+    layout: FieldOrder,
     offset: u64,
 }
 
 /// An attribute with references, which is written after all objects.
 struct Waiting {
     object: Rc<Object>,
-    attribute: ExactAttribute,
+    attribute: RawAttribute,
     /// The committed datatype that is its type.
     named: Option<Rc<Object>>,
     /// The path of the source file's root in the project.
@@ -175,7 +177,7 @@ impl Export<'_, '_> {
             let encoded = self.content.origin.as_ref()?.encoded_type(stored.kind)?;
             let found = (dtype.clone(), array.shape.clone());
             let find = |path: &[String]| path.is_empty().then(|| found.clone());
-            Recipe::of_source(&encoded, &stored.shape, &find)
+            DatasetSpec::of_source(&encoded, &stored.shape, &find)
         });
         if stored.is_some() && as_it_was.is_none() {
             self.notes.push(Note::new(path, "its HDF5 type cannot be restored"));
@@ -186,9 +188,9 @@ impl Export<'_, '_> {
             // UTF-8 needs at most as many bytes as code points of four do.
             None if text => {
                 let bytes = Dtype::bytes(dtype.itemsize());
-                Recipe::of_text(&bytes, &array.shape).map_err(unsupported)?
+                DatasetSpec::of_text(&bytes, &array.shape).map_err(unsupported)?
             }
-            None => Recipe::of_dtype(&dtype, &array.shape).map_err(unsupported)?,
+            None => DatasetSpec::of_dtype(&dtype, &array.shape).map_err(unsupported)?,
         };
         let object = self.dataset(at, name, &recipe, &[array], path, &dtype)?;
         match stored {
@@ -212,7 +214,7 @@ impl Export<'_, '_> {
         };
         let recipe = origin
             .encoded_type(stored.kind)
-            .and_then(|encoded| Recipe::of_source(&encoded, &stored.shape, &find));
+            .and_then(|encoded| DatasetSpec::of_source(&encoded, &stored.shape, &find));
         let Some(recipe) = recipe else {
             self.notes.push(Note::new(path, "its compound type cannot be restored"));
             return Ok(false);
@@ -235,7 +237,7 @@ impl Export<'_, '_> {
         &mut self,
         at: &Object,
         name: &str,
-        recipe: &Recipe,
+        recipe: &DatasetSpec,
         arrays: &[&Array],
         path: &str,
         dtype: &Dtype,
@@ -342,7 +344,7 @@ impl Export<'_, '_> {
     }
 
     /// How the file stores a dataset: as its source, where that is known.
-    fn packing(&self, recipe: &Recipe, path: &str) -> Packing {
+    fn packing(&self, recipe: &DatasetSpec, path: &str) -> Packing {
         let origin = self.content.origin.as_ref();
         let stored = origin.and_then(|origin| origin.dataset(path));
         let (item, shape) = recipe.extents();
@@ -387,7 +389,7 @@ impl Export<'_, '_> {
         &mut self,
         object: &Object,
         name: &str,
-        recipe: &Recipe,
+        recipe: &DatasetSpec,
         arrays: &[&Array],
         path: &str,
         dtype: &Dtype,
@@ -499,7 +501,7 @@ fn lost(content: &Content) -> Vec<Note> {
 }
 
 /// What a dataset's bytes are made of.
-fn source(content: &Content, path: &str, arrays: &[Array], layout: &Layout) -> Result<Source> {
+fn source(content: &Content, path: &str, arrays: &[Array], layout: &FieldOrder) -> Result<Source> {
     let open = |array: &Array| content.open(path, array);
     let mut segments: Vec<_> = arrays.iter().map(open).collect::<Result<_>>()?;
     Ok(match segments.pop() {

@@ -2,14 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdf5_reader::{ExactAttribute, Fill};
+use hdf5_reader::{Fill, RawAttribute};
 
 use crate::shm::format::origin::{Attribute, FillValue, Origin};
 
 impl Origin {
     /// Decodes an attribute. Returns `None` if its record is damaged.
-    pub fn exact(&self, attribute: &Attribute) -> Option<ExactAttribute> {
-        Some(ExactAttribute {
+    pub fn exact(&self, attribute: &Attribute) -> Option<RawAttribute> {
+        Some(RawAttribute {
             name: attribute.name.clone(),
             kind: self.encoded_type(attribute.kind)?,
             shape: attribute.shape.clone(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hdf5_reader::Layout;
+use hdf5_reader::FieldOrder;
 
 use crate::error::Result;
 use crate::shm::segment::published::PublishedSegment;
@@ -14,7 +14,7 @@ pub(super) enum Source {
     /// One segment, byte for byte.
     Segment(Arc<PublishedSegment>),
     /// One segment for each field.
-    Fields(Layout, Vec<Arc<PublishedSegment>>),
+    Fields(FieldOrder, Vec<Arc<PublishedSegment>>),
 }
 
 impl Source {

@@ -2,14 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdf5_reader::{Dataset, ExactAttribute, Fill};
+use hdf5_reader::{Dataset, Fill, RawAttribute};
 
 use crate::shm::format::origin::{Attribute, FillValue, NamedType, Origin, Stored};
 
 impl Origin {
     /// Adds a group, unless it has no attributes. `first_type` is the number of the first committed datatype
     /// of its file, here and below.
-    pub fn add_group(&mut self, path: &str, attributes: &[ExactAttribute], first_type: usize) {
+    pub fn add_group(&mut self, path: &str, attributes: &[RawAttribute], first_type: usize) {
         if !attributes.is_empty() {
             let attributes = self.attributes(attributes, first_type);
             self.groups.insert(path.to_owned(), attributes);
@@ -45,7 +45,7 @@ impl Origin {
     }
 
     fn stored(&mut self, dataset: &Dataset, first_type: usize) -> Stored {
-        let names = match dataset.leaves()[..] {
+        let names = match dataset.fields()[..] {
             [leaf] => &leaf.enum_members[..],
             _ => &[],
         };
@@ -66,8 +66,8 @@ impl Origin {
         }
     }
 
-    fn attributes(&mut self, attributes: &[ExactAttribute], first_type: usize) -> Vec<Attribute> {
-        let each = |attribute: &ExactAttribute| Attribute {
+    fn attributes(&mut self, attributes: &[RawAttribute], first_type: usize) -> Vec<Attribute> {
+        let each = |attribute: &RawAttribute| Attribute {
             name: attribute.name.clone(),
             kind: self.kind(&attribute.kind),
             shape: attribute.shape.clone(),
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn types_of_attributes_are_stored_once() {
-        let attribute = |name: &str| ExactAttribute {
+        let attribute = |name: &str| RawAttribute {
             name: name.to_owned(),
             kind: vec![3, 0, 255],
             shape: Some(vec![2]),

@@ -7,7 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use hdf5_reader::{
-    Attributes, Child, Content, Dataset, Form, Group, Inventory, Leaf, Looked, Part, Presence,
+    Attributes, Child, Content, Dataset, Field, FieldLayout, Group, Inventory, Looked, Part,
+    Presence,
 };
 use indexmap::IndexMap;
 use numpy_dtype::Dtype;
@@ -31,7 +32,7 @@ pub struct SegmentPlan {
     /// Path in the project.
     pub path: String,
     /// What the file's bytes mean.
-    pub leaf: Leaf,
+    pub leaf: Field,
     /// Which of the file's rows they are, when they are not all.
     pub part: Option<Part>,
     /// What is done to them on the way.
@@ -41,7 +42,7 @@ pub struct SegmentPlan {
 }
 
 impl SegmentPlan {
-    fn new(path: String, leaf: &Leaf, conversions: &Conversions) -> Result<Self> {
+    fn new(path: String, leaf: &Field, conversions: &Conversions) -> Result<Self> {
         let conversion = conversions.of(&path, &leaf.dtype)?;
         let mut segment = Self { path, leaf: leaf.clone(), part: None, conversion, bytes: 0 };
         let bytes =
@@ -288,9 +289,9 @@ impl Plan {
                     let dtype = self.segments[*segment].dtype();
                     let source = &self.inventories[dataset.0].datasets[dataset.1];
                     let attrs = match source.form {
-                        Form::Array(_) => source.attrs.values.clone(),
+                        FieldLayout::Array(_) => source.attrs.values.clone(),
                         // They are the compound's, not the field's: the ledger keeps them.
-                        Form::Table(_) => Table::new(),
+                        FieldLayout::Table(_) => Table::new(),
                     };
                     tree::Node::Array(Array {
                         segment: SegmentName::new(project, token, *segment as u64).to_text(),
@@ -368,21 +369,21 @@ impl Builder<'_> {
             Task { input: self.number, dataset: number, path: path.to_owned(), first, count };
         self.plan.tasks.push(task);
         match dataset.form {
-            Form::Array(_) => self.note_left_out(&dataset.attrs, path),
+            FieldLayout::Array(_) => self.note_left_out(&dataset.attrs, path),
             // The table of a compound has no place for attributes.
-            Form::Table(_) => self.attributes(&dataset.attrs, path),
+            FieldLayout::Table(_) => self.attributes(&dataset.attrs, path),
         }
         Ok(first)
     }
 
-    fn form(&self, form: &Form, number: usize, next: &mut usize) -> Entry {
+    fn form(&self, form: &FieldLayout, number: usize, next: &mut usize) -> Entry {
         match form {
-            Form::Array(_) => {
+            FieldLayout::Array(_) => {
                 let segment = *next;
                 *next += 1;
                 Entry::Array { segment, dataset: (self.number, number) }
             }
-            Form::Table(fields) => Entry::Group(
+            FieldLayout::Table(fields) => Entry::Group(
                 fields
                     .iter()
                     .map(|(name, form)| (name.clone(), self.form(form, number, next)))
@@ -407,14 +408,16 @@ impl Builder<'_> {
 }
 
 fn add_segments(
-    form: &Form,
+    form: &FieldLayout,
     path: &str,
     conversions: &Conversions,
     segments: &mut Vec<SegmentPlan>,
 ) -> Result<()> {
     match form {
-        Form::Array(leaf) => segments.push(SegmentPlan::new(path.to_owned(), leaf, conversions)?),
-        Form::Table(fields) => {
+        FieldLayout::Array(leaf) => {
+            segments.push(SegmentPlan::new(path.to_owned(), leaf, conversions)?)
+        }
+        FieldLayout::Table(fields) => {
             for (name, form) in fields {
                 add_segments(form, &format!("{path}/{name}"), conversions, segments)?;
             }

@@ -11,7 +11,7 @@ use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5s::H5S_class_t;
 use hdf5_sys::h5t::{H5T_class_t, H5T_cset_t, H5T_order_t, H5T_sign_t, H5T_str_t};
 
-use super::error::{Outcome, check};
+use super::error::{ObjectResult, check};
 use super::ids::Id;
 
 unsafe extern "C" {
@@ -109,7 +109,7 @@ pub(crate) fn layout(creation: &Id) -> H5D_layout_t {
 
 /// When elements that were never written get the fill value; the error value for a time that HDF5 does not
 /// define, which the library stores and never compares with.
-pub(crate) fn fill_time(creation: &Id) -> Outcome<FillTime> {
+pub(crate) fn fill_time(creation: &Id) -> ObjectResult<FillTime> {
     let mut number = -1;
     // SAFETY: the list is open and the place outlives the call.
     check(unsafe { H5Pget_fill_time(creation.raw(), &raw mut number) })?;
@@ -124,7 +124,7 @@ pub(crate) fn fill_time(creation: &Id) -> Outcome<FillTime> {
     Ok(time(number))
 }
 
-pub(crate) fn fill_value(creation: &Id) -> Outcome<FillValue> {
+pub(crate) fn fill_value(creation: &Id) -> ObjectResult<FillValue> {
     let mut number = -1;
     // SAFETY: the list is open and the place outlives the call.
     check(unsafe { H5Pfill_value_defined(creation.raw(), &raw mut number) })?;

@@ -12,9 +12,9 @@ use hdf5_sys::h5t::H5Treclaim;
 use super::Attributes;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
-use super::error::{Outcome, check, unsupported};
-use super::exact;
+use super::error::{ObjectResult, check, unsupported};
 use super::ids::Id;
+use super::raw_attribute;
 use super::read::zeroed;
 use super::types::Reader;
 use super::values;
@@ -41,7 +41,7 @@ pub(crate) fn read(object: &Id) -> Attributes {
             Err(_) => unsupported("a name that is not UTF-8"),
         };
         if name.to_str().is_ok() {
-            attributes.add_exact(exact::read(object, &name));
+            attributes.add_exact(raw_attribute::read(object, &name));
         }
         let name = name.to_string_lossy().into_owned();
         match value {
@@ -53,11 +53,14 @@ pub(crate) fn read(object: &Id) -> Attributes {
 }
 
 impl Attributes {
-    fn add_exact(&mut self, read: Outcome<exact::Unresolved>) {
-        let Ok(exact::Unresolved { attribute, references, committed }) = read else { return };
+    fn add_exact(&mut self, read: ObjectResult<raw_attribute::Unresolved>) {
+        let Ok(raw_attribute::Unresolved { attribute, references, committed }) = read else {
+            return;
+        };
         let number = self.exact.len();
         if !references.is_empty() {
-            self.references.push(exact::References { attribute: number, places: references });
+            self.references
+                .push(raw_attribute::References { attribute: number, places: references });
         }
         self.committed.extend(committed.map(|token| (number, token)));
         self.exact.push(attribute);
@@ -76,7 +79,7 @@ impl Attributes {
     }
 }
 
-fn names(object: &Id) -> Outcome<Vec<CString>> {
+fn names(object: &Id) -> ObjectResult<Vec<CString>> {
     let mut names: Vec<CString> = Vec::new();
     let data = (&raw mut names).cast::<c_void>();
     let (index, order) = (H5_index_t::H5_INDEX_NAME, H5_iter_order_t::H5_ITER_INC);
@@ -97,7 +100,7 @@ unsafe extern "C" fn collect(
     0
 }
 
-fn value(object: &Id, name: &CStr) -> Outcome<toml::Value> {
+fn value(object: &Id, name: &CStr) -> ObjectResult<toml::Value> {
     // SAFETY: `object` is open, the name ends with NUL.
     let attribute = Id::own(unsafe { H5Aopen(object.raw(), name.as_ptr(), H5P_DEFAULT) })?;
     // SAFETY: `attribute` is open, here and below.

@@ -11,7 +11,7 @@ use hdf5_sys::h5s::{
 
 use super::answers;
 use super::blocks::Block;
-use super::error::{Outcome, check, damaged};
+use super::error::{ObjectResult, check, damaged};
 use super::ids::Id;
 
 /// An open dataspace.
@@ -20,19 +20,19 @@ pub(crate) struct Dataspace(Id);
 
 impl Dataspace {
     /// Takes what an HDF5 call returned.
-    pub(crate) fn own(id: hid_t) -> Outcome<Self> {
+    pub(crate) fn own(id: hid_t) -> ObjectResult<Self> {
         Id::own(id).map(Self)
     }
 
     /// A space of these extents, of which there must be at least one.
-    pub(crate) fn simple(shape: &[u64]) -> Outcome<Self> {
+    pub(crate) fn simple(shape: &[u64]) -> ObjectResult<Self> {
         let rank = c_int::try_from(shape.len()).unwrap_or(c_int::MAX);
         // SAFETY: `shape` has `rank` extents.
         Self::own(unsafe { H5Screate_simple(rank, shape.as_ptr(), std::ptr::null()) })
     }
 
     /// A space of these extents that can grow to `limits`; `u64::MAX` is no limit.
-    pub(crate) fn growing(shape: &[u64], limits: &[u64]) -> Outcome<Self> {
+    pub(crate) fn growing(shape: &[u64], limits: &[u64]) -> ObjectResult<Self> {
         if shape.len() != limits.len() {
             return damaged("limits of other dimensions than the extents");
         }
@@ -46,7 +46,7 @@ impl Dataspace {
     }
 
     /// The extents: none for a scalar; `None` for a null dataspace.
-    pub(crate) fn shape(&self) -> Outcome<Option<Vec<u64>>> {
+    pub(crate) fn shape(&self) -> ObjectResult<Option<Vec<u64>>> {
         match answers::space_class(self.raw()) {
             H5S_class_t::H5S_NULL => return Ok(None),
             H5S_class_t::H5S_SCALAR => return Ok(Some(Vec::new())),
@@ -63,14 +63,14 @@ impl Dataspace {
     }
 
     /// How many dimensions it has.
-    pub(crate) fn rank(&self) -> Outcome<usize> {
+    pub(crate) fn rank(&self) -> ObjectResult<usize> {
         // SAFETY: `self` is an open dataspace.
         let rank = check(unsafe { H5Sget_simple_extent_ndims(self.raw()) })?;
         Ok(usize::try_from(rank).unwrap_or(0))
     }
 
     /// The most that each extent may become.
-    pub(crate) fn limits(&self) -> Outcome<Vec<u64>> {
+    pub(crate) fn limits(&self) -> ObjectResult<Vec<u64>> {
         let rank = self.rank()?;
         let mut limits = vec![0_u64; rank];
         let none = std::ptr::null_mut();
@@ -80,7 +80,7 @@ impl Dataspace {
     }
 
     /// Selects `block`, which must have as many dimensions as this space.
-    pub(crate) fn select(&self, block: &Block) -> Outcome<()> {
+    pub(crate) fn select(&self, block: &Block) -> ObjectResult<()> {
         let rank = self.rank()?;
         if block.start.len() != rank || block.count.len() != rank {
             return damaged("a block of other dimensions than its dataset");

@@ -18,7 +18,7 @@ use crate::messages;
 
 /// Why an object of the file is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum ObjectError {
     /// Sound, but it has no form in shared memory.
     Unsupported(String),
     /// Compressed with a filter that neither HDF5 nor this program has; its name and number.
@@ -32,12 +32,12 @@ pub(crate) enum Trouble {
     /// The file fails: a checksum, a structure that contradicts itself.
     Damaged(String),
     /// The HDF5 library fails.
-    Library(Failure),
+    Library(LibraryFailure),
 }
 
 /// A failure of the HDF5 library.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct LibraryFailure {
     /// The reason in plain English.
     pub(crate) reason: String,
     /// The library's own words.
@@ -72,9 +72,9 @@ pub enum Cause {
 }
 
 /// The result of everything here that concerns one object of the file.
-pub(crate) type Outcome<T> = std::result::Result<T, Trouble>;
+pub(crate) type ObjectResult<T> = std::result::Result<T, ObjectError>;
 
-impl Trouble {
+impl ObjectError {
     /// The failure that the last HDF5 call reported.
     pub(crate) fn last() -> Self {
         Self::Library(failure())
@@ -121,8 +121,8 @@ impl Trouble {
             Self::Refused(reason) => Self::Refused(whole(reason)),
             Self::NoMemory(reason) => Self::NoMemory(whole(reason)),
             Self::System(reason, errno) => Self::System(whole(reason), errno),
-            Self::Library(Failure { reason, original, cause, advice }) => {
-                Self::Library(Failure { reason: whole(reason), original, cause, advice })
+            Self::Library(LibraryFailure { reason, original, cause, advice }) => {
+                Self::Library(LibraryFailure { reason: whole(reason), original, cause, advice })
             }
             other => Self::Damaged(whole(other.into_reason())),
         }
@@ -254,18 +254,18 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The same for a failure that this module describes.
-pub(crate) fn unreadable(path: &str, file: &Path, trouble: Trouble) -> Error {
+pub(crate) fn unreadable(path: &str, file: &Path, trouble: ObjectError) -> Error {
     let original = trouble.original().map(Box::from);
     let error = Error::cannot_read((path, Some(file)), trouble.cause(), trouble.into_reason());
     Error { original, ..error }
 }
 
 /// The error of a file that cannot be opened.
-pub(crate) fn cannot_open(file: &Path, trouble: Trouble) -> Error {
+pub(crate) fn cannot_open(file: &Path, trouble: ObjectError) -> Error {
     let subject = file.display().to_string();
     let cause = trouble.cause();
     let advice = match &trouble {
-        Trouble::Library(Failure { advice: Some(advice), .. }) => Some(*advice),
+        ObjectError::Library(LibraryFailure { advice: Some(advice), .. }) => Some(*advice),
         _ if cause == Cause::NoMemory => Some(Advice::LoadLess),
         _ => None,
     };
@@ -279,31 +279,32 @@ pub(crate) fn cannot_open(file: &Path, trouble: Trouble) -> Error {
 }
 
 /// The error of an object that cannot be written.
-pub(crate) fn cannot_write(object: &str, trouble: Trouble) -> Error {
+pub(crate) fn cannot_write(object: &str, trouble: ObjectError) -> Error {
     let cause = match trouble {
-        Trouble::Unsupported(_) | Trouble::MissingFilter(_) => Cause::Unsupported,
-        Trouble::NoMemory(_) => Cause::NoMemory,
-        Trouble::Damaged(_) | Trouble::System(..) | Trouble::Library(_) | Trouble::Refused(_) => {
-            Cause::Io
-        }
+        ObjectError::Unsupported(_) | ObjectError::MissingFilter(_) => Cause::Unsupported,
+        ObjectError::NoMemory(_) => Cause::NoMemory,
+        ObjectError::Damaged(_)
+        | ObjectError::System(..)
+        | ObjectError::Library(_)
+        | ObjectError::Refused(_) => Cause::Io,
     };
     let action = format!("cannot write '{object}': {}", trouble.into_reason());
     Error::new(cause, action).with_subject(object)
 }
 
 /// Shorthand for what has no form in shared memory.
-pub(crate) fn unsupported<T>(reason: impl Into<String>) -> Outcome<T> {
-    Err(Trouble::Unsupported(reason.into()))
+pub(crate) fn unsupported<T>(reason: impl Into<String>) -> ObjectResult<T> {
+    Err(ObjectError::Unsupported(reason.into()))
 }
 
 /// Shorthand for what contradicts itself.
-pub(crate) fn damaged<T>(reason: impl Into<String>) -> Outcome<T> {
-    Err(Trouble::Damaged(reason.into()))
+pub(crate) fn damaged<T>(reason: impl Into<String>) -> ObjectResult<T> {
+    Err(ObjectError::Damaged(reason.into()))
 }
 
 /// Passes a status or count on; a negative one is a failed call.
-pub(crate) fn check<T: Copy + PartialOrd + Default>(status: T) -> Outcome<T> {
-    if status < T::default() { Err(Trouble::last()) } else { Ok(status) }
+pub(crate) fn check<T: Copy + PartialOrd + Default>(status: T) -> ObjectResult<T> {
+    if status < T::default() { Err(ObjectError::last()) } else { Ok(status) }
 }
 
 /// What the error stack of the HDF5 library holds.
@@ -317,7 +318,7 @@ struct Stack {
 }
 
 /// The failure that the error stack holds.
-fn failure() -> Failure {
+fn failure() -> LibraryFailure {
     let mut stack = Stack::default();
     let data = (&raw mut stack).cast::<c_void>();
     // SAFETY: `collect` matches the callback's signature and gets the stack it expects.
@@ -332,7 +333,7 @@ fn failure() -> Failure {
         None if stack.innermost == *H5E_NLINKS => Cause::LinkLoop,
         None => Cause::Damage,
     };
-    Failure { reason: meaning.reason, original, cause, advice: meaning.advice }
+    LibraryFailure { reason: meaning.reason, original, cause, advice: meaning.advice }
 }
 
 /// Called for every entry of the error stack; the last call is the innermost.
@@ -360,7 +361,8 @@ mod tests {
 
     #[test]
     fn error_of_an_unreadable_object_names_object_and_file_and_keeps_the_cause() {
-        let trouble = Trouble::System("the reason".to_owned(), Errno::EIO).within("source s.h5");
+        let trouble =
+            ObjectError::System("the reason".to_owned(), Errno::EIO).within("source s.h5");
         let error = unreadable("/x", Path::new("f.h5"), trouble);
         assert_eq!(error.to_string(), "cannot read '/x' in 'f.h5': source s.h5: the reason");
         assert_eq!(error.cause(), Cause::System(Errno::EIO));

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::error::{Outcome, Trouble};
+use super::error::{ObjectError, ObjectResult};
 use super::walk::{self, Known, MAX_DEPTH, Target, Walk};
 use super::{Attributes, Child, Group};
 use crate::error::{Cause, Error, Result};
@@ -139,7 +139,9 @@ impl Walk<'_> {
             let found = match target {
                 Target::Dataset(number) => self.selected(&mut tree, number, &name, &path, node)?,
                 Target::Group(below) => match tree.open[below] {
-                    true => Err(Trouble::Unsupported("link back to an ancestor group".to_owned())),
+                    true => {
+                        Err(ObjectError::Unsupported("link back to an ancestor group".to_owned()))
+                    }
                     false if way.len() + 1 >= MAX_DEPTH => Err(walk::too_deep()),
                     false => {
                         tree.open[below] = true;
@@ -169,7 +171,7 @@ impl Walk<'_> {
         name: &str,
         path: &str,
         node: usize,
-    ) -> Result<Outcome<Option<usize>>> {
+    ) -> Result<ObjectResult<Option<usize>>> {
         if !(self.options.select)(path) {
             return Ok(Ok(None));
         }

@@ -9,7 +9,7 @@ use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5z::H5Z_FLAG_OPTIONAL;
 
 use super::Filter;
-use super::error::{Outcome, Trouble, check};
+use super::error::{ObjectError, ObjectResult, check};
 use super::ids::Id;
 use super::native::{self, Provided};
 
@@ -59,13 +59,13 @@ const NAMES: [(i32, &str); 37] = [
 const USUAL_PARAMS: usize = 64;
 
 /// The filters of a creation property list, in the order of writing.
-pub(crate) fn filters(dcpl: &Id) -> Outcome<Vec<Filter>> {
+pub(crate) fn filters(dcpl: &Id) -> ObjectResult<Vec<Filter>> {
     // SAFETY: `dcpl` is an open property list.
     let count = check(unsafe { H5Pget_nfilters(dcpl.raw()) })?;
     (0..count.unsigned_abs()).map(|index| filter(dcpl, index)).collect()
 }
 
-fn filter(dcpl: &Id, index: c_uint) -> Outcome<Filter> {
+fn filter(dcpl: &Id, index: c_uint) -> ObjectResult<Filter> {
     let mut params = vec![0; USUAL_PARAMS];
     loop {
         let (mut flags, mut count) = (0, params.len());
@@ -105,11 +105,15 @@ pub(crate) fn lacks_any(filters: &[Filter]) -> bool {
 
 /// Whether libhdf5 can undo every filter that some chunk went through without the codecs here; fails for one
 /// that neither has. Chunks that cannot be listed (`bounded`) are taken to have gone through every filter.
-pub(crate) fn check_available(dataset: &Id, filters: &[Filter], bounded: bool) -> Outcome<bool> {
+pub(crate) fn check_available(
+    dataset: &Id,
+    filters: &[Filter],
+    bounded: bool,
+) -> ObjectResult<bool> {
     let mut unused = None;
     for (place, why) in hdf5_filters::corrupt_filters(filters) {
         if *unused.get_or_insert_with(|| unused_by_all(dataset)) >> place & 1 == 0 {
-            return Err(Trouble::Damaged(why.to_owned()));
+            return Err(ObjectError::Damaged(why.to_owned()));
         }
     }
     let mut without_codecs = true;
@@ -125,7 +129,7 @@ pub(crate) fn check_available(dataset: &Id, filters: &[Filter], bounded: bool) -
             continue;
         }
         if !known {
-            return Err(Trouble::MissingFilter(shown(filter)));
+            return Err(ObjectError::MissingFilter(shown(filter)));
         }
         without_codecs = false;
     }

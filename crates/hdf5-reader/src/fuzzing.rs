@@ -4,7 +4,7 @@ use hdf5_filters::{Decoder, Pipeline, decode_filter};
 
 use super::mappings::numbered;
 use super::selection::{Axis, Selection};
-use super::{Filter, chunks, headers};
+use super::{Filter, chunk_index, object_header};
 
 /// Takes numbers from arbitrary bytes; zeros behind their end.
 #[derive(Debug, Clone, Copy)]
@@ -87,12 +87,12 @@ pub fn chunk(data: &[u8]) {
 
 /// Reads a superblock, and an object header of either version.
 pub fn object_header(data: &[u8]) {
-    headers::fuzz(data);
+    object_header::fuzz(data);
 }
 
 /// Takes chunks at arbitrary places into the index of a dataset of arbitrary extents.
 pub fn chunk_index(data: &[u8]) {
-    chunks::fuzz(Bytes(data));
+    chunk_index::fuzz(Bytes(data));
 }
 
 /// Selects elements of an array as a mapping of a virtual dataset does, and numbers the name of a source.
@@ -144,5 +144,5 @@ pub fn mapping(data: &[u8]) {
 
 /// The number of elements that a chunk at `start` must have at least in a dataset of the extents `edge`.
 pub fn least_elements(edge: &[u64], start: &[u64], chunk: &[u64]) -> u64 {
-    chunks::needed(edge, start, chunk)
+    chunk_index::needed(edge, start, chunk)
 }

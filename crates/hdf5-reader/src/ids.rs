@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use hdf5_sys::h5i::{H5Idec_ref, hid_t};
 
-use super::error::{Outcome, Trouble};
+use super::error::{ObjectError, ObjectResult};
 
 /// An open HDF5 object of any sort; dropping it lets go of it.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct Id(hid_t);
 
 impl Id {
     /// Takes what an HDF5 call returned; negative is the call's failure.
-    pub(crate) fn own(id: hid_t) -> Outcome<Self> {
-        if id < 0 { Err(Trouble::last()) } else { Ok(Self(id)) }
+    pub(crate) fn own(id: hid_t) -> ObjectResult<Self> {
+        if id < 0 { Err(ObjectError::last()) } else { Ok(Self(id)) }
     }
 
     /// The number, for a call; it stays valid as long as `self`.

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use hdf5_filters::Filter;
 use indexmap::IndexMap;
 
-use crate::chunks::{self, ChunkIndex, Zeros};
+use crate::chunk_index::{self, ChunkIndex, Zeros};
 use crate::error::{self, Cause, Error, Result};
-use crate::exact::{self, ExactAttribute};
-use crate::files::{self, External};
-use crate::form::{Form, Leaf};
+use crate::external_files::{self, External};
+use crate::field_layout::{Field, FieldLayout};
 use crate::lookup::Looked;
+use crate::raw_attribute::{self, RawAttribute};
 use crate::virtuals::{Emit, Virtual, Way};
-use crate::{file, ids, plan, read, walk};
+use crate::{file, ids, plan_dataset, read, walk};
 
 /// Takes a block of a dataset: first index and count on each axis, and the elements.
 pub type Visit<'a, E> = dyn FnMut(&[u64], &[u64], &[u8]) -> std::result::Result<(), E> + 'a;
@@ -89,7 +89,7 @@ pub struct Inventory {
     pub named_types: Vec<NamedType>,
     /// Indices into `named_types`, by number of the file and token.
     pub(crate) named_by_object: HashMap<(u64, [u8; 16]), usize>,
-    pub(crate) files: Arc<files::Files>,
+    pub(crate) files: Arc<external_files::Files>,
 }
 
 /// A committed datatype.
@@ -137,9 +137,9 @@ pub struct Attributes {
     /// Name and reason of each that TOML cannot hold, or that cannot be read.
     pub left_out: Vec<(String, String)>,
     /// Each as the file has it, for an export; large ones and references to regions are missing.
-    pub exact: Vec<ExactAttribute>,
+    pub exact: Vec<RawAttribute>,
     /// References in `exact` that have no path yet; none once the walk has ended.
-    pub(crate) references: Vec<exact::References>,
+    pub(crate) references: Vec<raw_attribute::References>,
     /// Index in `exact` and token of each committed datatype that has no number yet; none once the walk has
     /// ended.
     pub(crate) committed: Vec<(usize, [u8; 16])>,
@@ -155,7 +155,7 @@ pub struct Dataset {
     /// Which of its rows that are; `None` when `shape` is all of it.
     pub part: Option<Part>,
     /// Its array, or its table of arrays.
-    pub form: Form,
+    pub form: FieldLayout,
     /// Its attributes.
     pub attrs: Attributes,
     /// The type of its elements in the file, as HDF5 encodes it.
@@ -172,20 +172,20 @@ pub struct Dataset {
     pub skipped_fields: Vec<Skip>,
     /// Whether libhdf5 undoes its filters without the codecs of this program.
     pub verifiable: bool,
-    /// Whether its chunks can be listed: see [`chunks::is_bounded`].
+    /// Whether its chunks can be listed: see [`chunk_index::is_bounded`].
     pub(crate) bounded: bool,
     /// Where its elements come from, if it is virtual.
     pub sources: Option<Box<Virtual>>,
     pub(crate) offset: Option<u64>,
     /// Whether it is contiguous and nothing of it is stored.
     pub(crate) unwritten: bool,
-    pub(crate) place: plan::Place,
+    pub(crate) place: plan_dataset::Place,
 }
 
 impl Dataset {
     /// Its arrays, depth first: one buffer each is what [`Inventory::read`] wants.
-    pub fn leaves(&self) -> Vec<&Leaf> {
-        self.form.leaves()
+    pub fn fields(&self) -> Vec<&Field> {
+        self.form.fields()
     }
 
     /// Where its elements begin in its file, if they lie there one after the other.
@@ -287,7 +287,8 @@ impl Inventory {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else { return Ok(None) };
         let Ok(id) = dataset.place.open(&self.files) else { return Ok(None) };
-        chunks::index(dataset, &id, Zeros::There).map_err(|trouble| self.error(dataset, trouble))
+        chunk_index::index(dataset, &id, Zeros::There)
+            .map_err(|trouble| self.error(dataset, trouble))
     }
 
     /// How source number `feed` of the virtual dataset `dataset` can be read.
@@ -328,7 +329,7 @@ impl Inventory {
             if failed.is_ok() {
                 Ok(())
             } else {
-                Err(error::Trouble::Damaged("given up".to_owned()))
+                Err(error::ObjectError::Damaged("given up".to_owned()))
             }
         });
         failed?;
@@ -341,7 +342,7 @@ impl Inventory {
         let Some(dataset) = self.datasets.get(dataset) else { return (0, 0) };
         match &dataset.sources {
             Some(sources) => sources.decoding(&self.files),
-            None => chunks::decoding(dataset, &self.files),
+            None => chunk_index::decoding(dataset, &self.files),
         }
     }
 
@@ -349,7 +350,7 @@ impl Inventory {
     pub fn fill(&self, dataset: usize) -> Option<Vec<u8>> {
         let _lock = ids::lock();
         let dataset = self.datasets.get(dataset).filter(|dataset| dataset.is_unwritten())?;
-        chunks::fill_of(dataset, &dataset.place.open(&self.files).ok()?).ok()
+        chunk_index::fill_of(dataset, &dataset.place.open(&self.files).ok()?).ok()
     }
 
     /// Shows dataset number `dataset` block by block: first index and count on each axis, and the
@@ -393,7 +394,7 @@ impl Inventory {
     }
 
     /// The error of a dataset that cannot be read.
-    fn error(&self, dataset: &Dataset, trouble: error::Trouble) -> Error {
+    fn error(&self, dataset: &Dataset, trouble: error::ObjectError) -> Error {
         error::unreadable(&dataset.path, &self.files.path(dataset.file()), trouble)
     }
 }

@@ -8,36 +8,36 @@
 mod answers;
 mod attributes;
 mod blocks;
-mod chunks;
+mod chunk_index;
+mod dataset_spec;
 mod dataspace;
 mod datatype;
 mod error;
-mod exact;
 mod expand;
+mod external_files;
+mod field_layout;
+mod field_order;
 mod file;
-mod files;
 mod filters;
-mod foreign;
-mod form;
 #[cfg(any(test, fuzzing, feature = "fuzzing"))]
 pub mod fuzzing;
-mod headers;
 mod ids;
 mod inventory;
-mod layout;
 mod links;
 pub mod lookup;
 mod mappings;
 mod messages;
 mod native;
 mod numbers;
-mod packed;
-mod plan;
+mod object_header;
+mod other_formats;
+mod plan_dataset;
 mod plugins;
+mod raw_attribute;
 mod read;
-mod recipe;
 mod scatter;
 mod selection;
+mod serialized;
 mod sources;
 mod strings;
 #[cfg(test)]
@@ -50,18 +50,18 @@ mod write;
 
 pub use hdf5_filters::Filter;
 
-pub use self::chunks::{ChunkIndex, Stored};
+pub use self::chunk_index::{ChunkIndex, Stored};
+pub use self::dataset_spec::{DatasetSpec, Find, attribute};
 pub use self::error::{Advice, Cause, Error, Result};
-pub use self::exact::ExactAttribute;
-pub use self::files::External;
-pub use self::form::{Content, Form, Leaf};
+pub use self::external_files::External;
+pub use self::field_layout::{Content, Field, FieldLayout};
+pub use self::field_order::FieldOrder;
 pub use self::inventory::{
     Attributes, Child, Dataset, Fill, Group, Inventory, NamedType, Options, Part, SelectRows, Skip,
     Storage, Visit, inventory, library_version,
 };
-pub use self::layout::Layout;
 pub use self::lookup::{Looked, Presence};
-pub use self::recipe::{Find, Recipe, attribute};
+pub use self::raw_attribute::RawAttribute;
 pub use self::scatter::pick;
 pub use self::virtuals::{Emit, Feed, Virtual, Way};
 pub use self::write::{Object, Packing, ReadPiece, Writer};

@@ -20,8 +20,8 @@ use hdf5_sys::h5p::{
     H5Pset_elink_cb,
 };
 
-use super::error::{Outcome, check, damaged};
-use super::files::Files;
+use super::error::{ObjectResult, check, damaged};
+use super::external_files::Files;
 use super::ids::Id;
 
 /// Longest target of a soft or external link that is shown.
@@ -72,7 +72,7 @@ struct Listing {
 }
 
 /// Lists a group: by creation if the file keeps that order, else by name.
-pub(crate) fn list(group: &Id) -> Outcome<Vec<Link>> {
+pub(crate) fn list(group: &Id) -> ObjectResult<Vec<Link>> {
     let by = match keeps_order(group)? {
         true => H5_index_t::H5_INDEX_CRT_ORDER,
         false => H5_index_t::H5_INDEX_NAME,
@@ -85,7 +85,7 @@ pub(crate) fn list(group: &Id) -> Outcome<Vec<Link>> {
     Ok(listing.links)
 }
 
-fn keeps_order(group: &Id) -> Outcome<bool> {
+fn keeps_order(group: &Id) -> ObjectResult<bool> {
     // SAFETY: `group` is an open group.
     let list = Id::own(unsafe { H5Gget_create_plist(group.raw()) })?;
     let mut flags: c_uint = 0;
@@ -119,7 +119,7 @@ unsafe extern "C" fn collect(
 
 impl Link {
     /// Opens what the link leads to; `access` is what [`access`] returns.
-    pub(crate) fn open(&self, group: &Id, access: &Id) -> Outcome<Id> {
+    pub(crate) fn open(&self, group: &Id, access: &Id) -> ObjectResult<Id> {
         let name = self.name.to_bytes();
         if let LinkKind::Hard(token) = self.kind {
             // SAFETY: `group` is open; the library checks the token.
@@ -176,7 +176,7 @@ fn until_nul(value: &[u8]) -> String {
 
 /// A link access list with which libhdf5 asks `files` before it follows an external link. The list
 /// must not be used longer than `files` lives.
-pub(crate) fn access(files: &Arc<Files>) -> Outcome<Id> {
+pub(crate) fn access(files: &Arc<Files>) -> ObjectResult<Id> {
     // SAFETY: the property list class is one of the library's own.
     let list = Id::own(unsafe { H5Pcreate(*H5P_CLS_LINK_ACCESS) })?;
     let data = Arc::as_ptr(files).cast_mut().cast::<c_void>();
@@ -203,7 +203,7 @@ extern "C" fn may_follow(
 }
 
 /// What an open object is.
-pub(crate) fn object(id: &Id) -> Outcome<Object> {
+pub(crate) fn object(id: &Id) -> ObjectResult<Object> {
     let mut info = MaybeUninit::<H5O_info2_t>::uninit();
     // SAFETY: `id` is open, and there is room for the answer.
     check(unsafe { H5Oget_info3(id.raw(), info.as_mut_ptr(), H5O_INFO_BASIC) })?;
@@ -234,13 +234,13 @@ pub(crate) fn token(bytes: [u8; 16]) -> H5O_token_t {
 }
 
 /// The file of an open object, as an id of its own.
-pub(crate) fn file_of(id: &Id) -> Outcome<Id> {
+pub(crate) fn file_of(id: &Id) -> ObjectResult<Id> {
     // SAFETY: `id` is an open object.
     Id::own(unsafe { H5Iget_file_id(id.raw()) })
 }
 
 /// The root group of an open file.
-pub(crate) fn root(file: &Id) -> Outcome<Id> {
+pub(crate) fn root(file: &Id) -> ObjectResult<Id> {
     // SAFETY: `file` is open, the name ends with NUL.
     Id::own(unsafe { H5Oopen(file.raw(), c"/".as_ptr(), H5P_DEFAULT) })
 }

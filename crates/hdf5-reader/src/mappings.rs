@@ -14,7 +14,7 @@ use hdf5_sys::h5s::{
 };
 
 use super::dataspace::Dataspace;
-use super::error::{Outcome, check, damaged};
+use super::error::{ObjectResult, check, damaged};
 use super::file;
 use super::ids::Id;
 use super::selection::{Axis, Selection};
@@ -61,7 +61,7 @@ pub(crate) struct Stored {
 }
 
 /// Reads the mappings from a creation list; `None` without any mapping.
-pub(crate) fn read(dcpl: &Id) -> Outcome<Option<Stored>> {
+pub(crate) fn read(dcpl: &Id) -> ObjectResult<Option<Stored>> {
     let mut count = 0;
     // SAFETY: `dcpl` is an open dataset creation list, and the count outlives the call.
     check(unsafe { H5Pget_virtual_count(dcpl.raw(), &raw mut count) })?;
@@ -90,7 +90,7 @@ pub(crate) fn read(dcpl: &Id) -> Outcome<Option<Stored>> {
     Ok(space.map(|(extents, limits)| Stored { mappings, extents, limits }))
 }
 
-fn span(space: &Dataspace) -> Outcome<Span> {
+fn span(space: &Dataspace) -> ObjectResult<Span> {
     let id = space.raw();
     // SAFETY: `space` is open, here and below. The answer is read as a number: a damaged file must not
     // make a value that the enum lacks.
@@ -142,7 +142,7 @@ impl Slab {
     }
 
     /// Its first `len` indices; all for a limited one.
-    fn axis(&self, len: u64) -> Outcome<Axis> {
+    fn axis(&self, len: u64) -> ObjectResult<Axis> {
         let axis = match (self.count, self.block) {
             (_, H5S_UNLIMITED) => Some(Axis::row(self.start, len)),
             (H5S_UNLIMITED, block) => Axis::blocks(self.start, self.stride, block, len),
@@ -154,7 +154,7 @@ impl Slab {
     }
 
     /// How many of its indices an axis of this extent has.
-    fn len_within(&self, extent: u64) -> Outcome<u64> {
+    fn len_within(&self, extent: u64) -> ObjectResult<u64> {
         Ok(self.axis(extent)?.below(extent))
     }
 }
@@ -168,20 +168,20 @@ impl Span {
     }
 
     /// The selection in an array of this shape; `len` is the number of indices on the unlimited axis.
-    pub(crate) fn select(&self, shape: &[u64], len: u64) -> Outcome<Selection> {
+    pub(crate) fn select(&self, shape: &[u64], len: u64) -> ObjectResult<Selection> {
         match self {
             Self::All => Selection::all(shape),
             Self::None => Selection::boxes(shape, &[]),
             Self::Boxes(boxes) => Selection::boxes(shape, boxes),
             Self::Regular(slabs) => {
                 let axes = slabs.iter().map(|slab| slab.axis(len));
-                Selection::regular(shape, axes.collect::<Outcome<_>>()?)
+                Selection::regular(shape, axes.collect::<ObjectResult<_>>()?)
             }
         }
     }
 
     /// The selection of block number `number` alone, on the axis that has no limit.
-    pub(crate) fn block(&self, number: u64) -> Outcome<Self> {
+    pub(crate) fn block(&self, number: u64) -> ObjectResult<Self> {
         let (Self::Regular(slabs), Some((axis, slab))) = (self, self.unlimited()) else {
             return damaged("a mapping of numbered blocks without an unlimited axis");
         };
@@ -195,7 +195,7 @@ impl Span {
     }
 
     /// How many indices of its unlimited axis an array of this shape has.
-    pub(crate) fn len_within(&self, shape: &[u64]) -> Outcome<u64> {
+    pub(crate) fn len_within(&self, shape: &[u64]) -> ObjectResult<u64> {
         let Some((axis, slab)) = self.unlimited() else { return Ok(0) };
         match shape.get(axis) {
             Some(&extent) => slab.len_within(extent),
@@ -204,7 +204,7 @@ impl Span {
     }
 
     /// The extent that every limited axis needs at least; `len` indices count on the unlimited one.
-    pub(crate) fn extents(&self, rank: usize, len: u64) -> Outcome<Vec<u64>> {
+    pub(crate) fn extents(&self, rank: usize, len: u64) -> ObjectResult<Vec<u64>> {
         let mut extents = vec![0_u64; rank];
         let mut at_least = |axis: usize, end: u64| {
             if let Some(extent) = extents.get_mut(axis) {
@@ -238,7 +238,7 @@ impl Span {
 
 /// A name with the number of a block in place of `%b`, and whether there was one. A literal percent
 /// sign is written twice.
-pub(crate) fn numbered(name: &[u8], number: u64) -> Outcome<(Vec<u8>, bool)> {
+pub(crate) fn numbered(name: &[u8], number: u64) -> ObjectResult<(Vec<u8>, bool)> {
     let mut text = Vec::with_capacity(name.len());
     let mut is_numbered = false;
     let mut bytes = name.iter();

@@ -8,8 +8,8 @@ use hdf5_sys::h5t::*;
 use numpy_dtype::{Class, Dtype};
 
 use super::datatype::{Datatype, FloatFields};
-use super::error::{Outcome, unsupported};
-use super::types::{Node, NodeKind};
+use super::error::{ObjectResult, unsupported};
+use super::types::{ElementClass, ElementType};
 
 /// A numpy float: bytes, mantissa bits, greatest and least exponent as `numpy.finfo` has them.
 struct Float {
@@ -28,7 +28,7 @@ const FLOATS: [Float; 4] = [
 ];
 
 /// Whether the first byte is the most significant; VAX and mixed orders have no numpy type.
-fn is_big_endian(file: &Datatype) -> Outcome<bool> {
+fn is_big_endian(file: &Datatype) -> ObjectResult<bool> {
     match file.order() {
         H5T_order_t::H5T_ORDER_LE | H5T_order_t::H5T_ORDER_NONE => Ok(false),
         H5T_order_t::H5T_ORDER_BE => Ok(true),
@@ -37,7 +37,7 @@ fn is_big_endian(file: &Datatype) -> Outcome<bool> {
 }
 
 /// An integer; of a size that numpy lacks, the next larger native one.
-pub(crate) fn integer(file: &Datatype) -> Outcome<Node> {
+pub(crate) fn integer(file: &Datatype) -> ObjectResult<ElementType> {
     let size = file.size()?;
     let (size, big) = match size {
         1 | 2 | 4 | 8 => (size, is_big_endian(file)?),
@@ -48,7 +48,7 @@ pub(crate) fn integer(file: &Datatype) -> Outcome<Node> {
     let signed = file.is_signed();
     let class = if signed { Class::Int } else { Class::Uint };
     let memory = Datatype::predefined(standard_integer(size, signed, big))?;
-    let mut node = Node::scalar(file, memory, Dtype::new(class, size as u64, big))?;
+    let mut node = ElementType::scalar(file, memory, Dtype::new(class, size as u64, big))?;
     if !node.exact {
         let (from, bits) = (file.size()?, file.bits()?);
         node.convert = match size == from {
@@ -84,23 +84,23 @@ pub(crate) fn standard_integer(size: usize, signed: bool, big: bool) -> hid_t {
 }
 
 /// Bits without a meaning of their own: the unsigned integer of the same bytes.
-pub(crate) fn bitfield(file: &Datatype) -> Outcome<Node> {
+pub(crate) fn bitfield(file: &Datatype) -> ObjectResult<ElementType> {
     let size = file.size()?;
     if !matches!(size, 1 | 2 | 4 | 8) {
         return unsupported(format!("bitfields of {size} bytes"));
     }
     let dtype = Dtype::new(Class::Uint, size as u64, is_big_endian(file)?);
-    Node::scalar(file, file.copy()?, dtype)
+    ElementType::scalar(file, file.copy()?, dtype)
 }
 
 /// The first numpy float that is as large, as precise and as wide.
-pub(crate) fn float(file: &Datatype) -> Outcome<Node> {
+pub(crate) fn float(file: &Datatype) -> ObjectResult<ElementType> {
     let (size, fields, big) = (file.size()?, file.float_fields()?, is_big_endian(file)?);
     let Some(float) = FLOATS.iter().find(|float| holds(float, size, fields)) else {
         return unsupported(format!("floats of {size} bytes that no numpy type can hold"));
     };
     let memory = standard_float(float.size, big)?;
-    Node::scalar(file, memory, Dtype::new(Class::Float, float.size as u64, big))
+    ElementType::scalar(file, memory, Dtype::new(Class::Float, float.size as u64, big))
 }
 
 fn holds(float: &Float, size: usize, fields: FloatFields) -> bool {
@@ -113,7 +113,7 @@ fn holds(float: &Float, size: usize, fields: FloatFields) -> bool {
         && 1 - bias >= float.min_exponent
 }
 
-pub(crate) fn standard_float(size: usize, big: bool) -> Outcome<Datatype> {
+pub(crate) fn standard_float(size: usize, big: bool) -> ObjectResult<Datatype> {
     let id = match (size, big) {
         (2, _) => return Datatype::half(big),
         (4, false) => *H5T_IEEE_F32LE,
@@ -129,7 +129,7 @@ pub(crate) fn standard_float(size: usize, big: bool) -> Outcome<Datatype> {
 }
 
 /// An enum: a boolean if it is h5py's, else its integers and their names.
-pub(crate) fn enumeration(file: &Datatype) -> Outcome<Node> {
+pub(crate) fn enumeration(file: &Datatype) -> ObjectResult<ElementType> {
     let base = file.base()?;
     if base.class() != H5T_class_t::H5T_INTEGER {
         return unsupported("an enum whose values are no integers");
@@ -140,14 +140,14 @@ pub(crate) fn enumeration(file: &Datatype) -> Outcome<Node> {
         names.push((name, file.member_value(index)?));
     }
     if is_boolean(&names) {
-        return Node::scalar(file, Datatype::boolean()?, Dtype::bool());
+        return ElementType::scalar(file, Datatype::boolean()?, Dtype::bool());
     }
     let mut node = integer(&base)?;
     node.convert = None;
     if node.exact {
         node.memory = file.copy()?;
     }
-    if let NodeKind::Scalar(_, members) = &mut node.kind {
+    if let ElementClass::Scalar(_, members) = &mut node.kind {
         *members = names;
     }
     Ok(node)
@@ -159,7 +159,7 @@ fn is_boolean(names: &[(String, i128)]) -> bool {
 }
 
 /// HDF5's own complex numbers; their parts are converted to the floats of numpy's of that size.
-pub(crate) fn complex(file: &Datatype) -> Outcome<Node> {
+pub(crate) fn complex(file: &Datatype) -> ObjectResult<ElementType> {
     let size = file.size()?;
     let big = is_big_endian(file)?;
     if !matches!(size, 8 | 16 | 32) {
@@ -170,16 +170,17 @@ pub(crate) fn complex(file: &Datatype) -> Outcome<Node> {
     let whole = part.complex()?;
     // h5py hands out IEEE quads as if they were long doubles, byte for byte; so do we.
     let memory = if size == 32 { file.copy()? } else { whole };
-    Node::scalar(file, memory, dtype)
+    ElementType::scalar(file, memory, dtype)
 }
 
 /// The complex number that a compound of two equal floats, `r` and `i`, stands for.
 pub(crate) fn complex_pair(
     file: &Datatype,
-    fields: &[(String, usize, Node)],
-) -> Outcome<Option<Node>> {
+    fields: &[(String, usize, ElementType)],
+) -> ObjectResult<Option<ElementType>> {
     let [(r, _, real), (i, _, imaginary)] = fields else { return Ok(None) };
-    let (NodeKind::Scalar(dtype, _), NodeKind::Scalar(other, _)) = (&real.kind, &imaginary.kind)
+    let (ElementClass::Scalar(dtype, _), ElementClass::Scalar(other, _)) =
+        (&real.kind, &imaginary.kind)
     else {
         return Ok(None);
     };
@@ -189,10 +190,10 @@ pub(crate) fn complex_pair(
     }
     let memory = pair(&real.memory, real.size)?;
     let complex = Dtype::new(Class::Complex, dtype.itemsize() * 2, dtype.is_big_endian());
-    Node::scalar(file, memory, complex).map(Some)
+    ElementType::scalar(file, memory, complex).map(Some)
 }
 
-fn pair(part: &Datatype, size: usize) -> Outcome<Datatype> {
+fn pair(part: &Datatype, size: usize) -> ObjectResult<Datatype> {
     let memory = Datatype::compound(size * 2)?;
     memory.insert("r", 0, part)?;
     memory.insert("i", size, part)?;

@@ -12,15 +12,15 @@ use hdf5_sys::h5t::H5Treclaim;
 use super::blocks::{Block, Blocks};
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
-use super::error::{Outcome, Trouble, check, damaged};
+use super::error::{ObjectError, ObjectResult, check, damaged};
 use super::ids::Id;
-use super::types::{Node, NodeKind};
-use super::{Content, Dataset, Inventory, Leaf, Part, native, scatter};
+use super::types::{ElementClass, ElementType};
+use super::{Content, Dataset, Field, Inventory, Part, native, scatter};
 
 /// A dataset that is open for reading.
 pub(crate) struct Reading<'a> {
     dataset: &'a Id,
-    node: &'a Node,
+    node: &'a ElementType,
     shape: &'a [u64],
     part: Option<Part>,
     chunk: Option<&'a [u64]>,
@@ -34,9 +34,9 @@ pub(crate) fn read(
     dataset: &Dataset,
     sinks: &mut [&mut [u8]],
     progress: &mut dyn FnMut(u64),
-) -> Outcome<()> {
-    let leaves = dataset.leaves();
-    let fits = |(leaf, sink): (&&Leaf, &&mut [u8])| leaf.nbytes() == sink.len() as u64;
+) -> ObjectResult<()> {
+    let leaves = dataset.fields();
+    let fits = |(leaf, sink): (&&Field, &&mut [u8])| leaf.nbytes() == sink.len() as u64;
     if leaves.len() != sinks.len() || !leaves.iter().zip(sinks.iter()).all(fits) {
         return damaged("the buffers do not fit the dataset's arrays");
     }
@@ -59,7 +59,7 @@ pub(crate) fn visit(
     inventory: &Inventory,
     dataset: &Dataset,
     visit: &mut dyn FnMut(&Block, &[u8]) -> bool,
-) -> Outcome<()> {
+) -> ObjectResult<()> {
     if dataset.shape.contains(&0) {
         return Ok(());
     }
@@ -72,10 +72,10 @@ pub(crate) fn visit(
 }
 
 /// Whether elements are nothing but the values of one leaf.
-fn is_plain(node: &Node) -> bool {
+fn is_plain(node: &ElementType) -> bool {
     match &node.kind {
-        NodeKind::Scalar(..) => true,
-        NodeKind::Array(_, of) => is_plain(of),
+        ElementClass::Scalar(..) => true,
+        ElementClass::Array(_, of) => is_plain(of),
         _ => false,
     }
 }
@@ -85,11 +85,11 @@ impl<'a> Reading<'a> {
     /// dataset still has the planned extents.
     pub(crate) fn new(
         dataset: &'a Id,
-        node: &'a Node,
+        node: &'a ElementType,
         shape: &'a [u64],
         part: Option<Part>,
         chunk: Option<&'a [u64]>,
-    ) -> Outcome<Self> {
+    ) -> ObjectResult<Self> {
         let chunk_bytes = match chunk {
             // SAFETY: `dataset` is an open dataset.
             Some(chunk) => Datatype::own(unsafe { H5Dget_type(dataset.raw()) })
@@ -104,7 +104,7 @@ impl<'a> Reading<'a> {
         Ok(reading)
     }
 
-    fn space(&self) -> Outcome<Dataspace> {
+    fn space(&self) -> ObjectResult<Dataspace> {
         // SAFETY: `dataset` is an open dataset.
         Dataspace::own(unsafe { H5Dget_space(self.dataset.raw()) })
     }
@@ -124,7 +124,7 @@ impl<'a> Reading<'a> {
         Blocks::new(self.shape, self.chunk, self.node.size as u64).starting_at(first)
     }
 
-    fn fill(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> Outcome<()> {
+    fn fill(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> ObjectResult<()> {
         let file = self.space()?;
         let memory = match self.part {
             Some(_) => Dataspace::simple(self.shape)?,
@@ -149,10 +149,10 @@ impl<'a> Reading<'a> {
 
     fn fill_all(
         &self,
-        leaves: &[&Leaf],
+        leaves: &[&Field],
         sinks: &mut [&mut [u8]],
         progress: &mut dyn FnMut(u64),
-    ) -> Outcome<()> {
+    ) -> ObjectResult<()> {
         let per_element: u64 = leaves
             .iter()
             .map(|leaf| leaf.per_element().saturating_mul(leaf.dtype.itemsize()))
@@ -169,8 +169,8 @@ impl<'a> Reading<'a> {
     /// Reads every block into a buffer, and shows it to `visit`. Pointers in it are valid just then.
     pub(crate) fn each_block(
         &self,
-        mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+        mut visit: impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+    ) -> ObjectResult<()> {
         self.each_block_if(|_| true, &mut visit)
     }
 
@@ -178,8 +178,8 @@ impl<'a> Reading<'a> {
     pub(crate) fn each_block_if(
         &self,
         wanted: impl Fn(&Block) -> bool,
-        mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+        mut visit: impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+    ) -> ObjectResult<()> {
         for block in self.blocks().filter(wanted) {
             self.visit_block(&block, &mut visit)?;
         }
@@ -187,7 +187,10 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads the first element only.
-    pub(crate) fn first(&self, mut visit: impl FnMut(&Block, &[u8]) -> Outcome<()>) -> Outcome<()> {
+    pub(crate) fn first(
+        &self,
+        mut visit: impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+    ) -> ObjectResult<()> {
         let (start, count) = (vec![0; self.shape.len()], vec![1; self.shape.len()]);
         self.visit_block(&Block { start, count }, &mut visit)
     }
@@ -195,8 +198,8 @@ impl<'a> Reading<'a> {
     fn visit_block(
         &self,
         block: &Block,
-        visit: &mut impl FnMut(&Block, &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+        visit: &mut impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+    ) -> ObjectResult<()> {
         let mut buffer = zeroed(block.elements(), self.node.size)?;
         let file = self.space()?;
         self.select_in_file(&file, block)?;
@@ -216,7 +219,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Where a block lies in the file: the part's first row is not the file's.
-    fn select_in_file(&self, space: &Dataspace, block: &Block) -> Outcome<()> {
+    fn select_in_file(&self, space: &Dataspace, block: &Block) -> ObjectResult<()> {
         let mut block = block.clone();
         if let (Some(start), Some(part)) = (block.start.first_mut(), self.part) {
             *start = start.saturating_add(part.first);
@@ -224,7 +227,7 @@ impl<'a> Reading<'a> {
         self.select(space, &block)
     }
 
-    fn select(&self, space: &Dataspace, block: &Block) -> Outcome<()> {
+    fn select(&self, space: &Dataspace, block: &Block) -> ObjectResult<()> {
         if self.shape.is_empty() { Ok(()) } else { space.select(block) }
     }
 
@@ -235,7 +238,7 @@ impl<'a> Reading<'a> {
         memory: &Dataspace,
         file: &Dataspace,
         target: *mut c_void,
-    ) -> Outcome<()> {
+    ) -> ObjectResult<()> {
         let (mut in_memory, mut in_file) = (memory.raw(), file.raw());
         if self.shape.is_empty() {
             (in_memory, in_file) = (H5S_ALL, H5S_ALL);
@@ -246,9 +249,9 @@ impl<'a> Reading<'a> {
             match unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) } {
                 0.. => Ok(()),
                 _ if native::lacked_memory() => {
-                    Err(Trouble::NoMemory("no memory to decode a chunk".to_owned()))
+                    Err(ObjectError::NoMemory("no memory to decode a chunk".to_owned()))
                 }
-                _ => Err(Trouble::last()),
+                _ => Err(ObjectError::last()),
             }
         })?;
         Ok(())
@@ -257,7 +260,7 @@ impl<'a> Reading<'a> {
 
 /// A buffer of zeros, or a reason instead of an abort.
 #[allow(clippy::slow_vector_initialization)] // the other ways abort when memory runs out
-pub(crate) fn zeroed(elements: u64, size: usize) -> Outcome<Vec<u8>> {
+pub(crate) fn zeroed(elements: u64, size: usize) -> ObjectResult<Vec<u8>> {
     let bytes = usize::try_from(elements).ok().and_then(|n| n.checked_mul(size));
     let mut buffer = Vec::new();
     match bytes {
@@ -267,7 +270,7 @@ pub(crate) fn zeroed(elements: u64, size: usize) -> Outcome<Vec<u8>> {
         }
         _ => {
             let reason = format!("no memory for {elements} elements of {size} bytes at once");
-            Err(Trouble::NoMemory(reason))
+            Err(ObjectError::NoMemory(reason))
         }
     }
 }

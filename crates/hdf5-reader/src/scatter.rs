@@ -2,12 +2,12 @@
 #![allow(unsafe_code)]
 
 use super::blocks::Block;
-use super::{Content, Leaf, strings};
+use super::{Content, Field, strings};
 
 /// Copies `leaf` from the `elements` of `block`, of `size` bytes each, to `sink`, the whole array
 /// of a dataset of `shape`. What does not fit is left alone.
 pub(crate) fn scatter(
-    leaf: &Leaf,
+    leaf: &Field,
     size: usize,
     shape: &[u64],
     block: &Block,
@@ -37,7 +37,7 @@ pub(crate) fn scatter(
 }
 
 /// Picks `leaf` out of `elements` of `size` bytes each: its values, one after the other, become `target`.
-pub fn pick(leaf: &Leaf, size: usize, elements: &[u8], target: &mut Vec<u8>) {
+pub fn pick(leaf: &Field, size: usize, elements: &[u8], target: &mut Vec<u8>) {
     let item = usize::try_from(leaf.dtype.itemsize()).unwrap_or(0);
     let each = usize::try_from(leaf.per_element()).unwrap_or(0);
     let (Some(width), true) = (item.checked_mul(each).filter(|&width| width > 0), size > 0) else {
@@ -97,7 +97,7 @@ fn row_starts(shape: &[u64], block: &Block) -> impl Iterator<Item = u64> {
 }
 
 /// Whether the values of an element lie one after the other as they do in the array.
-fn is_contiguous(leaf: &Leaf) -> bool {
+fn is_contiguous(leaf: &Field) -> bool {
     let mut stride = leaf.size as u64;
     let follows = leaf.steps.iter().rev().all(|&(count, step)| {
         let follows = step as u64 == stride;
@@ -114,7 +114,7 @@ fn copy_bytes(source: Option<&[u8]>, target: &mut [u8]) {
 }
 
 /// Copies the values of one element.
-fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
+fn copy(leaf: &Field, item: usize, element: &[u8], target: &mut [u8]) {
     let values = target.chunks_exact_mut(item).enumerate();
     for (number, target) in values {
         let Some(value) = value(leaf, number as u64, element) else { return };
@@ -135,7 +135,7 @@ fn copy(leaf: &Leaf, item: usize, element: &[u8], target: &mut [u8]) {
 /// `source` into `elements`, of `size` bytes each. Strings end at their padding; `keep` tells where one
 /// lives from now on.
 pub(crate) fn gather(
-    leaf: &Leaf,
+    leaf: &Field,
     size: usize,
     source: &[u8],
     elements: &mut [u8],
@@ -194,12 +194,12 @@ fn text_length(value: &[u8]) -> usize {
 }
 
 /// The bytes of value `number` of `leaf` in an element.
-pub(crate) fn value<'a>(leaf: &Leaf, number: u64, element: &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn value<'a>(leaf: &Field, number: u64, element: &'a [u8]) -> Option<&'a [u8]> {
     element.get(range(leaf, number)?)
 }
 
 /// Where value `number` of `leaf` stands in an element.
-fn range(leaf: &Leaf, number: u64) -> Option<std::ops::Range<usize>> {
+fn range(leaf: &Field, number: u64) -> Option<std::ops::Range<usize>> {
     let (mut rest, mut offset) = (number, leaf.offset);
     for &(count, stride) in leaf.steps.iter().rev() {
         let index = usize::try_from(rest % count.max(1)).ok()?;

@@ -1,7 +1,7 @@
 //! The elements that a mapping of a virtual dataset takes from its source, or puts into the virtual
 //! dataset, in the order in which HDF5 pairs them. Pure arithmetic.
 
-use super::error::{Outcome, damaged};
+use super::error::{ObjectResult, damaged};
 
 /// HDF5's limit.
 const MAX_RANK: usize = 32;
@@ -104,7 +104,7 @@ enum Kind {
 
 impl Selection {
     /// Elements of an array of this shape, within which they must be.
-    pub(crate) fn regular(shape: &[u64], axes: Vec<Axis>) -> Outcome<Self> {
+    pub(crate) fn regular(shape: &[u64], axes: Vec<Axis>) -> ObjectResult<Self> {
         let fits = |(axis, &extent): (&Axis, &u64)| axis.end().is_some_and(|end| end <= extent);
         if axes.len() != shape.len() || shape.len() > MAX_RANK {
             return damaged("a selection that does not match its array");
@@ -121,12 +121,12 @@ impl Selection {
     }
 
     /// All elements of an array.
-    pub(crate) fn all(shape: &[u64]) -> Outcome<Self> {
+    pub(crate) fn all(shape: &[u64]) -> ObjectResult<Self> {
         Self::regular(shape, shape.iter().map(|&extent| Axis::whole(extent)).collect())
     }
 
     /// The elements in any of these boxes, each with first and last index on every axis.
-    pub(crate) fn boxes(shape: &[u64], boxes: &[(Vec<u64>, Vec<u64>)]) -> Outcome<Self> {
+    pub(crate) fn boxes(shape: &[u64], boxes: &[(Vec<u64>, Vec<u64>)]) -> ObjectResult<Self> {
         let mut runs: Vec<(u64, u64, u64)> = Vec::new();
         for (first, last) in boxes {
             let range = |(&start, &last): (&u64, &u64)| {
@@ -165,7 +165,10 @@ impl Selection {
 
     /// Calls `visit` with the first element, the ordinal and the length of each run of selected
     /// neighbors.
-    pub(crate) fn runs(&self, visit: impl FnMut(u64, u64, u64) -> Outcome<()>) -> Outcome<()> {
+    pub(crate) fn runs(
+        &self,
+        visit: impl FnMut(u64, u64, u64) -> ObjectResult<()>,
+    ) -> ObjectResult<()> {
         self.runs_of(0, self.elements, visit)
     }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use hdf5_sys::h5p::{H5Pget_external, H5Pget_external_count};
 
-use super::error::{Outcome, Trouble, check, damaged};
-use super::files::Files;
+use super::error::{ObjectError, ObjectResult, check, damaged};
+use super::external_files::Files;
 use super::ids::Id;
 use super::lookup::{self, Presence};
 
@@ -23,11 +23,11 @@ pub(crate) enum RawFiles {
 
 /// Finds the raw files as the library does: under `HDF5_EXTFILE_PREFIX`, or from the working
 /// directory. Without that variable they may also lie beside the HDF5 file.
-pub(crate) fn raw_files(dcpl: &Id, file: &Path, files: &Files) -> Outcome<RawFiles> {
+pub(crate) fn raw_files(dcpl: &Id, file: &Path, files: &Files) -> ObjectResult<RawFiles> {
     // SAFETY: `dcpl` is an open dataset creation list.
     let count = check(unsafe { H5Pget_external_count(dcpl.raw()) })?;
     let names = (0..count.unsigned_abs()).map(|index| raw_file(dcpl, index));
-    let names: Vec<PathBuf> = names.collect::<Outcome<_>>()?;
+    let names: Vec<PathBuf> = names.collect::<ObjectResult<_>>()?;
     if names.is_empty() {
         return Ok(RawFiles::None);
     }
@@ -49,7 +49,7 @@ pub(crate) fn raw_files(dcpl: &Id, file: &Path, files: &Files) -> Outcome<RawFil
 }
 
 /// Looks at all of these files; returns the first that is absent.
-fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> Outcome<Option<PathBuf>> {
+fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> ObjectResult<Option<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {
         match files.look(&path) {
@@ -57,7 +57,7 @@ fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> Outcome<Option<P
             Presence::Absent => return Ok(Some(path)),
             Presence::Unusable { reason, errno, .. } => {
                 let what = format!("cannot open external raw file '{}'", path.display());
-                return Err(Trouble::of_system(reason, errno).within(&what));
+                return Err(ObjectError::of_system(reason, errno).within(&what));
             }
         }
     }
@@ -67,7 +67,7 @@ fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> Outcome<Option<P
     Ok(None)
 }
 
-fn raw_file(dcpl: &Id, index: c_uint) -> Outcome<PathBuf> {
+fn raw_file(dcpl: &Id, index: c_uint) -> ObjectResult<PathBuf> {
     let mut name = [0 as c_char; 8192];
     let (mut offset, mut size) = (0, 0);
     // SAFETY: the buffer is longer than the library is told, so that it ends with NUL.

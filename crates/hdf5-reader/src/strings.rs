@@ -3,8 +3,8 @@
 
 use std::ffi::{CStr, c_char};
 
-use super::error::{Outcome, unsupported};
-use super::{Content, Form, Leaf, scatter};
+use super::error::{ObjectResult, unsupported};
+use super::{Content, Field, FieldLayout, scatter};
 
 /// Padding that is always accepted, in bytes of the whole array.
 const SMALL: u64 = 64 << 20;
@@ -38,21 +38,21 @@ pub(crate) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
 }
 
 /// Takes the given number of elements, and their bytes.
-pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Outcome<()> + 'a;
+pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> ObjectResult<()> + 'a;
 
 /// Shows all elements to a visit.
-pub(crate) type Each<'a> = dyn FnMut(&mut Visit<'_>) -> Outcome<()> + 'a;
+pub(crate) type Each<'a> = dyn FnMut(&mut Visit<'_>) -> ObjectResult<()> + 'a;
 
 /// Reads all strings of a dataset once and gives each leaf its length, at least 1. Leaves that
 /// would be mostly padding are taken out of the form: their paths below the dataset, and why.
 pub(crate) fn measure(
-    form: &mut Form,
+    form: &mut FieldLayout,
     elements: u64,
     each: Option<&mut Each<'_>>,
     written: bool,
     seen: &mut dyn FnMut(),
-) -> Outcome<Vec<(String, String)>> {
-    let texts: Vec<Leaf> = texts(form).into_iter().cloned().collect();
+) -> ObjectResult<Vec<(String, String)>> {
+    let texts: Vec<Field> = texts(form).into_iter().cloned().collect();
     let mut measures = vec![Measure::default(); texts.len()];
     if elements > MOST && written && !texts.is_empty() {
         return unsupported(format!("{elements} variable-length strings"));
@@ -76,11 +76,11 @@ pub(crate) fn measure(
     Ok(dropped)
 }
 
-fn texts(form: &Form) -> Vec<&Leaf> {
-    form.leaves().into_iter().filter(|leaf| leaf.content == Content::Text).collect()
+fn texts(form: &FieldLayout) -> Vec<&Field> {
+    form.fields().into_iter().filter(|leaf| leaf.content == Content::Text).collect()
 }
 
-fn scan(leaf: &Leaf, elements: u64, bytes: &[u8], measure: &mut Measure) {
+fn scan(leaf: &Field, elements: u64, bytes: &[u8], measure: &mut Measure) {
     let Ok(count) = usize::try_from(elements) else { return };
     let Some(size) = bytes.len().checked_div(count).filter(|&size| size > 0) else { return };
     for element in bytes.chunks_exact(size) {
@@ -96,28 +96,28 @@ fn scan(leaf: &Leaf, elements: u64, bytes: &[u8], measure: &mut Measure) {
 
 /// Sets the lengths in the order of the leaves; tells whether anything of `form` is left.
 fn apply(
-    form: &mut Form,
+    form: &mut FieldLayout,
     path: &str,
     measures: &mut impl Iterator<Item = Measure>,
     dropped: &mut Vec<(String, String)>,
 ) -> bool {
     match form {
-        Form::Array(leaf) if leaf.content == Content::Text => {
+        FieldLayout::Array(leaf) if leaf.content == Content::Text => {
             let measure = measures.next().unwrap_or_default();
             let result = set(leaf, measure);
             let kept = result.is_ok();
             dropped.extend(result.err().map(|why| (path.to_owned(), why.into_reason())));
             kept
         }
-        Form::Array(_) => true,
-        Form::Table(fields) => {
+        FieldLayout::Array(_) => true,
+        FieldLayout::Table(fields) => {
             fields.retain(|name, field| apply(field, &format!("{path}/{name}"), measures, dropped));
             !fields.is_empty()
         }
     }
 }
 
-fn set(leaf: &mut Leaf, measure: Measure) -> Outcome<()> {
+fn set(leaf: &mut Field, measure: Measure) -> ObjectResult<()> {
     leaf.set_length(measure.longest.max(1))?;
     if leaf.nbytes() > SMALL && leaf.nbytes() > measure.total.saturating_mul(WASTE) {
         let (bytes, longest) = (leaf.nbytes(), measure.longest);

@@ -21,10 +21,11 @@ use hdf5_sys::h5z::H5Z_SO_scale_type_t;
 use nix::errno::Errno;
 
 use super::datatype::Datatype;
-use super::headers::Headers;
 use super::ids::{Id, lock};
+use super::object_header::Headers;
 use super::{
-    Cause, Child, Dataset, External, Form, Inventory, Options, Result, SelectRows, inventory, links,
+    Cause, Child, Dataset, External, FieldLayout, Inventory, Options, Result, SelectRows,
+    inventory, links,
 };
 
 /// A file that a test writes with the library itself.
@@ -140,8 +141,8 @@ fn c_path(path: &std::path::Path) -> CString {
 
 /// The bytes of each leaf of a dataset.
 fn bytes(found: &Inventory, dataset: usize) -> Vec<Vec<u8>> {
-    let leaves = found.datasets[dataset].leaves();
-    let room = |leaf: &&super::Leaf| vec![0; usize::try_from(leaf.nbytes()).unwrap()];
+    let leaves = found.datasets[dataset].fields();
+    let room = |leaf: &&super::Field| vec![0; usize::try_from(leaf.nbytes()).unwrap()];
     let mut buffers: Vec<Vec<u8>> = leaves.iter().map(room).collect();
     let (mut done, total) = (0, buffers.iter().map(Vec::len).sum::<usize>() as u64);
     let mut sinks: Vec<&mut [u8]> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
@@ -194,7 +195,7 @@ fn integers_of_three_bytes_are_widened() {
         file.dataset(c"x", kind.raw(), &[2], &[0_u8, 1, 2, 255, 255, 254]);
     }
     let found = file.look().unwrap();
-    assert_eq!(found.datasets[0].leaves()[0].dtype.to_string(), "int32");
+    assert_eq!(found.datasets[0].fields()[0].dtype.to_string(), "int32");
     assert_eq!(bytes(&found, 0)[0], [258_i32.to_le_bytes(), (-2_i32).to_le_bytes()].concat());
 }
 
@@ -296,9 +297,9 @@ fn nested_compounds_become_tables_with_arrays_and_strings() {
         file.dataset(c"x", outer.raw(), &[3], &rows);
     }
     let found = file.look().unwrap();
-    let Form::Table(table) = &found.datasets[0].form else { panic!("a table") };
+    let FieldLayout::Table(table) = &found.datasets[0].form else { panic!("a table") };
     assert_eq!(table.keys().collect::<Vec<_>>(), ["n", "in"]);
-    let leaves = found.datasets[0].leaves();
+    let leaves = found.datasets[0].fields();
     let shown: Vec<_> = leaves.iter().map(|l| (l.dtype.to_string(), l.shape.clone())).collect();
     let expected = [("int32", vec![3]), ("|S4", vec![3]), ("int16", vec![3, 2])];
     assert_eq!(shown, expected.map(|(dtype, shape)| (dtype.to_owned(), shape)));
@@ -674,7 +675,7 @@ fn an_attribute_from_a_damaged_record_is_refused() {
     let region = Datatype::predefined(*H5T_STD_REF_DSETREG).unwrap().encode().unwrap();
     let texts =
         Datatype::predefined(*H5T_C_S1).unwrap().variable_string().unwrap().encode().unwrap();
-    let record = |kind: &[u8], data: &[u8]| super::ExactAttribute {
+    let record = |kind: &[u8], data: &[u8]| super::RawAttribute {
         name: "a".to_owned(),
         kind: kind.to_vec(),
         shape: Some(vec![2]),
@@ -706,7 +707,7 @@ fn a_chunk_and_elements_for_another_shape_are_refused() {
     let writer = super::Writer::create(&folder.path().join("x.h5")).unwrap();
     let root = writer.root().unwrap();
     let dtype = numpy_dtype::Dtype::parse("int32").unwrap();
-    let recipe = |shape: &[u64]| super::Recipe::of_dtype(&dtype, shape).unwrap();
+    let recipe = |shape: &[u64]| super::DatasetSpec::of_dtype(&dtype, shape).unwrap();
     let packing =
         super::Packing { chunk: Some(vec![2, 2]), deflate: Some(1), ..Default::default() };
     let made = writer.dataset(&root, "x", &recipe(&[4, 4]), &packing, None).unwrap();

@@ -8,7 +8,7 @@ use hdf5_sys::h5t::H5T_class_t;
 use numpy_dtype::{Class, Dtype};
 
 use super::datatype::Datatype;
-use super::error::{Outcome, Trouble, unsupported};
+use super::error::{ObjectError, ObjectResult, unsupported};
 use super::numbers;
 
 /// How deep types may nest.
@@ -16,8 +16,8 @@ const MAX_DEPTH: u32 = 32;
 
 /// One element, or a part of one, as it lies in memory.
 #[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) kind: NodeKind,
+pub(crate) struct ElementType {
+    pub(crate) kind: ElementClass,
     /// The type to read with.
     pub(crate) memory: Datatype,
     /// Bytes of one in memory.
@@ -28,27 +28,33 @@ pub(crate) struct Node {
     pub(crate) convert: Option<Conversion>,
 }
 
-/// What a [`Node`] is.
+/// What a [`ElementType`] is.
 #[derive(Debug)]
-pub(crate) enum NodeKind {
+pub(crate) enum ElementClass {
     /// One value; with the names of its values if it is an enum.
     Scalar(Dtype, Vec<(String, i128)>),
     /// A pointer to a NUL-terminated string.
     Text,
     /// Several of the same.
-    Array(Vec<u64>, Box<Node>),
+    Array(Vec<u64>, Box<ElementType>),
     /// Fields with their offsets.
-    Table(Vec<(String, usize, Node)>),
+    Table(Vec<(String, usize, ElementType)>),
     /// A length and a pointer: in attributes only.
-    Ragged(Box<Node>),
+    Ragged(Box<ElementType>),
 }
 
-impl Node {
+impl ElementType {
     /// One value that is read as `memory`.
-    pub(crate) fn scalar(file: &Datatype, memory: Datatype, dtype: Dtype) -> Outcome<Self> {
+    pub(crate) fn scalar(file: &Datatype, memory: Datatype, dtype: Dtype) -> ObjectResult<Self> {
         let exact = file.equals(&memory)?;
         let size = memory.size()?;
-        Ok(Self { kind: NodeKind::Scalar(dtype, Vec::new()), memory, size, exact, convert: None })
+        Ok(Self {
+            kind: ElementClass::Scalar(dtype, Vec::new()),
+            memory,
+            size,
+            exact,
+            convert: None,
+        })
     }
 
     /// Whether elements can be had without libhdf5.
@@ -75,10 +81,10 @@ impl Node {
     /// Whether HDF5 allocates memory for each element.
     pub(crate) fn has_pointers(&self) -> bool {
         match &self.kind {
-            NodeKind::Scalar(..) => false,
-            NodeKind::Text | NodeKind::Ragged(_) => true,
-            NodeKind::Array(_, of) => of.has_pointers(),
-            NodeKind::Table(fields) => fields.iter().any(|(_, _, node)| node.has_pointers()),
+            ElementClass::Scalar(..) => false,
+            ElementClass::Text | ElementClass::Ragged(_) => true,
+            ElementClass::Array(_, of) => of.has_pointers(),
+            ElementClass::Table(fields) => fields.iter().any(|(_, _, node)| node.has_pointers()),
         }
     }
 }
@@ -97,7 +103,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// What `file` looks like in memory; `path` is where it stands below the dataset.
-    pub(crate) fn node(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
+    pub(crate) fn node(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         if self.depth >= MAX_DEPTH {
             return unsupported(format!("types nested deeper than {MAX_DEPTH}"));
         }
@@ -107,7 +113,7 @@ impl Reader {
         node
     }
 
-    fn of_class(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
+    fn of_class(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         match file.class() {
             H5T_class_t::H5T_INTEGER => numbers::integer(file),
             H5T_class_t::H5T_FLOAT => numbers::float(file),
@@ -126,7 +132,7 @@ impl Reader {
         }
     }
 
-    fn enumeration(&mut self, file: &Datatype) -> Outcome<Node> {
+    fn enumeration(&mut self, file: &Datatype) -> ObjectResult<ElementType> {
         let mut node = numbers::enumeration(file)?;
         // HDF5 reads an enum of odd precision as an integer, but does not write it as one.
         if self.writing && node.size == file.size()? {
@@ -135,7 +141,7 @@ impl Reader {
         Ok(node)
     }
 
-    fn array(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
+    fn array(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         let dims = file.array_dims()?;
         let of = self.node(&file.base()?, path)?;
         let exact = of.exact;
@@ -147,17 +153,29 @@ impl Reader {
             return unsupported("an array type whose size does not follow from its parts");
         }
         let convert = count.filter(|_| !exact).and_then(|count| of.conversion()?.array(count));
-        Ok(Node { kind: NodeKind::Array(dims, Box::new(of)), memory, size, exact, convert })
+        Ok(ElementType {
+            kind: ElementClass::Array(dims, Box::new(of)),
+            memory,
+            size,
+            exact,
+            convert,
+        })
     }
 
-    fn sequence(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
+    fn sequence(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         let of = self.node(&file.base()?, path)?;
         let memory = of.memory.ragged()?;
         let size = memory.size()?;
-        Ok(Node { kind: NodeKind::Ragged(Box::new(of)), memory, size, exact: false, convert: None })
+        Ok(ElementType {
+            kind: ElementClass::Ragged(Box::new(of)),
+            memory,
+            size,
+            exact: false,
+            convert: None,
+        })
     }
 
-    fn compound(&mut self, file: &Datatype, path: &str) -> Outcome<Node> {
+    fn compound(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         let before = self.skipped.len();
         let mut fields = Vec::new();
         for index in 0..file.members()? {
@@ -165,7 +183,7 @@ impl Reader {
             let shown = format!("{path}/{}", String::from_utf8_lossy(&name));
             match self.field(file, index, name, &shown) {
                 Ok((name, node)) => fields.push((name, file.member_offset(index), node)),
-                Err(Trouble::Unsupported(reason)) => self.skipped.push((shown, reason)),
+                Err(ObjectError::Unsupported(reason)) => self.skipped.push((shown, reason)),
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -180,8 +198,8 @@ impl Reader {
         }
         if whole && fields.iter().all(|(_, _, node)| node.exact) {
             let (memory, size) = (file.copy()?, file.size()?);
-            return Ok(Node {
-                kind: NodeKind::Table(fields),
+            return Ok(ElementType {
+                kind: ElementClass::Table(fields),
                 memory,
                 size,
                 exact: true,
@@ -197,7 +215,7 @@ impl Reader {
         index: c_uint,
         name: Vec<u8>,
         shown: &str,
-    ) -> Outcome<(String, Node)> {
+    ) -> ObjectResult<(String, ElementType)> {
         let Ok(name) = String::from_utf8(name) else {
             return unsupported("a field name that is not UTF-8");
         };
@@ -210,7 +228,10 @@ impl Reader {
 }
 
 /// A compound of our own, field after field without gaps.
-fn packed(file_size: usize, mut fields: Vec<(String, usize, Node)>) -> Outcome<Node> {
+fn packed(
+    file_size: usize,
+    mut fields: Vec<(String, usize, ElementType)>,
+) -> ObjectResult<ElementType> {
     let mut size = 0_usize;
     let mut conversions = Vec::new();
     for (_, offset, node) in &mut fields {
@@ -226,11 +247,11 @@ fn packed(file_size: usize, mut fields: Vec<(String, usize, Node)>) -> Outcome<N
         memory.insert(name, *offset, &node.memory)?;
     }
     let convert = Conversion::table((file_size, size), conversions);
-    Ok(Node { kind: NodeKind::Table(fields), memory, size, exact: false, convert })
+    Ok(ElementType { kind: ElementClass::Table(fields), memory, size, exact: false, convert })
 }
 
 /// Fixed strings keep their length; others are read as pointers.
-fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
+fn string(file: &Datatype, writing: bool) -> ObjectResult<ElementType> {
     use hdf5_sys::h5t::H5T_cset_t::{H5T_CSET_ASCII, H5T_CSET_UTF8};
     if !matches!(file.charset(), H5T_CSET_ASCII | H5T_CSET_UTF8) {
         return unsupported("strings in an unknown character set");
@@ -238,7 +259,13 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
     if file.is_variable_string()? {
         let memory = file.variable_string()?;
         let size = memory.size()?;
-        return Ok(Node { kind: NodeKind::Text, memory, size, exact: false, convert: None });
+        return Ok(ElementType {
+            kind: ElementClass::Text,
+            memory,
+            size,
+            exact: false,
+            convert: None,
+        });
     }
     // HDF5 would end a null-terminated string with NUL even where the source had none to spare.
     let memory = match writing {
@@ -246,7 +273,7 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
         false => file.null_padded()?,
     };
     let size = file.size()?;
-    let mut node = Node::scalar(file, memory, Dtype::bytes(size as u64))?;
+    let mut node = ElementType::scalar(file, memory, Dtype::bytes(size as u64))?;
     if !node.exact {
         node.convert = match file.is_space_padded() {
             true => Some(Conversion::spaced(size)),
@@ -257,11 +284,11 @@ fn string(file: &Datatype, writing: bool) -> Outcome<Node> {
 }
 
 /// Raw bytes; h5py's tag may say which numpy type they are.
-fn opaque(file: &Datatype) -> Outcome<Node> {
+fn opaque(file: &Datatype) -> ObjectResult<ElementType> {
     let size = file.size()? as u64;
     let tag = file.tag()?;
     let told = tag.strip_prefix(b"NUMPY:").and_then(|text| std::str::from_utf8(text).ok());
     let dtype = told.and_then(Dtype::parse).filter(|dtype| dtype.itemsize() == size);
     let dtype = dtype.unwrap_or_else(|| Dtype::new(Class::Void, size, false));
-    Node::scalar(file, file.copy()?, dtype)
+    ElementType::scalar(file, file.copy()?, dtype)
 }

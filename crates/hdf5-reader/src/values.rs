@@ -4,20 +4,20 @@
 use numpy_dtype::{Class, Dtype};
 use toml::Value;
 
-use super::error::{Outcome, damaged, unsupported};
+use super::error::{ObjectResult, damaged, unsupported};
 use super::strings;
-use super::types::{Node, NodeKind};
+use super::types::{ElementClass, ElementType};
 
 /// More values than this in one ragged row are left out.
 const MOST_VALUES: usize = 65_536;
 
 /// Fails for what has no form in TOML.
-pub(crate) fn check_form(node: &Node) -> Outcome<()> {
+pub(crate) fn check_form(node: &ElementType) -> ObjectResult<()> {
     match &node.kind {
-        NodeKind::Text => Ok(()),
-        NodeKind::Array(_, of) | NodeKind::Ragged(of) => check_form(of),
-        NodeKind::Table(_) => unsupported("compound"),
-        NodeKind::Scalar(dtype, _) => match dtype.class() {
+        ElementClass::Text => Ok(()),
+        ElementClass::Array(_, of) | ElementClass::Ragged(of) => check_form(of),
+        ElementClass::Table(_) => unsupported("compound"),
+        ElementClass::Scalar(dtype, _) => match dtype.class() {
             Class::Complex => unsupported("complex"),
             Class::Void | Class::Datetime(_) | Class::Timedelta(_) => unsupported("opaque"),
             _ => Ok(()),
@@ -26,15 +26,17 @@ pub(crate) fn check_form(node: &Node) -> Outcome<()> {
 }
 
 /// How many values one element has.
-pub(crate) fn count(node: &Node) -> u64 {
+pub(crate) fn count(node: &ElementType) -> u64 {
     match &node.kind {
-        NodeKind::Array(dims, of) => dims.iter().fold(count(of), |all, &n| all.saturating_mul(n)),
+        ElementClass::Array(dims, of) => {
+            dims.iter().fold(count(of), |all, &n| all.saturating_mul(n))
+        }
         _ => 1,
     }
 }
 
 /// The elements of an array of `shape`; one value where there are no dimensions.
-pub(crate) fn array(node: &Node, shape: &[u64], bytes: &[u8]) -> Outcome<Value> {
+pub(crate) fn array(node: &ElementType, shape: &[u64], bytes: &[u8]) -> ObjectResult<Value> {
     let Some((&length, rest)) = shape.split_first() else { return value(node, bytes) };
     let each = rest.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n));
     let Some(each) = each.and_then(|each| usize::try_from(each).ok()) else {
@@ -48,22 +50,22 @@ pub(crate) fn array(node: &Node, shape: &[u64], bytes: &[u8]) -> Outcome<Value> 
         Some(tail) if tail.len() >= each => array(node, rest, &tail[..each]),
         _ => damaged("an attribute shorter than its shape"),
     };
-    (0..rows).map(row).collect::<Outcome<Vec<_>>>().map(Value::Array)
+    (0..rows).map(row).collect::<ObjectResult<Vec<_>>>().map(Value::Array)
 }
 
-fn value(node: &Node, bytes: &[u8]) -> Outcome<Value> {
+fn value(node: &ElementType, bytes: &[u8]) -> ObjectResult<Value> {
     match &node.kind {
-        NodeKind::Scalar(dtype, _) => scalar(dtype, bytes),
+        ElementClass::Scalar(dtype, _) => scalar(dtype, bytes),
         // SAFETY: the caller's bytes were filled by HDF5 through this node's memory type, and are
         // reclaimed only after all values were copied.
-        NodeKind::Text => text(unsafe { strings::text_at(bytes) }),
-        NodeKind::Array(dims, of) => array(of, dims, bytes),
-        NodeKind::Ragged(of) => ragged(of, bytes),
-        NodeKind::Table(_) => unsupported("compound"),
+        ElementClass::Text => text(unsafe { strings::text_at(bytes) }),
+        ElementClass::Array(dims, of) => array(of, dims, bytes),
+        ElementClass::Ragged(of) => ragged(of, bytes),
+        ElementClass::Table(_) => unsupported("compound"),
     }
 }
 
-fn text(bytes: &[u8]) -> Outcome<Value> {
+fn text(bytes: &[u8]) -> ObjectResult<Value> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Value::String(text.to_owned())),
         Err(_) => unsupported("bytes that are not UTF-8"),
@@ -71,7 +73,7 @@ fn text(bytes: &[u8]) -> Outcome<Value> {
 }
 
 /// A row that HDF5 allocated: its length, and a pointer to its elements.
-fn ragged(of: &Node, bytes: &[u8]) -> Outcome<Value> {
+fn ragged(of: &ElementType, bytes: &[u8]) -> ObjectResult<Value> {
     let word = |range| bytes.get(range).and_then(|word: &[u8]| word.try_into().ok());
     let (Some(length), Some(address)) = (word(0..8), word(8..16)) else {
         return damaged("a sequence without a length");
@@ -89,7 +91,7 @@ fn ragged(of: &Node, bytes: &[u8]) -> Outcome<Value> {
     array(of, &[length as u64], row)
 }
 
-fn scalar(dtype: &Dtype, bytes: &[u8]) -> Outcome<Value> {
+fn scalar(dtype: &Dtype, bytes: &[u8]) -> ObjectResult<Value> {
     let mut little = bytes.to_vec();
     if dtype.is_big_endian() {
         little.reverse();
@@ -103,7 +105,7 @@ fn scalar(dtype: &Dtype, bytes: &[u8]) -> Outcome<Value> {
     }
 }
 
-fn integer(dtype: &Dtype, little: &[u8]) -> Outcome<Value> {
+fn integer(dtype: &Dtype, little: &[u8]) -> ObjectResult<Value> {
     let negative = *dtype.class() == Class::Int && little.last().is_some_and(|&top| top >= 128);
     let mut wide = [if negative { 255 } else { 0 }; 16];
     for (place, &byte) in wide.iter_mut().zip(little) {

@@ -11,17 +11,17 @@ use hdf5_sys::h5d::{H5D_fill_value_t, H5D_layout_t, H5Dget_create_plist, H5Dget_
 use hdf5_sys::h5o::{H5O_token_t, H5O_type_t, H5Oopen};
 use hdf5_sys::h5p::{H5Pfill_value_defined, H5Pget_fill_value, H5Pget_layout};
 
-use super::chunks::{self, Zeros};
+use super::chunk_index::{self, Zeros};
 use super::dataspace::Dataspace;
-use super::error::{Cause, Outcome, Trouble, check, damaged};
-use super::files::{Files, Missed};
+use super::error::{Cause, ObjectError, ObjectResult, check, damaged};
+use super::external_files::{Files, Missed};
 use super::ids::Id;
 use super::lookup::Purpose;
 use super::mappings::{self, Mapping, numbered};
-use super::plan::{self, Found, Types};
+use super::plan_dataset::{self, Found, Types};
 use super::read::{self, Reading};
 use super::selection::Selection;
-use super::types::Node;
+use super::types::ElementType;
 use super::{Dataset, Part, links};
 
 /// Virtual datasets within virtual datasets are followed so far.
@@ -81,7 +81,7 @@ pub enum Way {
     /// Its elements lie in its file from this offset on.
     Contiguous(std::path::PathBuf, u64),
     /// In chunks that can be decoded without libhdf5.
-    Chunked(std::path::PathBuf, Box<chunks::ChunkIndex>),
+    Chunked(std::path::PathBuf, Box<chunk_index::ChunkIndex>),
     /// Through libhdf5, or not from a file at all.
     Library,
 }
@@ -111,9 +111,9 @@ pub(crate) struct Planned {
 /// `node`.
 pub(crate) fn plan(
     (id, file, token): (&Id, usize, H5O_token_t),
-    (encoded, node): (&[u8], &Arc<Node>),
+    (encoded, node): (&[u8], &Arc<ElementType>),
     context: &mut Context<'_>,
-) -> Outcome<Planned> {
+) -> ObjectResult<Planned> {
     let mut planner = Planner {
         context,
         encoded,
@@ -170,7 +170,7 @@ fn grouped(feeds: Vec<Feed>) -> Vec<Feed> {
 struct Planner<'c, 'a> {
     context: &'c mut Context<'a>,
     encoded: &'c [u8],
-    node: &'c Arc<Node>,
+    node: &'c Arc<ElementType>,
     /// The virtual datasets around the one that is planned, itself included.
     within: Vec<(usize, [u8; 16])>,
     /// What is known of sources that were met before, by file and name of the dataset.
@@ -196,7 +196,7 @@ struct Level {
 }
 
 impl Planner<'_, '_> {
-    fn dataset(&mut self, id: &Id, file: usize, token: H5O_token_t) -> Outcome<Level> {
+    fn dataset(&mut self, id: &Id, file: usize, token: H5O_token_t) -> ObjectResult<Level> {
         let key = (file, links::bytes(token));
         if self.within.contains(&key) {
             return damaged("a virtual dataset that is its own source");
@@ -210,7 +210,7 @@ impl Planner<'_, '_> {
         level
     }
 
-    fn level(&mut self, id: &Id, file: usize) -> Outcome<Level> {
+    fn level(&mut self, id: &Id, file: usize) -> ObjectResult<Level> {
         // SAFETY: `id` is an open dataset.
         let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
         let lacking = fill(&dcpl, self.node)?;
@@ -239,7 +239,7 @@ impl Planner<'_, '_> {
         mapping: &'m Mapping,
         home: (usize, &Path),
         resolved: &mut Vec<Resolved<'m>>,
-    ) -> Outcome<()> {
+    ) -> ObjectResult<()> {
         let (name, is_numbered) = numbered(&mapping.file, 0)?;
         let (dataset, is_numbered_too) = numbered(&mapping.dataset, 0)?;
         let to_all = mapping.to.unlimited().is_some();
@@ -274,7 +274,11 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
-    fn add<'m>(&mut self, mut one: Resolved<'m>, resolved: &mut Vec<Resolved<'m>>) -> Outcome<()> {
+    fn add<'m>(
+        &mut self,
+        mut one: Resolved<'m>,
+        resolved: &mut Vec<Resolved<'m>>,
+    ) -> ObjectResult<()> {
         self.mappings += 1;
         if self.mappings > MAX_MAPPINGS {
             return damaged(format!("more than {MAX_MAPPINGS} mappings"));
@@ -305,10 +309,10 @@ impl Planner<'_, '_> {
         name: &[u8],
         dataset: &[u8],
         (own, folder): (usize, &Path),
-    ) -> Outcome<Option<Opened>> {
+    ) -> ObjectResult<Option<Opened>> {
         (self.context.seen)(self.context.path);
         let shown = format!("'{}:{}'", shown(name), String::from_utf8_lossy(dataset));
-        let cannot = |trouble: Trouble| trouble.within(&format!("source {shown}"));
+        let cannot = |trouble: ObjectError| trouble.within(&format!("source {shown}"));
         let file = match name {
             b"." => own,
             _ => match self.context.files.follow(Purpose::Virtual, name, folder).map_err(cannot)? {
@@ -345,13 +349,13 @@ impl Planner<'_, '_> {
     }
 
     /// Token, file and shape of a dataset, and whether it is virtual.
-    fn describe(&mut self, id: &Id) -> Outcome<(H5O_token_t, usize, Vec<u64>, bool)> {
+    fn describe(&mut self, id: &Id) -> ObjectResult<(H5O_token_t, usize, Vec<u64>, bool)> {
         let object = links::object(id)?;
         if object.kind != H5O_type_t::H5O_TYPE_DATASET {
             return damaged("it is not a dataset");
         }
         let file = self.context.files.index_of(id, object.key.0)?;
-        let is_virtual = chunks::offset(id).is_none() && is_virtual(id)?;
+        let is_virtual = chunk_index::offset(id).is_none() && is_virtual(id)?;
         if is_virtual {
             let shape = self.dataset(id, file, object.token)?.shape;
             return Ok((object.token, file, shape, is_virtual));
@@ -365,7 +369,7 @@ impl Planner<'_, '_> {
     }
 
     /// Opens a dataset by its path in a file; `None` if there is no such object.
-    fn open(&self, file: usize, dataset: &[u8]) -> Outcome<Option<Id>> {
+    fn open(&self, file: usize, dataset: &[u8]) -> ObjectResult<Option<Id>> {
         let Ok(path) = CString::new(dataset) else { return Ok(None) };
         let files = self.context.files;
         let (file, access) = (files.get(file)?, links::access(files)?);
@@ -374,7 +378,7 @@ impl Planner<'_, '_> {
         match Id::own(unsafe { H5Oopen(file.raw(), path.as_ptr(), access.raw()) }) {
             Ok(id) => Ok(Some(id)),
             Err(trouble) => match files.take_missed() {
-                Some(Missed::Trouble(trouble)) => Err(trouble),
+                Some(Missed::ObjectError(trouble)) => Err(trouble),
                 Some(Missed::Absent) => Ok(None),
                 None if trouble.cause() == Cause::NotFound => Ok(None),
                 None => Err(trouble),
@@ -388,13 +392,13 @@ impl Planner<'_, '_> {
         shape: Vec<u64>,
         resolved: Vec<Resolved<'_>>,
         fill: Vec<u8>,
-    ) -> Outcome<Level> {
+    ) -> ObjectResult<Level> {
         let mut feeds: Vec<Feed> = Vec::new();
         let (mut parts, mut mapped) = (Vec::new(), 0_u64);
         for Resolved { mapping, block, source, len, to_len } in resolved {
             let Some(source) = source else { continue };
             let name = source.name.clone();
-            let cannot = |trouble: Trouble| trouble.within(&format!("source {name}"));
+            let cannot = |trouble: ObjectError| trouble.within(&format!("source {name}"));
             let from = mapping.from.select(&source.shape, len).map_err(cannot)?;
             let to = match block {
                 Some(number) => mapping.to.block(number)?.select(&shape, 0)?,
@@ -427,9 +431,9 @@ impl Planner<'_, '_> {
     }
 
     /// The elements of one source on their way through `route`.
-    fn feeds(&mut self, source: Opened, route: &Arc<Route>) -> Outcome<Vec<Feed>> {
+    fn feeds(&mut self, source: Opened, route: &Arc<Route>) -> ObjectResult<Vec<Feed>> {
         let Opened { name, file, token, is_virtual, dataset, .. } = source;
-        let id = plan::open_by_token(self.context.files, file, token)?;
+        let id = plan_dataset::open_by_token(self.context.files, file, token)?;
         if is_virtual {
             let inner = self.dataset(&id, file, token)?;
             let mut feeds = inner.feeds;
@@ -451,7 +455,7 @@ impl Planner<'_, '_> {
         let link = (root, dataset.0, CString::new(dataset.1).unwrap_or_default());
         let found = Found { id, path: self.context.path, file, token, link, is_source: true };
         let Context { files, types, seen, .. } = &mut *self.context;
-        let dataset = plan::plan(found, (files, types), None, seen)?.0;
+        let dataset = plan_dataset::plan(found, (files, types), None, seen)?.0;
         let is_same = *dataset.encoded_type == *self.encoded && self.node.is_known();
         let origin = Origin::Dataset(Box::new(dataset), is_same);
         Ok(vec![Feed { name, origin, chains: vec![vec![Arc::clone(route)]] }])
@@ -489,7 +493,7 @@ fn extents(
     mappings: &[Mapping],
     resolved: &[Resolved<'_>],
     mut stored: Vec<u64>,
-) -> Outcome<Vec<u64>> {
+) -> ObjectResult<Vec<u64>> {
     let rank = stored.len();
     let mut ends = vec![None; rank];
     let mut least = vec![0; rank];
@@ -540,7 +544,7 @@ fn overlaps(parts: &[Arc<Route>]) -> bool {
     false
 }
 
-fn is_virtual(id: &Id) -> Outcome<bool> {
+fn is_virtual(id: &Id) -> ObjectResult<bool> {
     // SAFETY: `id` is an open dataset.
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     // SAFETY: `dcpl` is an open dataset creation list.
@@ -549,7 +553,7 @@ fn is_virtual(id: &Id) -> Outcome<bool> {
 
 /// One element that has no source, as it is read. libhdf5 leaves memory alone when there is no fill
 /// value; here it is zero.
-fn fill(dcpl: &Id, node: &Node) -> Outcome<Vec<u8>> {
+fn fill(dcpl: &Id, node: &ElementType) -> ObjectResult<Vec<u8>> {
     let mut fill = read::zeroed(1, node.size)?;
     let mut status = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
     // SAFETY: the list is open and the place outlives the call, here and below.
@@ -597,9 +601,9 @@ impl Virtual {
     pub(crate) fn visit(
         &self,
         files: &Files,
-        node: &Node,
-        visit: &mut dyn FnMut(u64, &[u8]) -> Outcome<()>,
-    ) -> Outcome<()> {
+        node: &ElementType,
+        visit: &mut dyn FnMut(u64, &[u8]) -> ObjectResult<()>,
+    ) -> ObjectResult<()> {
         if !self.is_whole {
             visit(1, &self.fill)?;
         }
@@ -616,7 +620,7 @@ impl Virtual {
     /// Bytes that decoding one chunk of a source takes at most, and how many chunks all sources have.
     pub(crate) fn decoding(&self, files: &Files) -> (u64, u64) {
         let each = self.feeds.iter().map(|feed| match &feed.origin {
-            Origin::Dataset(dataset, _) => chunks::decoding(dataset, files),
+            Origin::Dataset(dataset, _) => chunk_index::decoding(dataset, files),
             Origin::Fill(..) => (0, 0),
         });
         each.fold((0, 0), |all, one| (all.0.max(one.0), all.1.saturating_add(one.1)))
@@ -687,7 +691,7 @@ impl Feed {
         }
     }
 
-    pub(crate) fn cannot(&self, trouble: Trouble) -> Trouble {
+    pub(crate) fn cannot(&self, trouble: ObjectError) -> ObjectError {
         trouble.within(&format!("source {}", self.name))
     }
 
@@ -737,7 +741,7 @@ impl Feed {
     }
 
     /// How it can be read; the files of its load are `files`.
-    pub(crate) fn way(&self, files: &Files) -> Outcome<Way> {
+    pub(crate) fn way(&self, files: &Files) -> ObjectResult<Way> {
         let Origin::Dataset(dataset, true) = &self.origin else { return Ok(Way::Library) };
         let Some(path) = files.plain_path(dataset.file()) else { return Ok(Way::Library) };
         if let Some(offset) = dataset.raw_offset() {
@@ -745,7 +749,7 @@ impl Feed {
         }
         // The reason is reported when libhdf5 reads it.
         let Ok(id) = dataset.place.open(files) else { return Ok(Way::Library) };
-        let index = chunks::index(dataset, &id, Zeros::Needed)?;
+        let index = chunk_index::index(dataset, &id, Zeros::Needed)?;
         Ok(index.map_or(Way::Library, |index| Way::Chunked(path, Box::new(index))))
     }
 
@@ -754,9 +758,9 @@ impl Feed {
     pub(crate) fn visit(
         &self,
         files: &Files,
-        node: &Node,
-        visit: &mut Emit<'_, Trouble>,
-    ) -> Outcome<()> {
+        node: &ElementType,
+        visit: &mut Emit<'_, ObjectError>,
+    ) -> ObjectResult<()> {
         let dataset = match &self.origin {
             Origin::Dataset(dataset, _) => dataset,
             Origin::Fill(elements, fill) => return repeat(*elements, fill, visit),
@@ -775,7 +779,7 @@ impl Feed {
 }
 
 /// Shows the same element many times.
-fn repeat(elements: u64, fill: &[u8], visit: &mut Emit<'_, Trouble>) -> Outcome<()> {
+fn repeat(elements: u64, fill: &[u8], visit: &mut Emit<'_, ObjectError>) -> ObjectResult<()> {
     const AT_ONCE: u64 = 1 << 14;
     let each = AT_ONCE.min(elements);
     let block = fill.repeat(usize::try_from(each).unwrap_or(0));

@@ -11,14 +11,16 @@ use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 use nix::errno::Errno;
 
 use super::datatype::Datatype;
-use super::error::{Advice, Cause, Error, Result, Trouble, cannot_open, unreadable};
+use super::error::{Advice, Cause, Error, ObjectError, Result, cannot_open, unreadable};
 use super::expand::Budget;
-use super::files::{Files, Missed};
-use super::headers::Headers;
+use super::external_files::{Files, Missed};
 use super::ids::Id;
 use super::links::{self, Link, LinkKind, Object};
-use super::plan::{self, Types};
-use super::{Attributes, Dataset, Group, Inventory, NamedType, Options, Skip, attributes, exact};
+use super::object_header::Headers;
+use super::plan_dataset::{self, Types};
+use super::{
+    Attributes, Dataset, Group, Inventory, NamedType, Options, Skip, attributes, raw_attribute,
+};
 
 /// Groups within groups are followed so far.
 pub(crate) const MAX_DEPTH: usize = 300;
@@ -41,7 +43,7 @@ pub(crate) enum Target {
 }
 
 /// A group. It is read once, however many links lead to it.
-pub(crate) struct Node {
+pub(crate) struct ElementType {
     key: Key,
     /// The first path that led to it.
     pub(crate) path: String,
@@ -65,7 +67,7 @@ pub(crate) struct Unwanted {
     link: (H5O_token_t, usize, CString),
 }
 
-impl Node {
+impl ElementType {
     /// The index of its file.
     pub(crate) fn file(&self) -> usize {
         usize::try_from(self.key.0).unwrap_or(usize::MAX)
@@ -81,9 +83,9 @@ pub(crate) struct Walk<'a> {
     /// was last looked into, for a file may link to thousands.
     headers: Option<(usize, Option<Headers>)>,
     known: HashMap<Key, Target>,
-    pub(crate) groups: Vec<Node>,
+    pub(crate) groups: Vec<ElementType>,
     pub(crate) datasets: Vec<Known>,
-    pub(crate) troubles: Vec<Trouble>,
+    pub(crate) troubles: Vec<ObjectError>,
     types: Types,
     budget: Budget,
 }
@@ -101,7 +103,7 @@ struct Here {
 }
 
 /// Where a link leads, and the group there if it was not known; `None` for a committed datatype.
-type Found = std::result::Result<Option<(Target, Option<Here>)>, Trouble>;
+type Found = std::result::Result<Option<(Target, Option<Here>)>, ObjectError>;
 
 /// Looks through the open `file` from its root.
 pub(crate) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory> {
@@ -179,7 +181,7 @@ impl Walk<'_> {
         let index = self.groups.len();
         self.known.insert(object.key, Target::Group(index));
         self.inventory.group_attrs.push(attrs);
-        self.groups.push(Node { key: object.key, path, links: Vec::new() });
+        self.groups.push(ElementType { key: object.key, path, links: Vec::new() });
         let (links, names) = (links.into_iter(), HashSet::new());
         Ok(Here { id, object, index, depth, links, names })
     }
@@ -191,9 +193,9 @@ impl Walk<'_> {
         self.budget.add(1, path.len() as u64)?;
         (self.options.seen)(&path);
         let found = match link.name.to_str() {
-            Err(_) => Err(Trouble::Unsupported("the name is not UTF-8".to_owned())),
+            Err(_) => Err(ObjectError::Unsupported("the name is not UTF-8".to_owned())),
             Ok(_) if here.names.contains(&link.name) => {
-                Err(Trouble::Unsupported("a second link of that name".to_owned()))
+                Err(ObjectError::Unsupported("a second link of that name".to_owned()))
             }
             Ok(name) => self.target(here, link, name, &path)?,
         };
@@ -277,7 +279,8 @@ impl Walk<'_> {
             let unwanted = Unwanted { file, token, link };
             return Some(self.remember(key, Known::Unwanted(unwanted)));
         }
-        let dataset = plan::plan_plain(&plain, (path, file, token), kind, self.options.rows)?;
+        let dataset =
+            plan_dataset::plan_plain(&plain, (path, file, token), kind, self.options.rows)?;
         self.inventory.datasets.push(dataset);
         Some(self.remember(key, Known::Planned(self.inventory.datasets.len() - 1)))
     }
@@ -318,9 +321,9 @@ impl Walk<'_> {
     /// Plans a dataset that is selected.
     fn plan(&mut self, id: Id, place: Unwanted, path: &str) -> Result<Known> {
         let Unwanted { file, token, link } = place;
-        let found = plan::Found { id, path, file, token, link, is_source: false };
+        let found = plan_dataset::Found { id, path, file, token, link, is_source: false };
         let open = (&self.inventory.files, &mut self.types);
-        match plan::plan(found, open, self.options.rows, self.options.seen) {
+        match plan_dataset::plan(found, open, self.options.rows, self.options.seen) {
             Ok((dataset, filled)) => {
                 let (arrays, bytes) = dataset.form.extent();
                 self.budget.add(arrays, bytes)?;
@@ -336,20 +339,20 @@ impl Walk<'_> {
 
     /// Plans a dataset that is not selected under the path that it was found at, but under this one.
     pub(crate) fn plan_unwanted(&mut self, place: Unwanted, path: &str) -> Result<Known> {
-        match plan::open_by_token(&self.inventory.files, place.file, place.token) {
+        match plan_dataset::open_by_token(&self.inventory.files, place.file, place.token) {
             Ok(id) => self.plan(id, place, path),
             Err(trouble) => self.fail(trouble, path, place.file).map(Known::Failed),
         }
     }
 
     /// Keeps the reason why an object of file number `file` is not loaded; damage ends the walk unless it shall go on.
-    fn fail(&mut self, trouble: Trouble, path: &str, file: usize) -> Result<usize> {
-        if matches!(trouble, Trouble::NoMemory(_))
+    fn fail(&mut self, trouble: ObjectError, path: &str, file: usize) -> Result<usize> {
+        if matches!(trouble, ObjectError::NoMemory(_))
             || (trouble.is_damage() && !self.options.keep_going)
         {
             return Err(unreadable(path, &self.inventory.files.path(file), trouble));
         }
-        if let Trouble::Refused(reason) = &trouble {
+        if let ObjectError::Refused(reason) = &trouble {
             return Err(refused(path, reason));
         }
         self.troubles.push(trouble);
@@ -357,7 +360,7 @@ impl Walk<'_> {
     }
 
     /// What an open object is, with a key that stays the same when its file is closed and opened again.
-    fn object(&self, id: &Id) -> std::result::Result<Object, Trouble> {
+    fn object(&self, id: &Id) -> std::result::Result<Object, ObjectError> {
         let mut object = links::object(id)?;
         object.key.0 = self.inventory.files.index_of(id, object.key.0)? as u64;
         Ok(object)
@@ -365,11 +368,11 @@ impl Walk<'_> {
 
     /// Opens what a link leads to. A soft or external one that leads nowhere is only skipped; a file
     /// that exists and cannot be read is not.
-    fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), Trouble> {
+    fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), ObjectError> {
         let sort = match link.kind {
             LinkKind::User(number) => {
                 let text = format!("user-defined link of type {number}");
-                return Err(Trouble::Unsupported(text));
+                return Err(ObjectError::Unsupported(text));
             }
             LinkKind::Hard(_) => "",
             LinkKind::Soft => "soft",
@@ -383,12 +386,12 @@ impl Walk<'_> {
                 let cannot = |reason: String| format!("{sort} link to '{target}': {reason}");
                 // That says nothing about the link: its target must not be skipped silently.
                 if let Some(lack) = lack_of_descriptors() {
-                    return Err(Trouble::System(cannot(lack.desc().to_owned()), lack));
+                    return Err(ObjectError::System(cannot(lack.desc().to_owned()), lack));
                 }
                 let cause = trouble.cause();
                 return Err(match files.take_missed() {
                     Some(Missed::Absent) => dangling(sort, &target),
-                    Some(Missed::Trouble(trouble)) => {
+                    Some(Missed::ObjectError(trouble)) => {
                         trouble.within(&format!("{sort} link to '{target}'"))
                     }
                     None if cause == Cause::NotFound => dangling(sort, &target),
@@ -398,7 +401,7 @@ impl Walk<'_> {
                     {
                         trouble.within(&format!("{sort} link to '{target}'"))
                     }
-                    None => Trouble::Unsupported(format!(
+                    None => ObjectError::Unsupported(format!(
                         "{sort} link to '{target}' cannot be followed: {}",
                         trouble.into_reason()
                     )),
@@ -433,7 +436,9 @@ impl Walk<'_> {
                 continue;
             }
             let file = usize::try_from(key.0).unwrap_or(usize::MAX);
-            let Ok(id) = plan::open_by_token(files, file, links::token(key.1)) else { continue };
+            let Ok(id) = plan_dataset::open_by_token(files, file, links::token(key.1)) else {
+                continue;
+            };
             let attrs = attributes::read(&id);
             if let Ok(kind) = Datatype::of_object(id).encode() {
                 keys.extend(committed(key.0, &attrs));
@@ -496,28 +501,28 @@ impl Walk<'_> {
         };
         let mut left = MAX_REFERENCE_BYTES;
         for (attrs, group) in group_attrs.iter_mut().zip(&self.groups) {
-            exact::resolve(attrs, &mut left, path_in(Some(group.key.0)));
+            raw_attribute::resolve(attrs, &mut left, path_in(Some(group.key.0)));
         }
         for (key, &number) in named_by_object.iter() {
-            exact::resolve(&mut named_types[number].attrs, &mut left, path_in(Some(key.0)));
+            raw_attribute::resolve(&mut named_types[number].attrs, &mut left, path_in(Some(key.0)));
         }
         for dataset in datasets {
             let file = Some(dataset.file() as u64);
-            exact::resolve(&mut dataset.attrs, &mut left, path_in(file));
+            raw_attribute::resolve(&mut dataset.attrs, &mut left, path_in(file));
         }
     }
 
     /// Notes why a path is not loaded; what is unreadable ends the walk unless it shall go on.
-    pub(crate) fn note(&mut self, path: &str, file: usize, trouble: Trouble) -> Result<()> {
+    pub(crate) fn note(&mut self, path: &str, file: usize, trouble: ObjectError) -> Result<()> {
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         match trouble {
-            Trouble::Unsupported(reason) => self.inventory.skips.push(Skip::new(path, reason)),
-            Trouble::MissingFilter(filter) => {
+            ObjectError::Unsupported(reason) => self.inventory.skips.push(Skip::new(path, reason)),
+            ObjectError::MissingFilter(filter) => {
                 self.inventory.missing_filters.insert(filter.clone());
-                let reason = Trouble::MissingFilter(filter).into_reason();
+                let reason = ObjectError::MissingFilter(filter).into_reason();
                 self.inventory.skips.push(Skip::new(path, reason));
             }
-            Trouble::Refused(reason) => return Err(refused(&path, &reason)),
+            ObjectError::Refused(reason) => return Err(refused(&path, &reason)),
             trouble if trouble.is_damage() && self.options.keep_going => {
                 let detail = trouble.original().map(str::to_owned);
                 let skip = Skip { detail, ..Skip::new(path, trouble.into_reason()) };
@@ -549,12 +554,12 @@ pub(crate) fn is_misleading(name: &str, node: usize) -> bool {
     node > 0 && name == RESERVED
 }
 
-pub(crate) fn reserved() -> Trouble {
-    Trouble::Unsupported(format!("the name '{RESERVED}' would mislead every reader"))
+pub(crate) fn reserved() -> ObjectError {
+    ObjectError::Unsupported(format!("the name '{RESERVED}' would mislead every reader"))
 }
 
-pub(crate) fn too_deep() -> Trouble {
-    Trouble::Unsupported(format!("groups nested deeper than {MAX_DEPTH}"))
+pub(crate) fn too_deep() -> ObjectError {
+    ObjectError::Unsupported(format!("groups nested deeper than {MAX_DEPTH}"))
 }
 
 /// The headers of file number `number`; the file that was looked into before is closed.
@@ -582,6 +587,6 @@ fn is_failure(cause: Cause) -> bool {
     matches!(cause, Cause::System(_) | Cause::NoMemory)
 }
 
-fn dangling(sort: &str, target: &str) -> Trouble {
-    Trouble::Unsupported(format!("dangling {sort} link to '{target}'"))
+fn dangling(sort: &str, target: &str) -> ObjectError {
+    ObjectError::Unsupported(format!("dangling {sort} link to '{target}'"))
 }

@@ -23,12 +23,12 @@ use hdf5_sys::h5t::{
 use super::blocks::Blocks;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
-use super::error::{Outcome, Trouble, check, damaged};
-use super::exact::ExactAttribute;
+use super::error::{ObjectError, ObjectResult, check, damaged};
 use super::ids::{self, Id};
-use super::packed::{Arena, Unpacker};
+use super::raw_attribute::RawAttribute;
 use super::read::zeroed;
-use super::{Fill, Leaf, Recipe, scatter};
+use super::serialized::{Arena, Unpacker};
+use super::{DatasetSpec, Field, Fill, scatter};
 use crate::error::{Error, Result, cannot_write};
 
 /// Contiguous datasets of more bytes than this begin on a page: aligned writes are faster.
@@ -71,7 +71,7 @@ pub struct Object(Id);
 
 impl Object {
     /// The dataspace of a dataset.
-    fn space(&self) -> Outcome<Dataspace> {
+    fn space(&self) -> ObjectResult<Dataspace> {
         // SAFETY: the object is open; the library checks that it is a dataset.
         Dataspace::own(unsafe { H5Dget_space(self.0.raw()) })
     }
@@ -87,7 +87,7 @@ impl Writer {
         Self::make(path).map_err(|trouble| cannot_write(&path.display().to_string(), trouble))
     }
 
-    fn make(path: &Path) -> Outcome<Self> {
+    fn make(path: &Path) -> ObjectResult<Self> {
         let (access, creation) = (list(*H5P_CLS_FILE_ACCESS)?, list(*H5P_CLS_FILE_CREATE)?);
         let order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
         let (links, groups) = (list(*H5P_CLS_LINK_CREATE)?, list(*H5P_CLS_GROUP_CREATE)?);
@@ -189,7 +189,7 @@ impl Writer {
         &self,
         at: &Object,
         name: &str,
-        recipe: &Recipe,
+        recipe: &DatasetSpec,
         packing: &Packing,
         named: Option<&Object>,
     ) -> Result<Object> {
@@ -213,7 +213,7 @@ impl Writer {
     }
 
     /// The creation list of a dataset.
-    fn creation(&self, recipe: &Recipe, packing: &Packing) -> Outcome<Id> {
+    fn creation(&self, recipe: &DatasetSpec, packing: &Packing) -> ObjectResult<Id> {
         let list = list(*H5P_CLS_DATASET_CREATE)?;
         let id = list.raw();
         let is_early = packing.chunk.is_none() && recipe.layout().is_some();
@@ -278,11 +278,11 @@ impl Writer {
         &self,
         dataset: &Object,
         name: &str,
-        recipe: &Recipe,
+        recipe: &DatasetSpec,
         read: ReadPiece<'_, E>,
     ) -> std::result::Result<(), E> {
-        let width = |leaf: &&Leaf| leaf.per_element().saturating_mul(leaf.dtype.itemsize());
-        let all: u64 = recipe.leaves().iter().map(width).sum();
+        let width = |leaf: &&Field| leaf.per_element().saturating_mul(leaf.dtype.itemsize());
+        let all: u64 = recipe.fields().iter().map(width).sum();
         let size = (recipe.node.size as u64).max(all);
         for block in Blocks::new(&recipe.shape, None, size) {
             let first = super::blocks::first_index(&recipe.shape, &block.start);
@@ -290,7 +290,7 @@ impl Writer {
             let wrong = |trouble| E::from(cannot_write(name, trouble));
             let mut buffer = zeroed(elements, recipe.node.size).map_err(wrong)?;
             let mut arena = Arena::default();
-            for (number, leaf) in recipe.leaves().iter().enumerate() {
+            for (number, leaf) in recipe.fields().iter().enumerate() {
                 let width = width(leaf);
                 let bytes = usize::try_from(width).unwrap_or(usize::MAX);
                 let mut piece = zeroed(elements, bytes).map_err(wrong)?;
@@ -338,7 +338,7 @@ impl Writer {
     pub fn attribute(
         &self,
         object: &Object,
-        attribute: &ExactAttribute,
+        attribute: &RawAttribute,
         rename: &dyn Fn(&str) -> String,
         named: Option<&Object>,
     ) -> Result<usize> {
@@ -350,10 +350,10 @@ impl Writer {
     fn make_attribute(
         &self,
         object: &Object,
-        attribute: &ExactAttribute,
+        attribute: &RawAttribute,
         rename: &dyn Fn(&str) -> String,
         named: Option<&Object>,
-    ) -> Outcome<usize> {
+    ) -> ObjectResult<usize> {
         let kind = Datatype::decode(&attribute.kind)?;
         let space = space(attribute.shape.as_deref())?;
         let name = attribute_name(&attribute.name)?;
@@ -392,7 +392,7 @@ impl Writer {
     }
 }
 
-impl ExactAttribute {
+impl RawAttribute {
     /// Whether it must wait until the objects that it refers to are there.
     pub fn refers(&self) -> bool {
         let _lock = ids::lock();
@@ -402,7 +402,7 @@ impl ExactAttribute {
     }
 }
 
-fn list(class: hid_t) -> Outcome<Id> {
+fn list(class: hid_t) -> ObjectResult<Id> {
     // SAFETY: the class is one of the library's own.
     Id::own(unsafe { H5Pcreate(class) })
 }
@@ -414,7 +414,7 @@ fn named_if_equal(named: Option<&Object>, kind: &Datatype) -> hid_t {
     named.filter(is_equal).map_or(kind.raw(), |named| named.0.raw())
 }
 
-fn attribute_name(name: &str) -> Outcome<CString> {
+fn attribute_name(name: &str) -> ObjectResult<CString> {
     match CString::new(name) {
         Ok(text) if !name.is_empty() => Ok(text),
         _ => no_name(name),
@@ -422,18 +422,18 @@ fn attribute_name(name: &str) -> Outcome<CString> {
 }
 
 /// The name of a link. HDF5 treats a slash as a separator, and a dot as the group itself.
-fn link_name(name: &str) -> Outcome<CString> {
+fn link_name(name: &str) -> ObjectResult<CString> {
     if name == "." || name.contains('/') {
         return no_name(name);
     }
     attribute_name(name)
 }
 
-fn no_name<T>(name: &str) -> Outcome<T> {
-    Err(Trouble::Unsupported(format!("HDF5 cannot represent the name {name:?}")))
+fn no_name<T>(name: &str) -> ObjectResult<T> {
+    Err(ObjectError::Unsupported(format!("HDF5 cannot represent the name {name:?}")))
 }
 
-fn space(shape: Option<&[u64]>) -> Outcome<Dataspace> {
+fn space(shape: Option<&[u64]>) -> ObjectResult<Dataspace> {
     match shape {
         // SAFETY: a call without pointers.
         None => Dataspace::own(unsafe { H5Screate(H5S_class_t::H5S_NULL) }),
@@ -445,10 +445,10 @@ fn space(shape: Option<&[u64]>) -> Outcome<Dataspace> {
 
 fn write_block(
     dataset: &Object,
-    recipe: &Recipe,
+    recipe: &DatasetSpec,
     block: &super::blocks::Block,
     buffer: &[u8],
-) -> Outcome<()> {
+) -> ObjectResult<()> {
     let (id, kind, data) = (dataset.0.raw(), recipe.node.memory.raw(), buffer.as_ptr().cast());
     let file = dataset.space()?;
     if file.shape()?.as_ref() != Some(&recipe.shape) {

@@ -21,17 +21,18 @@ use super::SelectRows;
 use super::answers;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
-use super::error::{Outcome, check, damaged, unsupported};
-use super::files::Files;
-use super::headers::Plain;
+use super::error::{ObjectResult, check, damaged, unsupported};
+use super::external_files::Files;
 use super::ids::Id;
-use super::packed::pack;
+use super::object_header::Plain;
 use super::read::{Reading, zeroed};
+use super::serialized::pack;
 use super::sources::{self, RawFiles};
-use super::types::{Node, Reader};
+use super::types::{ElementType, Reader};
 use super::virtuals::{self, Context};
 use super::{
-    Attributes, Dataset, Fill, Form, Part, Skip, Storage, attributes, chunks, filters, strings,
+    Attributes, Dataset, FieldLayout, Fill, Part, Skip, Storage, attributes, chunk_index, filters,
+    strings,
 };
 
 /// HDF5's limit.
@@ -45,17 +46,17 @@ pub(crate) struct Place {
     pub(crate) token: H5O_token_t,
     /// Group and link name, if raw files beside the HDF5 file are only found by opening it anew.
     pub(crate) link: Option<(H5O_token_t, usize, CString)>,
-    pub(crate) node: Arc<Node>,
+    pub(crate) node: Arc<ElementType>,
 }
 
 /// A type as HDF5 encodes it, and what its elements are in memory.
-type Kind = (Arc<[u8]>, Arc<Node>);
+type Kind = (Arc<[u8]>, Arc<ElementType>);
 
 /// The types met so far: most files have many datasets of few types.
 #[derive(Debug, Default)]
 pub(crate) struct Types {
     /// By what HDF5 encodes them as.
-    encoded: HashMap<Arc<[u8]>, Arc<Node>>,
+    encoded: HashMap<Arc<[u8]>, Arc<ElementType>>,
     /// By the messages in object headers that the library has read before.
     messages: HashMap<Vec<u8>, Kind>,
 }
@@ -88,7 +89,7 @@ impl Types {
         self.messages.get(message).cloned()
     }
 
-    fn node(&mut self, file: &Datatype, reader: &mut Reader) -> Outcome<Kind> {
+    fn node(&mut self, file: &Datatype, reader: &mut Reader) -> ObjectResult<Kind> {
         let encoded: Arc<[u8]> = file.encode()?.into();
         if let Some((encoded, node)) = self.encoded.get_key_value(&encoded) {
             return Ok((Arc::clone(encoded), Arc::clone(node)));
@@ -117,7 +118,7 @@ pub(crate) struct Found<'a> {
 
 impl Place {
     /// Opens the dataset again.
-    pub(crate) fn open(&self, files: &Files) -> Outcome<Id> {
+    pub(crate) fn open(&self, files: &Files) -> ObjectResult<Id> {
         match &self.link {
             Some((group, file, name)) => {
                 let group = open_by_token(files, *file, *group)?;
@@ -129,14 +130,14 @@ impl Place {
 }
 
 /// Opens an object of one of the open files.
-pub(crate) fn open_by_token(files: &Files, file: usize, token: H5O_token_t) -> Outcome<Id> {
+pub(crate) fn open_by_token(files: &Files, file: usize, token: H5O_token_t) -> ObjectResult<Id> {
     let file = files.get(file)?;
     // SAFETY: the file is open; the library checks the token.
     Id::own(unsafe { H5Oopen_by_token(file.raw(), token) })
 }
 
 /// Opens a dataset so that its raw files are looked for beside the HDF5 file.
-fn open_beside(group: &Id, name: &CStr) -> Outcome<Id> {
+fn open_beside(group: &Id, name: &CStr) -> ObjectResult<Id> {
     // SAFETY: the property list class is one of the library's own.
     let access = Id::own(unsafe { H5Pcreate(*H5P_CLS_DATASET_ACCESS) })?;
     // SAFETY: `access` is an open dataset access list, the text ends with NUL.
@@ -151,14 +152,14 @@ pub(crate) fn plan(
     (files, types): (&Arc<Files>, &mut Types),
     rows: Option<&SelectRows<'_>>,
     seen: &mut dyn FnMut(&str),
-) -> Outcome<(Dataset, Vec<String>)> {
+) -> ObjectResult<(Dataset, Vec<String>)> {
     let Found { id, path, file, token, link, is_source } = found;
     // SAFETY: `id` is an open dataset, here and below.
     let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
     let named_type = file_type.committed_token()?;
     let mut reader = Reader::default();
     let (encoded_type, node) = types.node(&file_type, &mut reader)?;
-    let stored_at = chunks::offset(&id);
+    let stored_at = chunk_index::offset(&id);
     let (mut storage, raw) = match stored_at {
         // The creation list, which takes the library long to copy, matters to an export only.
         Some(_) if is_source => (Storage::contiguous(), RawFiles::None),
@@ -194,11 +195,11 @@ pub(crate) fn plan(
         limits[0] = shape[0];
     }
     storage.limits = limits;
-    let form = Form::of(&node, &shape)?;
+    let form = FieldLayout::of(&node, &shape)?;
     let bounded = match &storage.chunk {
         Some(chunk) => {
             let open = files.get(file).ok();
-            chunks::is_bounded(&id, (open.as_deref(), token), chunk, &extents)?
+            chunk_index::is_bounded(&id, (open.as_deref(), token), chunk, &extents)?
         }
         None => true,
     };
@@ -235,7 +236,7 @@ pub(crate) fn plan(
         place,
     };
     if !dataset.verifiable {
-        chunks::check_codec(&dataset, files)?;
+        chunk_index::check_codec(&dataset, files)?;
     }
     if !is_source {
         measure(&mut dataset, files, written, &mut reader.skipped, seen)?;
@@ -260,7 +261,7 @@ pub(crate) fn plan_plain(
     let offset = Some(plain.offset.checked_add(skipped_bytes(part, &shape, &node)?)?);
     Some(Dataset {
         path: path.to_owned(),
-        form: Form::of(&node, &shape).ok()?,
+        form: FieldLayout::of(&node, &shape).ok()?,
         shape,
         part,
         attrs: Attributes::default(),
@@ -280,7 +281,7 @@ pub(crate) fn plan_plain(
 }
 
 /// The bytes of the rows before the wanted ones.
-fn skipped_bytes(part: Option<Part>, shape: &[u64], node: &Node) -> Option<u64> {
+fn skipped_bytes(part: Option<Part>, shape: &[u64], node: &ElementType) -> Option<u64> {
     let first = part.map_or(0, |part| part.first);
     shape
         .iter()
@@ -304,7 +305,7 @@ fn measure(
     written: bool,
     skipped: &mut Vec<(String, String)>,
     seen: &mut dyn FnMut(&str),
-) -> Outcome<()> {
+) -> ObjectResult<()> {
     if !dataset.place.node.has_pointers() {
         return Ok(());
     }
@@ -326,8 +327,8 @@ fn measure(
         strings::measure(form, elements, Some(&mut each), written, &mut told)?
     };
     match &*form {
-        Form::Array(_) if !dropped.is_empty() => unsupported(first_reason(dropped)),
-        Form::Table(fields) if fields.is_empty() => unsupported(first_reason(dropped)),
+        FieldLayout::Array(_) if !dropped.is_empty() => unsupported(first_reason(dropped)),
+        FieldLayout::Table(fields) if fields.is_empty() => unsupported(first_reason(dropped)),
         _ => {
             skipped.extend(dropped);
             Ok(())
@@ -350,7 +351,12 @@ fn is_written(id: &Id, storage: &Storage) -> bool {
 }
 
 /// What the creation list says, and whether raw files hold the bytes.
-fn storage(id: &Id, kind: &Datatype, file: &Path, files: &Files) -> Outcome<(Storage, RawFiles)> {
+fn storage(
+    id: &Id,
+    kind: &Datatype,
+    file: &Path,
+    files: &Files,
+) -> ObjectResult<(Storage, RawFiles)> {
     // SAFETY: `id` is an open dataset.
     let dcpl = &Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     let filters = filters::filters(dcpl)?;
@@ -374,7 +380,7 @@ fn storage(id: &Id, kind: &Datatype, file: &Path, files: &Files) -> Outcome<(Sto
 }
 
 /// The storage of a dataset that is known to be contiguous.
-fn contiguous(id: &Id, kind: &Datatype) -> Outcome<Storage> {
+fn contiguous(id: &Id, kind: &Datatype) -> ObjectResult<Storage> {
     // SAFETY: `id` is an open dataset.
     let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
     Storage::contiguous().with_fill(&dcpl, kind)
@@ -382,14 +388,14 @@ fn contiguous(id: &Id, kind: &Datatype) -> Outcome<Storage> {
 
 impl Storage {
     /// Adds the fill value of a creation list, and when it is written.
-    fn with_fill(self, dcpl: &Id, kind: &Datatype) -> Outcome<Self> {
+    fn with_fill(self, dcpl: &Id, kind: &Datatype) -> ObjectResult<Self> {
         let (fill, fill_time) = fill(dcpl, kind)?;
         Ok(Self { fill, fill_time, ..self })
     }
 }
 
 /// The fill value, and when it is written.
-fn fill(dcpl: &Id, kind: &Datatype) -> Outcome<(Fill, Option<&'static str>)> {
+fn fill(dcpl: &Id, kind: &Datatype) -> ObjectResult<(Fill, Option<&'static str>)> {
     let time = match answers::fill_time(dcpl)? {
         H5D_fill_time_t::H5D_FILL_TIME_ALLOC => Some("alloc"),
         H5D_fill_time_t::H5D_FILL_TIME_NEVER => Some("never"),
@@ -405,7 +411,7 @@ fn fill(dcpl: &Id, kind: &Datatype) -> Outcome<(Fill, Option<&'static str>)> {
     Ok((fill, time))
 }
 
-fn fill_value(dcpl: &Id, kind: &Datatype) -> Outcome<Fill> {
+fn fill_value(dcpl: &Id, kind: &Datatype) -> ObjectResult<Fill> {
     let mut element = zeroed(1, kind.size()?)?;
     let place = element.as_mut_ptr().cast();
     // SAFETY: the list is open, and the buffer has room for one element of the type.
@@ -421,7 +427,7 @@ fn fill_value(dcpl: &Id, kind: &Datatype) -> Outcome<Fill> {
     Ok(if packed.references.is_empty() { Fill::Value(packed.data) } else { Fill::Unknown })
 }
 
-fn chunk(dcpl: &Id) -> Outcome<Vec<u64>> {
+fn chunk(dcpl: &Id) -> ObjectResult<Vec<u64>> {
     let mut chunk = vec![0_u64; MAX_RANK];
     let room = c_int::try_from(MAX_RANK).unwrap_or(0);
     // SAFETY: there is room for as many extents as the call is told.

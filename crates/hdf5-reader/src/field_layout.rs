@@ -3,16 +3,16 @@
 use indexmap::IndexMap;
 use numpy_dtype::Dtype;
 
-use super::error::{Outcome, unsupported};
-use super::types::{Node, NodeKind};
+use super::error::{ObjectResult, unsupported};
+use super::types::{ElementClass, ElementType};
 
 /// One array, or a table of them by field name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Form {
+pub enum FieldLayout {
     /// An array.
-    Array(Leaf),
+    Array(Field),
     /// A compound's fields in the file's order.
-    Table(IndexMap<String, Form>),
+    Table(IndexMap<String, FieldLayout>),
 }
 
 /// What the file's bytes of a leaf are.
@@ -28,7 +28,7 @@ pub enum Content {
 
 /// One array: its type and shape, and where its values lie in each element that is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaf {
+pub struct Field {
     /// The array's type.
     pub dtype: Dtype,
     /// The dataset's shape and then that of array types around the value.
@@ -46,7 +46,7 @@ pub struct Leaf {
     nbytes: u64,
 }
 
-impl Leaf {
+impl Field {
     /// Bytes of the whole array.
     pub fn nbytes(&self) -> u64 {
         self.nbytes
@@ -58,19 +58,19 @@ impl Leaf {
     }
 
     /// Gives strings their length, which only reading them can tell.
-    pub(crate) fn set_length(&mut self, length: u64) -> Outcome<()> {
+    pub(crate) fn set_length(&mut self, length: u64) -> ObjectResult<()> {
         self.dtype = Dtype::bytes(length);
         self.nbytes = checked_nbytes(&self.dtype, &self.shape)?;
         Ok(())
     }
 }
 
-impl Form {
+impl FieldLayout {
     /// The arrays, depth first.
-    pub fn leaves(&self) -> Vec<&Leaf> {
+    pub fn fields(&self) -> Vec<&Field> {
         match self {
             Self::Array(leaf) => vec![leaf],
-            Self::Table(fields) => fields.values().flat_map(Self::leaves).collect(),
+            Self::Table(fields) => fields.values().flat_map(Self::fields).collect(),
         }
     }
 
@@ -88,7 +88,7 @@ impl Form {
     }
 
     /// What elements like `node` become in a dataset of `shape`.
-    pub(crate) fn of(node: &Node, shape: &[u64]) -> Outcome<Self> {
+    pub(crate) fn of(node: &ElementType, shape: &[u64]) -> ObjectResult<Self> {
         let spot = Spot { shape: shape.to_vec(), offset: 0, steps: Vec::new() };
         spot.form(node)
     }
@@ -103,16 +103,16 @@ struct Spot {
 }
 
 impl Spot {
-    fn form(self, node: &Node) -> Outcome<Form> {
+    fn form(self, node: &ElementType) -> ObjectResult<FieldLayout> {
         match &node.kind {
-            NodeKind::Scalar(dtype, names) => {
+            ElementClass::Scalar(dtype, names) => {
                 let content = if node.is_spaced() { Content::Spaced } else { Content::Value };
                 self.leaf(dtype.clone(), node.size, content, names.clone())
             }
-            NodeKind::Text => self.leaf(Dtype::bytes(1), node.size, Content::Text, Vec::new()),
-            NodeKind::Array(dims, of) => self.within_array(dims, of),
-            NodeKind::Table(fields) => self.table(fields),
-            NodeKind::Ragged(_) => unsupported("ragged array (variable-length sequences)"),
+            ElementClass::Text => self.leaf(Dtype::bytes(1), node.size, Content::Text, Vec::new()),
+            ElementClass::Array(dims, of) => self.within_array(dims, of),
+            ElementClass::Table(fields) => self.table(fields),
+            ElementClass::Ragged(_) => unsupported("ragged array (variable-length sequences)"),
         }
     }
 
@@ -122,13 +122,22 @@ impl Spot {
         size: usize,
         content: Content,
         enum_members: Vec<(String, i128)>,
-    ) -> Outcome<Form> {
+    ) -> ObjectResult<FieldLayout> {
         let nbytes = checked_nbytes(&dtype, &self.shape)?;
         let Self { shape, offset, steps } = self;
-        Ok(Form::Array(Leaf { dtype, shape, enum_members, offset, steps, size, content, nbytes }))
+        Ok(FieldLayout::Array(Field {
+            dtype,
+            shape,
+            enum_members,
+            offset,
+            steps,
+            size,
+            content,
+            nbytes,
+        }))
     }
 
-    fn within_array(mut self, dims: &[u64], of: &Node) -> Outcome<Form> {
+    fn within_array(mut self, dims: &[u64], of: &ElementType) -> ObjectResult<FieldLayout> {
         let mut stride = of.size;
         let mut steps = Vec::new();
         for &count in dims.iter().rev() {
@@ -142,7 +151,7 @@ impl Spot {
         self.form(of)
     }
 
-    fn table(self, fields: &[(String, usize, Node)]) -> Outcome<Form> {
+    fn table(self, fields: &[(String, usize, ElementType)]) -> ObjectResult<FieldLayout> {
         let mut table = IndexMap::new();
         for (name, offset, node) in fields {
             let mut spot = self.clone();
@@ -152,12 +161,12 @@ impl Spot {
             spot.offset = offset;
             table.insert(name.clone(), spot.form(node)?);
         }
-        Ok(Form::Table(table))
+        Ok(FieldLayout::Table(table))
     }
 }
 
 /// The bytes of an array, all its extents being numbers that TOML and numpy can hold.
-fn checked_nbytes(dtype: &Dtype, shape: &[u64]) -> Outcome<u64> {
+fn checked_nbytes(dtype: &Dtype, shape: &[u64]) -> ObjectResult<u64> {
     let holds = |n: u64| i64::try_from(n).is_ok();
     match dtype.nbytes(shape).filter(|&bytes| holds(bytes) && shape.iter().all(|&n| holds(n))) {
         Some(bytes) => Ok(bytes),

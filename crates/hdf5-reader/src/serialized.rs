@@ -7,7 +7,7 @@ use hdf5_sys::h5r::{H5R_type_t, H5Rcreate};
 use hdf5_sys::h5t::{H5T_STD_REF_OBJ, H5T_class_t, H5Tdecode2, H5Tdetect_class, H5Tencode};
 
 use super::datatype::Datatype;
-use super::error::{Outcome, check, damaged, unsupported};
+use super::error::{ObjectResult, check, damaged, unsupported};
 use super::strings::text_at;
 
 /// The length that stands for "no string", which is not the empty one.
@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 32;
 
 impl Datatype {
     /// The library's own bytes for this type.
-    pub(crate) fn encode(&self) -> Outcome<Vec<u8>> {
+    pub(crate) fn encode(&self) -> ObjectResult<Vec<u8>> {
         let mut size = 0;
         // SAFETY: without a buffer the call only tells the size.
         check(unsafe { H5Tencode(self.raw(), std::ptr::null_mut(), &raw mut size) })?;
@@ -32,19 +32,19 @@ impl Datatype {
     }
 
     /// The type that [`Self::encode`] wrote.
-    pub(crate) fn decode(bytes: &[u8]) -> Outcome<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> ObjectResult<Self> {
         // SAFETY: the library is told how many bytes there are.
         Self::own(unsafe { H5Tdecode2(bytes.as_ptr().cast(), bytes.len()) })
     }
 
     /// Whether some part of it is of `class`.
-    fn has(&self, class: H5T_class_t) -> Outcome<bool> {
+    fn has(&self, class: H5T_class_t) -> ObjectResult<bool> {
         // SAFETY: `self` is an open datatype.
         check(unsafe { H5Tdetect_class(self.raw(), class) }).map(|found| found > 0)
     }
 
     /// Whether elements are nothing but their own bytes.
-    fn is_flat(&self) -> Outcome<bool> {
+    fn is_flat(&self) -> ObjectResult<bool> {
         // A variable-length string counts as a string for the library, not as a sequence.
         let strings = self.has(H5T_class_t::H5T_STRING)? && self.class() != H5T_class_t::H5T_STRING;
         let variable = match self.class() {
@@ -58,7 +58,7 @@ impl Datatype {
 
     /// Whether a type of the class of references is one to an object. By its size: a reference within a type
     /// that was decoded is not equal to the predefined type, because it does not count as one in memory.
-    fn is_object_reference(&self) -> Outcome<bool> {
+    fn is_object_reference(&self) -> ObjectResult<bool> {
         Ok(self.size()? == Self::predefined(*H5T_STD_REF_OBJ)?.size()?)
     }
 }
@@ -80,7 +80,7 @@ enum Packer {
 }
 
 impl Packer {
-    fn new(kind: &Datatype, depth: usize) -> Outcome<Self> {
+    fn new(kind: &Datatype, depth: usize) -> ObjectResult<Self> {
         if kind.is_flat()? {
             return Ok(Self::Flat);
         }
@@ -105,7 +105,7 @@ impl Packer {
                     let packer = Self::new(&member, depth + 1)?;
                     Ok((kind.member_offset(index), member.size()?, packer))
                 };
-                (0..kind.members()?).map(field).collect::<Outcome<_>>().map(Self::Compound)
+                (0..kind.members()?).map(field).collect::<ObjectResult<_>>().map(Self::Compound)
             }
             _ => unsupported("references or sequences in an unexpected place"),
         }
@@ -124,7 +124,7 @@ pub(crate) struct Packed {
 ///
 /// # Safety
 /// HDF5 must have filled `bytes` with elements of `kind`, not reclaimed yet.
-pub(crate) unsafe fn pack(kind: &Datatype, bytes: &[u8]) -> Outcome<Packed> {
+pub(crate) unsafe fn pack(kind: &Datatype, bytes: &[u8]) -> ObjectResult<Packed> {
     let mut packed = Packed::default();
     let (plan, size) = (Packer::new(kind, 0)?, kind.size()?);
     // SAFETY: the caller's promise.
@@ -135,7 +135,7 @@ pub(crate) unsafe fn pack(kind: &Datatype, bytes: &[u8]) -> Outcome<Packed> {
 impl Packed {
     /// # Safety
     /// As [`pack`], for elements of `size` bytes that `packer` was made for.
-    unsafe fn all(&mut self, packer: &Packer, size: usize, bytes: &[u8]) -> Outcome<()> {
+    unsafe fn all(&mut self, packer: &Packer, size: usize, bytes: &[u8]) -> ObjectResult<()> {
         if let Packer::Flat = packer {
             self.data.extend_from_slice(bytes);
             return Ok(());
@@ -147,7 +147,7 @@ impl Packed {
         Ok(())
     }
 
-    unsafe fn one(&mut self, packer: &Packer, bytes: &[u8]) -> Outcome<()> {
+    unsafe fn one(&mut self, packer: &Packer, bytes: &[u8]) -> ObjectResult<()> {
         if self.data.len() > MAX_BYTES {
             return unsupported("large array");
         }
@@ -194,7 +194,7 @@ impl Packed {
         Ok(())
     }
 
-    fn counted(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn counted(&mut self, bytes: &[u8]) -> ObjectResult<()> {
         let Ok(length) = u32::try_from(bytes.len()) else { return unsupported("large array") };
         self.data.extend(length.to_le_bytes());
         self.data.extend_from_slice(bytes);
@@ -278,7 +278,7 @@ impl Unpacker<'_> {
         kind: &Datatype,
         packed: &mut &[u8],
         out: &mut [u8],
-    ) -> Outcome<()> {
+    ) -> ObjectResult<()> {
         if kind.is_flat()? {
             out.copy_from_slice(take(packed, out.len())?);
             return Ok(());
@@ -289,7 +289,7 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn one(&mut self, kind: &Datatype, packed: &mut &[u8], out: &mut [u8]) -> Outcome<()> {
+    fn one(&mut self, kind: &Datatype, packed: &mut &[u8], out: &mut [u8]) -> ObjectResult<()> {
         match kind.class() {
             H5T_class_t::H5T_STRING if kind.is_variable_string()? => {
                 if let Some(text) = take_counted(packed)? {
@@ -351,7 +351,7 @@ impl Unpacker<'_> {
 }
 
 /// Fills an element, which must be exactly as long.
-fn put(out: &mut [u8], bytes: &[u8]) -> Outcome<()> {
+fn put(out: &mut [u8], bytes: &[u8]) -> ObjectResult<()> {
     if out.len() != bytes.len() {
         return damaged("an element of another size than its type");
     }
@@ -359,7 +359,7 @@ fn put(out: &mut [u8], bytes: &[u8]) -> Outcome<()> {
     Ok(())
 }
 
-fn take<'a>(packed: &mut &'a [u8], size: usize) -> Outcome<&'a [u8]> {
+fn take<'a>(packed: &mut &'a [u8], size: usize) -> ObjectResult<&'a [u8]> {
     match packed.split_at_checked(size) {
         Some((head, tail)) => {
             *packed = tail;
@@ -369,7 +369,7 @@ fn take<'a>(packed: &mut &'a [u8], size: usize) -> Outcome<&'a [u8]> {
     }
 }
 
-fn take_counted<'a>(packed: &mut &'a [u8]) -> Outcome<Option<&'a [u8]>> {
+fn take_counted<'a>(packed: &mut &'a [u8]) -> ObjectResult<Option<&'a [u8]>> {
     let length = take(packed, 4)?.try_into().map_or(0, u32::from_le_bytes);
     if length == NONE {
         return Ok(None);

@@ -12,26 +12,26 @@ use numpy_dtype::{Class, Dtype};
 use toml::Value;
 
 use super::datatype::Datatype;
-use super::error::{Outcome, check, unsupported};
-use super::exact::ExactAttribute;
-use super::form::{Content, Form};
-use super::layout::Layout;
-use super::types::{Node, NodeKind, Reader};
-use super::{Leaf, ids, numbers};
+use super::error::{ObjectResult, check, unsupported};
+use super::field_layout::{Content, FieldLayout};
+use super::field_order::FieldOrder;
+use super::raw_attribute::RawAttribute;
+use super::types::{ElementClass, ElementType, Reader};
+use super::{Field, ids, numbers};
 
 /// Type and shape of the array of a field path; `None` when there is no such array.
 pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;
 
 /// A dataset to be written.
 #[derive(Debug)]
-pub struct Recipe {
+pub struct DatasetSpec {
     pub(crate) file_type: Datatype,
-    pub(crate) node: Node,
+    pub(crate) node: ElementType,
     pub(crate) shape: Vec<u64>,
-    form: Form,
+    form: FieldLayout,
 }
 
-impl Recipe {
+impl DatasetSpec {
     /// The dataset of `shape` whose type was remembered as `encoded`, made of the arrays that `find`
     /// tells; fields without an array are left out. `None` when they do not fit the type.
     pub fn of_source(encoded: &[u8], shape: &[u64], find: Find) -> Option<Self> {
@@ -50,7 +50,7 @@ impl Recipe {
     pub fn of_dtype(dtype: &Dtype, shape: &[u64]) -> Result<Self, String> {
         let _lock = ids::lock();
         let made = file_type(dtype).and_then(|file_type| Self::new(file_type, shape));
-        let recipe = made.map_err(super::error::Trouble::into_reason)?;
+        let recipe = made.map_err(super::error::ObjectError::into_reason)?;
         let found = (dtype.clone(), shape.to_vec());
         recipe.fit(&|_| Some(found.clone())).ok_or_else(|| format!("{dtype} has no HDF5 type"))
     }
@@ -62,15 +62,15 @@ impl Recipe {
     pub fn of_text(bytes: &Dtype, shape: &[u64]) -> Result<Self, String> {
         let _lock = ids::lock();
         let made = utf8().and_then(|file_type| Self::new(file_type, shape));
-        let recipe = made.map_err(super::error::Trouble::into_reason)?;
+        let recipe = made.map_err(super::error::ObjectError::into_reason)?;
         let found = (bytes.clone(), shape.to_vec());
         recipe.fit(&|_| Some(found.clone())).ok_or_else(|| "too large".to_owned())
     }
 
-    fn new(file_type: Datatype, shape: &[u64]) -> Outcome<Self> {
+    fn new(file_type: Datatype, shape: &[u64]) -> ObjectResult<Self> {
         let mut reader = Reader { writing: true, ..Reader::default() };
         let node = reader.node(&file_type, "")?;
-        let form = Form::of(&node, shape)?;
+        let form = FieldLayout::of(&node, shape)?;
         Ok(Self { file_type, node, shape: shape.to_vec(), form })
     }
 
@@ -80,8 +80,8 @@ impl Recipe {
     }
 
     /// The arrays that it is made of, in the order of the type.
-    pub fn leaves(&self) -> Vec<&Leaf> {
-        self.form.leaves()
+    pub fn fields(&self) -> Vec<&Field> {
+        self.form.fields()
     }
 
     /// The field path of each array; one empty path for a dataset that is no compound.
@@ -92,12 +92,12 @@ impl Recipe {
     }
 
     /// How its elements are put together; `None` where HDF5 must convert them, or keeps strings elsewhere.
-    pub fn layout(&self) -> Option<Layout> {
+    pub fn layout(&self) -> Option<FieldOrder> {
         if !self.node.exact || self.node.has_pointers() {
             return None;
         }
-        let leaves: Vec<Leaf> = self.leaves().into_iter().cloned().collect();
-        Layout::new(leaves, self.node.size, &self.shape)
+        let leaves: Vec<Field> = self.fields().into_iter().cloned().collect();
+        FieldOrder::new(leaves, self.node.size, &self.shape)
     }
 
     /// Whether elements are pointers to strings elsewhere in the file.
@@ -112,7 +112,7 @@ impl Recipe {
 }
 
 /// The type of what is left of `kind` when only fields with arrays are kept, as they are now.
-fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option<Datatype>> {
+fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> ObjectResult<Option<Datatype>> {
     if let Some((dtype, _)) = find(path) {
         return converted(kind, &dtype).map(Some);
     }
@@ -128,18 +128,18 @@ fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option
 }
 
 /// `kind` itself, or what became of it when the load converted its values to `dtype`.
-fn converted(kind: &Datatype, dtype: &Dtype) -> Outcome<Datatype> {
+fn converted(kind: &Datatype, dtype: &Dtype) -> ObjectResult<Datatype> {
     if kind.class() == H5T_class_t::H5T_ARRAY {
         return converted(&kind.base()?, dtype)?.array(&kind.array_dims()?);
     }
     let mut reader = Reader { writing: true, ..Reader::default() };
     match reader.node(kind, "")?.kind {
-        NodeKind::Scalar(found, _) if found != *dtype => file_type(dtype),
+        ElementClass::Scalar(found, _) if found != *dtype => file_type(dtype),
         _ => kind.copy(),
     }
 }
 
-fn compound(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Option<Datatype>> {
+fn compound(kind: &Datatype, path: &mut Vec<String>, find: Find) -> ObjectResult<Option<Datatype>> {
     let mut fields = Vec::new();
     let mut whole = true;
     for index in 0..kind.members()? {
@@ -170,9 +170,9 @@ fn compound(kind: &Datatype, path: &mut Vec<String>, find: Find) -> Outcome<Opti
     Ok(Some(made))
 }
 
-fn fit(form: &mut Form, path: &mut Vec<String>, find: Find) -> bool {
+fn fit(form: &mut FieldLayout, path: &mut Vec<String>, find: Find) -> bool {
     match form {
-        Form::Array(leaf) => {
+        FieldLayout::Array(leaf) => {
             let Some((dtype, shape)) = find(path).filter(|(_, shape)| *shape == leaf.shape) else {
                 return false;
             };
@@ -185,7 +185,7 @@ fn fit(form: &mut Form, path: &mut Vec<String>, find: Find) -> bool {
                 }
             }
         }
-        Form::Table(fields) => fields.iter_mut().all(|(name, form)| {
+        FieldLayout::Table(fields) => fields.iter_mut().all(|(name, form)| {
             path.push(name.clone());
             let fits = fit(form, path, find);
             path.pop();
@@ -194,10 +194,10 @@ fn fit(form: &mut Form, path: &mut Vec<String>, find: Find) -> bool {
     }
 }
 
-fn collect(form: &Form, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
+fn collect(form: &FieldLayout, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
     match form {
-        Form::Array(_) => paths.push(path.clone()),
-        Form::Table(fields) => {
+        FieldLayout::Array(_) => paths.push(path.clone()),
+        FieldLayout::Table(fields) => {
             for (name, form) in fields {
                 path.push(name.clone());
                 collect(form, path, paths);
@@ -208,7 +208,7 @@ fn collect(form: &Form, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
 }
 
 /// The HDF5 type that h5py writes for a numpy dtype.
-fn file_type(dtype: &Dtype) -> Outcome<Datatype> {
+fn file_type(dtype: &Dtype) -> ObjectResult<Datatype> {
     let (size, big) = (dtype.itemsize(), dtype.is_big_endian());
     let bytes = usize::try_from(size).unwrap_or(0);
     match dtype.class() {
@@ -238,7 +238,7 @@ fn file_type(dtype: &Dtype) -> Outcome<Datatype> {
     }
 }
 
-fn float(size: usize, big: bool) -> Outcome<Datatype> {
+fn float(size: usize, big: bool) -> ObjectResult<Datatype> {
     match size {
         16 => {
             let order = if big { H5T_order_t::H5T_ORDER_BE } else { H5T_order_t::H5T_ORDER_LE };
@@ -255,7 +255,7 @@ fn time_tag(code: &str, unit: &str, big: bool) -> String {
     format!("NUMPY:{order}{code}{unit}")
 }
 
-fn opaque(size: usize, tag: &str) -> Outcome<Datatype> {
+fn opaque(size: usize, tag: &str) -> ObjectResult<Datatype> {
     // SAFETY: a call without pointers.
     let made = Datatype::own(unsafe { H5Tcreate(H5T_class_t::H5T_OPAQUE, size) })?;
     let tag = CString::new(tag).unwrap_or_default();
@@ -265,7 +265,7 @@ fn opaque(size: usize, tag: &str) -> Outcome<Datatype> {
 }
 
 /// A variable-length string in UTF-8.
-fn utf8() -> Outcome<Datatype> {
+fn utf8() -> ObjectResult<Datatype> {
     let made = Datatype::predefined(*H5T_C_S1)?;
     // SAFETY: `made` is an open, changeable string type, here and below.
     check(unsafe { H5Tset_size(made.raw(), hdf5_sys::h5t::H5T_VARIABLE) })?;
@@ -276,7 +276,7 @@ fn utf8() -> Outcome<Datatype> {
 
 /// An attribute of which only the TOML value is known, as h5py would write it; `None` for values that
 /// have no form in HDF5, such as tables and arrays of unequal rows.
-pub fn attribute(name: &str, value: &Value) -> Option<ExactAttribute> {
+pub fn attribute(name: &str, value: &Value) -> Option<RawAttribute> {
     let _lock = ids::lock();
     let mut shape = Vec::new();
     let mut first = value;
@@ -312,7 +312,7 @@ pub fn attribute(name: &str, value: &Value) -> Option<ExactAttribute> {
     };
     let kind = kind.and_then(|kind| kind.encode()).ok()?;
     let name = name.to_owned();
-    Some(ExactAttribute { name, kind, shape: Some(shape), data, named_type: None })
+    Some(RawAttribute { name, kind, shape: Some(shape), data, named_type: None })
 }
 
 fn flatten<'a>(value: &'a Value, shape: &[u64], out: &mut Vec<&'a Value>) -> Option<()> {

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
-use super::error::{Cause, Outcome, Trouble, damaged};
+use super::error::{Cause, ObjectError, ObjectResult, damaged};
 use super::ids::Id;
 use super::lookup::{self, Looked, Presence, Purpose};
-use super::{chunks, file, foreign, links};
+use super::{chunk_index, file, links, other_formats};
 
 /// Files that libhdf5 keeps open for us at the same time, besides those of open objects.
 const MAX_OPEN: usize = 32;
@@ -62,7 +62,7 @@ pub(crate) enum Missed {
     /// Its file is absent.
     Absent,
     /// Its file exists, but cannot or must not be read.
-    Trouble(Trouble),
+    ObjectError(ObjectError),
 }
 
 /// The files.
@@ -89,7 +89,7 @@ impl Files {
     }
 
     /// Adds an open file, unless it is known, and returns its index.
-    pub(crate) fn add(&self, id: Id) -> Outcome<usize> {
+    pub(crate) fn add(&self, id: Id) -> ObjectResult<usize> {
         let (path, number) = (file::name(&id)?, links::object(&links::root(&id)?)?.key.0);
         let metadata = std::fs::metadata(&path);
         let identity = match metadata.map(|metadata| (metadata.dev(), metadata.ino())) {
@@ -100,14 +100,14 @@ impl Files {
             Err(error) => {
                 let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
                 let reason = format!("a system call failed: {}", errno.desc());
-                return Err(Trouble::System(reason, errno));
+                return Err(ObjectError::System(reason, errno));
             }
         };
         let mut state = self.state();
         let known = state.by_identity.get(&identity).copied();
         let index = known.unwrap_or(state.entries.len());
         if known.is_none() {
-            let plain = chunks::plain_path(&id).is_some();
+            let plain = chunk_index::plain_path(&id).is_some();
             state.entries.push(Entry { path, identity, plain, open: None });
             state.by_identity.insert(identity, index);
         }
@@ -119,7 +119,7 @@ impl Files {
     }
 
     /// The index of the file in which an open object is; `number` is libhdf5's for that file.
-    pub(crate) fn index_of(&self, object: &Id, number: u64) -> Outcome<usize> {
+    pub(crate) fn index_of(&self, object: &Id, number: u64) -> ObjectResult<usize> {
         let known = self.state().by_number.get(&number).copied();
         if let Some(index) = known {
             return Ok(index);
@@ -128,7 +128,7 @@ impl Files {
     }
 
     /// One of the files, opened again if need be.
-    pub(crate) fn get(&self, index: usize) -> Outcome<Arc<Id>> {
+    pub(crate) fn get(&self, index: usize) -> ObjectResult<Arc<Id>> {
         let (path, identity) = {
             let mut state = self.state();
             let Some(entry) = state.entries.get(index) else {
@@ -201,7 +201,7 @@ impl Files {
         purpose: Purpose,
         name: &[u8],
         from: &Path,
-    ) -> Outcome<Option<usize>> {
+    ) -> ObjectResult<Option<usize>> {
         let mut unusable = None;
         for path in lookup::candidates(purpose, name, from) {
             match self.look(&path) {
@@ -219,10 +219,10 @@ impl Files {
                 Presence::Unusable { reason, metadata: Some(metadata), .. }
                     if !metadata.is_file() =>
                 {
-                    return Err(cannot_open(&path, Trouble::Damaged(reason)));
+                    return Err(cannot_open(&path, ObjectError::Damaged(reason)));
                 }
                 Presence::Unusable { reason, errno, .. } => {
-                    let trouble = Trouble::of_system(reason, errno);
+                    let trouble = ObjectError::of_system(reason, errno);
                     unusable.get_or_insert(cannot_open(&path, trouble));
                 }
             }
@@ -230,7 +230,7 @@ impl Files {
         unusable.map_or(Ok(None), Err)
     }
 
-    fn open(&self, path: &Path, metadata: &std::fs::Metadata) -> Outcome<usize> {
+    fn open(&self, path: &Path, metadata: &std::fs::Metadata) -> ObjectResult<usize> {
         let identity = (metadata.dev(), metadata.ino());
         let known = self.state().by_identity.get(&identity).copied();
         if let Some(index) = known {
@@ -239,7 +239,7 @@ impl Files {
         }
         let id = file::open_hdf5(path).map_err(|trouble| {
             if trouble.cause() == Cause::NotHdf5 {
-                return Trouble::Damaged(format!("it is {}", foreign::format_of(path)));
+                return ObjectError::Damaged(format!("it is {}", other_formats::format_of(path)));
             }
             trouble
         })?;
@@ -247,7 +247,7 @@ impl Files {
     }
 
     /// Makes sure that a file that another one names may be read.
-    pub(crate) fn admit(&self, path: &Path, metadata: &std::fs::Metadata) -> Outcome<()> {
+    pub(crate) fn admit(&self, path: &Path, metadata: &std::fs::Metadata) -> ObjectResult<()> {
         let identity = (metadata.dev(), metadata.ino());
         let first = self.state().entries.first().map(|entry| entry.identity);
         if first == Some(identity) {
@@ -255,7 +255,7 @@ impl Files {
         }
         let shown = path.display();
         if self.policy == External::Refuse {
-            return Err(Trouble::Refused(format!(
+            return Err(ObjectError::Refused(format!(
                 "data in another file, '{shown}', is refused (--no-external)"
             )));
         }
@@ -264,7 +264,7 @@ impl Files {
             return Ok(());
         }
         if self.policy == External::Inside {
-            return Err(Trouble::Refused(format!(
+            return Err(ObjectError::Refused(format!(
                 "data in '{}', outside the directory of the file, is refused for root",
                 resolved.display()
             )));
@@ -278,7 +278,7 @@ impl Files {
         let missed = match self.follow(Purpose::Link, name, from) {
             Ok(Some(_)) => return true,
             Ok(None) => Missed::Absent,
-            Err(trouble) => Missed::Trouble(trouble),
+            Err(trouble) => Missed::ObjectError(trouble),
         };
         self.state().missed = Some(missed);
         false
@@ -291,7 +291,7 @@ impl Files {
 }
 
 /// The failure to open a file that another one names.
-fn cannot_open(path: &Path, trouble: Trouble) -> Trouble {
+fn cannot_open(path: &Path, trouble: ObjectError) -> ObjectError {
     trouble.within(&format!("cannot open '{}'", path.display()))
 }
 

@@ -10,17 +10,17 @@ use hdf5_sys::h5t::H5Treclaim;
 use super::Attributes;
 use super::dataspace::Dataspace;
 use super::datatype::Datatype;
-use super::error::{Outcome, check, unsupported};
+use super::error::{ObjectResult, check, unsupported};
 use super::ids::Id;
-use super::packed::{Packed, pack, with_paths};
 use super::read::zeroed;
+use super::serialized::{Packed, pack, with_paths};
 
 /// More bytes than this are not remembered.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// One attribute as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExactAttribute {
+pub struct RawAttribute {
     /// Its name.
     pub name: String,
     /// Its type, as HDF5 encodes it.
@@ -35,7 +35,7 @@ pub struct ExactAttribute {
 
 /// An attribute as read, before the paths and numbers of other objects are known.
 pub(crate) struct Unresolved {
-    pub(crate) attribute: ExactAttribute,
+    pub(crate) attribute: RawAttribute,
     /// Where in its data the path of each reference belongs, and the address that it leads to.
     pub(crate) references: Vec<(usize, u64)>,
     /// The token of its committed datatype.
@@ -52,7 +52,7 @@ pub(crate) struct References {
 }
 
 /// Reads one attribute of an open object.
-pub(crate) fn read(object: &Id, name: &CStr) -> Outcome<Unresolved> {
+pub(crate) fn read(object: &Id, name: &CStr) -> ObjectResult<Unresolved> {
     // SAFETY: `object` is open, the name ends with NUL.
     let attribute = Id::own(unsafe { H5Aopen(object.raw(), name.as_ptr(), H5P_DEFAULT) })?;
     // SAFETY: `attribute` is open, here and below.
@@ -84,7 +84,7 @@ pub(crate) fn read(object: &Id, name: &CStr) -> Outcome<Unresolved> {
     let name = name.to_string_lossy().into_owned();
     let committed = kind.committed_token()?;
     let kind = kind.encode()?;
-    let attribute = ExactAttribute { name, kind, shape, data, named_type: None };
+    let attribute = RawAttribute { name, kind, shape, data, named_type: None };
     Ok(Unresolved { attribute, references, committed })
 }
 

@@ -1,18 +1,18 @@
 //! How the elements of a dataset are put together from its arrays, without the library.
 
-use super::{Content, Leaf, scatter};
+use super::{Content, Field, scatter};
 
 /// The arrays of a dataset, and where their values stand in its elements.
 #[derive(Debug, Clone)]
-pub struct Layout {
-    leaves: Vec<Leaf>,
+pub struct FieldOrder {
+    leaves: Vec<Field>,
     size: usize,
     bytes: u64,
 }
 
-impl Layout {
+impl FieldOrder {
     /// For elements of `size` bytes in a dataset of `shape`; `None` when there are too many.
-    pub(crate) fn new(leaves: Vec<Leaf>, size: usize, shape: &[u64]) -> Option<Self> {
+    pub(crate) fn new(leaves: Vec<Field>, size: usize, shape: &[u64]) -> Option<Self> {
         let bytes = shape.iter().try_fold(size as u64, |all, &n| all.checked_mul(n))?;
         Some(Self { leaves, size, bytes })
     }

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use hdf5_sys::h5o::H5O_token_t;
 
 use super::ids::Id;
-use super::{chunks, links};
+use super::{chunk_index, links};
 
 /// Headers of plain datasets are some 300 bytes long, and often lie beside each other.
 const WINDOW: usize = 4096;
@@ -83,7 +83,7 @@ impl Headers {
     /// For an open file, whose root group has this token; `None` where addresses are not plain offsets into
     /// one file, or where what the file says may be overruled elsewhere (a cache image in an extension).
     pub(crate) fn open(file: &Id, root: H5O_token_t) -> Option<Self> {
-        let file = File::open(chunks::plain_path(file)?).ok()?;
+        let file = File::open(chunk_index::plain_path(file)?).ok()?;
         let size = file.metadata().ok()?.len();
         let mut superblock = [0_u8; 96];
         file.read_exact_at(&mut superblock, 0).ok()?;

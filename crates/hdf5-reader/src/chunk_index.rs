@@ -22,10 +22,10 @@ use hdf5_sys::h5s::H5S_UNLIMITED;
 
 use super::answers;
 use super::dataspace::Dataspace;
-use super::error::{Outcome, Trouble, check, damaged, unsupported};
-use super::files::Files;
-use super::headers::Headers;
+use super::error::{ObjectError, ObjectResult, check, damaged, unsupported};
+use super::external_files::Files;
 use super::ids::Id;
+use super::object_header::Headers;
 use super::{Dataset, file, read};
 
 unsafe extern "C" {
@@ -118,7 +118,7 @@ pub(crate) fn is_bounded(
     (file, token): (Option<&Id>, H5O_token_t),
     chunk: &[u64],
     extents: &[u64],
-) -> Outcome<bool> {
+) -> ObjectResult<bool> {
     if !matches!(index_type(id)?, FIXED_ARRAY | EXTENSIBLE_ARRAY) {
         return Ok(true);
     }
@@ -135,7 +135,7 @@ const MOST_TRIED: usize = 256 << 20;
 
 /// Tries the first chunk of a dataset whose filters the library lacks: some say only in each chunk what it
 /// takes to undo them, and what is not known here is no damage.
-pub(crate) fn check_codec(dataset: &Dataset, files: &Files) -> Outcome<()> {
+pub(crate) fn check_codec(dataset: &Dataset, files: &Files) -> ObjectResult<()> {
     let pipeline =
         pipeline(dataset).filter(|pipeline| dataset.bounded && pipeline.is_told_by_chunks());
     let Some(pipeline) = pipeline else { return Ok(()) };
@@ -247,14 +247,14 @@ pub(crate) enum Zeros {
 
 /// The chunks of an open dataset; `None` if it is not for this module, or if the library shall find out why
 /// they cannot be listed. An error is final: the library would ignore it.
-pub(crate) fn index(dataset: &Dataset, id: &Id, zeros: Zeros) -> Outcome<Option<ChunkIndex>> {
+pub(crate) fn index(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<ChunkIndex>> {
     let Ok(Some((index, furthest))) = list(dataset, id, zeros) else { return Ok(None) };
     check_limits(id, &index.chunk, &furthest)?;
     Ok(Some(index))
 }
 
 /// The chunks, and on each axis the furthest one if there is any beyond the extents.
-fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> Outcome<Option<(ChunkIndex, Vec<u64>)>> {
+fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<(ChunkIndex, Vec<u64>)>> {
     let Some(chunk) = dataset.storage.chunk.as_deref() else { return Ok(None) };
     if !dataset.bounded {
         return Ok(None);
@@ -320,7 +320,7 @@ fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> Outcome<Option<(ChunkIndex,
     Ok(Some((index, furthest)))
 }
 
-fn index_type(id: &Id) -> Outcome<c_int> {
+fn index_type(id: &Id) -> ObjectResult<c_int> {
     let mut kind = -1;
     // SAFETY: `id` is an open dataset and the place outlives the call.
     check(unsafe { H5Dget_chunk_index_type(id.raw(), &raw mut kind) })?;
@@ -328,7 +328,7 @@ fn index_type(id: &Id) -> Outcome<c_int> {
 }
 
 /// Whether it is not the first axis that is unlimited.
-fn grows_elsewhere(id: &Id) -> Outcome<bool> {
+fn grows_elsewhere(id: &Id) -> ObjectResult<bool> {
     // SAFETY: `id` is an open dataset.
     let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
     Ok(space.limits()?.first() != Some(&H5S_UNLIMITED))
@@ -336,7 +336,7 @@ fn grows_elsewhere(id: &Id) -> Outcome<bool> {
 
 /// Refuses chunks beyond the maximum extents. Those between these and the current ones are what shrinking a
 /// dataset may leave.
-fn check_limits(id: &Id, chunk: &[u64], furthest: &[u64]) -> Outcome<()> {
+fn check_limits(id: &Id, chunk: &[u64], furthest: &[u64]) -> ObjectResult<()> {
     if furthest.is_empty() {
         return Ok(());
     }
@@ -361,7 +361,12 @@ struct Collection<'a> {
 }
 
 /// The chunks within the extents, and on each axis the furthest one if there is any beyond.
-fn collect(id: &Id, chunk: &[u64], grid: &[u64], first: u64) -> Outcome<(Vec<Stored>, Vec<u64>)> {
+fn collect(
+    id: &Id,
+    chunk: &[u64],
+    grid: &[u64],
+    first: u64,
+) -> ObjectResult<(Vec<Stored>, Vec<u64>)> {
     let (stored, furthest) = (Vec::new(), Vec::new());
     let mut all = Collection { first, chunk, grid, stored, furthest, odd: false };
     let data = (&raw mut all).cast::<c_void>();
@@ -420,7 +425,7 @@ fn absent(stored: &mut [Stored], count: u64) -> Option<u64> {
     once.then(|| count.saturating_sub(stored.len() as u64))
 }
 
-fn numbers_of_absent(stored: &[Stored], count: u64) -> Outcome<Vec<u64>> {
+fn numbers_of_absent(stored: &[Stored], count: u64) -> ObjectResult<Vec<u64>> {
     let mut there = read::zeroed(count.div_ceil(8), 1)?;
     for chunk in stored {
         if let Some(bits) = usize::try_from(chunk.number / 8).ok().and_then(|at| there.get_mut(at))
@@ -435,20 +440,20 @@ fn numbers_of_absent(stored: &[Stored], count: u64) -> Outcome<Vec<u64>> {
     let mut absent = Vec::new();
     let more = usize::try_from(count.saturating_sub(stored.len() as u64)).unwrap_or(usize::MAX);
     if absent.try_reserve_exact(more).is_err() {
-        return Err(Trouble::NoMemory(format!("no memory for the numbers of {more} chunks")));
+        return Err(ObjectError::NoMemory(format!("no memory for the numbers of {more} chunks")));
     }
     absent.extend((0..count).filter(lacks));
     Ok(absent)
 }
 
 /// The element that an open dataset is full of which was never written.
-pub(crate) fn fill_of(dataset: &Dataset, id: &Id) -> Outcome<Vec<u8>> {
+pub(crate) fn fill_of(dataset: &Dataset, id: &Id) -> ObjectResult<Vec<u8>> {
     // SAFETY: `id` is an open dataset.
     fill(&Id::own(unsafe { H5Dget_create_plist(id.raw()) })?, dataset)
 }
 
 /// The element that chunks which were never written are full of.
-fn fill(dcpl: &Id, dataset: &Dataset) -> Outcome<Vec<u8>> {
+fn fill(dcpl: &Id, dataset: &Dataset) -> ObjectResult<Vec<u8>> {
     use hdf5_sys::h5d::H5D_fill_time_t::{H5D_FILL_TIME_ALLOC, H5D_FILL_TIME_IFSET};
     let node = &dataset.place.node;
     let mut fill = read::zeroed(1, node.size)?;
