@@ -415,7 +415,7 @@ fn add_segments(
 ) -> Result<()> {
     match form {
         FieldLayout::Array(leaf) => {
-            segments.push(SegmentPlan::new(path.to_owned(), leaf, conversions)?)
+            segments.push(SegmentPlan::new(path.to_owned(), leaf, conversions)?);
         }
         FieldLayout::Table(fields) => {
             for (name, form) in fields {

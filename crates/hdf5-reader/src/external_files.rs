@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
+use super::External;
 use super::error::{Cause, ObjectError, ObjectResult, damaged};
 use super::ids::Id;
 use super::lookup::{self, Looked, Presence, Purpose};
@@ -16,19 +17,6 @@ use super::{chunk_index, file, links, other_formats};
 
 /// Files that libhdf5 keeps open for us at the same time, besides those of open objects.
 const MAX_OPEN: usize = 32;
-
-/// What may be read of files that were not given by the user: targets of external links, external
-/// raw files, and sources of virtual datasets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum External {
-    /// Every file.
-    #[default]
-    Allow,
-    /// Files in the directory of the file that was given, or below it.
-    Inside,
-    /// None.
-    Refuse,
-}
 
 /// Device and inode.
 type Identity = (u64, u64);

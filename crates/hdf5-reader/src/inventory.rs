@@ -11,7 +11,8 @@ use indexmap::IndexMap;
 
 use crate::chunk_index::{self, ChunkIndex, Zeros};
 use crate::error::{self, Cause, Error, Result};
-use crate::external_files::{self, External};
+use crate::external::External;
+use crate::external_files;
 use crate::field_layout::{Field, FieldLayout};
 use crate::lookup::Looked;
 use crate::raw_attribute::{self, RawAttribute};

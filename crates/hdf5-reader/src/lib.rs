@@ -14,6 +14,7 @@ mod dataspace;
 mod datatype;
 mod error;
 mod expand;
+mod external;
 mod external_files;
 mod field_layout;
 mod field_order;
@@ -53,7 +54,7 @@ pub use hdf5_filters::Filter;
 pub use self::chunk_index::{ChunkIndex, Stored};
 pub use self::dataset_spec::{DatasetSpec, Find, attribute};
 pub use self::error::{Advice, Cause, Error, Result};
-pub use self::external_files::External;
+pub use self::external::External;
 pub use self::field_layout::{Content, Field, FieldLayout};
 pub use self::field_order::FieldOrder;
 pub use self::inventory::{
