@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValue;
 use serde::Serialize;
 
 use super::common::open;
 use crate::error::{Error, Kind, Result};
-use crate::export::{self, Choice, Format, Target};
+use crate::export::{self, ExportSelection, Format, Target};
 use crate::os::descriptors;
 use crate::os::flock::{Flocked, LockMode};
 use crate::os::signals::Signals;
@@ -16,6 +17,7 @@ use crate::output::json::Warning;
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::name::ProjectName;
+use crate::shm::format::tree;
 use crate::shm::store::readable;
 use crate::text;
 
@@ -60,6 +62,22 @@ pub(crate) struct Args {
     pub(crate) lock: Option<PathBuf>,
 }
 
+impl clap::ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Hdf5 => "HDF5: groups, types and attributes as loaded",
+            Self::Npz => "NumPy archive of several arrays",
+            Self::Npy => "NumPy file of one array",
+            Self::Safetensors => "Tensors for machine learning",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
 /// The JSON fields of `export`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -95,7 +113,7 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let filter = PathFilter::new(&args.include, &args.exclude)?;
     let name = ProjectName::existing(&args.project)?;
     output.body.project = name.to_text();
-    output.body.format = Some(format.word());
+    output.body.format = Some(format.name());
     let dirs = open(output)?;
     // Before anything is written: a project in a bad state leaves an existing pipe untouched.
     readable::find(&dirs, &name)?;
@@ -108,10 +126,11 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     // A stream holds nothing that an interrupt could leave behind, and writing to one may block.
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
-    let choice = Choice { name: &name, key: args.key.as_deref(), filter: &filter, gzip: args.gzip };
-    let mut content = choice.content(&dirs, open_files().saturating_sub(OTHER_FILES))?;
+    let key = args.key.as_deref();
+    let selection = ExportSelection { name: &name, key, filter: &filter, gzip: args.gzip };
+    let mut content = selection.content(&dirs, open_files().saturating_sub(OTHER_FILES))?;
     let mut advance = |_| interrupted(signals.as_ref());
-    let notes = export::export(&mut content, format, args.strict, &mut target, &mut advance);
+    let notes = export::write(&mut content, format, args.strict, &mut target, &mut advance);
     let notes = match notes {
         // EPIPE is not an error: the reader closed the pipe early.
         Err(error) if error.errno() == Some(libc::EPIPE) => Vec::new(),
@@ -122,7 +141,7 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let size = target.finish(&mut |_| interrupted(signals.as_ref()))?;
     warn(&notes, format, output);
     output.body.left_out = notes;
-    let (arrays, bytes) = (content.arrays().len(), content.bytes());
+    let (arrays, bytes) = (tree::arrays(&content.root).len(), content.bytes());
     output.body.array_count = arrays;
     output.body.size_bytes = bytes;
     output.body.file_bytes = (!streamed).then_some(size);
@@ -147,7 +166,7 @@ fn warn(notes: &[Note], format: Format, output: &mut Output<'_, Body>) {
             let count = notes.len();
             let message = format!(
                 "{count} objects cannot be restored in {}, such as '{}': {}; -v lists all",
-                format.word(),
+                format.name(),
                 first.path,
                 first.reason
             );
@@ -165,7 +184,7 @@ fn format(args: &Args, json: bool) -> Result<Format> {
         return Err(usage("--json cannot be used with '-o -', which writes to stdout".to_owned())
             .with_hint("write to a file, or omit --json"));
     }
-    let Some(format) = args.format.or_else(|| Format::of(&args.output)) else {
+    let Some(format) = args.format.or_else(|| Format::from_suffix(&args.output)) else {
         return Err(usage(format!(
             "cannot tell the format from the suffix of '{}'",
             args.output.display()
@@ -173,7 +192,7 @@ fn format(args: &Args, json: bool) -> Result<Format> {
         .with_hint("add --format hdf5, npz, npy or safetensors"));
     };
     if args.gzip.is_some() && format != Format::Hdf5 {
-        return Err(usage(format!("--gzip requires the format hdf5, not {}", format.word())));
+        return Err(usage(format!("--gzip requires the format hdf5, not {}", format.name())));
     }
     Ok(format)
 }

@@ -1,122 +1,128 @@
-//! Copies into regular files: room is made first, then all processors read and write at once, each its
-//! own pieces. Both halve the time of a copy by one thread (see docs/performance.md).
+//! Copies arrays into regular files. The space is allocated first, then all threads read and write blocks of
+//! their own. Each step halves the time of a copy by one thread (see docs/performance.md).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use super::source::Source;
-use super::{Advance, PIECE};
+use super::progress::Advance;
+use super::source::{BLOCK_BYTES, Source};
 use crate::error::{Error, Result};
-use crate::os::threads;
+use crate::os::threads::{self, lock_ignoring_poison};
 
-/// Fewer bytes than this are not worth a thread.
-const SHARED: u64 = 8 << 20;
-/// More writers than this only wait for the file's lock.
-const MOST_THREADS: usize = 4;
-/// Room is made in pieces of this many bytes, so that an interrupt is noticed in between.
-const ROOM: u64 = 256 << 20;
+/// Smaller arrays are copied by one thread.
+const MIN_PARALLEL_BYTES: u64 = 8 << 20;
+/// More threads would only wait for the lock of the file.
+const MAX_THREADS: usize = 4;
+/// Bytes per call of fallocate. Interrupts are checked in between.
+const PREALLOCATION_BYTES: u64 = 256 << 20;
 
-/// Where the bytes go: a file, how to call it, and where in it.
+/// A position in an open file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spot<'a> {
+pub(super) struct FilePosition<'a> {
     pub(super) file: &'a File,
-    pub(super) shown: &'a str,
+    pub(super) display_name: &'a str,
     pub(super) offset: u64,
 }
 
-/// Writes all of `source`.
+impl FilePosition<'_> {
+    fn write_error(self, error: std::io::Error) -> Error {
+        Error::io(format!("cannot write '{}'", self.display_name), error)
+    }
+}
+
+/// Writes all bytes of `source`.
 ///
 /// # Errors
-/// As the system says; what `advance` fails with.
-pub(super) fn copy(source: &Source, spot: Spot, advance: Advance) -> Result<()> {
-    make_room(spot, source.bytes(), advance)?;
-    let count = match source.bytes() < SHARED {
+/// Returns an I/O error if the segment cannot be read or the file cannot be written, and the errors of `advance`.
+pub(super) fn copy(source: &Source, position: FilePosition, advance: Advance) -> Result<()> {
+    preallocate(position, source.bytes(), advance)?;
+    let count = match source.bytes() < MIN_PARALLEL_BYTES {
         true => 1,
         false => threads::processors(),
     };
-    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let copy = Copy { source, spot, next, done, stop: AtomicBool::new(false) };
-    let theirs = Mutex::new(Ok(()));
-    let mine = std::thread::scope(|scope| {
-        threads::helpers(scope, count.min(MOST_THREADS) - 1, || {
-            if let Err(error) = copy.work(&mut |_| Ok(())) {
-                *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
+    let (next, unreported) = (AtomicU64::new(0), AtomicU64::new(0));
+    let copy = ParallelCopy { source, position, next, unreported, stop: AtomicBool::new(false) };
+    let others = Mutex::new(Ok(()));
+    let own = std::thread::scope(|scope| {
+        threads::helpers(scope, count.min(MAX_THREADS) - 1, || {
+            if let Err(error) = copy.run(&mut |_| Ok(())) {
+                *lock_ignoring_poison(&others) = Err(error);
             }
         });
-        // This thread alone may ask for interrupts.
-        copy.work(&mut |_| advance(copy.done.swap(0, Ordering::Relaxed)))
+        // Only this thread checks for interrupts.
+        copy.run(&mut |_| advance(copy.unreported.swap(0, Ordering::Relaxed)))
     });
-    mine.and(theirs.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let others = std::mem::replace(&mut *lock_ignoring_poison(&others), Ok(()));
+    own.and(others)
 }
 
-struct Copy<'a> {
+struct ParallelCopy<'a> {
     source: &'a Source,
-    spot: Spot<'a>,
-    /// Where the next piece begins.
+    position: FilePosition<'a>,
+    /// The start of the next block.
     next: AtomicU64,
-    /// Bytes written and not told yet.
-    done: AtomicU64,
+    /// Bytes written since the last progress report.
+    unreported: AtomicU64,
     stop: AtomicBool,
 }
 
-impl Copy<'_> {
-    /// Copies pieces until none is left or somebody failed.
-    fn work(&self, advance: Advance) -> Result<()> {
-        let worked = self.pieces(advance);
-        if worked.is_err() {
+impl ParallelCopy<'_> {
+    /// Copies blocks until all are copied or a thread fails.
+    fn run(&self, advance: Advance) -> Result<()> {
+        let copied = self.copy_blocks(advance);
+        if copied.is_err() {
             self.stop.store(true, Ordering::Relaxed);
         }
-        worked
+        copied
     }
 
-    fn pieces(&self, advance: Advance) -> Result<()> {
-        let (all, item) = (self.source.bytes(), self.source.item());
-        let most = (PIECE / item).max(1) * item;
-        let mut piece = vec![0_u8; usize::try_from(all).map_or(most, |all| all.min(most))];
+    fn copy_blocks(&self, advance: Advance) -> Result<()> {
+        let (bytes, item) = (self.source.bytes(), self.source.item());
+        let max = (BLOCK_BYTES / item).max(1) * item;
+        let length_of = |bytes: u64| usize::try_from(bytes).map_or(max, |bytes| bytes.min(max));
+        let mut buffer = vec![0_u8; length_of(bytes)];
         let mut field = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
-            let start = self.next.fetch_add(most as u64, Ordering::Relaxed);
-            let Some(left) = all.checked_sub(start).filter(|&left| left > 0) else { break };
-            let length = usize::try_from(left).map_or(most, |left| left.min(most));
-            let piece = &mut piece[..length];
-            self.source.read_at(start, piece, &mut field)?;
-            let (file, offset) = (self.spot.file, self.spot.offset + start);
-            file.write_all_at(piece, offset).map_err(|e| self.spot.cannot(e))?;
-            self.done.fetch_add(length as u64, Ordering::Relaxed);
+            let start = self.next.fetch_add(max as u64, Ordering::Relaxed);
+            let Some(rest) = bytes.checked_sub(start).filter(|&rest| rest > 0) else { break };
+            let block = &mut buffer[..length_of(rest)];
+            self.source.read_at(start, block, &mut field)?;
+            let FilePosition { file, offset, .. } = self.position;
+            file.write_all_at(block, offset + start).map_err(|e| self.position.write_error(e))?;
+            self.unreported.fetch_add(block.len() as u64, Ordering::Relaxed);
             advance(0)?;
         }
         Ok(())
     }
 }
 
-/// Makes room for bytes that will be written: one long extent, and a full disk is told at once.
-pub(super) fn make_room(spot: Spot, bytes: u64, advance: Advance) -> Result<()> {
+/// Allocates space for bytes to be written, in one extent if possible, so that a full disk is reported before the
+/// first write. Does nothing if the file system cannot allocate in advance, or for less than a block.
+///
+/// # Errors
+/// Returns an I/O error if the space is not available, and the errors of `advance`.
+pub(super) fn preallocate(position: FilePosition, bytes: u64, advance: Advance) -> Result<()> {
     let mut done = 0;
-    while done < bytes && bytes >= PIECE as u64 {
-        let piece = ROOM.min(bytes - done);
-        let signed = |n: u64| i64::try_from(n).map_err(|_| spot.cannot(Errno::EFBIG.into()));
-        let (start, length) = (signed(spot.offset + done)?, signed(piece)?);
-        match fallocate(spot.file, FallocateFlags::empty(), start, length) {
-            Ok(()) => done += piece,
+    while done < bytes && bytes >= BLOCK_BYTES as u64 {
+        let part = PREALLOCATION_BYTES.min(bytes - done);
+        let signed =
+            |n: u64| i64::try_from(n).map_err(|_| position.write_error(Errno::EFBIG.into()));
+        let (start, length) = (signed(position.offset + done)?, signed(part)?);
+        match fallocate(position.file, FallocateFlags::empty(), start, length) {
+            Ok(()) => done += part,
             Err(Errno::EINTR) => {}
             Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => {
-                return Err(spot.cannot(errno.into()));
+                return Err(position.write_error(errno.into()));
             }
-            // Not every file system can; what is really wrong the writes will tell.
+            // Some file systems do not support it. Other errors are reported by the writes.
             Err(_) => return Ok(()),
         }
         advance(0)?;
     }
     Ok(())
-}
-
-impl Spot<'_> {
-    fn cannot(self, error: std::io::Error) -> Error {
-        Error::io(format!("cannot write '{}'", self.shown), error)
-    }
 }

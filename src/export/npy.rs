@@ -1,40 +1,52 @@
-//! numpy's file of one array. Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+//! The npy format: a header and the bytes of one array. Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use numpy_dtype::{Class, Dtype};
 
-use super::{Advance, Content, Sink, lacks};
+use super::byte_writer::ByteWriter;
+use super::content::Content;
+use super::format::Format;
+use super::progress::Advance;
 use crate::error::{Error, Kind, Result};
-use crate::shm::format::tree::Array;
+use crate::shm::format::tree::{self, Array};
 
 /// Writes the only array of `content`.
-pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {
-    let arrays = content.arrays();
+///
+/// # Errors
+/// Returns [`Kind::Usage`] if `content` does not have exactly one array, [`Kind::Unsupported`] if the format cannot
+/// represent its dtype, an I/O error if a read or a write fails, and the errors of `advance`.
+pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance) -> Result<()> {
+    let arrays = tree::arrays(&content.root);
     let [(path, array)] = &arrays[..] else {
-        let message = format!("npy holds one array, and {} are selected", arrays.len());
-        return Err(Error::new(Kind::Usage, message)
-            .with_hint("name one: 'cute-shm export PROJECT /group/name -o FILE.npy', or use npz"));
+        let message = format!("an npy file holds one array, but {} are selected", arrays.len());
+        return Err(Error::new(Kind::Usage, message).with_hint(
+            "select one: 'cute-shm export PROJECT /group/name -o FILE.npy', or use npz",
+        ));
     };
     let header = header(path, array)?;
     let source = content.source(path, array)?;
-    sink.write(&header)?;
-    sink.append(&source, advance)
+    writer.write(&header)?;
+    writer.append(&source, advance)
 }
 
-/// Everything before the array's bytes.
+/// Returns the header of an array.
+///
+/// # Errors
+/// Returns [`Kind::Unsupported`] if the dtype is unknown.
 pub(super) fn header(path: &str, array: &Array) -> Result<Vec<u8>> {
-    let dtype = Dtype::parse(&array.dtype).ok_or_else(|| lacks("npy", path, array))?;
+    let dtype =
+        Dtype::parse(&array.dtype).ok_or_else(|| Format::Npy.unsupported_dtype(path, array))?;
     let shape: Vec<String> = array.shape.iter().map(u64::to_string).collect();
     let shape = match &shape[..] {
         [one] => format!("({one},)"),
         _ => format!("({})", shape.join(", ")),
     };
-    let code = code(&dtype);
+    let code = type_code(&dtype);
     let text = format!("{{'descr': '{code}', 'fortran_order': False, 'shape': {shape}, }}");
-    Ok(framed(&text))
+    Ok(frame(&text))
 }
 
-/// The text with its magic and its length, padded so that the array begins at a multiple of 64.
-fn framed(text: &str) -> Vec<u8> {
+/// Adds magic, version and length to the text of a header, and pads it to a multiple of 64 bytes.
+fn frame(text: &str) -> Vec<u8> {
     let long = text.len() + 1 + 64 > usize::from(u16::MAX);
     let prefix = if long { 12 } else { 10 };
     let padding = (64 - (prefix + text.len() + 1) % 64) % 64;
@@ -53,8 +65,8 @@ fn framed(text: &str) -> Vec<u8> {
     header
 }
 
-/// numpy's short code for a dtype: `<f8`, `|S10`, `<M8[ns]`.
-pub(super) fn code(dtype: &Dtype) -> String {
+/// Returns numpy's code of a dtype: `<f8`, `|S10`, `<M8[ns]`.
+fn type_code(dtype: &Dtype) -> String {
     let size = dtype.itemsize();
     let order = match (dtype.is_big_endian(), size) {
         (true, _) => '>',
@@ -81,10 +93,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_what_numpy_writes() {
+    fn header_equals_that_of_numpy() {
         let [segment, dtype] = ["s", ">f4"].map(str::to_owned);
         let array = Array { segment, shape: vec![2, 3], dtype, attrs: toml::Table::new() };
-        let header = header("a", &array).unwrap();
+        let header = header("/a", &array).unwrap();
         assert_eq!(header.len() % 64, 0);
         assert_eq!(&header[..10], b"\x93NUMPY\x01\x00\x76\x00");
         let text = std::str::from_utf8(&header[10..]).unwrap().trim_end();
@@ -92,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_header_has_the_second_version() {
-        let header = framed(&"x".repeat(70_000));
+    fn long_header_has_version_2() {
+        let header = frame(&"x".repeat(70_000));
         assert_eq!((&header[6..8], header.len() % 64), (&b"\x02\x00"[..], 0));
     }
 
     #[test]
-    fn every_dtype_has_its_code() {
+    fn type_code_has_byte_order_kind_size_and_unit() {
         for (text, expected) in [
             ("bool", "|b1"),
             ("int8", "|i1"),
@@ -108,7 +120,7 @@ mod tests {
             ("|V5", "|V5"),
             ("complex64", "<c8"),
         ] {
-            assert_eq!(code(&Dtype::parse(text).unwrap()), expected);
+            assert_eq!(type_code(&Dtype::parse(text).unwrap()), expected);
         }
     }
 }

@@ -1,25 +1,28 @@
-//! numpy's archive: a zip file of npy files, stored as they are, with 64-bit sizes where needed.
+//! The npz format: a zip archive of uncompressed npy files, with 64-bit sizes.
 //! Source: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>.
 
 use libdeflater::Crc;
 use numpy_dtype::Dtype;
 
-use super::{Advance, Content, Sink, npy};
+use super::byte_writer::ByteWriter;
+use super::content::Content;
+use super::npy;
+use super::progress::Advance;
 use crate::error::Result;
-use crate::shm::format::tree::Array;
+use crate::shm::format::tree::{self, Array};
 
-/// The end of each entry's name.
+/// The suffix of the name of each entry.
 const SUFFIX: &str = ".npy";
-/// Names are UTF-8.
+/// The flag of a UTF-8 name.
 const UTF8: u16 = 1 << 11;
-/// The checksum stands behind the data: in a stream it is not known before.
-const TRAILING: u16 = 1 << 3;
-/// 1980-01-01: the same arrays give the same file.
+/// The flag of a checksum after the data: a stream cannot be changed later.
+const TRAILING_CRC: u16 = 1 << 3;
+/// 1980-01-01. A constant date makes the file reproducible.
 const DATE: u32 = 0x0021_0000;
-/// What a 32-bit field says when the 64-bit one counts.
-const LARGE: u32 = u32::MAX;
+/// The value of a 32-bit field if the 64-bit field is valid.
+const USE_64_BITS: u32 = u32::MAX;
 
-struct Entry {
+struct ZipEntry {
     name: String,
     offset: u64,
     size: u64,
@@ -28,69 +31,73 @@ struct Entry {
 }
 
 /// Returns the reason why the format cannot represent an array, or `None` if it can.
-pub(super) fn reason(path: &str, _: &Array, _: &Dtype) -> Option<String> {
-    let is_long = path.len() + SUFFIX.len() > usize::from(u16::MAX);
-    is_long.then(|| "the path is too long for a zip file".to_owned())
+pub(super) fn unsupported_reason(path: &str, _: &Array, _: &Dtype) -> Option<String> {
+    let is_too_long = path.len() - 1 + SUFFIX.len() > usize::from(u16::MAX);
+    is_too_long.then(|| "the path is too long for a zip file".to_owned())
 }
 
-/// Writes every array as `group/name.npy`; [`reason`] returns `None` for each.
-pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {
+/// Writes every array as `group/name.npy`. [`unsupported_reason`] must return `None` for each.
+///
+/// # Errors
+/// Returns an I/O error if a read or a write fails, and the errors of `advance`.
+pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance) -> Result<()> {
     let mut entries = Vec::new();
-    for (path, array) in content.arrays() {
+    for (path, array) in tree::arrays(&content.root) {
         let header = npy::header(&path, array)?;
         let source = content.source(&path, array)?;
-        let name = format!("{path}{SUFFIX}");
-        let flags = if sink.is_seekable() { UTF8 } else { UTF8 | TRAILING };
+        let name = format!("{}{SUFFIX}", &path[1..]);
+        let flags = if writer.is_seekable() { UTF8 } else { UTF8 | TRAILING_CRC };
         let size = header.len() as u64 + source.bytes();
-        let mut entry = Entry { name, offset: sink.written(), size, crc: 0, flags };
-        sink.write(&entry.local())?;
-        sink.make_room(size, advance)?;
+        let mut entry = ZipEntry { name, offset: writer.written(), size, crc: 0, flags };
+        writer.write(&entry.local_header())?;
+        writer.preallocate(size, advance)?;
         let mut crc = Crc::new();
         crc.update(&header);
-        sink.write(&header)?;
-        sink.stream_pieces(&source, &mut |piece| crc.update(piece), advance)?;
+        writer.write(&header)?;
+        writer.append_blocks(&source, &mut |block| crc.update(block), advance)?;
         entry.crc = crc.sum();
-        if sink.is_seekable() {
-            sink.patch(entry.offset + 14, &entry.crc.to_le_bytes())?;
+        if writer.is_seekable() {
+            writer.overwrite(entry.offset + 14, &entry.crc.to_le_bytes())?;
         } else {
-            sink.write(&entry.descriptor())?;
+            writer.write(&entry.data_descriptor())?;
         }
         entries.push(entry);
     }
-    let start = sink.written();
+    let start = writer.written();
     for entry in &entries {
-        sink.write(&entry.central())?;
+        writer.write(&entry.central_header())?;
     }
-    sink.write(&end(entries.len() as u64, start, sink.written() - start))
+    writer.write(&end_of_directory(entries.len() as u64, start, writer.written() - start))
 }
 
-impl Entry {
-    /// What stands before the data. The sizes are known already, and always 64 bits wide.
-    fn local(&self) -> Vec<u8> {
+impl ZipEntry {
+    /// The header before the data, with 64-bit sizes.
+    fn local_header(&self) -> Vec<u8> {
         let mut out = b"PK\x03\x04".to_vec();
         put16(&mut out, &[45, self.flags, 0]);
-        put32(&mut out, &[DATE, self.crc, LARGE, LARGE]);
-        put16(&mut out, &[short(self.name.len()), 20]);
+        put32(&mut out, &[DATE, self.crc, USE_64_BITS, USE_64_BITS]);
+        put16(&mut out, &[saturate(self.name.len()), 20]);
         out.extend(self.name.as_bytes());
         put16(&mut out, &[1, 16]);
         put64(&mut out, &[self.size, self.size]);
         out
     }
 
-    fn descriptor(&self) -> Vec<u8> {
+    /// The checksum and sizes after the data.
+    fn data_descriptor(&self) -> Vec<u8> {
         let mut out = b"PK\x07\x08".to_vec();
         put32(&mut out, &[self.crc]);
         put64(&mut out, &[self.size, self.size]);
         out
     }
 
-    /// The entry of the directory at the end.
-    fn central(&self) -> Vec<u8> {
+    /// The header in the central directory.
+    fn central_header(&self) -> Vec<u8> {
         let mut out = b"PK\x01\x02".to_vec();
         put16(&mut out, &[45, 45, self.flags, 0]);
-        put32(&mut out, &[DATE, self.crc, LARGE, LARGE]);
-        put16(&mut out, &[short(self.name.len()), 28, 0, 0, 0]);
-        put32(&mut out, &[0, LARGE]);
+        put32(&mut out, &[DATE, self.crc, USE_64_BITS, USE_64_BITS]);
+        put16(&mut out, &[saturate(self.name.len()), 28, 0, 0, 0]);
+        put32(&mut out, &[0, USE_64_BITS]);
         out.extend(self.name.as_bytes());
         put16(&mut out, &[1, 24]);
         put64(&mut out, &[self.size, self.size, self.offset]);
@@ -98,9 +105,9 @@ impl Entry {
     }
 }
 
-/// The end of the directory, twice: with 64 bits, and for readers that look for the short one. Of an archive
-/// without entries only the short one: numpy recognizes an empty archive by its first bytes.
-fn end(count: u64, start: u64, size: u64) -> Vec<u8> {
+/// The end records of the central directory, with 64 and 32 bits. An empty archive has the 32-bit record only: numpy
+/// identifies an empty archive by its first bytes.
+fn end_of_directory(count: u64, start: u64, size: u64) -> Vec<u8> {
     if count == 0 {
         let mut out = b"PK\x05\x06".to_vec();
         out.resize(22, 0);
@@ -117,12 +124,12 @@ fn end(count: u64, start: u64, size: u64) -> Vec<u8> {
     put32(&mut out, &[1]);
     out.extend(b"PK\x05\x06");
     put16(&mut out, &[0, 0, u16::MAX, u16::MAX]);
-    put32(&mut out, &[LARGE, LARGE]);
+    put32(&mut out, &[USE_64_BITS, USE_64_BITS]);
     put16(&mut out, &[0]);
     out
 }
 
-fn short(length: usize) -> u16 {
+fn saturate(length: usize) -> u16 {
     u16::try_from(length).unwrap_or(u16::MAX)
 }
 

@@ -1,47 +1,54 @@
-//! safetensors: the length of a JSON header, the header, and all data without gaps.
-//! Big-endian arrays are byte-swapped: the format knows little-endian numbers only.
+//! The safetensors format: the length of a JSON header, the header, and all data without gaps.
+//! The byte order of big-endian arrays is swapped, because the format has only little-endian numbers.
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
 use numpy_dtype::{Class, Dtype};
 use serde_json::{Map, Value, json};
 
-use super::{Advance, Content, Sink, lacks, no_dtype};
+use super::byte_writer::ByteWriter;
+use super::content::Content;
+use super::format::Format;
+use super::progress::Advance;
 use crate::error::Result;
-use crate::shm::format::tree::Array;
+use crate::shm::format::tree::{self, Array};
 
-/// The name of the header's own entry.
+/// The reserved name in the header.
 const METADATA: &str = "__metadata__";
 
 /// Returns the reason why the format cannot represent an array, or `None` if it can.
-pub(super) fn reason(path: &str, array: &Array, dtype: &Dtype) -> Option<String> {
-    if path == METADATA {
+pub(super) fn unsupported_reason(path: &str, array: &Array, dtype: &Dtype) -> Option<String> {
+    if path[1..] == *METADATA {
         return Some(format!("safetensors reserves the name '{METADATA}'"));
     }
-    word(dtype).is_none().then(|| no_dtype("safetensors", array))
+    type_name(dtype).is_none().then(|| Format::Safetensors.dtype_reason(array))
 }
 
-/// Writes every array under its path; [`reason`] returns `None` for each.
-pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Result<()> {
+/// Writes every array under its path. [`unsupported_reason`] must return `None` for each.
+///
+/// # Errors
+/// Returns an I/O error if a read or a write fails, and the errors of `advance`.
+pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance) -> Result<()> {
     let mut arrays = Vec::new();
-    for (path, array) in content.arrays() {
-        let dtype = Dtype::parse(&array.dtype).ok_or_else(|| lacks("safetensors", &path, array))?;
-        let word = word(&dtype).ok_or_else(|| lacks("safetensors", &path, array))?;
-        arrays.push((path, array, dtype, word));
+    for (path, array) in tree::arrays(&content.root) {
+        let named = Dtype::parse(&array.dtype).and_then(|dtype| Some((type_name(&dtype)?, dtype)));
+        let unsupported = || Format::Safetensors.unsupported_dtype(&path, array);
+        let (type_name, dtype) = named.ok_or_else(unsupported)?;
+        arrays.push((path, array, dtype, type_name));
     }
-    // The widest first, so that every tensor is aligned to its own elements.
+    // The largest elements first, so that every tensor is aligned to the size of its elements.
     arrays.sort_by_key(|(_, _, dtype, _)| std::cmp::Reverse(dtype.itemsize()));
-    sink.write(&header(&arrays))?;
+    writer.write(&header(&arrays))?;
     for (path, array, dtype, _) in &arrays {
         let source = content.source(path, array)?;
         if !dtype.is_big_endian() {
-            sink.append(&source, advance)?;
+            writer.append(&source, advance)?;
             continue;
         }
         let item = usize::try_from(dtype.itemsize()).unwrap_or(1);
-        // Real and imaginary part of a complex number are separate numbers.
+        // The real and the imaginary part of a complex number are swapped separately.
         let item = if *dtype.class() == Class::Complex { item / 2 } else { item };
-        let mut swap = |piece: &mut [u8]| piece.chunks_exact_mut(item).for_each(<[u8]>::reverse);
-        sink.stream_pieces(&source, &mut swap, advance)?;
+        let mut swap = |block: &mut [u8]| block.chunks_exact_mut(item).for_each(<[u8]>::reverse);
+        writer.append_blocks(&source, &mut swap, advance)?;
     }
     Ok(())
 }
@@ -49,11 +56,11 @@ pub(super) fn write(content: &Content, sink: &mut Sink, advance: Advance) -> Res
 fn header(arrays: &[(String, &Array, Dtype, &str)]) -> Vec<u8> {
     let mut entries = Map::new();
     let mut end = 0;
-    for (path, array, _, word) in arrays {
+    for (path, array, _, type_name) in arrays {
         let begin = end;
         end += array.nbytes().unwrap_or(0);
-        let entry = json!({"dtype": word, "shape": array.shape, "data_offsets": [begin, end]});
-        entries.insert(path.clone(), entry);
+        let entry = json!({"dtype": type_name, "shape": array.shape, "data_offsets": [begin, end]});
+        entries.insert(path[1..].to_owned(), entry);
     }
     let mut text = Value::Object(entries).to_string().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');
@@ -62,7 +69,8 @@ fn header(arrays: &[(String, &Array, Dtype, &str)]) -> Vec<u8> {
     out
 }
 
-fn word(dtype: &Dtype) -> Option<&'static str> {
+/// Returns the name of a dtype in the format.
+fn type_name(dtype: &Dtype) -> Option<&'static str> {
     Some(match (dtype.class(), dtype.itemsize()) {
         (Class::Bool, _) => "BOOL",
         (Class::Uint, 1) => "U8",

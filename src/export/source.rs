@@ -1,5 +1,4 @@
-//! The bytes of a dataset as its file has them: those of one segment, or of several side by side as
-//! the fields of its elements.
+//! The bytes of a dataset in its file: those of one segment, or of several as the fields of its elements.
 
 use std::sync::Arc;
 
@@ -8,49 +7,52 @@ use hdf5_reader::FieldOrder;
 use crate::error::Result;
 use crate::shm::segment::published::PublishedSegment;
 
-/// Where a dataset's bytes come from; any thread can read any part.
+/// Bytes per read and write. A block remains in the cache of the processor in between.
+pub(super) const BLOCK_BYTES: usize = 1 << 20;
+
+/// The bytes of a dataset. Several threads can read them at the same time.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// One segment, byte for byte.
+    /// The bytes of one segment.
     Segment(Arc<PublishedSegment>),
-    /// One segment for each field.
+    /// One segment per field.
     Fields(FieldOrder, Vec<Arc<PublishedSegment>>),
 }
 
 impl Source {
-    /// Bytes of the dataset.
+    /// Size of the dataset in bytes.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Segment(segment) => segment.bytes(),
-            Self::Fields(layout, _) => layout.bytes(),
+            Self::Fields(field_order, _) => field_order.bytes(),
         }
     }
 
-    /// Bytes that only come together.
+    /// Offsets and lengths of reads are multiples of this number of bytes.
     pub(super) fn item(&self) -> usize {
         match self {
             Self::Segment(_) => 1,
-            Self::Fields(layout, _) => layout.size().max(1),
+            Self::Fields(field_order, _) => field_order.size().max(1),
         }
     }
 
-    /// Reads from `offset` on, whole items; `field` is room for one field's values.
+    /// Reads the bytes from `offset` on. `field` is a buffer for the values of one field.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns an I/O error if a segment cannot be read.
     pub(super) fn read_at(&self, offset: u64, into: &mut [u8], field: &mut Vec<u8>) -> Result<()> {
-        let (layout, segments) = match self {
+        let (field_order, segments) = match self {
             Self::Segment(segment) => return segment.read_at(offset, into),
-            Self::Fields(layout, segments) => (layout, segments),
+            Self::Fields(field_order, segments) => (field_order, segments),
         };
-        // What no field covers is zero in the file.
+        // Bytes between the fields are zero.
         into.fill(0);
         let (first, count) = (offset / self.item() as u64, into.len() / self.item());
         for (number, segment) in segments.iter().enumerate() {
-            let width = layout.width(number);
+            let width = field_order.width(number);
             field.resize(count * width, 0);
             segment.read_at(first * width as u64, field)?;
-            layout.put(number, field, into);
+            field_order.put(number, field, into);
         }
         Ok(())
     }

@@ -14,3 +14,4 @@ pub mod numa;
 pub(crate) mod process_stat;
 pub mod signals;
 pub mod threads;
+pub(crate) mod writeback;

@@ -2,9 +2,9 @@
 
 use super::args::{Args, Body};
 use crate::error::{Error, Kind, Result};
-use crate::export::select;
 use crate::output::{DIM, Output, Text, json};
 use crate::shm::format::array_key::array_at;
+use crate::shm::format::tree::select;
 use crate::shm::format::tree::{Array, Group, arrays};
 use crate::shm::segment::published::PublishedSegment;
 use crate::shm::store::node_dirs::NodeDirs;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::commands::described::{lifetime_text, state_text};
-use crate::export::is_below;
 use crate::output::{BOLD, CYAN, DIM, RED, Text, json};
 use crate::shm::format::ledger::{Note, SourceState};
+use crate::shm::format::tree::is_below;
 use crate::shm::format::tree::{Group, Node};
 use crate::shm::store::state::{Project, State};
 use crate::text;

@@ -75,3 +75,56 @@ pub fn arrays(group: &Group) -> Vec<(String, &Array)> {
 pub fn to_path(names: &[&str]) -> String {
     names.iter().flat_map(|name| ["/", name]).collect()
 }
+
+/// Whether `path` is `prefix` or below it. Every path is below `/`.
+pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix);
+    prefix == "/" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns the arrays below `prefix` that `takes` selects, in their groups. Groups that become empty are left out;
+/// selected groups that were empty before remain.
+pub(crate) fn select(group: &Group, prefix: &str, takes: &dyn Fn(&str) -> bool) -> Group {
+    fn select_below(
+        group: &Group,
+        path: &str,
+        prefix: &str,
+        takes: &dyn Fn(&str) -> bool,
+    ) -> Group {
+        let mut selected = Group::new();
+        for (name, node) in group {
+            let path = format!("{path}/{name}");
+            let is_selected = || is_below(&path, prefix) && takes(&path);
+            let node = match node {
+                Node::Array(_) if is_selected() => node.clone(),
+                Node::Group(inner) if inner.is_empty() && is_selected() => node.clone(),
+                Node::Array(_) => continue,
+                Node::Group(inner) => match select_below(inner, &path, prefix, takes) {
+                    below if below.is_empty() => continue,
+                    below => Node::Group(below),
+                },
+            };
+            selected.insert(name.clone(), node);
+        }
+        selected
+    }
+    select_below(group, "", prefix, takes)
+}
+
+/// Removes the arrays below `group` for which `keep` returns false; its first argument is the path (`/group/name`).
+/// Groups that become empty remain.
+pub(crate) fn retain_arrays(group: &mut Group, keep: &mut dyn FnMut(&str, &Array) -> bool) {
+    fn retain_below(group: &mut Group, path: &str, keep: &mut dyn FnMut(&str, &Array) -> bool) {
+        group.retain(|name, node| {
+            let path = format!("{path}/{name}");
+            match node {
+                Node::Array(array) => keep(&path, array),
+                Node::Group(inner) => {
+                    retain_below(inner, &path, keep);
+                    true
+                }
+            }
+        });
+    }
+    retain_below(group, "", keep);
+}

@@ -1,4 +1,4 @@
-//! The origin of a project as the HDF5 writer takes it: decodes the records of the ledger.
+//! Decodes the attributes and fill values in the ledger for the HDF5 writer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use crate::shm::format::origin::{Attribute, FillValue, Origin};
 
 impl Origin {
     /// Decodes an attribute. Returns `None` if its record is damaged.
-    pub fn exact(&self, attribute: &Attribute) -> Option<RawAttribute> {
+    pub(super) fn raw_attribute(&self, attribute: &Attribute) -> Option<RawAttribute> {
         Some(RawAttribute {
             name: attribute.name.clone(),
             kind: self.encoded_type(attribute.kind)?,
@@ -21,7 +21,7 @@ impl Origin {
 
 impl FillValue {
     /// Decodes the value.
-    pub fn fill(&self) -> Fill {
+    pub(super) fn fill(&self) -> Fill {
         match self {
             Self::Undefined => Fill::Undefined,
             Self::Unknown => Fill::Unknown,
