@@ -119,8 +119,8 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     readable::find(&dirs, &name)?;
     let to_stdout = args.output.as_os_str() == "-";
     let target = || match to_stdout {
-        true => Target::stdout(),
-        false => Target::open(&args.output, args.overwrite),
+        true => Target::stdout(std::env::temp_dir()),
+        false => Target::open(&args.output, args.overwrite, std::env::temp_dir()),
     };
     let mut target = target()?;
     // A stream holds nothing that an interrupt could leave behind, and writing to one may block.
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
     let key = args.key.as_deref();
     let selection = ExportSelection { name: &name, key, filter: &filter, gzip: args.gzip };
-    let mut content = selection.content(&dirs, open_files().saturating_sub(OTHER_FILES))?;
+    let mut content = selection.open(&dirs, open_files().saturating_sub(OTHER_FILES))?;
     let mut advance = |_| interrupted(signals.as_ref());
     let notes = export::write(&mut content, format, args.strict, &mut target, &mut advance);
     let notes = match notes {

@@ -72,7 +72,7 @@ impl Content<'_> {
     }
 
     /// Returns the segment of an array; opens it if it is not open yet.
-    pub(super) fn segment(&self, path: &str, array: &Array) -> Result<Arc<PublishedSegment>> {
+    pub(super) fn open_segment(&self, path: &str, array: &Array) -> Result<Arc<PublishedSegment>> {
         if let Some(segment) = self.segments.get(&array.segment) {
             return Ok(Arc::clone(segment));
         }
@@ -82,19 +82,19 @@ impl Content<'_> {
         })
     }
 
-    /// Returns the bytes of an array.
-    pub(super) fn source(&self, path: &str, array: &Array) -> Result<Source> {
-        self.segment(path, array).map(Source::Segment)
+    /// Opens the segment of an array as a source.
+    pub(super) fn open_array(&self, path: &str, array: &Array) -> Result<Source> {
+        self.open_segment(path, array).map(Source::Segment)
     }
 
-    /// Returns the bytes of a dataset that consists of several arrays.
-    pub(super) fn dataset_source(
+    /// Opens the segments of the arrays of a dataset as a source.
+    pub(super) fn open_dataset(
         &self,
         path: &str,
-        arrays: &[Array],
+        arrays: &[&Array],
         field_order: &FieldOrder,
     ) -> Result<Source> {
-        let open = |array: &Array| self.segment(path, array);
+        let open = |array: &&Array| self.open_segment(path, array);
         let mut segments: Vec<_> = arrays.iter().map(open).collect::<Result<_>>()?;
         Ok(match segments.pop() {
             Some(only) if field_order.is_plain() => Source::Segment(only),

@@ -23,7 +23,7 @@ pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance
         ));
     };
     let header = header(path, array)?;
-    let source = content.source(path, array)?;
+    let source = content.open_array(path, array)?;
     writer.write(&header)?;
     writer.append(&source, advance)
 }

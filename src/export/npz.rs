@@ -44,7 +44,7 @@ pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance
     let mut entries = Vec::new();
     for (path, array) in tree::arrays(&content.root) {
         let header = npy::header(&path, array)?;
-        let source = content.source(&path, array)?;
+        let source = content.open_array(&path, array)?;
         let name = format!("{}{SUFFIX}", &path[1..]);
         let flags = if writer.is_seekable() { UTF8 } else { UTF8 | TRAILING_CRC };
         let size = header.len() as u64 + source.bytes();

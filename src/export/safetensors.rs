@@ -39,7 +39,7 @@ pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance
     arrays.sort_by_key(|(_, _, dtype, _)| std::cmp::Reverse(dtype.itemsize()));
     writer.write(&header(&arrays))?;
     for (path, array, dtype, _) in &arrays {
-        let source = content.source(path, array)?;
+        let source = content.open_array(path, array)?;
         if !dtype.is_big_endian() {
             writer.append(&source, advance)?;
             continue;

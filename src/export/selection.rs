@@ -37,10 +37,10 @@ impl ExportSelection<'_> {
     /// # Errors
     /// Returns the errors of [`readable::find`] and [`lookup::resolve`], and [`Kind::NotFound`] if a segment is
     /// missing.
-    pub(crate) fn content<'p>(&self, dirs: &'p NodeDirs, max: usize) -> Result<Content<'p>> {
+    pub(crate) fn open<'p>(&self, dirs: &'p NodeDirs, max: usize) -> Result<Content<'p>> {
         let mut attempts = 0;
         loop {
-            let mut content = self.content_of(dirs, &readable::find(dirs, self.name)?)?;
+            let mut content = self.select(dirs, &readable::find(dirs, self.name)?)?;
             attempts += 1;
             match content.open_segments(max) {
                 Err(error) if error.kind() == Kind::NotFound && attempts < MAX_ATTEMPTS => {}
@@ -50,7 +50,7 @@ impl ExportSelection<'_> {
         }
     }
 
-    fn content_of<'p>(&self, dirs: &'p NodeDirs, project: &Project) -> Result<Content<'p>> {
+    fn select<'p>(&self, dirs: &'p NodeDirs, project: &Project) -> Result<Content<'p>> {
         let prefix = match self.key {
             Some(key) => lookup::resolve(project, key)?,
             None => "/".to_owned(),

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Seek as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::byte_writer::ByteWriter;
 use super::copy::FilePosition;
@@ -17,28 +17,29 @@ use crate::error::{Error, Kind, Result};
 pub(crate) enum Target {
     /// A regular file, written under a temporary name until [`Target::finish`].
     File(TemporaryFile),
-    /// Standard output, a pipe or a device.
-    Stream(ByteWriter),
+    /// Standard output, a pipe or a device, and the directory for a temporary file.
+    Stream(ByteWriter, PathBuf),
 }
 
 impl Target {
-    /// Standard output.
+    /// Standard output. A format that needs a regular file is first written to one in `temporary_dir`.
     ///
     /// # Errors
     /// Returns an I/O error if stdout is closed.
-    pub(crate) fn stdout() -> Result<Self> {
+    pub(crate) fn stdout(temporary_dir: PathBuf) -> Result<Self> {
         let file = io::stdout().as_fd().try_clone_to_owned();
         let file = file.map_err(|e| Error::io("cannot write to standard output", e))?;
-        Ok(Self::Stream(ByteWriter::to_stream(file.into(), "standard output".to_owned())))
+        let writer = ByteWriter::to_stream(file.into(), "standard output".to_owned());
+        Ok(Self::Stream(writer, temporary_dir))
     }
 
     /// The file at `path`. A regular file of this name is unchanged until [`Target::finish`]; a pipe or a device is
-    /// opened for writing.
+    /// opened for writing like [`Target::stdout`].
     ///
     /// # Errors
     /// Returns [`Kind::Exists`] if the file exists and `replace` is not set, [`Kind::Usage`] for a directory, and an
     /// I/O error if a system call fails.
-    pub(crate) fn open(path: &Path, replace: bool) -> Result<Self> {
+    pub(crate) fn open(path: &Path, replace: bool, temporary_dir: PathBuf) -> Result<Self> {
         let name = path.display().to_string();
         match fs::metadata(path) {
             Ok(existing) if existing.is_dir() => {
@@ -48,7 +49,7 @@ impl Target {
             Ok(existing) if !existing.is_file() => {
                 let file = OpenOptions::new().write(true).open(path);
                 let file = file.map_err(|e| write_error(path, e))?;
-                Ok(Self::Stream(ByteWriter::to_stream(file, name)))
+                Ok(Self::Stream(ByteWriter::to_stream(file, name), temporary_dir))
             }
             Ok(_) if !replace => {
                 let message = format!("'{name}' exists already");
@@ -72,14 +73,14 @@ impl Target {
 
     /// Whether this is a stream: written bytes cannot be removed.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self, Self::Stream(_))
+        matches!(self, Self::Stream(..))
     }
 
     /// The writer of the file or stream.
     pub(super) fn writer(&mut self) -> &mut ByteWriter {
         match self {
             Self::File(file) => &mut file.writer,
-            Self::Stream(writer) => writer,
+            Self::Stream(writer, _) => writer,
         }
     }
 
@@ -94,8 +95,8 @@ impl Target {
     ) -> Result<T> {
         match self {
             Self::File(file) => write(&file.path, file.writer.position()),
-            Self::Stream(ByteWriter { file: stream, display_name, .. }) => {
-                let path = std::env::temp_dir().join("cute-shm-export");
+            Self::Stream(ByteWriter { file: stream, display_name, .. }, temporary_dir) => {
+                let path = temporary_dir.join("cute-shm-export");
                 let mut temporary = TemporaryFile::create(&path, true)?;
                 let position = FilePosition { display_name, ..temporary.writer.position() };
                 let result = write(&temporary.path, position)?;
@@ -115,7 +116,7 @@ impl Target {
     pub(crate) fn finish(self, advance: Advance) -> Result<u64> {
         match self {
             Self::File(file) => file.finish(advance),
-            Self::Stream(writer) => Ok(writer.written()),
+            Self::Stream(writer, _) => Ok(writer.written()),
         }
     }
 }
@@ -123,6 +124,10 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn open(path: &Path, replace: bool) -> Result<Target> {
+        Target::open(path, replace, PathBuf::new())
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
@@ -133,7 +138,7 @@ mod tests {
     fn file_appears_only_when_it_is_complete() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a.npy");
-        let mut target = Target::open(&path, false).unwrap();
+        let mut target = open(&path, false).unwrap();
         target.writer().write(b"abc").unwrap();
         assert!(!path.exists());
         assert_eq!(target.finish(&mut |_| Ok(())).unwrap(), 3);
@@ -145,8 +150,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a.npy");
         fs::write(&path, "old").unwrap();
-        assert_eq!(Target::open(&path, false).unwrap_err().kind(), Kind::Exists);
-        let mut target = Target::open(&path, true).unwrap();
+        assert_eq!(open(&path, false).unwrap_err().kind(), Kind::Exists);
+        let mut target = open(&path, true).unwrap();
         target.writer().write(b"new").unwrap();
         drop(target);
         assert_eq!(fs::read(&path).unwrap(), b"old");
@@ -157,7 +162,7 @@ mod tests {
     fn file_that_another_process_creates_is_kept() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a.npy");
-        let target = Target::open(&path, false).unwrap();
+        let target = open(&path, false).unwrap();
         fs::write(&path, "other").unwrap();
         assert_eq!(target.finish(&mut |_| Ok(())).unwrap_err().kind(), Kind::Exists);
         assert_eq!(fs::read(&path).unwrap(), b"other");
@@ -170,11 +175,11 @@ mod tests {
         let (real, link) = (temp.path().join("real"), temp.path().join("link"));
         fs::write(&real, "old").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        let mut target = Target::open(&link, true).unwrap();
+        let mut target = open(&link, true).unwrap();
         target.writer().write(b"new").unwrap();
         target.finish(&mut |_| Ok(())).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
-        assert!(Target::open(Path::new("/dev/null"), false).unwrap().is_stream());
+        assert!(open(Path::new("/dev/null"), false).unwrap().is_stream());
     }
 }

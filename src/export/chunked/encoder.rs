@@ -33,6 +33,7 @@ pub(super) struct ChunkEncoder<'a> {
 }
 
 impl<'a> ChunkEncoder<'a> {
+    /// Allocates the buffers. Without a `level`, chunks are neither shuffled nor compressed.
     pub(super) fn new(source: &'a Source, grid: &'a ChunkGrid, level: Option<u8>) -> Self {
         let level = level.map(|level| CompressionLvl::new(i32::from(level)).unwrap_or_default());
         let bytes = grid.chunk_bytes();

@@ -11,20 +11,20 @@ use crate::shm::format::origin::Attribute;
 
 impl Hdf5Export<'_, '_> {
     /// Writes the attributes of a group or a compound.
-    pub(super) fn all_attributes(
+    pub(super) fn write_all_attributes(
         &mut self,
         at: &Rc<Object>,
         raw: &[Attribute],
         path: &str,
     ) -> Result<()> {
-        self.raw_attributes(at, raw, path)?;
+        self.write_raw_attributes(at, raw, path)?;
         let content = self.content;
-        self.other_attributes(at, raw, content.group_attrs(path), path);
+        self.write_other_attributes(at, raw, content.group_attrs(path), path);
         Ok(())
     }
 
     /// Writes the attributes that are in the metadata but not in the ledger, because they are too large.
-    pub(super) fn other_attributes<'t>(
+    pub(super) fn write_other_attributes<'t>(
         &mut self,
         at: &Object,
         raw: &[Attribute],
@@ -32,19 +32,21 @@ impl Hdf5Export<'_, '_> {
         path: &str,
     ) {
         let is_raw = |name: &String| raw.iter().any(|attribute| attribute.name == *name);
-        self.toml_attributes(at, attrs.filter(|(name, _)| !is_raw(name)), path);
+        self.write_toml_attributes(at, attrs.filter(|(name, _)| !is_raw(name)), path);
     }
 
     /// Writes attributes with the types and bytes of the source. Defers those with references.
-    pub(super) fn raw_attributes(
+    pub(super) fn write_raw_attributes(
         &mut self,
         object: &Rc<Object>,
         attributes: &[Attribute],
         path: &str,
     ) -> Result<()> {
         let Some(origin) = &self.content.origin else { return Ok(()) };
-        for attribute in attributes.iter().filter_map(|attribute| origin.raw_attribute(attribute)) {
-            let named = attribute.named_type.map(|number| self.named_type(number)).transpose()?;
+        for attribute in
+            attributes.iter().filter_map(|attribute| origin.decode_attribute(attribute))
+        {
+            let named = attribute.named_type.map(|number| self.commit_type(number)).transpose()?;
             let named = named.flatten();
             if attribute.refers() {
                 let (object, path) = (Rc::clone(object), path.to_owned());
@@ -62,7 +64,7 @@ impl Hdf5Export<'_, '_> {
     }
 
     /// Writes attributes from their values in the metadata.
-    pub(super) fn toml_attributes<'t>(
+    pub(super) fn write_toml_attributes<'t>(
         &mut self,
         object: &Object,
         attrs: impl Iterator<Item = (&'t String, &'t toml::Value)>,

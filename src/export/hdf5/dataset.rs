@@ -18,7 +18,7 @@ impl Hdf5Export<'_, '_> {
     ///
     /// # Errors
     /// Returns [`Kind::Unsupported`] if HDF5 cannot represent the array.
-    pub(super) fn array(
+    pub(super) fn write_array(
         &mut self,
         at: &Object,
         name: &str,
@@ -26,8 +26,8 @@ impl Hdf5Export<'_, '_> {
         path: &str,
     ) -> Result<()> {
         let key = vec![array.segment.clone()];
-        if let Some(linked) = self.linked.get(&key) {
-            return Ok(self.writer.link(linked, at, name)?);
+        if let Some(shared) = self.shared.get(&key) {
+            return Ok(self.writer.link(shared, at, name)?);
         }
         let unsupported = |reason: String| Error::new(Kind::Unsupported, reason).with_subject(path);
         let Some(dtype) = Dtype::parse(&array.dtype).filter(|_| array.nbytes().is_some()) else {
@@ -53,21 +53,21 @@ impl Hdf5Export<'_, '_> {
             }
             None => DatasetSpec::of_dtype(&dtype, &array.shape).map_err(unsupported)?,
         };
-        let object = self.dataset(at, name, &spec, &[array], path, &dtype)?;
+        let object = self.write_dataset(at, name, &spec, &[array], path, &dtype)?;
         match stored {
             Some(stored) => {
-                self.raw_attributes(&object, &stored.attrs, path)?;
-                self.other_attributes(&object, &stored.attrs, array.attrs.iter(), path);
+                self.write_raw_attributes(&object, &stored.attrs, path)?;
+                self.write_other_attributes(&object, &stored.attrs, array.attrs.iter(), path);
             }
-            None => self.toml_attributes(&object, array.attrs.iter(), path),
+            None => self.write_toml_attributes(&object, array.attrs.iter(), path),
         }
-        self.remember(key, object);
+        self.keep_if_shared(key, object);
         Ok(())
     }
 
     /// Writes a group as a compound dataset. Returns false if its source is not a compound, or if its type cannot be
     /// restored.
-    pub(super) fn compound(
+    pub(super) fn write_compound(
         &mut self,
         at: &Object,
         name: &str,
@@ -77,7 +77,7 @@ impl Hdf5Export<'_, '_> {
         let Some(origin) = &self.content.origin else { return Ok(false) };
         let Some(stored) = origin.dataset(path) else { return Ok(false) };
         let find = |path: &[String]| {
-            let array = field(table, path)?;
+            let array = field_array(table, path)?;
             Some((Dtype::parse(&array.dtype)?, array.shape.clone()))
         };
         let spec = origin
@@ -88,21 +88,22 @@ impl Hdf5Export<'_, '_> {
             return Ok(false);
         };
         let paths = spec.paths();
-        let arrays: Option<Vec<&Array>> = paths.iter().map(|path| field(table, path)).collect();
+        let arrays: Option<Vec<&Array>> =
+            paths.iter().map(|path| field_array(table, path)).collect();
         let Some(arrays) = arrays else { return Ok(false) };
         let key: Vec<String> = arrays.iter().map(|array| array.segment.clone()).collect();
-        if let Some(linked) = self.linked.get(&key) {
-            self.writer.link(linked, at, name)?;
+        if let Some(shared) = self.shared.get(&key) {
+            self.writer.link(shared, at, name)?;
             return Ok(true);
         }
-        let object = self.dataset(at, name, &spec, &arrays, path, &Dtype::bool())?;
-        self.all_attributes(&object, &stored.attrs, path)?;
-        self.remember(key, object);
+        let object = self.write_dataset(at, name, &spec, &arrays, path, &Dtype::bool())?;
+        self.write_all_attributes(&object, &stored.attrs, path)?;
+        self.keep_if_shared(key, object);
         Ok(true)
     }
 
     /// Creates a dataset and writes its elements, or defers them.
-    fn dataset(
+    fn write_dataset(
         &mut self,
         at: &Object,
         name: &str,
@@ -115,7 +116,7 @@ impl Hdf5Export<'_, '_> {
         let mut packing = self.packing(spec, path);
         let origin = self.content.origin.as_ref();
         let number = origin.and_then(|origin| origin.dataset(path)?.named_type);
-        let named = number.map(|number| self.named_type(number)).transpose()?.flatten();
+        let named = number.map(|number| self.commit_type(number)).transpose()?.flatten();
         let mut object = self.writer.dataset(at, name, spec, &packing, named.as_deref());
         let is_filled = packing.fill != Fill::Zero || packing.fill_time.is_some();
         if packing.fill == Fill::Unknown || is_filled && object.is_err() {
@@ -129,26 +130,19 @@ impl Hdf5Export<'_, '_> {
         if arrays.iter().any(|array| array.nbytes() == Some(0)) && shape.contains(&0) {
             return Ok(Rc::new(object));
         }
-        let Some(field_order) = spec.layout() else {
-            self.write_elements(&object, name, spec, arrays, path, dtype)?;
-            return Ok(Rc::new(object));
-        };
-        let arrays: Vec<Array> = arrays.iter().map(|&array| array.clone()).collect();
         let level = packing.deflate;
-        match (packing.chunk, self.writer.offset(&object)) {
-            (Some(chunk), _) => {
-                let source = self.content.dataset_source(path, &arrays, &field_order)?;
+        match (spec.layout(), packing.chunk, self.writer.offset(&object)) {
+            (Some(field_order), Some(chunk), _) => {
+                let source = self.content.open_dataset(path, arrays, &field_order)?;
                 let grid = ChunkGrid { shape: shape.to_vec(), chunk, item };
                 chunked::write(self.writer, &object, &source, &grid, level, self.advance)?;
             }
-            (None, Some(offset)) => {
+            (Some(field_order), None, Some(offset)) => {
+                let arrays = arrays.iter().map(|&array| array.clone()).collect();
                 let path = path.to_owned();
                 self.deferred.push(DeferredDataset { path, arrays, field_order, offset });
             }
-            (None, None) => {
-                let arrays: Vec<&Array> = arrays.iter().collect();
-                self.write_elements(&object, name, spec, &arrays, path, dtype)?;
-            }
+            _ => self.write_elements(&object, name, spec, arrays, path, dtype)?,
         }
         Ok(Rc::new(object))
     }
@@ -163,7 +157,7 @@ impl Hdf5Export<'_, '_> {
         path: &str,
         dtype: &Dtype,
     ) -> Result<()> {
-        let open = |array: &&Array| self.content.segment(path, array);
+        let open = |array: &&Array| self.content.open_segment(path, array);
         let sources: Vec<Arc<PublishedSegment>> = arrays.iter().map(open).collect::<Result<_>>()?;
         let advance = &mut *self.advance;
         let is_text = *dtype.class() == Class::Text && spec.has_pointers();
@@ -177,17 +171,17 @@ impl Hdf5Export<'_, '_> {
         self.writer.write(object, name, spec, &mut read)
     }
 
-    /// Keeps a dataset if more paths lead to its segments.
-    fn remember(&mut self, key: Vec<String>, object: Rc<Object>) {
+    /// Keeps a dataset if its segments have more than one path.
+    fn keep_if_shared(&mut self, key: Vec<String>, object: Rc<Object>) {
         let count = key.first().and_then(|segment| self.path_counts.get(segment));
         if count.is_some_and(|&count| count > 1) {
-            self.linked.insert(key, object);
+            self.shared.insert(key, object);
         }
     }
 }
 
 /// Returns the array of a field.
-fn field<'a>(table: &'a Group, path: &[String]) -> Option<&'a Array> {
+fn field_array<'a>(table: &'a Group, path: &[String]) -> Option<&'a Array> {
     let (last, groups) = path.split_last()?;
     let mut table = table;
     for name in groups {

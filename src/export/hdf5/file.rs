@@ -31,7 +31,7 @@ pub(crate) fn write(
         content,
         writer: &writer,
         path_counts: HashMap::new(),
-        linked: HashMap::new(),
+        shared: HashMap::new(),
         deferred: Vec::new(),
         references: Vec::new(),
         notes: unrestored(content),
@@ -47,17 +47,18 @@ pub(crate) fn write(
     export.groups.insert(String::new(), Rc::clone(&root));
     // Before the datasets: netCDF reads the objects of a file in their order of creation.
     for &number in &content.named_types {
-        export.named_type(number)?;
+        export.commit_type(number)?;
     }
-    export.group(&root, &content.root, "")?;
+    export.write_group(&root, &content.root, "")?;
     drop(root);
     export.write_references();
-    let Hdf5Export { deferred, notes, skipped, linked, groups, types, advance, .. } = export;
+    let Hdf5Export { deferred, notes, skipped, shared, groups, types, advance, .. } = export;
     // HDF5 closes a file only when all its objects are closed.
-    drop((linked, groups, types));
+    drop((shared, groups, types));
     writer.close()?;
     for DeferredDataset { path, arrays, field_order, offset } in deferred {
-        let source = content.dataset_source(&path, &arrays, &field_order)?;
+        let arrays: Vec<&Array> = arrays.iter().collect();
+        let source = content.open_dataset(&path, &arrays, &field_order)?;
         copy::copy(&source, FilePosition { offset, ..position }, advance)?;
     }
     Ok((notes, skipped))
@@ -89,8 +90,8 @@ pub(super) struct Hdf5Export<'a, 'w> {
     pub(super) writer: &'w Writer,
     /// The number of paths of each segment.
     pub(super) path_counts: HashMap<String, usize>,
-    /// Datasets that have more paths, by their segments.
-    pub(super) linked: HashMap<Vec<String>, Rc<Object>>,
+    /// Datasets with more than one path, by their segments.
+    pub(super) shared: HashMap<Vec<String>, Rc<Object>>,
     pub(super) deferred: Vec<DeferredDataset>,
     pub(super) references: Vec<ReferenceAttribute>,
     pub(super) notes: Vec<Note>,
@@ -105,23 +106,23 @@ pub(super) struct Hdf5Export<'a, 'w> {
 
 impl Hdf5Export<'_, '_> {
     /// Writes the attributes and the entries of a group.
-    fn group(&mut self, at: &Rc<Object>, group: &Group, path: &str) -> Result<()> {
+    fn write_group(&mut self, at: &Rc<Object>, group: &Group, path: &str) -> Result<()> {
         let own_path = if path.is_empty() { "/" } else { path };
         let content = self.content;
         match &content.origin {
-            Some(origin) => self.all_attributes(at, origin.group(own_path), own_path)?,
-            None => self.toml_attributes(at, content.group_attrs(own_path), own_path),
+            Some(origin) => self.write_all_attributes(at, origin.group(own_path), own_path)?,
+            None => self.write_toml_attributes(at, content.group_attrs(own_path), own_path),
         }
         for (name, node) in group {
             let path = format!("{path}/{name}");
             match node {
                 Node::Array(array) => {
-                    let written = self.array(at, name, array, &path);
+                    let written = self.write_array(at, name, array, &path);
                     self.skip_unsupported(written, &path, [path.clone()])?;
                 }
-                Node::Group(inner) if self.compound(at, name, inner, &path)? => {}
-                Node::Group(inner) => match self.new_group(at, name, &path) {
-                    Ok(created) => self.group(&created, inner, &path)?,
+                Node::Group(inner) if self.write_compound(at, name, inner, &path)? => {}
+                Node::Group(inner) => match self.create_group(at, name, &path) {
+                    Ok(created) => self.write_group(&created, inner, &path)?,
                     Err(error) => {
                         let arrays = tree::arrays(inner).into_iter();
                         let paths = arrays.map(|(below, _)| format!("{path}{below}"));

@@ -10,7 +10,7 @@ use crate::shm::format::ledger::Note;
 
 impl Hdf5Export<'_, '_> {
     /// Creates a committed datatype at all its paths, once.
-    pub(super) fn named_type(&mut self, number: usize) -> Result<Option<Rc<Object>>> {
+    pub(super) fn commit_type(&mut self, number: usize) -> Result<Option<Rc<Object>>> {
         if let Some(created) = self.types.get(&number) {
             return Ok(created.clone());
         }
@@ -20,7 +20,7 @@ impl Hdf5Export<'_, '_> {
         let mut object: Option<Rc<Object>> = None;
         for path in &named.paths {
             let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let written = self.group_at(parent).and_then(|at| {
+            let written = self.ensure_group(parent).and_then(|at| {
                 if let Some(object) = &object {
                     return Ok(self.writer.link(object, &at, name)?);
                 }
@@ -43,13 +43,13 @@ impl Hdf5Export<'_, '_> {
         self.types.insert(number, object.clone());
         if let Some(object) = &object {
             let path = named.paths.first().map_or("", String::as_str);
-            self.raw_attributes(object, &named.attrs, path)?;
+            self.write_raw_attributes(object, &named.attrs, path)?;
         }
         Ok(object)
     }
 
     /// Creates a group, unless a committed datatype was created in it before.
-    pub(super) fn new_group(&self, at: &Object, name: &str, path: &str) -> Result<Rc<Object>> {
+    pub(super) fn create_group(&self, at: &Object, name: &str, path: &str) -> Result<Rc<Object>> {
         match self.groups.get(path) {
             Some(created) => Ok(Rc::clone(created)),
             None => Ok(Rc::new(self.writer.group(at, name)?)),
@@ -57,12 +57,12 @@ impl Hdf5Export<'_, '_> {
     }
 
     /// Returns the group at a path. Creates it and its parents if they do not exist.
-    fn group_at(&mut self, path: &str) -> Result<Rc<Object>> {
+    fn ensure_group(&mut self, path: &str) -> Result<Rc<Object>> {
         if let Some(created) = self.groups.get(path) {
             return Ok(Rc::clone(created));
         }
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let parent = self.group_at(parent)?;
+        let parent = self.ensure_group(parent)?;
         let created = Rc::new(self.writer.group(&parent, name)?);
         self.groups.insert(path.to_owned(), Rc::clone(&created));
         Ok(created)

@@ -8,7 +8,7 @@ use crate::shm::format::origin::{Attribute, FillValue, Origin};
 
 impl Origin {
     /// Decodes an attribute. Returns `None` if its record is damaged.
-    pub(super) fn raw_attribute(&self, attribute: &Attribute) -> Option<RawAttribute> {
+    pub(super) fn decode_attribute(&self, attribute: &Attribute) -> Option<RawAttribute> {
         Some(RawAttribute {
             name: attribute.name.clone(),
             kind: self.encoded_type(attribute.kind)?,
@@ -21,7 +21,7 @@ impl Origin {
 
 impl FillValue {
     /// Decodes the value.
-    pub(super) fn fill(&self) -> Fill {
+    pub(super) fn decode(&self) -> Fill {
         match self {
             Self::Undefined => Fill::Undefined,
             Self::Unknown => Fill::Unknown,

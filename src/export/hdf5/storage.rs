@@ -22,7 +22,7 @@ impl Hdf5Export<'_, '_> {
                 limits.len() == shape.len() && limits.iter().zip(shape).all(|(limit, n)| limit >= n)
             };
             packing.limits = stored.limits.clone().filter(fits);
-            packing.fill = stored.fill.as_ref().map(FillValue::fill).unwrap_or_default();
+            packing.fill = stored.fill.as_ref().map(FillValue::decode).unwrap_or_default();
             packing.fill_type =
                 origin.and_then(|origin| origin.encoded_type(stored.kind)).unwrap_or_default();
             packing.fill_time.clone_from(&stored.fill_time);

@@ -128,3 +128,49 @@ pub(crate) fn retain_arrays(group: &mut Group, keep: &mut dyn FnMut(&str, &Array
     }
     retain_below(group, "", keep);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array() -> Node {
+        let (segment, dtype) = ("s".to_owned(), "int8".to_owned());
+        Node::Array(Array { segment, shape: vec![1], dtype, attrs: Table::new() })
+    }
+
+    fn group<const N: usize>(entries: [(&str, Node); N]) -> Group {
+        entries.map(|(name, node)| (name.to_owned(), node)).into_iter().collect()
+    }
+
+    fn sample() -> Group {
+        let inner = group([("x", array()), ("y", array())]);
+        group([
+            ("a", array()),
+            ("g", Node::Group(inner)),
+            ("gg", array()),
+            ("empty", Node::Group(Group::new())),
+        ])
+    }
+
+    fn paths(group: &Group) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(group, &mut |names, _| found.push(to_path(names)));
+        found
+    }
+
+    #[test]
+    fn select_keeps_the_prefix_and_no_group_that_becomes_empty() {
+        let tree = sample();
+        assert_eq!(select(&tree, "/", &|_| true), tree);
+        assert_eq!(paths(&select(&tree, "/g", &|_| true)), ["/g", "/g/x", "/g/y"]);
+        let is_selected = |path: &str| path == "/a" || path == "/empty";
+        assert_eq!(paths(&select(&tree, "/", &is_selected)), ["/a", "/empty"]);
+    }
+
+    #[test]
+    fn retain_arrays_keeps_groups() {
+        let mut tree = sample();
+        retain_arrays(&mut tree, &mut |path, _| path == "/gg");
+        assert_eq!(paths(&tree), ["/g", "/gg", "/empty"]);
+    }
+}
