@@ -1,13 +1,13 @@
 //! Sequential output to a regular file or a stream.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use super::copy::{self, FilePosition};
 use super::progress::Advance;
 use super::source::{BLOCK_BYTES, Source};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Appends bytes to a file or a stream.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl ByteWriter {
     /// # Errors
     /// Returns an I/O error if the write fails.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|e| self.error(e))?;
+        self.file.write_all(bytes).map_err(|e| self.position().write_error(e))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -60,7 +60,10 @@ impl ByteWriter {
         }
         copy::copy(source, self.position(), advance)?;
         self.written += source.bytes();
-        self.file.seek(SeekFrom::Start(self.written)).map(drop).map_err(|e| self.error(e))
+        self.file
+            .seek(SeekFrom::Start(self.written))
+            .map(drop)
+            .map_err(|e| self.position().write_error(e))
     }
 
     /// Appends all bytes of a source in blocks, each after a call of `change`.
@@ -108,10 +111,6 @@ impl ByteWriter {
     /// # Errors
     /// Returns an I/O error if the write fails.
     pub(super) fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, offset).map_err(|e| self.error(e))
-    }
-
-    fn error(&self, error: io::Error) -> Error {
-        Error::io(format!("cannot write '{}'", self.display_name), error)
+        self.file.write_all_at(bytes, offset).map_err(|e| self.position().write_error(e))
     }
 }

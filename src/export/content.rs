@@ -18,24 +18,24 @@ use crate::shm::segment::published::PublishedSegment;
 #[derive(Debug)]
 pub(crate) struct Content<'a> {
     /// The shm directory with the segments.
-    pub(crate) shm: &'a Directory,
+    pub(super) shm: &'a Directory,
     /// The selected groups and arrays.
     pub(crate) root: Group,
     /// Types and raw attributes of the sources, if the ledger has a trustworthy record.
-    pub(crate) origin: Option<Origin>,
+    pub(super) origin: Option<Origin>,
     /// Committed datatypes that are selected, or used by selected objects and their attributes: indices into
     /// those of `origin`.
-    pub(crate) named_types: BTreeSet<usize>,
+    pub(super) named_types: BTreeSet<usize>,
     /// The attributes of groups by path that TOML can represent.
-    pub(crate) group_attrs: toml::Table,
+    pub(super) group_attrs: toml::Table,
     /// Names of the groups that each hold one source file.
-    pub(crate) source_groups: Vec<String>,
+    pub(super) source_groups: Vec<String>,
     /// The level of deflate, for HDF5.
-    pub(crate) gzip: Option<u8>,
+    pub(super) gzip: Option<u8>,
     /// The selected objects that the load left out.
-    pub(crate) left_out: Vec<Note>,
+    pub(super) left_out: Vec<Note>,
     /// Open segments by name. Their bytes remain readable after the project is replaced.
-    pub(crate) segments: HashMap<String, Arc<PublishedSegment>>,
+    pub(super) segments: HashMap<String, Arc<PublishedSegment>>,
 }
 
 impl Content<'_> {

@@ -30,7 +30,7 @@ pub(super) struct FilePosition<'a> {
 }
 
 impl FilePosition<'_> {
-    fn write_error(self, error: std::io::Error) -> Error {
+    pub(super) fn write_error(self, error: std::io::Error) -> Error {
         Error::io(format!("cannot write '{}'", self.display_name), error)
     }
 }
