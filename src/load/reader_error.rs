@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use hdf5_reader::{Advice, Cause};
 use nix::errno::Errno;
@@ -20,6 +21,7 @@ const EXTERNAL_HINT: &str =
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     reason: String,
+    file: Option<PathBuf>,
     system: Option<std::io::Error>,
 }
 
@@ -27,6 +29,14 @@ impl Unreadable {
     /// The reason of an error, if the error reports that something cannot be read.
     pub(crate) fn of(error: &Error) -> Option<&Self> {
         StdError::source(error)?.downcast_ref()
+    }
+
+    /// The reason with the file, for a message that names the object only.
+    pub(crate) fn reason_with_file(&self) -> String {
+        match &self.file {
+            Some(file) => format!("in '{}': {self}", file.display()),
+            None => self.to_string(),
+        }
     }
 }
 
@@ -51,7 +61,8 @@ impl From<hdf5_reader::Error> for Error {
                 Cause::System(errno) if errno != Errno::UnknownErrno => Some(errno.into()),
                 _ => None,
             };
-            mapped = mapped.caused_by(Unreadable { reason: reason.to_owned(), system });
+            let file = error.file().map(Path::to_owned);
+            mapped = mapped.caused_by(Unreadable { reason: reason.to_owned(), file, system });
         }
         if let Some(hint) = hint(&error) {
             mapped = mapped.with_hint(hint);

@@ -346,7 +346,7 @@ fn keep_going_loads_the_rest_of_a_damaged_file() {
 metadata: $ROOT/cute-shm.p.toml
 loaded: 1 array, 7.81 KiB in SECONDS s (RATE/s)
 --- stderr
-warning: '/second' is skipped: deflate: damaged data
+warning: '/second' is skipped: in 'f.h5': deflate: damaged data
 error: 1 of 2 could not be read
 --- exit 10
 

@@ -174,6 +174,7 @@ pub struct Error {
     action: Box<str>,
     reason: Option<Box<str>>,
     subject: Option<Box<str>>,
+    file: Option<Box<Path>>,
     original: Option<Box<str>>,
     advice: Option<Advice>,
 }
@@ -181,8 +182,8 @@ pub struct Error {
 impl Error {
     /// An error without a subject; `action` is a sentence without a capital and a full stop.
     pub(crate) fn new(cause: Cause, action: impl Into<Box<str>>) -> Self {
-        let (reason, subject, original, advice) = (None, None, None, None);
-        Self { cause, action: action.into(), reason, subject, original, advice }
+        let (reason, subject, file, original, advice) = (None, None, None, None, None);
+        Self { cause, action: action.into(), reason, subject, file, original, advice }
     }
 
     /// The error of the object at `path` in `file` that cannot be read.
@@ -192,7 +193,7 @@ impl Error {
         reason: impl Into<Box<str>>,
     ) -> Self {
         let file = file.filter(|file| !file.as_os_str().is_empty());
-        let file = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
+        let place = file.map_or_else(String::new, |file| format!(" in '{}'", file.display()));
         let advice = match cause {
             Cause::NoMemory => Advice::LoadLess,
             _ => Advice::KeepGoing,
@@ -200,8 +201,9 @@ impl Error {
         Self {
             reason: Some(reason.into()),
             subject: Some(path.into()),
+            file: file.map(Box::from),
             advice: Some(advice),
-            ..Self::new(cause, format!("cannot read '{path}'{file}"))
+            ..Self::new(cause, format!("cannot read '{path}'{place}"))
         }
     }
 
@@ -231,6 +233,11 @@ impl Error {
     /// The file or object that cannot be opened, read or written.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
+    }
+
+    /// The file of the object that cannot be read.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The message of libhdf5, if it reported the failure.

@@ -186,7 +186,7 @@ impl<'a> Scheduler<'a> {
         if let Some(unreadable) = unreadable.filter(|_| self.keep_going) {
             let path = self.plan.tasks[number].path.clone();
             let detail = error.detail().map(str::to_owned);
-            let note = Note { detail, ..Note::new(path, unreadable.to_string()) };
+            let note = Note { detail, ..Note::new(path, unreadable.reason_with_file()) };
             state.failed.push((number, note));
         } else {
             let path = &self.plan.tasks[number].path;
