@@ -299,7 +299,7 @@ pub struct Record {
     /// Attributes of groups and of compound datasets by path.
     #[serde(default)]
     pub attributes: Table,
-    /// The serialized [`Origin`](crate::shm::format::origin::Origin), for `export`.
+    /// The serialized `Origin`, for `export`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "extras")]
     pub origin: Option<String>,
