@@ -2,7 +2,7 @@
 //! stand, and that `lib.rs` and each `mod.rs` hold declarations only.
 //!
 //! `tests/architecture/exceptions.txt` lists the places that do not follow the rules yet. The list may only shrink: the test
-//! also fails if a line is no longer needed. `ARCHITECTURE=overwrite cargo test --test architecture` writes the list anew,
+//! also fails if a line is no longer needed. `ARCHITECTURE=overwrite cargo test --test architecture` rewrites the list,
 //! for example after a file was moved. It refuses a list that is longer than the old one.
 
 #[path = "architecture/circles.rs"]
@@ -73,7 +73,7 @@ const EXCEPTIONS: &str = "tests/architecture/exceptions.txt";
 /// The first lines of the list.
 const EXCEPTIONS_HEAD: &str = "\
 # Places that do not follow the rules of tests/architecture.rs yet. The list may only shrink.
-# `ARCHITECTURE=overwrite cargo test --test architecture` writes it anew.
+# `ARCHITECTURE=overwrite cargo test --test architecture` rewrites it.
 ";
 
 /// The lines of the list that a tree needs, and for each the places in the source.
@@ -223,7 +223,7 @@ fn lib_and_mod_files_hold_declarations_only() {
     judge("code");
 }
 
-/// `ARCHITECTURE=overwrite` writes the list anew. Its weight is its number of words: a circle that shrinks counts.
+/// `ARCHITECTURE=overwrite` rewrites the list. Its weight is its number of words: a circle that shrinks counts.
 #[test]
 fn list_of_exceptions_is_overwritten_only_by_a_smaller_one() {
     let findings: BTreeSet<String> =

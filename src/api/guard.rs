@@ -158,8 +158,8 @@ impl Guard {
     /// Lets the project stay until it is unlinked, or the node reboots.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::error::Kind::NotFound) when it was removed or replaced meanwhile; as the
-    /// system says. The project is still held then until this guard, which is gone, would have ended.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if another process removed or replaced the project, and an
+    /// I/O error if the ledger cannot be read or written. The guard is then dropped, which removes the project.
     ///
     /// # Examples
     /// ```

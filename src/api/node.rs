@@ -129,7 +129,8 @@ impl Node {
     /// Every project of the root, sorted by name; not only what can be opened ([`Listed::state`]).
     ///
     /// # Errors
-    /// [`Kind::Permission`](crate::error::Kind::Permission) for a root that cannot be trusted; as the system says.
+    /// [`Kind::Permission`](crate::error::Kind::Permission) if the root cannot be trusted, and an I/O error if a
+    /// directory cannot be read.
     ///
     /// # Examples
     /// ```

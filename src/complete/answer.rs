@@ -9,7 +9,7 @@ use super::probe::{self, MOST, PATHS};
 use super::values::{self, Answer, Candidate};
 use crate::text::is_unsafe;
 
-/// Answers a script's question: the shell, and what it tells of the line. The exit code is always 0.
+/// Prints the candidates for a completion script. `args` are the shell and its command line. The exit code is always 0.
 pub(crate) fn run(args: &[OsString], program: clap::Command) -> u8 {
     let Some((shell, rest)) = args.split_first() else { return 0 };
     if shell == PATHS {

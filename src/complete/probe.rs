@@ -15,10 +15,10 @@ pub(crate) const WORD: &str = "__complete";
 /// The word with which the program asks itself for the paths in a file.
 pub(super) const PATHS: &str = "__paths";
 
-/// More candidates than this help nobody.
+/// The maximum number of candidates: a shell cannot show more in a usable way.
 pub(super) const MOST: usize = 10_000;
 
-/// Nobody waits longer for a word, in seconds.
+/// The time limit for an answer, in seconds: the user waits for the shell.
 const PATIENCE: u32 = 2;
 
 /// The memory that a look at a file may take.

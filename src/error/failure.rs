@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// # Examples
 /// ```
 /// use cute_shm::{Kind, Node};
-/// let error = Node::with_root("/tmp/of-nobody").open("demo").unwrap_err();
+/// let error = Node::with_root("/tmp/absent-root").open("demo").unwrap_err();
 /// assert_eq!(error.kind(), Kind::NotFound);
 /// assert_eq!(error.subject(), Some("demo"));
 /// eprintln!("error: {error}");

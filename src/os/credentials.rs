@@ -19,6 +19,8 @@ type UidMap = Vec<(u32, u32, u32)>;
 /// The owner that the kernel reports for a file whose user has no id in this namespace (the default of
 /// `/proc/sys/kernel/overflowuid`).
 const OVERFLOW_UID: u32 = 65534;
+/// The group of a user without an entry in the user database.
+const OVERFLOW_GID: u32 = 65534;
 
 fn uid_map() -> &'static UidMap {
     static MAP: OnceLock<UidMap> = OnceLock::new();
@@ -71,8 +73,15 @@ pub fn act_as<T>(uid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
     if !Uid::effective().is_root() || uid == 0 {
         return act();
     }
-    let _acting = Acting::start(Uid::from_raw(uid))?;
+    let cannot = |e| cannot_act_as(uid, e);
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    let group = user.map_or(Gid::from_raw(OVERFLOW_GID), |user| user.gid);
+    let _acting = Acting::start(Uid::from_raw(uid), group, &[group]).map_err(cannot)?;
     act()
+}
+
+fn cannot_act_as(uid: u32, errno: nix::Error) -> Error {
+    Error::io(format!("cannot act as user {uid}"), errno)
 }
 
 /// Effective ids of another user. Dropping it restores those of root.
@@ -82,13 +91,9 @@ struct Acting {
 }
 
 impl Acting {
-    fn start(uid: Uid) -> Result<Self> {
-        let cannot = |e| Error::io(format!("cannot act as user {uid}"), e);
-        let group =
-            User::from_uid(uid).ok().flatten().map_or(Gid::from_raw(65534), |user| user.gid);
-        let acting = Self { groups: getgroups().map_err(cannot)?, gid: Gid::effective() };
-        setgroups(&[group]).and_then(|()| setegid(group)).map_err(cannot)?;
-        seteuid(uid).map_err(cannot)?;
+    fn start(uid: Uid, gid: Gid, groups: &[Gid]) -> nix::Result<Self> {
+        let acting = Self { groups: getgroups()?, gid: Gid::effective() };
+        setgroups(groups).and_then(|()| setegid(gid)).and_then(|()| seteuid(uid))?;
         Ok(acting)
     }
 }
@@ -145,29 +150,12 @@ pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
         let message = format!("only root can act as user {uid}");
         return Err(Error::new(Kind::Permission, message).with_hint("run the command with sudo"));
     }
-    let cannot = |e| Error::io(format!("cannot act as user {uid}"), e);
+    let cannot = |e| cannot_act_as(uid, e);
     let user = User::from_uid(Uid::from_raw(uid)).map_err(cannot)?;
     let gid = user.as_ref().map_or(Gid::from_raw(uid), |user| user.gid);
     let theirs = user.as_ref().map_or_else(|| Ok(vec![gid]), groups).map_err(cannot)?;
-    let ours = (nix::unistd::getgroups().map_err(cannot)?, Gid::effective());
-    let restore = || {
-        let restored = seteuid(Uid::from_raw(0))
-            .and_then(|()| setegid(ours.1))
-            .and_then(|()| setgroups(&ours.0));
-        if restored.is_err() {
-            // The process must not continue with unknown ids.
-            std::process::abort();
-        }
-    };
-    let became =
-        setgroups(&theirs).and_then(|()| setegid(gid)).and_then(|()| seteuid(Uid::from_raw(uid)));
-    if let Err(errno) = became {
-        restore();
-        return Err(cannot(errno));
-    }
-    let result = run();
-    restore();
-    Ok(result)
+    let _acting = Acting::start(Uid::from_raw(uid), gid, &theirs).map_err(cannot)?;
+    Ok(run())
 }
 
 fn find(name: &str) -> Result<User> {

@@ -64,7 +64,7 @@ pub(crate) struct Histogram {
 /// The statistics of a view.
 ///
 /// # Errors
-/// [`crate::error::Kind::Unsupported`] for strings, times and others; as the system says.
+/// Returns [`crate::error::Kind::Unsupported`] if the elements are not numbers, and an I/O error if they cannot be read.
 pub(crate) fn stats(view: &View) -> Result<Stats> {
     let dtype = view.dtype();
     match (dtype.class(), dtype.itemsize()) {

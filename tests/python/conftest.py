@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from expectation import differences, expected_leaves
 from python_side import packed
 
 HERE = Path(__file__).resolve().parent
@@ -177,3 +178,14 @@ def cli(tag, project, other_project, root):
 @pytest.fixture
 def python(cli, root, tmp_path):
     return Python(root, tmp_path)
+
+
+@pytest.fixture
+def load_and_compare(cli, python, project):
+    """Loads the file and returns the differences between the Python package and h5py."""
+
+    def check(file, *options):
+        cli.load(project, file, *options)
+        return differences(expected_leaves(file), python.read(project))
+
+    return check

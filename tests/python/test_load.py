@@ -10,17 +10,6 @@ from expectation import differences, expected_leaves
 from hdf5_files import CASES, create_raw, has_szip_encoder, write
 
 
-@pytest.fixture
-def load_and_compare(cli, python, project):
-    """Loads the file and returns the differences between the Python package and h5py."""
-
-    def check(file, *options):
-        cli.load(project, file, *options)
-        return differences(expected_leaves(file), python.read(project))
-
-    return check
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_python_reads_the_same_as_h5py(name, tmp_path, load_and_compare):
     assert load_and_compare(write(tmp_path / "f.h5", name)) == []

@@ -472,16 +472,7 @@ fn selected_rows_are_those_of_the_file() {
     file.stored(c"b", int32(), &[7, 5], &values, in_chunks(3).raw());
     file.dataset(c"c", int32(), &[], &[9_i32]);
     file.dataset(c"d", int32(), &[2], &[1_i32, 2]);
-    file.close();
-    let rows: Option<&SelectRows<'_>> = Some(&|all| 3.min(all)..6.min(all));
-    let options = Options {
-        select: &|_| true,
-        seen: &mut |_| {},
-        rows,
-        keep_going: false,
-        external: External::Allow,
-    };
-    let found = inventory(&file.path(), options).unwrap();
+    let found = file.look_at(Some(&|all| 3.min(all)..6.min(all))).unwrap();
     let wanted: Vec<u8> = values[15..30].iter().flat_map(|value| value.to_le_bytes()).collect();
     for dataset in 0..2 {
         assert_eq!(found.datasets[dataset].shape, [3, 5]);

@@ -420,7 +420,7 @@ fn least(transfer: &Transfer<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
     index.least(start).saturating_mul(transfer.dataset.file_element_size())
 }
 
-/// Hands on a chunk's elements, as far as they are within the dataset; tells their bytes.
+/// Writes the elements of a chunk that are within the dataset. Returns their number of bytes.
 fn spread(
     transfer: &Transfer<'_>,
     (index, output): (&ChunkIndex, &OutputBox),

@@ -375,31 +375,18 @@ impl<'a> Workers<'a> {
         let task = &self.plan.tasks[number];
         self.progress.send(&Message::Reading(task.path.clone()))?;
         let (inventory, segments) = (&self.plan.inventories[task.input], self.segments(task));
-        let mut told = |bytes| self.progress.advance(bytes);
+        let mut advance = |bytes| self.progress.advance(bytes);
+        let mut read = |destination: &mut Destination<'_, '_>| {
+            let scratch = &mut reader.scratch;
+            read_with_libhdf5(inventory, task, segments, destination, scratch, &mut advance)
+        };
         if self.is_small(task) {
             let mut destination = Destination::Memory(buffers(segments)?);
-            read_with_libhdf5(
-                inventory,
-                task,
-                segments,
-                &mut destination,
-                &mut reader.scratch,
-                &mut told,
-            )?;
+            read(&mut destination)?;
             return self.keep_small(task, destination, reader);
         }
         let writers = self.writers(task)?;
-        {
-            let mut destination = Destination::Segments(&writers);
-            read_with_libhdf5(
-                inventory,
-                task,
-                segments,
-                &mut destination,
-                &mut reader.scratch,
-                &mut told,
-            )?;
-        }
+        read(&mut Destination::Segments(&writers))?;
         self.keep(task, writers, reader)
     }
 
