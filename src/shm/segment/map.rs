@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use memmap2::{Advice, MmapMut, MmapOptions};
 use nix::errno::Errno;
 
 use crate::error::{Error, Kind, Result};
+use crate::os::threads::lock_ignoring_poison;
 
 /// The parts of one new segment that are mapped for writing: start and end of each. No two overlap.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl MappedRanges {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
         // Each change is one call, so that a panicking thread leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_ignoring_poison(&self.0)
     }
 }
 
@@ -122,7 +123,7 @@ impl LastingMapping {
 /// them; small ones otherwise. Full memory is `EFAULT`, not a signal.
 ///
 /// # Errors
-/// Returns the error of the system call.
+/// Returns the error of the system call; [`is_unknown`] if the kernel cannot do it.
 pub(crate) fn reserve_huge(file: &File, offset: u64, len: u64) -> Result<()> {
     let cannot = |error| Error::io(format!("cannot map {len} bytes"), error);
     let bytes = usize::try_from(len).map_err(|_| cannot(Errno::ENOMEM.into()))?;
@@ -132,11 +133,7 @@ pub(crate) fn reserve_huge(file: &File, offset: u64, len: u64) -> Result<()> {
     let map = MmapOptions::new().offset(offset).len(bytes).map_raw(file).map_err(cannot)?;
     // A kernel without huge pages refuses the advice, which is no failure.
     let _ = map.advise(Advice::HugePage);
-    match populate(bytes, || map.advise(Advice::PopulateWrite)) {
-        Err(error) if is_unknown(&error) => allocate(file, offset, len)
-            .map_err(|e| Error::io(format!("cannot reserve {len} bytes of shared memory"), e)),
-        done => done,
-    }
+    populate(bytes, || map.advise(Advice::PopulateWrite))
 }
 
 fn populate(bytes: usize, advise: impl Fn() -> std::io::Result<()>) -> Result<()> {
@@ -156,12 +153,6 @@ fn populate(bytes: usize, advise: impl Fn() -> std::io::Result<()>) -> Result<()
 /// of system calls EPERM or ENOSYS.
 pub fn is_unknown(error: &Error) -> bool {
     matches!(error.errno(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS | libc::EACCES))
-}
-
-fn allocate(file: &File, offset: u64, len: u64) -> std::io::Result<()> {
-    let signed = |n| i64::try_from(n).map_err(|_| std::io::Error::from_raw_os_error(libc::EFBIG));
-    let flags = nix::fcntl::FallocateFlags::empty();
-    Ok(nix::fcntl::fallocate(file, flags, signed(offset)?, signed(len)?)?)
 }
 
 #[cfg(test)]

@@ -69,7 +69,10 @@ impl<'a> NewSegment<'a> {
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
     pub(crate) fn reserve_huge(&self, start: u64, bytes: u64) -> Result<()> {
-        map::reserve_huge(&self.file, start, bytes).map_err(|e| self.full(e))
+        match map::reserve_huge(&self.file, start, bytes) {
+            Err(error) if map::is_unknown(&error) => self.reserve_part(start, bytes),
+            done => done.map_err(|e| self.full(e)),
+        }
     }
 
     /// Maps a part that no other mapping overlaps.
