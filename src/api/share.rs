@@ -12,6 +12,7 @@ use super::tree::Tree;
 use crate::error::Result;
 use crate::load::{Existing, Loaded, Planned, Request, Transaction};
 use crate::os::memory::Need;
+use crate::os::threads;
 use crate::shm::format::ledger::{Lifetime, Selection};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::{ProjectName, SegmentName};
@@ -60,7 +61,7 @@ impl Share {
             overwrite: false,
             mode: 0o600,
             group: None,
-            threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+            threads: threads::processors(),
             wait: LOCK_TIMEOUT,
             grace: Duration::ZERO,
         }

@@ -42,27 +42,22 @@ impl Error {
 
     /// An I/O error of the operation `what`. The error number determines its kind.
     pub fn io(what: impl Into<String>, error: impl Into<std::io::Error>) -> Self {
-        let error = error.into();
-        Self { source: Some(Box::new(error)), ..Self::new(Kind::Io, what) }.refine()
+        let source = error.into();
+        let errno = source.raw_os_error();
+        let kind = match errno {
+            Some(libc::EACCES | libc::EPERM | libc::EROFS) => Kind::Permission,
+            Some(libc::ENOENT) => Kind::NotFound,
+            Some(libc::ENOMEM) => Kind::NoMemory,
+            _ => Kind::Io,
+        };
+        let hint = errno.and_then(limit_hint);
+        Self { hint, source: Some(Box::new(source)), ..Self::new(kind, what) }
     }
 
     /// Adds the error behind this one, which completes the message.
     #[must_use]
     pub(crate) fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
-        self
-    }
-
-    /// Sets kind and hint by the error number.
-    fn refine(mut self) -> Self {
-        let error = self.source.as_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
-        match error.and_then(std::io::Error::raw_os_error) {
-            Some(libc::EACCES | libc::EPERM | libc::EROFS) => self.kind = Kind::Permission,
-            Some(libc::ENOENT) => self.kind = Kind::NotFound,
-            Some(libc::ENOMEM) => self.kind = Kind::NoMemory,
-            _ => {}
-        }
-        self.hint = error.and_then(std::io::Error::raw_os_error).and_then(limit_hint);
         self
     }
 

@@ -12,7 +12,7 @@ use super::kernels::{self, Kind, Moments};
 use super::slice::View;
 use super::values::{Value, value};
 use crate::error::{Error, Result};
-use crate::os::threads;
+use crate::os::threads::{self, lock_ignoring_poison};
 
 /// Bytes read at once.
 const BLOCK: u64 = 256 << 10;
@@ -109,12 +109,12 @@ fn each_block<S: Send>(
             let count = usize::try_from(per_block.min(view.size() - first)).unwrap_or(0);
             let bytes = &mut buffer[..count * view.item()];
             if let Err(error) = view.read(first, bytes) {
-                trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(error);
+                lock_ignoring_poison(&trouble).replace(error);
                 break;
             }
             work(&mut state, bytes);
         }
-        states.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(state);
+        lock_ignoring_poison(&states).push(state);
     });
     match trouble.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         Some(error) => Err(error),

@@ -1,6 +1,6 @@
 //! Held projects: the keeper waits until it is asked to exit or has lost the project, and removes the project.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
@@ -8,6 +8,7 @@ use crate::load::lifetime::background::Watched;
 use crate::load::lifetime::command::reap;
 use crate::os::signals::Caught;
 use crate::os::signals::Signals;
+use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::ledger::{Key, Ledger, Lifetime};
 use crate::shm::format::metadata::METADATA_LIMIT;
 use crate::shm::format::metadata::Mark;
@@ -104,7 +105,7 @@ impl HeldProject {
     /// file. If that fails (another process changes the project, or another user's file has the name), the next
     /// check tries again.
     fn renew_life_lock(&self, dirs: &NodeDirs) -> Result<()> {
-        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut life = lock_ignoring_poison(&self.life);
         if life.is_current(&dirs.shm, &self.key)? {
             return Ok(());
         }
@@ -128,7 +129,7 @@ impl HeldProject {
         let root = dirs.root()?;
         let now = root.stat_of(&file).known()?;
         let now = now.map(|stat| (stat.st_ino, stat.st_mtime, stat.st_mtime_nsec));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock_ignoring_poison(&self.seen);
         if now == *seen {
             return Ok(None);
         }

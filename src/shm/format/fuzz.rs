@@ -42,10 +42,10 @@ pub fn toml(data: &[u8]) {
 /// If a ledger that was printed is parsed differently.
 pub fn ledger(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Some(ledger) = Ledger::of_text(text) {
+    if let Ok(ledger) = Ledger::parse(text) {
         let _tokens = ledger.tokens();
         let written = toml::to_string(&ledger).unwrap_or_default();
-        let again = Ledger::of_text(&written).map(|ledger| format!("{ledger:?}"));
+        let again = Ledger::parse(&written).ok().map(|ledger| format!("{ledger:?}"));
         assert_eq!(again, Some(format!("{ledger:?}")), "{text}");
     }
 }

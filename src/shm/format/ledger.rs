@@ -82,10 +82,20 @@ impl KeyName {
             Some(found) => found,
             None => (Self::strip_random(rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes())?)?, None),
         };
-        let (project, hash) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
+        Some((Self::parse_stem(rest)?, file))
+    }
+
+    /// Parses `PROJECT.HASH`.
+    fn parse_stem(stem: &[u8]) -> Option<Self> {
+        let (project, hash) = stem.split_at_checked(stem.len().checked_sub(9)?)?;
         let hash = Self::parse_hash(hash.strip_prefix(b".")?)?;
         let project = ProjectName::existing(OsStr::from_bytes(project)).ok()?;
-        Some((Self { project, hash }, file))
+        Some(Self { project, hash })
+    }
+
+    /// Parses `PROJECT.HASH.RANDOM`.
+    pub(super) fn parse_random(stem: &[u8]) -> Option<Self> {
+        Self::parse_stem(Self::strip_random(stem)?)
     }
 
     fn strip_random(name: &[u8]) -> Option<&[u8]> {
@@ -95,7 +105,7 @@ impl KeyName {
     }
 
     /// Parses the hash of a key.
-    pub(crate) fn parse_hash(hash: &[u8]) -> Option<String> {
+    fn parse_hash(hash: &[u8]) -> Option<String> {
         let is_hash =
             hash.len() == 8 && hash.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         is_hash.then(|| String::from_utf8_lossy(hash).into_owned())
@@ -357,12 +367,6 @@ impl Ledger {
             None => toml::from_str(text)
                 .map_err(|e| (Kind::Corrupt, format!("cannot be parsed: {}", e.message()))),
         }
-    }
-
-    /// Reads a ledger's text, for a fuzz target.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn of_text(text: &str) -> Option<Self> {
-        Self::parse(text).ok()
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use crate::error::Result;
 use crate::shm::format::ledger::{Key, KeyName};
-use crate::shm::format::name::{PREFIX, ProjectName, Token};
+use crate::shm::format::name::{PREFIX, Token};
 
 /// The purpose of a temporary file in the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +40,10 @@ pub fn root_name(key: &Key, purpose: Purpose) -> Result<OsString> {
 /// Parses a file name of the root that [`root_name`] returned.
 pub fn parse_root_name(name: &OsStr) -> Option<(KeyName, Purpose)> {
     let rest = name.as_bytes().strip_prefix(b".")?.strip_prefix(PREFIX.as_bytes())?;
-    let purpose = [Purpose::Publication, Purpose::Removal]
-        .into_iter()
-        .find(|purpose| rest.ends_with(purpose.suffix().as_bytes()))?;
-    let rest = rest.strip_suffix(purpose.suffix().as_bytes())?;
-    let (rest, random) = rest.split_at_checked(rest.len().checked_sub(6)?)?;
-    let random = random.strip_prefix(b".")?;
-    if !random.iter().all(u8::is_ascii_alphanumeric) {
-        return None;
-    }
-    let (project, hash) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
-    let hash = KeyName::parse_hash(hash.strip_prefix(b".")?)?;
-    let project = ProjectName::existing(OsStr::from_bytes(project)).ok()?;
-    Some((KeyName { project, hash }, purpose))
+    [Purpose::Publication, Purpose::Removal].into_iter().find_map(|purpose| {
+        let stem = rest.strip_suffix(purpose.suffix().as_bytes())?;
+        Some((KeyName::parse_random(stem)?, purpose))
+    })
 }
 
 /// Whether one name is that of a metadata file and the other a temporary name of the same project. Where
@@ -68,6 +59,7 @@ pub fn is_rename_of_metadata(one: &OsStr, other: &OsStr) -> bool {
 mod tests {
     use super::*;
     use crate::os::directory::FileId;
+    use crate::shm::format::name::ProjectName;
 
     fn key() -> Key {
         let project = ProjectName::new(OsStr::new("a.b")).unwrap();

@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::fs::File;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::os::threads::lock_ignoring_poison;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -130,7 +132,7 @@ impl UffdWriter {
     }
 
     fn region(&self, file: &File, start: u64) -> Option<Arc<Region>> {
-        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut regions = lock_ignoring_poison(&self.regions);
         if let Some(region) = regions.iter().find(|region| region.start == start) {
             return Some(Arc::clone(region));
         }

@@ -129,6 +129,14 @@ pub enum Owners {
     All,
 }
 
+impl Owners {
+    /// Whether this process may remove the projects of user `uid`.
+    pub(super) fn include(self, uid: u32) -> bool {
+        let me = Uid::effective();
+        uid == me.as_raw() || (self == Self::All && me.is_root())
+    }
+}
+
 /// Fails if this process must not remove the project.
 ///
 /// # Errors
@@ -141,8 +149,7 @@ pub fn ensure_removable(project: &Project, owners: Owners) -> Result<()> {
             .with_subject(name.to_text())
             .with_hint(hint))
     };
-    let me = Uid::effective();
-    if project.uid != me.as_raw() && !(me.is_root() && owners == Owners::All) {
+    if !owners.include(project.uid) {
         let why = format!("belongs to user {}", project.uid);
         return refused(why, "remove it as its owner, or as root with --all-users");
     }
@@ -161,7 +168,7 @@ pub fn ensure_removable(project: &Project, owners: Owners) -> Result<()> {
             refused(why, "run 'cute-shm unlink' where the project was loaded")
         }
         // A link, a FIFO or a file with two names was not read. Only its name may be removed.
-        State::Corrupt if project.file.as_ref().is_some_and(|file| !file.trusted) => refused(
+        State::Corrupt if project.has_unreadable_file() => refused(
             format!("has metadata that is not a regular file: {because}"),
             "run 'cute-shm unlink' again, or inspect the file",
         ),

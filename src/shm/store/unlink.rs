@@ -11,7 +11,7 @@ use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal::{self, Owners, Removed};
 use crate::shm::store::scan::Scan;
-use crate::shm::store::state::{self, Project, State};
+use crate::shm::store::state::{self, Project};
 
 /// Returns the segments that [`unlink`] would remove.
 ///
@@ -68,10 +68,7 @@ fn clear_name(dirs: &NodeDirs, name: &ProjectName, owners: Owners, dry_run: bool
 /// Whether the metadata is not a regular file with one name, and may be removed. It has no content to compare, and
 /// only its name is removed.
 fn is_unreadable_file(project: &Project, owners: Owners) -> bool {
-    let me = Uid::effective();
-    project.state == State::Corrupt
-        && project.file.as_ref().is_some_and(|file| !file.trusted)
-        && (project.uid == me.as_raw() || (me.is_root() && owners == Owners::All))
+    project.has_unreadable_file() && owners.include(project.uid)
 }
 
 /// Removes a project that was judged without its lock: takes the lock and judges again.

@@ -93,16 +93,16 @@ impl Collector<'_> {
         self.dirs.root.as_ref().map(|root| root.path().to_owned())
     }
 
-    /// The key of the group's project in the root in force.
-    pub(super) fn key_of_root(&self, id: &GroupId) -> Option<Key> {
+    /// The key of the group's project in the root in force; `None` if the group has no project there.
+    fn key_of_root(&self, id: &GroupId, group: &Group) -> Option<Key> {
         let root = self.dirs.root.as_ref()?;
-        let key = state::key_in_root(self.dirs, root, self.scan, &id.0, id.1);
-        Some(key.unwrap_or_else(|_| Key::new(&id.0, root.id(), id.1)))
+        let key = state::key_in_root(self.dirs, root, self.scan, &id.0, id.1)
+            .unwrap_or_else(|_| Key::new(&id.0, root.id(), id.1));
+        (group.has_metadata || group.hashes.contains_key(&key.hash)).then_some(key)
     }
 
     pub(super) fn is_of_root(&self, id: &GroupId, group: &Group) -> bool {
-        let listed = |key: Key| group.hashes.contains_key(&key.hash);
-        group.has_metadata || self.key_of_root(id).is_some_and(listed)
+        group.has_metadata || self.key_of_root(id, group).is_some()
     }
 
     /// The root of a project that is not one of the root in force.
@@ -122,7 +122,7 @@ impl Collector<'_> {
         busy: &mut Vec<Busy>,
         report: &mut dyn FnMut(Outcome),
     ) -> Option<Item> {
-        let ours = self.key_of_root(id).filter(|_| self.is_of_root(id, group));
+        let ours = self.key_of_root(id, group);
         let others =
             group.hashes.keys().filter(|hash| ours.as_ref().is_none_or(|key| key.hash != **hash));
         let others =

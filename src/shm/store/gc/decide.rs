@@ -35,9 +35,7 @@ pub(crate) fn decide(dirs: &NodeDirs, project: &Project, options: &Options) -> (
     }
     match project.state {
         State::Stale | State::Abandoned => (Action::Reap, why()),
-        State::Corrupt if options.broken && project.file.as_ref().is_some_and(|f| !f.trusted) => {
-            (Action::Clear, why())
-        }
+        State::Corrupt if options.broken && project.has_unreadable_file() => (Action::Clear, why()),
         State::Corrupt if options.broken && is_root_of_another_user(dirs, project) => {
             keep(format!("{}; the owner of the root can cause this (unlink removes it)", why()))
         }

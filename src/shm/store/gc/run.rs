@@ -23,19 +23,20 @@ pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) ->
     let is_silent = options.all_roots && !other_roots::answers(paths);
     let opened = if is_silent { Err(other_roots::silent(paths)) } else { NodeDirs::open(paths) };
     let rootless = NodeDirs::without_root(paths)?;
-    let (dirs, refused) = match opened {
-        Ok(dirs) => (dirs, None),
-        Err(error) if options.all_roots => (NodeDirs::without_root(paths)?, Some(error)),
+    let (opened, refused) = match opened {
+        Ok(dirs) => (Some(dirs), None),
+        Err(error) if options.all_roots => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    let mut inventory = Inventory::read(&dirs)?;
-    squatters::clear(&dirs, &mut inventory, options, report);
-    let settled = inventory.settled(&dirs, |uid| is_allowed(uid, options));
-    let scan = Scan::new(&dirs);
+    let dirs = opened.as_ref().unwrap_or(&rootless);
+    let mut inventory = Inventory::read(dirs)?;
+    squatters::clear(dirs, &mut inventory, options, report);
+    let settled = inventory.settled(dirs, |uid| is_allowed(uid, options));
+    let scan = Scan::new(dirs);
     // With the listing, the judge also finds temporary files of interrupted changes.
     scan.list()?;
     let silent = is_silent.then(|| paths.root.clone());
-    let (dirs, rootless, scan) = (&dirs, &rootless, &scan);
+    let (rootless, scan) = (&rootless, &scan);
     let collector = Collector { paths, dirs, rootless, silent, scan, settled, options, deadline };
     let later = collector.run(inventory, report);
     other_roots::handle(&collector, &later, report)?;

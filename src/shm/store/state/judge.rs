@@ -14,7 +14,7 @@ use crate::shm::store::scan::Scan;
 use crate::shm::store::state::evidence::{
     Read, collect_leftovers, collect_segments, read_metadata, unreadable_segment,
 };
-use crate::shm::store::state::{Project, State, squatters};
+use crate::shm::store::state::{Project, State};
 
 /// Judges the project `key`. A read that fails makes it `foreign`, with the reason: what cannot be read is
 /// never changed, and does not stop the caller from handling other projects.
@@ -125,9 +125,8 @@ fn read_ledger(dirs: &NodeDirs, project: &mut Project) -> Result<LedgerState> {
             LedgerState::Bad(error.to_string())
         }
         Lookup::Unreadable(error) => {
-            project.squatters = squatters(&dirs.shm, &project.key)?;
             // A file of another user says nothing about this project: its owner has no ledger there.
-            match is_squatted(project, KeyFile::Ledger) {
+            match is_squatted(dirs, &project.key, KeyFile::Ledger)? {
                 true => LedgerState::Known,
                 false => LedgerState::Unseen(format!("its ledger cannot be read: {error}")),
             }
@@ -135,9 +134,10 @@ fn read_ledger(dirs: &NodeDirs, project: &mut Project) -> Result<LedgerState> {
     })
 }
 
-fn is_squatted(project: &Project, file: KeyFile) -> bool {
-    let name = project.key.file(file);
-    project.squatters.iter().any(|squatter| squatter.name == name)
+/// Whether a file of another user has this name of the project. Such a file has no authority.
+fn is_squatted(dirs: &NodeDirs, key: &Key, file: KeyFile) -> Result<bool> {
+    let stat = dirs.shm.stat_of(&key.file(file)).known()?;
+    Ok(stat.is_some_and(|stat| stat.st_uid != key.uid))
 }
 
 /// A damaged ledger beside nothing else is no project. Its owner cannot keep memory with it, so it is removed
@@ -226,9 +226,8 @@ fn judge_activity(
         Lookup::Absent => false,
         Lookup::Present(is_changing) => is_changing,
         Lookup::Unreadable(error) => {
-            project.squatters = squatters(&dirs.shm, &project.key)?;
             // Under a lock file of another user there is none of the owner: no process changes the project.
-            if !is_squatted(project, KeyFile::Lock) {
+            if !is_squatted(dirs, &project.key, KeyFile::Lock)? {
                 return Err(error);
             }
             false

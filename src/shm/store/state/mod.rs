@@ -12,4 +12,4 @@ pub use all::{everything, judge_all, orphans, orphans_of};
 pub use find::{find, find_own, key_of};
 pub use judge::{judge, judge_locked};
 pub use keys::{key_in_root, keys_of_root};
-pub use project::{MetadataFile, Project, SegmentStat, State, digest, squatters};
+pub use project::{MetadataFile, Project, SegmentStat, State, digest};

@@ -1,6 +1,5 @@
 //! A judged project and its state.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::LazyLock;
@@ -9,9 +8,8 @@ use indexmap::{IndexMap, IndexSet};
 use nix::sys::stat::FileStat;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
-use crate::os::directory::{Directory, FileId};
-use crate::shm::format::ledger::{Key, KeyFile, Ledger, Record};
+use crate::os::directory::FileId;
+use crate::shm::format::ledger::{Key, Ledger, Record};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::origin::Origin;
@@ -79,8 +77,6 @@ pub struct SegmentStat {
     pub size: u64,
     /// Memory that it takes.
     pub resident: u64,
-    /// Whose it is.
-    pub uid: u32,
     /// Its inode in the shm directory.
     pub ino: u64,
     /// When its contents last changed, in seconds since 1970.
@@ -92,7 +88,6 @@ impl SegmentStat {
         Self {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             resident: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
-            uid: stat.st_uid,
             ino: stat.st_ino,
             mtime: stat.st_mtime,
         }
@@ -110,7 +105,7 @@ pub struct MetadataFile {
     pub mode: u32,
     /// Which file it was.
     pub id: FileId,
-    /// It was read; what is not a regular file, or has several names, is not.
+    /// Whether it was read. A file that is not regular, or has several names, is not read.
     pub trusted: bool,
 }
 
@@ -120,31 +115,6 @@ pub fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
     hasher.finish()
-}
-
-/// A file of another user under a fixed name of the project. It has no authority, but blocks changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Squatter {
-    /// Its name in the shm directory.
-    pub name: OsString,
-    /// Its owner.
-    pub uid: u32,
-}
-
-/// The squatters on the ledger and lock names of `key`.
-///
-/// # Errors
-/// Returns an I/O error if a file cannot be inspected.
-pub fn squatters(shm: &Directory, key: &Key) -> Result<Vec<Squatter>> {
-    let mut found = Vec::new();
-    for file in [KeyFile::Ledger, KeyFile::Lock] {
-        let name = key.file(file);
-        match shm.stat_of(&name).known()? {
-            Some(stat) if stat.st_uid != key.uid => found.push(Squatter { name, uid: stat.st_uid }),
-            _ => {}
-        }
-    }
-    Ok(found)
 }
 
 /// A judged project.
@@ -166,8 +136,6 @@ pub struct Project {
     pub file: Option<MetadataFile>,
     /// The ledger of this owner; `None` too if this user may not read it.
     pub ledger: Option<Ledger>,
-    /// Files of other users under the names of its ledger and lock. Filled if one of these cannot be used.
-    pub squatters: Vec<Squatter>,
     /// Segments of the metadata that exist.
     pub present: IndexMap<SegmentName, SegmentStat>,
     /// Segments of the metadata that are missing, or too short for their array.
@@ -179,6 +147,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// Whether its metadata was not read because the file is not regular or has several names.
+    pub fn has_unreadable_file(&self) -> bool {
+        self.state == State::Corrupt && self.file.as_ref().is_some_and(|file| !file.trusted)
+    }
+
     /// A project before it is judged.
     pub(super) fn unjudged(key: Key) -> Self {
         Self {
@@ -190,7 +163,6 @@ impl Project {
             metadata: None,
             file: None,
             ledger: None,
-            squatters: Vec::new(),
             present: IndexMap::new(),
             missing: IndexSet::new(),
             leftovers: IndexMap::new(),
