@@ -12,6 +12,7 @@ use crate::load::protocol::Message;
 use crate::load::request::{Existing, LoadContext, Request};
 use crate::load::transaction::Transaction;
 use crate::shm::store::ledger_store::LedgerStore;
+use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
 
 /// The supervisor's end of the connection to a loader.
@@ -50,9 +51,10 @@ pub(crate) fn load(
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let begun = Instant::now();
+    let mut until = lock::until(request.wait);
     let mut may_wait = || {
         host.check_interrupt()?;
-        Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit))
+        until()
     };
     let mut store = LedgerStore::begin(dirs, &request.project, &mut may_wait)?;
     if let Existing::Ensure { .. } = request.existing {

@@ -37,7 +37,7 @@ pub(crate) fn compare(project: &Project, request: &Request) -> Result<Verdict> {
     };
     let mut wanted = Vec::new();
     for input in &request.inputs {
-        wanted.push(plan::source(&input.path, input.group.as_deref(), false)?);
+        wanted.push(plan::source(&input.path, input.group.as_deref())?);
     }
     let files = named_files(request);
     let difference = different_files(record, &files, &wanted)

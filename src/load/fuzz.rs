@@ -1,8 +1,8 @@
 //! Functions for the fuzz targets: how chunks are shared out, and globs.
 
 use crate::fuzzing::Bytes;
-use crate::load::worker::hyperslab::{self, Hyperslab};
 use crate::shm::format::glob::PathFilter;
+use hdf5_reader::hyperslab::{self, Hyperslab};
 
 /// Computes the runs of a chunk: each is within the dataset and the chunk, and none overlaps another.
 ///

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use crate::error::{ErrorReport, Result};
 use crate::load::convert::Conversions;
-use crate::load::plan::{self, Plan, SegmentPlan, Task};
+use crate::load::plan::{self, Plan, Task};
 use crate::load::planned::Loaded;
 use crate::load::protocol::{Message, SupervisorLink};
 use crate::load::request::{LoadContext, Request};
@@ -56,18 +56,15 @@ pub(crate) fn load(
     let failed = transfer_all(context, &plan, link)?;
     plan::check_unchanged(&plan.sources)?;
     let numbers: HashSet<_> = failed.iter().map(|(task, _)| (task.input, task.dataset)).collect();
-    let lost: usize = failed.iter().map(|(task, _)| task.count).sum();
-    let segments = |task: &Task| plan.segments[task.first..task.first + task.count].iter();
-    let bytes = |segments: &mut dyn Iterator<Item = &SegmentPlan>| -> u64 {
-        segments.map(|p| p.bytes).sum()
-    };
-    let lost_bytes: u64 = failed.iter().map(|(task, _)| bytes(&mut segments(task))).sum();
-    let bytes = bytes(&mut plan.segments.iter()) - lost_bytes;
+    let is_loaded = |task: &&Task| !numbers.contains(&(task.input, task.dataset));
+    let loaded = plan.tasks.iter().filter(is_loaded).flat_map(|task| plan.segments_of(task));
+    let (arrays, bytes) =
+        loaded.fold((0, 0), |(arrays, bytes), segment| (arrays + 1, bytes + segment.bytes));
     let loaded = Loaded {
         metadata: plan.metadata(&request.project, token, &numbers),
         attributes: plan.attributes(),
         extras: plan.origin(),
-        arrays: (plan.segments.len() - lost) as u64,
+        arrays,
         bytes,
         failed: failed.into_iter().map(|(_, note)| note).collect(),
     };

@@ -120,6 +120,16 @@ enum Entry {
 }
 
 impl Plan {
+    /// The dataset of a task.
+    pub fn dataset(&self, task: &Task) -> &Dataset {
+        &self.inventories[task.input].datasets[task.dataset]
+    }
+
+    /// The segments of a task.
+    pub fn segments_of(&self, task: &Task) -> &[SegmentPlan] {
+        &self.segments[task.first..task.first + task.count]
+    }
+
     /// Plans the load of every input. Reports the paths that it inspects to `inspecting`.
     ///
     /// # Errors
@@ -135,7 +145,7 @@ impl Plan {
         let mut plan = Self::default();
         let met = RefCell::default();
         for input in inputs {
-            plan.sources.push(source(&input.path, input.group.as_deref(), false)?);
+            plan.sources.push(source(&input.path, input.group.as_deref())?);
             let select = |path: &str| {
                 let path = within(input.group.as_deref(), path);
                 filter.meet(&path, &mut met.borrow_mut());
@@ -246,8 +256,7 @@ impl Plan {
     }
 
     fn unverifiable(&self) -> Vec<String> {
-        let dataset = |task: &Task| &self.inventories[task.input].datasets[task.dataset];
-        let tasks = self.tasks.iter().filter(|task| !dataset(task).verifiable);
+        let tasks = self.tasks.iter().filter(|task| !self.dataset(task).verifiable);
         tasks.map(|task| task.path.clone()).collect()
     }
 
@@ -443,7 +452,7 @@ fn within(group: Option<&str>, path: &str) -> String {
 /// # Errors
 /// [`Kind::NotFound`] or [`Kind::Permission`] if it cannot be opened, [`Kind::Corrupt`] if it is not a
 /// regular file.
-pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<SourceFile> {
+pub fn source(path: &Path, group: Option<&str>) -> Result<SourceFile> {
     let cannot = |e| {
         Error::io(format!("cannot open '{}'", path.display()), e)
             .with_subject(path.to_string_lossy())
@@ -452,8 +461,8 @@ pub fn source(path: &Path, group: Option<&str>, linked: bool) -> Result<SourceFi
     if !metadata.is_file() {
         hdf5_reader::lookup::open_regular(path).map_err(|e| not_regular(path, &e))?;
     }
-    std::fs::canonicalize(path).map_err(cannot)?;
-    Ok(present(path, group, linked, &metadata))
+    let real = std::fs::canonicalize(path).map_err(cannot)?;
+    Ok(present(real.to_string_lossy().into_owned(), group, false, &metadata))
 }
 
 /// The refusal of a pipe, a socket, a device or a directory.
@@ -468,7 +477,7 @@ pub(crate) fn not_regular(path: &Path, why: &std::io::Error) -> Error {
 fn source_of(looked: &Looked, group: Option<&str>) -> SourceFile {
     match &looked.presence {
         Presence::Regular(metadata) | Presence::Unusable { metadata: Some(metadata), .. } => {
-            present(&looked.path, group, true, metadata)
+            present(absolute(&looked.path), group, true, metadata)
         }
         Presence::Absent => missing(&looked.path, group, SourceState::Absent),
         Presence::Unusable { metadata: None, .. } => {
@@ -477,10 +486,15 @@ fn source_of(looked: &Looked, group: Option<&str>) -> SourceFile {
     }
 }
 
-fn present(path: &Path, group: Option<&str>, linked: bool, stat: &std::fs::Metadata) -> SourceFile {
+fn present(
+    path: String,
+    group: Option<&str>,
+    linked: bool,
+    stat: &std::fs::Metadata,
+) -> SourceFile {
     let mtime = stat.mtime().saturating_mul(1_000_000_000).saturating_add(stat.mtime_nsec());
     SourceFile {
-        path: absolute(path),
+        path,
         group: group.map(str::to_owned),
         linked,
         state: SourceState::Present,

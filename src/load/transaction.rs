@@ -15,7 +15,7 @@ use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Record};
 use crate::shm::format::metadata::Mark;
 use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::store::ledger_store::LedgerStore;
-use crate::shm::store::lock::{FailedLoad, LivenessLock};
+use crate::shm::store::lock::{self, FailedLoad, LivenessLock};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
 
@@ -41,8 +41,7 @@ impl<'a> Transaction<'a> {
     /// than the request waits.
     pub fn begin(dirs: &'a NodeDirs, request: &'a Request) -> Result<Self> {
         let begun = Instant::now();
-        let mut may_wait = || Ok(request.wait.is_none_or(|limit| begun.elapsed() < limit));
-        let store = LedgerStore::begin(dirs, &request.project, &mut may_wait)?;
+        let store = LedgerStore::begin(dirs, &request.project, &mut lock::until(request.wait))?;
         let mut transaction = Self::announce(dirs, request, store, begun)?;
         transaction.hold()?;
         Ok(transaction)

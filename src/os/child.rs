@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::os::limits;
+use crate::os::process_stat::processor_time;
 
 /// A child that uses no processor time for this long is blocked.
 const IDLE_LIMIT: Duration = Duration::from_secs(2);
@@ -187,12 +188,6 @@ impl Activity {
         let limit = SLOW_LIMIT.saturating_add(worked.saturating_mul(SHARE));
         now.duration_since(self.last.0) >= IDLE_LIMIT || now.duration_since(self.begun.0) >= limit
     }
-}
-
-/// The processor time of a process; zero if it cannot be measured.
-fn processor_time(pid: Pid) -> Duration {
-    let time = nix::time::clock_getcpuclockid(pid).and_then(nix::time::ClockId::now);
-    time.map_or(Duration::ZERO, Duration::from)
 }
 
 /// Leaves the standard streams and every inherited descriptor: a program that reads them to their end would wait for

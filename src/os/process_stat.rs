@@ -1,8 +1,9 @@
-//! Another process, from `/proc/PID/stat`. Source: proc_pid_stat(5).
+//! Another process: its start, state and processor time. Source: proc_pid_stat(5), clock_getcpuclockid(3).
 
 use std::time::Duration;
 
-use nix::unistd::{SysconfVar, sysconf};
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
 
 /// The fields after the name in parentheses, which may contain blanks. The first one is field 3 of the manual.
 struct Stat(String);
@@ -30,13 +31,10 @@ pub(crate) fn is_zombie(pid: u32) -> bool {
     Stat::read(pid).is_some_and(|stat| stat.0.starts_with(['Z', 'X']))
 }
 
-/// Processor time of process `pid`, in user and kernel mode.
-pub(crate) fn processor_time(pid: u32) -> Duration {
-    let Some(stat) = Stat::read(pid) else { return Duration::ZERO };
-    let ticks: u64 = [14, 15].into_iter().filter_map(|field| stat.number(field)).sum();
-    let hertz = sysconf(SysconfVar::CLK_TCK).ok().flatten();
-    let hertz = hertz.and_then(|hertz| u64::try_from(hertz).ok()).unwrap_or(100).max(1);
-    Duration::from_millis(ticks.saturating_mul(1000) / hertz)
+/// The processor time of a process, in user and kernel mode; zero if it cannot be measured.
+pub(crate) fn processor_time(pid: Pid) -> Duration {
+    let time = clock_getcpuclockid(pid).and_then(ClockId::now);
+    time.map_or(Duration::ZERO, Duration::from)
 }
 
 #[cfg(test)]
@@ -52,7 +50,8 @@ mod tests {
     #[test]
     fn process_that_does_not_exist_has_no_start_time() {
         assert_eq!(start_time(u32::MAX), None);
-        assert_eq!(processor_time(u32::MAX), Duration::ZERO);
+        // proc(5): a pid is at most 2^22.
+        assert_eq!(processor_time(Pid::from_raw((1 << 22) + 1)), Duration::ZERO);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod file;
 mod filters;
 #[cfg(any(test, fuzzing, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod hyperslab;
 mod ids;
 mod inventory;
 mod links;

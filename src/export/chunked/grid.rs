@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::error::Result;
+use hdf5_reader::hyperslab::{Hyperslab, bytes_of, chunk_start};
+
+use crate::error::{Error, Kind, Result};
 
 /// The intended size of a chunk: smaller than HDF5's default cache of 1 MiB, large enough to compress well.
 const TARGET_BYTES: u64 = 512 << 10;
@@ -51,14 +53,7 @@ impl ChunkGrid {
 
     /// Index of the first element of chunk `number`.
     pub(super) fn start(&self, number: u64) -> Vec<u64> {
-        let mut rest = number;
-        let mut start: Vec<u64> = Vec::with_capacity(self.shape.len());
-        for (count, chunk) in self.counts().zip(&self.chunk).rev() {
-            start.push(rest % count * chunk);
-            rest /= count;
-        }
-        start.reverse();
-        start
+        chunk_start(number, &self.counts().collect::<Vec<_>>(), &self.chunk)
     }
 
     /// Calls `read` for each run of elements that is contiguous in the array and in the chunk, with the offset in the
@@ -68,29 +63,15 @@ impl ChunkGrid {
         start: &[u64],
         mut read: impl FnMut(u64, Range<usize>) -> Result<()>,
     ) -> Result<u64> {
-        let Self { shape, chunk, item } = self;
-        let count: Vec<u64> =
-            (0..shape.len()).map(|axis| chunk[axis].min(shape[axis] - start[axis])).collect();
-        let is_whole = |axis: &usize| count[*axis] == shape[*axis] && count[*axis] == chunk[*axis];
-        let whole = (0..shape.len()).rev().take_while(is_whole).count();
-        // A run covers the last axes that are in one chunk, and the axis before them.
-        let outer = shape.len().saturating_sub(whole + 1);
-        let run = usize::try_from(count[outer..].iter().product::<u64>()).unwrap_or(usize::MAX);
-        let mut index = vec![0; shape.len()];
-        loop {
-            let (mut from, mut to) = (0, 0);
-            for axis in 0..shape.len() {
-                from = from * shape[axis] + start[axis] + index[axis];
-                to = to * chunk[axis] + index[axis];
-            }
-            let to = usize::try_from(to).unwrap_or(usize::MAX).saturating_mul(*item);
-            read(from * *item as u64, to..to.saturating_add(run.saturating_mul(*item)))?;
-            let Some(axis) = (0..outer).rev().find(|&axis| index[axis] + 1 < count[axis]) else {
-                return Ok(count.iter().product::<u64>() * *item as u64);
-            };
-            index[axis] += 1;
-            index[axis + 1..].fill(0);
-        }
+        let slab = Hyperslab { shape: &self.shape, start, extent: &self.chunk };
+        let mut size = 0;
+        slab.runs(|array, chunk, run| {
+            let range = bytes_of(chunk, run, self.item)
+                .ok_or_else(|| Error::new(Kind::Io, "a chunk is larger than the address space"))?;
+            size += range.len() as u64;
+            read(array * self.item as u64, range)
+        })?;
+        Ok(size)
     }
 
     /// Size of a chunk in bytes.

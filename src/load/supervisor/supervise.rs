@@ -138,7 +138,7 @@ impl LoaderLink for ChildLink<'_> {
 impl ChildLink<'_> {
     /// Kills a loader that libhdf5 keeps busy without end, as some damaged files do.
     fn check_progress(&mut self) -> Result<()> {
-        let used = process_stat::processor_time(self.process.pid().as_raw().cast_unsigned());
+        let used = process_stat::processor_time(self.process.pid());
         let before = *self.cpu_time.get_or_insert(used);
         if used.saturating_sub(before) < MAX_CPU_WITHOUT_MESSAGE {
             return Ok(());

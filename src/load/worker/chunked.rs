@@ -4,8 +4,8 @@
 use hdf5_reader::{ChunkIndex, Stored};
 
 use crate::load::plan::SegmentPlan;
-use crate::load::worker::hyperslab::{self, Hyperslab};
 use crate::load::worker::work_item::WorkItem;
+use hdf5_reader::hyperslab::{self, Hyperslab};
 
 /// Chunks are put together into an item up to so many decoded bytes.
 const ITEM: u64 = 4 << 20;

@@ -1,7 +1,6 @@
 //! The threads that move the bytes: scheduling, reading, decoding, conversion, writing.
 
 pub mod chunked;
-pub mod hyperslab;
 pub mod progress;
 pub mod read;
 pub mod read_error;

@@ -9,7 +9,6 @@ use hdf5_reader::{ChunkIndex, Stored};
 use crate::load::decode_memory::Gate;
 use crate::load::plan::SegmentPlan;
 use crate::load::worker::chunked::{Chunked, Grouping, READ, adjoins};
-use crate::load::worker::hyperslab::{self, Hyperslab, OutputBox, bytes_of};
 use crate::load::worker::progress::ProgressSender;
 use crate::load::worker::read_error::ReadError;
 use crate::load::worker::stream::{Decoded, FileRange};
@@ -17,6 +16,7 @@ use crate::load::worker::transfer::{Contiguous, DataSource, Transfer, Unwritten}
 use crate::load::worker::work_item::WorkItem;
 use crate::load::worker::write::{Destination, Scratch};
 use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
+use hdf5_reader::hyperslab::{self, Hyperslab, OutputBox, bytes_of};
 
 type Done = Result<(), ReadError>;
 
@@ -444,7 +444,7 @@ fn spread(
     Ok(moved)
 }
 
-/// Writes what was put together in memory, one buffer for each piece.
+/// Writes a block from memory, one buffer for each segment.
 fn write_block(
     transfer: &Transfer<'_>,
     index: &ChunkIndex,
@@ -505,7 +505,7 @@ fn element_size(transfer: &Transfer<'_>) -> Result<usize, ReadError> {
     size.ok_or(ReadError::Refused("elements without bytes"))
 }
 
-/// Reads all of `buffer`; what cannot be read is for libhdf5 to explain.
+/// Reads all of `buffer`. After a failure libhdf5 reads the dataset and reports the reason.
 fn read(file: &std::fs::File, address: u64, buffer: &mut [u8]) -> Done {
     file.read_exact_at(buffer, address).map_err(|_| ReadError::Refused("the file cannot be read"))
 }

@@ -4,13 +4,13 @@ use hdf5_reader::{Inventory, Virtual};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::plan::{SegmentPlan, Task};
-use crate::load::worker::hyperslab::{Hyperslab, bytes_of};
 use crate::load::worker::write::{Destination, Scratch};
+use hdf5_reader::hyperslab::{Hyperslab, bytes_of};
 
-/// Hands on everything that libhdf5 reads of a dataset; `moved` is told the bytes.
+/// Writes a dataset that libhdf5 reads to a destination. Calls `moved` with the number of bytes.
 ///
 /// # Errors
-/// [`Kind::Corrupt`] when libhdf5 cannot read it; what the destination says.
+/// Returns [`Kind::Corrupt`] if libhdf5 cannot read it, and the errors of the destination.
 pub fn read_with_libhdf5(
     inventory: &Inventory,
     task: &Task,

@@ -61,7 +61,7 @@ impl<'a> Scheduler<'a> {
             (0..plan.tasks.len()).partition(|&number| direct(&plan.tasks[number]));
         first.sort_by_key(|&number| {
             let task = &plan.tasks[number];
-            let dataset = &plan.inventories[task.input].datasets[task.dataset];
+            let dataset = plan.dataset(task);
             (task.input, dataset.file(), dataset.raw_offset())
         });
         let state = State {
@@ -140,8 +140,8 @@ impl<'a> Scheduler<'a> {
         transfer
     }
 
-    /// A worker has no more to do for a transfer; the last one gets it back, to finish it. It must tell
-    /// [`Self::finished`] then.
+    /// Reports that a worker has no more to do for a transfer. Returns the transfer to the last worker, which finishes
+    /// it and calls [`Self::finished`].
     pub fn leave(&self, transfer: Arc<Transfer<'a>>) -> Option<Transfer<'a>> {
         let mut state = lock_ignoring_poison(&self.state);
         let place = state.active.iter().position(|(other, _)| Arc::ptr_eq(other, &transfer))?;

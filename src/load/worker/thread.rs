@@ -54,7 +54,7 @@ impl<'a> Workers<'a> {
     pub fn new(context: LoadContext<'a>, plan: &'a Plan, progress: ProgressSender<'a>) -> Self {
         let paths: Vec<_> = plan.inventories.iter().map(Inventory::raw_files).collect();
         let scheduler = Scheduler::new(plan, context.request.keep_going, |task| {
-            let dataset = &plan.inventories[task.input].datasets[task.dataset];
+            let dataset = plan.dataset(task);
             paths[task.input].get(dataset.file()).is_some_and(Option::is_some)
                 && !dataset.shape.contains(&0)
                 && (dataset.is_unwritten()
@@ -100,11 +100,11 @@ impl<'a> Workers<'a> {
     }
 
     fn dataset(&self, task: &Task) -> &'a Dataset {
-        &self.plan.inventories[task.input].datasets[task.dataset]
+        self.plan.dataset(task)
     }
 
     fn segments(&self, task: &Task) -> &'a [SegmentPlan] {
-        &self.plan.segments[task.first..task.first + task.count]
+        self.plan.segments_of(task)
     }
 
     fn is_small(&self, task: &Task) -> bool {
@@ -126,7 +126,7 @@ impl<'a> Workers<'a> {
         }
     }
 
-    /// Leaves a dataset to libhdf5, which may have what is missing here, or reports the error.
+    /// Passes a dataset to libhdf5, which may support the missing feature, or reports the error.
     fn settle(&self, number: usize, task: &Task, error: ReadError) {
         match error {
             ReadError::Refused(_) => self.scheduler.to_library(number),
@@ -174,7 +174,7 @@ impl<'a> Workers<'a> {
                 .and_then(|index| Chunked::new(segments, index, Limits::default()))
                 .map(|chunked| DataSource::Chunked(Box::new(chunked))),
         };
-        let source = source.ok_or(ReadError::Refused("its chunks cannot be told"))?;
+        let source = source.ok_or(ReadError::Refused("its chunks cannot be located"))?;
         self.progress.send_if_due(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
             let transfer =

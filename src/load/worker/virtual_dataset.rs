@@ -209,11 +209,8 @@ impl<'a> VirtualTransfer<'a> {
             }
             Way::Chunked(path, mut index) => {
                 let wanted = |number: u64| {
-                    let start = crate::load::worker::hyperslab::chunk_start(
-                        number,
-                        &index.grid,
-                        &index.chunk,
-                    );
+                    let start =
+                        hdf5_reader::hyperslab::chunk_start(number, &index.grid, &index.chunk);
                     feed.wants(&start, &index.chunk)
                 };
                 let keep: Vec<bool> =

@@ -108,8 +108,9 @@ impl Destination<'_, '_> {
 }
 
 fn differs(segment: &SegmentPlan) -> Error {
-    let message = format!("'{}' in memory differs from what HDF5 reads (--verify)", segment.path);
-    Error::new(Kind::Io, message)
-        .with_subject(segment.path.clone())
-        .with_hint("nothing stays of this load; please report it with the file's h5dump -pH")
+    let message =
+        format!("'{}' in memory differs from the data that HDF5 reads (--verify)", segment.path);
+    Error::new(Kind::Io, message).with_subject(segment.path.clone()).with_hint(
+        "all segments of this load were removed; report it with the output of 'h5dump -pH FILE'",
+    )
 }

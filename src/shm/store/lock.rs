@@ -26,8 +26,13 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Continues waiting until [`LOCK_TIMEOUT`] is over.
 pub fn until_timeout() -> impl FnMut() -> Result<bool> {
+    until(Some(LOCK_TIMEOUT))
+}
+
+/// Continues waiting until `limit` is over; without a limit if it is `None`.
+pub fn until(limit: Option<Duration>) -> impl FnMut() -> Result<bool> {
     let begun = Instant::now();
-    move || Ok(begun.elapsed() < LOCK_TIMEOUT)
+    move || Ok(limit.is_none_or(|limit| begun.elapsed() < limit))
 }
 
 /// A byte of the lock file.

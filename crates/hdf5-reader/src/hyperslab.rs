@@ -1,4 +1,4 @@
-//! Which elements of a dataset a block or chunk holds, as runs that are contiguous in both.
+//! Hyperslabs of a dataset that are in a buffer of their own, as runs that are contiguous in dataset and buffer.
 
 /// A part of a dataset that lies in a buffer of its own.
 #[derive(Debug, Clone, Copy)]
