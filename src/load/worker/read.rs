@@ -90,7 +90,7 @@ impl ItemReader {
                     WorkItem::Elements(_) => (&[], &[]),
                 };
                 self.chunks(transfer, (all, &output), chunks, destination, progress)?;
-                self.absent(transfer, (&all.index, &output), absent, destination)
+                self.absent(transfer, (&all.index, &output), absent, destination, progress)
             }
             _ => Ok(()),
         }
@@ -208,7 +208,7 @@ impl ItemReader {
         }
         let mut destination = Destination::Memory(buffers);
         self.chunks(transfer, (all, &output), chunks, &mut destination, progress)?;
-        self.absent(transfer, (&all.index, &output), absent, &mut destination)?;
+        self.absent(transfer, (&all.index, &output), absent, &mut destination, progress)?;
         let Destination::Memory(buffers) = destination else { return Ok(()) };
         write_block(transfer, &all.index, &output, &buffers)?;
         self.buffers = buffers;
@@ -400,6 +400,7 @@ impl ItemReader {
         (index, output): (&ChunkIndex, &OutputBox),
         numbers: &[u64],
         destination: &mut Destination<'_, '_>,
+        progress: &ProgressSender<'_>,
     ) -> Done {
         if numbers.is_empty() {
             return Ok(());
@@ -409,7 +410,9 @@ impl ItemReader {
             element.copy_from_slice(&index.fill);
         }
         for &number in numbers {
-            spread(transfer, (index, output), number, &self.plain, destination, &mut self.scratch)?;
+            let (plain, scratch) = (&self.plain, &mut self.scratch);
+            let moved = spread(transfer, (index, output), number, plain, destination, scratch)?;
+            progress.advance(moved)?;
         }
         Ok(())
     }
