@@ -184,7 +184,10 @@ fn ctrl_z_stops_the_wrapper_with_its_command_and_fg_continues_both() {
     let load =
         sandbox.command(&["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c"]).build();
     let mut shell = Command::new("/bin/sh");
-    let script = "set -m; \"$@\" ': >ready; while [ ! -e stop ]; do sleep 0.02; done; exit 7'; \
+    // The command starts no process: a shell that waits in vfork(2) for a child that was stopped before
+    // its exec does not stop itself.
+    nix::unistd::mkfifo(&sandbox.file("stop"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = "set -m; \"$@\" ': >ready; read line <>stop; exit 7'; \
                   echo $? >stopped; while [ ! -e go ]; do sleep 0.02; done; fg; echo $? >ended";
     shell.args(["-c", script, "sh"]).arg(load.get_program()).args(load.get_args());
     shell.current_dir(sandbox.work()).env_clear().env("PATH", "/bin:/usr/bin");
@@ -197,7 +200,9 @@ fn ctrl_z_stops_the_wrapper_with_its_command_and_fg_continues_both() {
     // As the shell reports a job that was stopped: by its first process that stopped.
     let stopped: i32 = read("stopped").trim().parse().unwrap();
     assert!([libc::SIGSTOP, libc::SIGTSTP].contains(&(stopped - 128)), "{stopped}");
-    fs::write(sandbox.file("stop"), "").unwrap();
+    // Held open until the end: a pipe that has no reader loses its contents with its last descriptor.
+    let mut stop = fs::File::options().read(true).write(true).open(sandbox.file("stop")).unwrap();
+    stop.write_all(b"\n").unwrap();
     fs::write(sandbox.file("go"), "").unwrap();
     until("the end", || read("ended").ends_with('\n'));
     assert_eq!(read("ended").trim(), "7");
