@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::node::Node;
 use super::project::Project;
 use crate::error::Result;
-use crate::load::{HeldProject, Outcome};
-use crate::shm::format::ledger::Note;
-use crate::shm::format::name::ProjectName;
+use crate::shm::store::held::HeldProject;
 use crate::shm::store::node_dirs::NodeDirs;
 
 /// What was shared.
@@ -28,23 +26,6 @@ pub struct Report {
     /// What a file holds but shared memory has no form for, what could not be read, and attributes
     /// that TOML does not hold.
     pub skipped: Vec<Skipped>,
-}
-
-impl Report {
-    /// What a load came to.
-    pub(super) fn new(dirs: &NodeDirs, project: &ProjectName, outcome: Outcome) -> Result<Self> {
-        let planned = outcome.planned;
-        let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
-        let skipped = |Note { path, reason, .. }| Skipped { path, reason };
-        Ok(Self {
-            metadata: dirs.root()?.join(&project.metadata_file()),
-            token: outcome.token.to_string(),
-            arrays: outcome.arrays,
-            bytes: outcome.bytes,
-            elapsed: outcome.elapsed,
-            skipped: notes.into_iter().flatten().map(skipped).collect(),
-        })
-    }
 }
 
 /// Something that was left out of a load.

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use hdf5_reader::External;
 
-use super::guard::{Guard, Report};
+use super::guard::{Guard, Report, Skipped};
 use super::node::Node;
 use crate::error::Result;
-use crate::load::{self, Existing, HeldProject, Input, Observer, Planned, Request, Silent};
+use crate::load::{self, Existing, Input, Observer, Outcome, Planned, Request, Silent};
 use crate::shm::format::ledger::{Lifetime, Note, Selection};
 use crate::shm::format::name::ProjectName;
+use crate::shm::store::held::HeldProject;
 use crate::shm::store::lock::LOCK_TIMEOUT;
 use crate::shm::store::node_dirs::NodeDirs;
 
@@ -288,8 +289,22 @@ impl<'a> Load<'a> {
             }
         };
         let held = outcome.held.take();
-        let report = Report::new(&dirs, &request.project, outcome)?;
+        let report = report(dirs.root()?.join(&request.project.metadata_file()), outcome);
         Ok((dirs, held, report))
+    }
+}
+
+fn report(metadata: PathBuf, outcome: Outcome) -> Report {
+    let planned = outcome.planned;
+    let notes = [planned.skips, planned.damaged, outcome.failed, planned.left_out];
+    let skipped = |Note { path, reason, .. }| Skipped { path, reason };
+    Report {
+        metadata,
+        token: outcome.token.to_string(),
+        arrays: outcome.arrays,
+        bytes: outcome.bytes,
+        elapsed: outcome.elapsed,
+        skipped: notes.into_iter().flatten().map(skipped).collect(),
     }
 }
 

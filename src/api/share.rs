@@ -3,21 +3,20 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use hdf5_reader::External;
-
 use super::copy::{self, Job};
 use super::guard::{Guard, Report};
 use super::node::Node;
 use super::tree::Tree;
 use crate::error::Result;
-use crate::load::{Existing, Loaded, Planned, Request, Transaction};
 use crate::os::memory::Need;
 use crate::os::threads;
-use crate::shm::format::ledger::{Lifetime, Selection};
+use crate::shm::format::ledger::{Lifetime, Record, Selection};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::{ProjectName, SegmentName};
+use crate::shm::store::held::HeldProject;
 use crate::shm::store::lock::LOCK_TIMEOUT;
 use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::transaction::{NewProject, Transaction};
 
 /// What is to be shared as, and how: made by [`Node::share`].
 ///
@@ -155,57 +154,51 @@ impl Share {
         &self,
         tree: &Tree<'_>,
         lifetime: Lifetime,
-    ) -> Result<(NodeDirs, Option<crate::load::HeldProject>, Report)> {
-        let request = self.request(lifetime)?;
+    ) -> Result<(NodeDirs, Option<HeldProject>, Report)> {
+        let name = ProjectName::new(self.name.as_ref())?;
+        let selection = Selection { mode: self.mode, group: self.group, ..Selection::default() };
+        let new = NewProject {
+            name: &name,
+            lifetime,
+            selection: &selection,
+            files: Vec::new(),
+            identity: None,
+            job: None,
+            grace: self.grace,
+        };
         let dirs = NodeDirs::create(self.node.paths())?;
-        let transaction = Transaction::begin(&dirs, &request)?;
-        let made = self.fill(tree, &dirs, &request, &transaction);
-        let mut outcome = transaction.end(made, std::thread::sleep)?;
-        let held = outcome.held.take();
-        let report = Report::new(&dirs, &request.project, outcome)?;
-        Ok((dirs, held, report))
+        let transaction = Transaction::begin(&dirs, &new, self.wait, &|_| Ok(self.overwrite))?;
+        if let Err(error) = self.fill(tree, &dirs, &new, &transaction) {
+            return Err(transaction.roll_back(error));
+        }
+        let root = tree.metadata(&name, transaction.token());
+        let metadata = Metadata { mark: None, root }.to_toml();
+        let amend = |record: &mut Record| record.complete = true;
+        let published = transaction.publish(&metadata, amend, std::thread::sleep)?;
+        let report = Report {
+            metadata: dirs.root()?.join(&name.metadata_file()),
+            token: published.token.to_string(),
+            arrays: tree.array_count() as u64,
+            bytes: tree.nbytes(),
+            elapsed: published.elapsed,
+            skipped: Vec::new(),
+        };
+        Ok((dirs, published.held, report))
     }
 
-    /// Makes the segments of an announced load.
+    /// Creates and fills the segments of an announced load.
     fn fill(
         &self,
         tree: &Tree<'_>,
         dirs: &NodeDirs,
-        request: &Request,
+        new: &NewProject<'_>,
         transaction: &Transaction<'_>,
-    ) -> Result<(Planned, Loaded)> {
+    ) -> Result<()> {
         let (sources, token) = (tree.sources(), transaction.token());
         transaction.check_budget(Need::of(sources.iter().map(|source| source.nbytes() as u64)))?;
-        let segment = |number| SegmentName::new(&request.project, token, number);
+        let segment = |number| SegmentName::new(new.name, token, number);
         let job = |(number, &source)| Job { segment: segment(number), source };
         let jobs: Vec<_> = (0..).zip(&sources).map(job).collect();
-        copy::copy(&dirs.shm, &jobs, &request.access(), self.threads)?;
-        let root = tree.metadata(&request.project, token);
-        let loaded = Loaded {
-            metadata: Metadata { mark: None, root }.to_toml(),
-            arrays: sources.len() as u64,
-            bytes: tree.nbytes(),
-            ..Loaded::default()
-        };
-        Ok((Planned::default(), loaded))
-    }
-
-    fn request(&self, lifetime: Lifetime) -> Result<Request> {
-        Ok(Request {
-            project: ProjectName::new(self.name.as_ref())?,
-            inputs: Vec::new(),
-            selection: Selection { mode: self.mode, group: self.group, ..Selection::default() },
-            lifetime,
-            existing: if self.overwrite { Existing::Replace } else { Existing::Refuse },
-            strict: false,
-            keep_going: false,
-            wait: Some(self.wait),
-            grace: self.grace,
-            job: None,
-            threads: None,
-            numa: None,
-            verify: false,
-            external: External::default(),
-        })
+        copy::copy(&dirs.shm, &jobs, &new.selection.access(), self.threads)
     }
 }

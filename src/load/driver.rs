@@ -10,10 +10,12 @@ use crate::load::outcome::Outcome;
 use crate::load::planned::{Loaded, Planned};
 use crate::load::protocol::Message;
 use crate::load::request::{Existing, LoadContext, Request};
-use crate::load::transaction::Transaction;
+use crate::shm::format::ledger::Record;
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock;
 use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::state::Project;
+use crate::shm::store::transaction::{NewProject, Transaction};
 
 /// The supervisor's end of the connection to a loader.
 pub(crate) trait LoaderLink {
@@ -68,13 +70,62 @@ pub(crate) fn load(
             }
         }
     }
-    let mut transaction = Transaction::announce(dirs, request, store, begun)?;
+    let new = NewProject {
+        name: &request.project,
+        lifetime: request.lifetime,
+        selection: &request.selection,
+        files: ensure::named_files(request),
+        identity: Some(ensure::identity(request)),
+        job: request.job.as_ref(),
+        grace: request.grace,
+    };
+    let may_replace = |project: &Project| may_replace(request, project);
+    let mut transaction = Transaction::announce(dirs, &new, &may_replace, store, begun)?;
     let token = transaction.token().clone();
     let context = LoadContext { request, dirs, token: &token };
-    let loaded = host.with_loader(context, |link| fill(&mut transaction, request, link, observer));
-    let outcome = transaction.end(loaded, |grace| host.sleep(grace))?;
+    let filled = host.with_loader(context, |link| fill(&mut transaction, request, link, observer));
+    let (planned, loaded) = match filled {
+        Ok(filled) => filled,
+        Err(error) => return Err(transaction.roll_back(error)),
+    };
+    let amend = |record: &mut Record| amend_record(record, &planned, &loaded);
+    let published = transaction.publish(&loaded.metadata, amend, |grace| host.sleep(grace))?;
     observer.step("published");
-    Ok(outcome)
+    Ok(Outcome {
+        planned,
+        token: published.token,
+        arrays: loaded.arrays,
+        bytes: loaded.bytes,
+        failed: loaded.failed,
+        reused: false,
+        lifetime: request.lifetime,
+        elapsed: published.elapsed,
+        held: published.held,
+    })
+}
+
+/// Whether an existing project may be replaced.
+fn may_replace(request: &Request, project: &Project) -> Result<bool> {
+    match request.existing {
+        Existing::Refuse => Ok(false),
+        Existing::Replace => Ok(true),
+        Existing::Ensure { overwrite } => {
+            ensure::check_replaceable(project, request, overwrite).map(|()| true)
+        }
+    }
+}
+
+/// Adds the result of a load to its record in the ledger.
+fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
+    record.sources.clone_from(&planned.sources);
+    let skipped = planned.skips.iter().chain(&planned.filled);
+    let unreadable = planned.damaged.iter().chain(&loaded.failed);
+    record.complete = unreadable.clone().next().is_none();
+    record.skip_count = skipped.clone().count() as u64;
+    record.left_out = skipped.chain(&planned.left_out).chain(unreadable).cloned().collect();
+    record.left_out.iter_mut().for_each(|note| note.detail = None);
+    record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
+    record.origin = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
 }
 
 /// `--ensure`: joins the existing project if it is the requested one. If this process waited for the same load

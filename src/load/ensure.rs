@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use crate::error::shell_quote;
 use crate::error::{Error, Kind, Result};
-use crate::load::lifetime::held::HeldProject;
 use crate::load::outcome::Outcome;
 use crate::load::plan;
 use crate::load::planned::Planned;
 use crate::load::request::Request;
 use crate::shm::format::ledger::{Lifetime, NamedFile, Record, Selection, SourceFile};
 use crate::shm::store::batch_jobs;
+use crate::shm::store::held::HeldProject;
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock::LivenessLock;
 use crate::shm::store::node_dirs::NodeDirs;

@@ -23,7 +23,6 @@ mod request;
 mod supervisor;
 #[cfg(test)]
 mod tests;
-mod transaction;
 mod worker;
 
 pub use hdf5_reader::External;
@@ -31,11 +30,9 @@ pub(crate) use in_process::load_in_process;
 pub(crate) use input_path::{check_readable, named};
 pub use lifetime::background::{Background, Ready, Side, Watched, inherit};
 pub use lifetime::command::run as run_command;
-pub use lifetime::held::{Ending, HeldProject};
+pub use lifetime::held::{Ending, wait};
 pub use observer::{Observer, Silent};
 pub use outcome::Outcome;
-pub(crate) use planned::Loaded;
 pub use planned::{Planned, PlannedArray};
 pub use request::{Existing, Input, Request, default_external};
 pub use supervisor::supervise::{dry_run, load_in_child};
-pub(crate) use transaction::Transaction;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::load::lifetime::held::HeldProject;
 use crate::load::planned::Planned;
 use crate::shm::format::ledger::{Lifetime, Note};
 use crate::shm::format::name::Token;
+use crate::shm::store::held::HeldProject;
 
 /// The outcome of a load.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hdf5_reader::External;
 
-use crate::os::directory::Access;
 use crate::os::numa::Numa;
 use crate::shm::format::ledger::{BatchJob, Lifetime, Selection};
 use crate::shm::format::name::{ProjectName, Token};
@@ -75,13 +74,6 @@ pub fn default_external() -> External {
     match nix::unistd::Uid::effective().is_root() {
         true => External::Inside,
         false => External::Allow,
-    }
-}
-
-impl Request {
-    /// Returns the access rights of the segments.
-    pub fn access(&self) -> Access {
-        Access { mode: self.selection.mode, group: self.selection.group }
     }
 }
 

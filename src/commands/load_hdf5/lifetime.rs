@@ -7,10 +7,11 @@ use std::path::Path;
 use super::args::Args;
 use super::body::Body;
 use crate::error::{Error, Kind, Result};
-use crate::load::{self, Ending, HeldProject, Ready, Watched};
+use crate::load::{self, Ending, Ready, Watched};
 use crate::os::signals::Signals;
 use crate::output::json::Warning;
 use crate::output::{Output, ready};
+use crate::shm::store::held::{HeldProject, Loss};
 use crate::shm::store::node_dirs::NodeDirs;
 
 /// The processes that wait for a project, and the process that it is held for.
@@ -80,9 +81,9 @@ pub(super) fn live(
 fn verb(ending: Ending) -> &'static str {
     match ending {
         Ending::Signal(_) | Ending::Exited => "removed",
-        Ending::Removed => "another process removed",
-        Ending::Replaced => "another process replaced",
-        Ending::MadePersistent => "another process made persistent",
+        Ending::Lost(Loss::Removed) => "another process removed",
+        Ending::Lost(Loss::Replaced) => "another process replaced",
+        Ending::Lost(Loss::MadePersistent) => "another process made persistent",
     }
 }
 
@@ -121,7 +122,7 @@ fn keep(
         }
     };
     Ok(match held {
-        Some(held) => End::Held(held.wait(dirs, signals, watched.as_ref())),
+        Some(held) => End::Held(load::wait(held, dirs, signals, watched.as_ref())),
         None => End::Returned,
     })
 }

@@ -404,7 +404,7 @@ impl<'a> Workers<'a> {
             SegmentName::new(&self.context.request.project, self.context.token, number as u64);
         let bytes = self.plan.segments[number].bytes;
         let segment = NewSegment::create(&self.context.dirs.shm, name, bytes)?;
-        segment.allow(&self.context.request.access())?;
+        segment.allow(&self.context.request.selection.access())?;
         Ok(segment)
     }
 }

@@ -9,7 +9,7 @@ use toml::Table;
 
 use crate::error::{Kind, Result};
 use crate::os::credentials;
-use crate::os::directory::FileId;
+use crate::os::directory::{Access, FileId};
 use crate::shm::format::fast_toml;
 use crate::shm::format::name::{PREFIX, ProjectName, Token};
 use crate::shm::format::rows::Rows;
@@ -248,6 +248,13 @@ pub struct Selection {
     /// The group that they belong to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,
+}
+
+impl Selection {
+    /// Returns the access rights of the segments.
+    pub fn access(&self) -> Access {
+        Access { mode: self.mode, group: self.group }
+    }
 }
 
 /// An object that was left out of a load.

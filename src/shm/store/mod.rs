@@ -3,6 +3,7 @@
 pub mod attachments;
 pub mod batch_jobs;
 pub mod gc;
+pub mod held;
 mod ledger_file;
 pub mod ledger_store;
 pub mod listing;
@@ -14,5 +15,6 @@ pub mod removal;
 pub mod scan;
 pub mod state;
 pub mod temporary;
+pub mod transaction;
 pub mod unlink;
 pub mod wait;

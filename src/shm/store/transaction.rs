@@ -1,30 +1,61 @@
 //! The transaction that creates a project: it is announced, filled by its caller, and published or rolled back.
-//! Loads of files and shared arrays of programs use it.
+//! Loads of files and arrays that a program shares use it.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorReport, Kind, Result, shell_quote};
-use crate::load::ensure;
-use crate::load::lifetime::held::HeldProject;
-use crate::load::outcome::Outcome;
-use crate::load::planned::{Loaded, Planned};
-use crate::load::request::{Existing, Request};
 use crate::os::memory::{self, Need};
 use crate::os::process_stat;
-use crate::shm::format::ledger::{Keeper, Ledger, Lifetime, Record};
+use crate::shm::format::ledger::{
+    BatchJob, Keeper, Ledger, Lifetime, NamedFile, Record, Selection,
+};
 use crate::shm::format::metadata::Mark;
-use crate::shm::format::name::{SegmentName, Token};
+use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::store::held::HeldProject;
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::lock::{self, FailedLoad, LivenessLock};
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::state::{Project, State};
 
+/// The project that a transaction creates.
+#[derive(Debug)]
+pub(crate) struct NewProject<'a> {
+    /// Its name.
+    pub name: &'a ProjectName,
+    /// Its lifetime.
+    pub lifetime: Lifetime,
+    /// The selected datasets, and the access to the segments.
+    pub selection: &'a Selection,
+    /// The files that it is loaded from.
+    pub files: Vec<NamedFile>,
+    /// The identity of the load: processes that wait for an equal one receive its error.
+    pub identity: Option<String>,
+    /// The batch job that uses it.
+    pub job: Option<&'a BatchJob>,
+    /// How long the segments of a replaced project are kept.
+    pub grace: Duration,
+}
+
+/// Decides whether an existing project of this user may be replaced. Its error is more specific than the transaction's.
+pub(crate) type MayReplace<'a> = &'a dyn Fn(&Project) -> Result<bool>;
+
+/// A published project.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// The token in the names of its segments.
+    pub token: Token,
+    /// The held project, if its lifetime is [`Lifetime::Held`].
+    pub held: Option<HeldProject>,
+    /// The time since the transaction began.
+    pub elapsed: Duration,
+}
+
 /// An announced load. However this process ends, `gc` finds the segments of the load. Dropping the transaction before
-/// [`Self::end`], after a panic of its caller, rolls it back.
+/// [`Self::publish`], after a panic of its caller, rolls it back.
 #[derive(Debug)]
 pub(crate) struct Transaction<'a> {
     dirs: &'a NodeDirs,
-    request: &'a Request,
+    new: &'a NewProject<'a>,
     store: Option<LedgerStore<'a>>,
     token: Token,
     replace: bool,
@@ -38,11 +69,16 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// Returns the errors of [`Self::announce`], and [`Kind::Busy`] if another process uses the project for longer
-    /// than the request waits.
-    pub fn begin(dirs: &'a NodeDirs, request: &'a Request) -> Result<Self> {
+    /// than `wait`.
+    pub fn begin(
+        dirs: &'a NodeDirs,
+        new: &'a NewProject<'a>,
+        wait: Duration,
+        may_replace: MayReplace<'_>,
+    ) -> Result<Self> {
         let begun = Instant::now();
-        let store = LedgerStore::begin(dirs, &request.project, &mut lock::until(request.wait))?;
-        let mut transaction = Self::announce(dirs, request, store, begun)?;
+        let store = LedgerStore::begin(dirs, new.name, &mut lock::until(Some(wait)))?;
+        let mut transaction = Self::announce(dirs, new, may_replace, store, begun)?;
         transaction.hold()?;
         Ok(transaction)
     }
@@ -55,14 +91,15 @@ impl<'a> Transaction<'a> {
     /// error if the ledger cannot be written.
     pub fn announce(
         dirs: &'a NodeDirs,
-        request: &'a Request,
+        new: &'a NewProject<'a>,
+        may_replace: MayReplace<'_>,
         mut store: LedgerStore<'a>,
         begun: Instant,
     ) -> Result<Self> {
-        match announce(dirs, request, &mut store) {
+        match announce(dirs, new, may_replace, &mut store) {
             Ok((token, replace)) => {
                 let (store, owner) = (Some(store), std::process::id());
-                Ok(Self { dirs, request, store, token, replace, life: None, begun, owner })
+                Ok(Self { dirs, new, store, token, replace, life: None, begun, owner })
             }
             Err(error) => {
                 // The first error is the one that the user needs; `gc` finds the remains.
@@ -74,7 +111,7 @@ impl<'a> Transaction<'a> {
 
     /// Takes the liveness lock of a held project.
     pub fn hold(&mut self) -> Result<()> {
-        if let (Lifetime::Held, Some(store)) = (self.request.lifetime, &self.store) {
+        if let (Lifetime::Held, Some(store)) = (self.new.lifetime, &self.store) {
             let life = LivenessLock::take(&self.dirs.shm, store.lock().key(), &self.token)?;
             self.life = Some(life);
         }
@@ -91,69 +128,46 @@ impl<'a> Transaction<'a> {
         memory::check(&self.dirs.shm, need)
     }
 
-    /// Publishes the project, or rolls the load back after an error. `grace` waits before the segments of a replaced
-    /// project are removed.
-    pub fn end(
+    /// Publishes the project with this metadata, or rolls the load back after an error. `amend` completes the record of
+    /// the load; `grace` waits before the segments of a replaced project are removed.
+    pub fn publish(
         mut self,
-        made: Result<(Planned, Loaded)>,
+        metadata: &str,
+        amend: impl FnOnce(&mut Record),
         grace: impl FnOnce(Duration),
-    ) -> Result<Outcome> {
+    ) -> Result<Published> {
         let Some(mut store) = self.store.take() else {
             return Err(Error::new(Kind::Io, "the load has ended already"));
         };
-        let published = made.and_then(|(planned, loaded)| {
-            self.publish(&mut store, &planned, &loaded, grace)?;
-            Ok((planned, loaded))
-        });
-        let (planned, loaded) = match published {
-            Ok(made) => made,
-            Err(error) => {
-                // The project must not be evaluated as held from here on.
-                self.life = None;
-                return Err(self.roll_back(store, error));
-            }
-        };
+        let text = format!("{}\n{metadata}", mark(self.dirs, &self.token));
+        let access = self.new.selection.access();
+        let wait = || grace(self.new.grace);
+        if let Err(error) = store.publish(text, &access, self.replace, amend, wait) {
+            self.store = Some(store);
+            return Err(self.roll_back(error));
+        }
         let key = store.lock().key().clone();
         store.finish()?;
         let token = self.token.clone();
-        Ok(Outcome {
-            planned,
+        Ok(Published {
             held: self.life.take().map(|life| HeldProject::new(key, token.clone(), life)),
             token,
-            arrays: loaded.arrays,
-            bytes: loaded.bytes,
-            failed: loaded.failed,
-            reused: false,
-            lifetime: self.request.lifetime,
             elapsed: self.begun.elapsed(),
         })
     }
 
-    fn publish(
-        &self,
-        store: &mut LedgerStore<'_>,
-        planned: &Planned,
-        loaded: &Loaded,
-        grace: impl FnOnce(Duration),
-    ) -> Result<()> {
-        let text = format!("{}\n{}", mark(self.dirs, &self.token), loaded.metadata);
-        let amend = |record: &mut Record| amend_record(record, planned, loaded);
-        let access = self.request.access();
-        store.publish(text, &access, self.replace, amend, || grace(self.request.grace))
-    }
-}
-
-impl Transaction<'_> {
     /// Removes everything of the load. Returns the error.
-    fn roll_back(&self, store: LedgerStore<'_>, error: Error) -> Error {
+    pub fn roll_back(mut self, error: Error) -> Error {
+        // The project must not be evaluated as held from here on.
+        self.life = None;
+        let Some(store) = self.store.take() else { return error };
         // An interruption is not a reason for processes that wait for the same load to fail.
         let is_shared = !matches!(error.kind(), Kind::Signal(_) | Kind::Busy);
-        let _ = match is_shared && !self.request.inputs.is_empty() {
-            true => {
-                let request = ensure::identity(self.request);
+        let _ = match self.new.identity.clone().filter(|_| is_shared) {
+            Some(request) => {
                 store.finish_failed(&FailedLoad { request, error: ErrorReport::from(&error) })
             }
-            false => store.finish(),
+            None => store.finish(),
         };
         error
     }
@@ -172,35 +186,25 @@ impl Drop for Transaction<'_> {
 
 fn announce(
     dirs: &NodeDirs,
-    request: &Request,
+    new: &NewProject<'_>,
+    may_replace: MayReplace<'_>,
     store: &mut LedgerStore<'_>,
 ) -> Result<(Token, bool)> {
     let there = store.judge()?;
-    let replace = may_replace(request, there.as_ref())?;
+    let replace = there.as_ref().map_or(Ok(false), |there| check(new, there, may_replace))?;
     let token = Token::random()?;
-    let mut next = record(dirs, request, &token);
+    let mut next = record(dirs, new, &token);
     next.replaces = there.as_ref().map(foreign_segments).unwrap_or_default();
     store.announce(next)?;
     Ok((token, replace))
 }
 
-/// Adds the result of a load to its record in the ledger.
-fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
-    record.sources.clone_from(&planned.sources);
-    let skipped = planned.skips.iter().chain(&planned.filled);
-    let unreadable = planned.damaged.iter().chain(&loaded.failed);
-    record.complete = unreadable.clone().next().is_none();
-    record.skip_count = skipped.clone().count() as u64;
-    record.left_out = skipped.chain(&planned.left_out).chain(unreadable).cloned().collect();
-    record.left_out.iter_mut().for_each(|note| note.detail = None);
-    record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
-    record.origin = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
-}
-
-/// Whether the load replaces an existing project. A provably dead project counts as absent.
-fn may_replace(request: &Request, existing: Option<&Project>) -> Result<bool> {
-    let Some(project) = existing else { return Ok(false) };
-    let name = request.project.to_text();
+/// Whether the load replaces the existing project. A provably dead project counts as absent.
+///
+/// # Errors
+/// Returns the reason if it must not be replaced.
+fn check(new: &NewProject<'_>, project: &Project, may_replace: MayReplace<'_>) -> Result<bool> {
+    let name = new.name.to_text();
     let is_own = project.uid == nix::unistd::Uid::effective().as_raw();
     if let (State::Foreign, true) = (project.state, is_own) {
         let why = project.why.as_deref().unwrap_or("a file of it cannot be read");
@@ -220,13 +224,8 @@ fn may_replace(request: &Request, existing: Option<&Project>) -> Result<bool> {
     if matches!(project.state, State::Stale | State::Abandoned) {
         return Ok(true);
     }
-    match request.existing {
-        _ if project.state == State::Elsewhere => {}
-        Existing::Refuse => {}
-        Existing::Replace => return Ok(true),
-        Existing::Ensure { overwrite } => {
-            return ensure::check_replaceable(project, request, overwrite).map(|()| true);
-        }
+    if project.state != State::Elsewhere && may_replace(project)? {
+        return Ok(true);
     }
     let why = project.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
     let word = shell_quote(&name);
@@ -261,11 +260,11 @@ fn foreign_segments(project: &Project) -> Vec<String> {
         .collect()
 }
 
-fn record(dirs: &NodeDirs, request: &Request, token: &Token) -> Record {
+fn record(dirs: &NodeDirs, new: &NewProject<'_>, token: &Token) -> Record {
     let pid = std::process::id();
     Record {
         token: token.clone(),
-        lifetime: request.lifetime,
+        lifetime: new.lifetime,
         created: jiff::Timestamp::now().to_string(),
         tool: concat!("cute-shm ", env!("CARGO_PKG_VERSION")).to_owned(),
         keeper: Keeper {
@@ -274,12 +273,12 @@ fn record(dirs: &NodeDirs, request: &Request, token: &Token) -> Record {
             boot_id: dirs.host.boot.clone(),
             uid: nix::unistd::Uid::effective().as_raw(),
         },
-        jobs: request.job.iter().cloned().collect(),
-        files: ensure::named_files(request),
+        jobs: new.job.into_iter().cloned().collect(),
+        files: new.files.clone(),
         sources: Vec::new(),
         complete: false,
         skip_count: 0,
-        selection: request.selection.clone(),
+        selection: new.selection.clone(),
         left_out: Vec::new(),
         attributes: toml::Table::new(),
         origin: None,
