@@ -6,7 +6,7 @@
 //! shares, it attaches, lists and removes.
 //!
 //! - [`Node`] is where projects are: two directories, as a value.
-//! - [`Tree`] and [`Share`] put arrays there, [`Load`] an HDF5 file; a [`Guard`] removes them again.
+//! - [`Tree`] and [`Share`] put arrays there, `Load` an HDF5 file (feature `hdf5`); a [`Guard`] removes them again.
 //! - [`Project`] is an attached project, [`Array`] one of its arrays: metadata, and copies of its elements.
 //! - [`Reading`] and [`Writing`] give views without copying, under a [`FileLock`] that Python's `filelock`
 //!   shares, or by an `unsafe` promise.
@@ -30,38 +30,68 @@
 //! # Ok::<(), cute_shm::Error>(())
 //! ```
 //!
-//! Features: `ndarray` (on by default): arrays and views of that crate; `half`: 16-bit floats;
-//! `num-complex`: complex numbers; `szip` (on by default): HDF5 datasets compressed with szip.
+//! # Features
 //!
-//! docs/api.md lists the API. [`cli::run`] is the command `cute-shm`.
+//! On by default:
+//! - `ndarray`: arrays and views of that crate.
+//! - `hdf5`: loads HDF5 files, with the libhdf5 of `bundled-hdf5` (default) or `system-hdf5`, and with the filters `szip`
+//!   and `zfp`. It builds C code.
+//! - `cli`: the command `cute-shm`, which is `cli::run`.
+//!
+//! Not on by default: `half`: 16-bit floats; `num-complex`: complex numbers.
+//!
+//! A program that attaches, lists, shares or removes arrays needs neither `hdf5` nor `cli`:
+//! `cute-shm = { version = "2", default-features = false }`.
+//!
+//! docs/api.md lists the API.
 
 mod api;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 mod commands;
+#[cfg(feature = "cli")]
 mod complete;
+#[cfg(feature = "cli")]
 mod context;
+#[cfg(feature = "cli")]
 mod doctor;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod error;
+#[cfg(feature = "cli")]
 mod export;
-#[cfg(any(test, fuzzing))]
+#[cfg(all(feature = "cli", any(test, fuzzing)))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod internals;
+#[cfg(feature = "cli")]
 mod legacy;
+#[cfg(feature = "hdf5")]
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod load;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod os;
+#[cfg(feature = "cli")]
 mod output;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod shm;
+#[cfg(feature = "cli")]
 mod text;
+#[cfg(feature = "cli")]
 mod view;
 
 pub use api::{
-    Added, Array, Element, Entry, FileLock, GroupRef, Guard, Listed, Load, Node, Project, Reading,
-    Report, Share, Skipped, Source, Tree, Unlinked, Which, Writing, hdf5_size,
+    Added, Array, Element, Entry, FileLock, GroupRef, Guard, Listed, Node, Project, Reading,
+    Report, Share, Skipped, Source, Tree, Unlinked, Which, Writing,
 };
+#[cfg(feature = "hdf5")]
+pub use api::{Load, hdf5_size};
 pub use error::{Error, Kind, Result};
+#[cfg(feature = "hdf5")]
 pub use load::{External, Observer, Planned, PlannedArray};
+#[cfg(feature = "hdf5")]
 pub use shm::format::ledger::{Note, SourceFile, SourceState};
 pub use shm::store::state::State;
 // The crates whose types stand in the API: attributes, and arrays.

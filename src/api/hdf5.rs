@@ -79,8 +79,30 @@ impl std::fmt::Debug for Load<'_> {
     }
 }
 
+impl Node {
+    /// Begins to load an HDF5 file as the project `name`.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::Node;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let path = temp.path().join("train.h5");
+    /// # let file = hdf5::File::create(&path).unwrap();
+    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
+    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
+    /// # file.close().unwrap();
+    /// let guard = node.load_hdf5("train", &path).hold()?;
+    /// assert_eq!(guard.open()?.array("images")?.to_vec::<i32>()?, [1, 2, 3]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn load_hdf5<'a>(&self, name: &str, path: impl Into<PathBuf>) -> Load<'a> {
+        Load::new(self, name, path.into())
+    }
+}
+
 impl<'a> Load<'a> {
-    pub(super) fn new(node: &Node, name: &str, path: PathBuf) -> Self {
+    fn new(node: &Node, name: &str, path: PathBuf) -> Self {
         Self {
             node: node.clone(),
             name: name.to_owned(),

@@ -9,6 +9,7 @@ mod filelock;
 mod group;
 mod guard;
 mod guards;
+#[cfg(feature = "hdf5")]
 mod hdf5;
 mod node;
 mod project;
@@ -23,6 +24,7 @@ pub use filelock::FileLock;
 pub use group::{Entry, GroupRef};
 pub use guard::{Guard, Report, Skipped};
 pub use guards::{Reading, Writing};
+#[cfg(feature = "hdf5")]
 pub use hdf5::{Load, hdf5_size};
 pub use node::{Listed, Node, Unlinked};
 pub use project::Project;

@@ -4,7 +4,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::hdf5::Load;
 use super::project::Project;
 use super::share::Share;
 use crate::error::Result;
@@ -230,26 +229,6 @@ impl Node {
     /// ```
     pub fn share(&self, name: &str) -> Share {
         Share::new(self, name)
-    }
-
-    /// Begins to load an HDF5 file as the project `name`.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::Node;
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let path = temp.path().join("train.h5");
-    /// # let file = hdf5::File::create(&path).unwrap();
-    /// # file.new_dataset_builder().with_data(&[1_i32, 2, 3]).create("images").unwrap();
-    /// # file.new_dataset_builder().with_data(&[0.5_f64]).create("mask").unwrap();
-    /// # file.close().unwrap();
-    /// let guard = node.load_hdf5("train", &path).hold()?;
-    /// assert_eq!(guard.open()?.array("images")?.to_vec::<i32>()?, [1, 2, 3]);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn load_hdf5<'a>(&self, name: &str, path: impl Into<PathBuf>) -> Load<'a> {
-        Load::new(self, name, path.into())
     }
 
     /// Removes a project, whoever made it: metadata, segments, ledger.

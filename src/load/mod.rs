@@ -6,10 +6,11 @@ mod convert;
 mod decode_memory;
 mod driver;
 mod ensure;
-#[cfg(any(test, fuzzing))]
+#[cfg(all(feature = "cli", any(test, fuzzing)))]
 pub(crate) mod fuzz;
 mod in_process;
 mod input_path;
+#[cfg(feature = "cli")]
 mod lifetime;
 mod loader;
 mod observer;
@@ -20,6 +21,7 @@ mod planned;
 mod protocol;
 mod reader_error;
 mod request;
+#[cfg(feature = "cli")]
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -28,11 +30,15 @@ mod worker;
 pub use hdf5_reader::External;
 pub(crate) use in_process::load_in_process;
 pub(crate) use input_path::{check_readable, named};
+#[cfg(feature = "cli")]
 pub use lifetime::background::{Background, Ready, Side, Watched, inherit};
+#[cfg(feature = "cli")]
 pub use lifetime::command::run as run_command;
+#[cfg(feature = "cli")]
 pub use lifetime::held::{Ending, wait};
 pub use observer::{Observer, Silent};
 pub use outcome::Outcome;
 pub use planned::{Planned, PlannedArray};
 pub use request::{Existing, Input, Request, default_external};
+#[cfg(feature = "cli")]
 pub use supervisor::supervise::{dry_run, load_in_child};

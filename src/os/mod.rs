@@ -12,6 +12,7 @@ pub mod memory;
 pub(crate) mod mounts;
 pub mod numa;
 pub(crate) mod process_stat;
+#[cfg(feature = "cli")]
 pub mod signals;
 pub mod threads;
 pub(crate) mod writeback;

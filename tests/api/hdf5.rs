@@ -118,3 +118,46 @@ fn what_fails_or_is_cancelled_leaves_nothing() {
     scene.node.unlink("p").unwrap();
     assert_eq!(scene.files(), 0);
 }
+
+/// Panics when it is told this.
+struct Fragile(&'static str);
+
+impl Fragile {
+    fn hear(&self, what: &'static str) {
+        if self.0 == what {
+            std::panic::panic_any(what);
+        }
+    }
+}
+
+impl Observer for Fragile {
+    fn at(&mut self, _: &str) {
+        self.hear("at");
+    }
+    fn planned(&mut self, _: &Planned) {
+        self.hear("planned");
+    }
+    fn advanced(&mut self, _: u64) {
+        self.hear("advanced");
+    }
+}
+
+#[test]
+fn an_observer_that_panics_leaves_nothing_of_an_hdf5_load() {
+    let scene = Scene::new();
+    let path = scene.sandbox.file("x.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    let zeros = vec![0_u8; 40 << 20];
+    file.new_dataset_builder().with_data(&zeros).create("zeros").unwrap();
+    file.close().unwrap();
+    for when in ["at", "planned", "advanced"] {
+        let load = || {
+            let mut fragile = Fragile(when);
+            scene.node.load_hdf5("p", &path).observer(&mut fragile).hold().map(drop)
+        };
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&when));
+        assert_eq!(scene.files(), 0, "{when}");
+    }
+    scene.node.load_hdf5("p", &path).hold().unwrap().remove().unwrap();
+}

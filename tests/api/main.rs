@@ -1,11 +1,15 @@
-//! The library as a program uses it: temporary roots and shm directories, no Python.
+//! The library as a program uses it: temporary roots and shm directories, no Python. tests/attach runs these tests with
+//! fewer features.
 
 mod attach;
 #[path = "../common/mod.rs"]
 mod common;
 mod events;
 mod guards;
+#[cfg(feature = "hdf5")]
 mod hdf5;
+#[cfg(feature = "ndarray")]
+mod ndarrays;
 mod robust;
 mod share;
 

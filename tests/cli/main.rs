@@ -6,6 +6,8 @@
 // That is how snapbox writes them.
 #![allow(clippy::needless_raw_string_hashes)]
 
+#[path = "../common/binary.rs"]
+mod binary;
 #[path = "../common/mod.rs"]
 mod common;
 mod completions;

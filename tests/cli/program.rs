@@ -16,8 +16,9 @@ use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use regex_lite::Regex;
 
+pub use crate::binary::BINARY;
 use crate::common::fixtures;
-pub use crate::common::sandbox::{BINARY, Sandbox, names};
+pub use crate::common::sandbox::{Sandbox, names};
 
 /// How long anything is waited for: long for a loaded machine, and never slept through.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -2,5 +2,6 @@
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
+#[cfg(feature = "hdf5")]
 pub mod fixtures;
 pub mod sandbox;

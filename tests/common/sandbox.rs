@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
-/// The command under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_cute-shm");
 /// The shared memory of this node: the only place where the Python package looks.
 const REAL_SHM: &str = "/dev/shm";
 

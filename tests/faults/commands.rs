@@ -8,8 +8,9 @@ use std::process::Command;
 
 use cute_shm::internals::Metadata;
 
+pub use super::binary::BINARY;
 use super::common::fixtures;
-pub use super::common::sandbox::{BINARY, Mount, Sandbox};
+pub use super::common::sandbox::{Mount, Sandbox};
 use super::process::{Done, Process};
 use super::support::until;
 

@@ -4,6 +4,8 @@
 
 mod adversary;
 mod authority;
+#[path = "../common/binary.rs"]
+mod binary;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;

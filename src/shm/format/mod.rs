@@ -4,10 +4,12 @@ pub mod array_key;
 pub mod fast_toml;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+#[cfg(feature = "hdf5")]
 pub mod glob;
 pub mod ledger;
 pub mod metadata;
 pub mod name;
+#[cfg(feature = "hdf5")]
 pub mod origin;
 pub mod rows;
 pub mod temporary_name;

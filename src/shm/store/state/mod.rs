@@ -6,6 +6,8 @@ mod evidence;
 mod find;
 mod judge;
 mod keys;
+#[cfg(feature = "hdf5")]
+mod origin;
 mod project;
 
 pub use all::{everything, judge_all, orphans, orphans_of};

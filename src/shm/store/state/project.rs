@@ -12,7 +12,6 @@ use crate::os::directory::FileId;
 use crate::shm::format::ledger::{Key, Ledger, Record};
 use crate::shm::format::metadata::Metadata;
 use crate::shm::format::name::{ProjectName, SegmentName};
-use crate::shm::format::origin::Origin;
 use crate::shm::format::tree::Group;
 
 /// The state of a project, in the order in which the judge tests for it.
@@ -193,15 +192,6 @@ impl Project {
         };
         let records = [&ledger.current, &ledger.next];
         records.into_iter().flatten().find(|record| record.token == mark.token)
-    }
-
-    /// The origin of the project's arrays. The HDF5 library decodes its types and trusts them, so only that of
-    /// this user's own projects is used.
-    pub fn origin(&self) -> Option<Origin> {
-        if self.uid != nix::unistd::Uid::effective().as_raw() {
-            return None;
-        }
-        Origin::parse(self.record()?.origin.as_deref()?)
     }
 
     /// Drops the texts that only `show`, `export` and changes need.
