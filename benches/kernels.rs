@@ -156,7 +156,7 @@ fn fields(path: &Path, all: &Inventory) {
     let mut target = Vec::new();
     best(&format!("pick {} fields of {size} bytes", table.fields().len()), elements.len(), || {
         for leaf in table.fields() {
-            hdf5_reader::pick(leaf, size, black_box(&elements), &mut target);
+            hdf5_reader::pick(leaf, size, black_box(&elements[..]).into(), &mut target);
         }
     });
 }

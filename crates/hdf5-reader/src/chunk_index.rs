@@ -1,45 +1,24 @@
-//! Where a dataset's bytes lie in its file, so that several threads can read them without libhdf5.
-//! Only what is proved is told; everything else stays with the library.
-#![allow(unsafe_code)]
+//! The places of a dataset's bytes in its file, so that several threads can read them without libhdf5. Datasets whose
+//! places are not certain are left to the library.
 
-use std::ffi::{c_int, c_uint, c_void};
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
 
 use hdf5_filters::{Decoder, LARGE_CHUNK_BYTES, Pipeline};
-use hdf5_sys::h5::{haddr_t, herr_t, hsize_t};
-use hdf5_sys::h5d::{
-    H5D_fill_value_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset, H5Dget_space,
-    H5Dget_storage_size,
-};
-use hdf5_sys::h5f::H5Fget_access_plist;
-use hdf5_sys::h5fd::H5FD_SEC2;
-use hdf5_sys::h5i::hid_t;
-use hdf5_sys::h5o::H5O_token_t;
-use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_chunk_opts, H5Pget_driver, H5Pget_fill_value};
-use hdf5_sys::h5s::H5S_UNLIMITED;
 
-use super::answers;
-use super::dataspace::Dataspace;
-use super::error::{ObjectError, ObjectResult, check, damaged, unsupported};
-use super::external_files::Files;
-use super::ids::Id;
-use super::object_header::Headers;
-use super::{Dataset, file, read};
+use crate::Dataset;
+use crate::buffer::zeroed;
+use crate::error::{ObjectError, ObjectResult, damaged, unsupported};
+use crate::external_files::Files;
+use crate::ffi::creation::{Creation, FillStatus, FillTime};
+use crate::ffi::dataset::{self, IndexType, RawChunk};
+use crate::ffi::dataspace::UNLIMITED;
+use crate::ffi::ids::Id;
+use crate::ffi::object::Token;
+use crate::object_header::Headers;
 
-unsafe extern "C" {
-    /// Which structure keeps the chunks; the bindings lack it.
-    fn H5Dget_chunk_index_type(dataset: hid_t, kind: *mut c_int) -> herr_t;
-}
-
-/// `H5D_CHUNK_IDX_EARRAY`: the index of datasets with one unlimited axis.
-const EXTENSIBLE_ARRAY: c_int = 4;
-
-/// `H5D_CHUNK_IDX_FARRAY`: the index of datasets whose axes have limits.
-const FIXED_ARRAY: c_int = 3;
-
-/// As many elements of an index are always gone through: that takes milliseconds.
+/// The library always goes through this many elements of an index, which takes milliseconds.
 const FEW_ELEMENTS: u64 = 1 << 18;
 
 /// The most chunks that a dataset may be cut into: beyond it, those that were never written cannot be
@@ -101,13 +80,11 @@ pub(crate) fn needed(edge: &[u64], start: &[u64], chunk: &[u64]) -> u64 {
 
 /// Where a contiguous dataset begins; `None` if nothing of it is stored.
 pub(crate) fn offset(dataset: &Id) -> Option<u64> {
-    // SAFETY: `dataset` is open.
-    let offset = unsafe { H5Dget_offset(dataset.raw()) };
+    let offset = dataset::offset(dataset)?;
     // In a file with a user block the library adds its length also to "nowhere", so the offset alone does
-    // not tell that nothing is stored. Of chunks it is not asked: all of them are counted then.
-    // SAFETY: as above.
-    let is_stored = || unsafe { H5Dget_storage_size(dataset.raw()) } > 0;
-    (offset != u64::MAX && is_stored()).then_some(offset)
+    // not tell that nothing is stored. Chunked datasets have none, and are not asked: the library would count
+    // all chunks.
+    (dataset::storage_size(dataset) > 0).then_some(offset)
 }
 
 /// Whether the library goes through the chunks of a dataset in a time that its extents bound. A fixed or
@@ -115,11 +92,11 @@ pub(crate) fn offset(dataset: &Id) -> Option<u64> {
 /// claims quintillions. Reading single chunks is not affected.
 pub(crate) fn is_bounded(
     id: &Id,
-    (file, token): (Option<&Id>, H5O_token_t),
+    (file, token): (Option<&Id>, Token),
     chunk: &[u64],
     extents: &[u64],
 ) -> ObjectResult<bool> {
-    if !matches!(index_type(id)?, FIXED_ARRAY | EXTENSIBLE_ARRAY) {
+    if dataset::index_type(id)? == IndexType::Other {
         return Ok(true);
     }
     let claimed = file.and_then(Headers::of).and_then(|headers| headers.claimed_elements(token));
@@ -145,7 +122,7 @@ pub(crate) fn check_codec(dataset: &Dataset, files: &Files) -> ObjectResult<()> 
     if first.size > pipeline.most_stored() || pipeline.chunk_bytes() > MOST_TRIED {
         return Ok(());
     }
-    let mut stored = read::zeroed(first.size, 1)?;
+    let mut stored = zeroed(first.size, 1)?;
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut stored, first.address));
     if read.is_err() {
         return Ok(());
@@ -198,42 +175,18 @@ pub(crate) fn decoding(dataset: &Dataset, files: &Files) -> (u64, u64) {
     (each, count)
 }
 
-/// A chunk that went through a filter, the first that the library tells of; its number is not told.
+/// The first chunk that the library lists which went through a filter; its number is not known.
 fn first_filtered(id: &Id, pipeline: &Pipeline) -> Option<Stored> {
-    struct Search<'a>(&'a Pipeline, Option<Stored>);
-    unsafe extern "C" fn look(
-        _: *const hsize_t,
-        mask: c_uint,
-        address: haddr_t,
-        size: hsize_t,
-        data: *mut c_void,
-    ) -> c_int {
-        // SAFETY: HDF5 hands on our pointer.
-        let Search(pipeline, found) = unsafe { &mut *data.cast::<Search<'_>>() };
+    let mut found = None;
+    // What is damaged is reported when it is read.
+    let _ = dataset::visit_chunks(id, &mut |RawChunk { mask, address, size, .. }| {
         if pipeline.is_plain(mask) {
-            return 0;
+            return ControlFlow::Continue(());
         }
-        *found = Some(Stored { number: 0, address, size, mask });
-        // That is enough.
-        1
-    }
-    let mut search = Search(pipeline, None);
-    let data = (&raw mut search).cast::<c_void>();
-    // SAFETY: `id` is an open dataset; `look` gets the search it expects.
-    unsafe { H5Dchunk_iter(id.raw(), H5P_DEFAULT, Some(look), data) };
-    search.1
-}
-
-/// The path of a file that the library reads as one plain file.
-pub(crate) fn plain_path(id: &Id) -> Option<PathBuf> {
-    // SAFETY: `id` is an open file.
-    let access = Id::own(unsafe { H5Fget_access_plist(id.raw()) }).ok()?;
-    // SAFETY: `access` is an open file access list.
-    let driver = unsafe { H5Pget_driver(access.raw()) };
-    if driver != *H5FD_SEC2 {
-        return None;
-    }
-    file::name(id).ok()
+        found = Some(Stored { number: 0, address, size, mask });
+        ControlFlow::Break(())
+    });
+    found
 }
 
 /// Whether chunks that were never written matter although their elements are zero.
@@ -281,16 +234,15 @@ fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<(ChunkI
         return Ok(None);
     }
     let Some(pipeline) = pipeline(dataset) else { return Ok(None) };
-    // SAFETY: `id` is an open dataset.
-    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-    let mut options: c_uint = 0;
-    // SAFETY: the list is open and the place outlives the call.
-    check(unsafe { H5Pget_chunk_opts(dcpl.raw(), &raw mut options) })?;
-    if options != 0 {
+    let creation = Creation::of(id)?;
+    if creation.chunk_options()? != 0 {
         // Partial chunks at the edge are not filtered, and nothing else says so.
         return Ok(None);
     }
-    if grid.len() > 1 && index_type(id)? == EXTENSIBLE_ARRAY && grows_elsewhere(id)? {
+    if grid.len() > 1
+        && dataset::index_type(id)? == IndexType::ExtensibleArray
+        && grows_elsewhere(id)?
+    {
         // libhdf5 2.0 tells the chunks of these with wrong coordinates: it stores them with the
         // unlimited axis first and forgets to turn that back.
         return Ok(None);
@@ -311,7 +263,7 @@ fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<(ChunkI
         pipeline,
     };
     if absent > 0 {
-        let fill = fill(&dcpl, dataset)?;
+        let fill = fill(&creation, dataset)?;
         if zeros == Zeros::Needed || fill.iter().any(|&byte| byte != 0) {
             index.fill = fill;
             index.absent = numbers_of_absent(&index.stored, count)?;
@@ -320,18 +272,9 @@ fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<(ChunkI
     Ok(Some((index, furthest)))
 }
 
-fn index_type(id: &Id) -> ObjectResult<c_int> {
-    let mut kind = -1;
-    // SAFETY: `id` is an open dataset and the place outlives the call.
-    check(unsafe { H5Dget_chunk_index_type(id.raw(), &raw mut kind) })?;
-    Ok(kind)
-}
-
 /// Whether it is not the first axis that is unlimited.
 fn grows_elsewhere(id: &Id) -> ObjectResult<bool> {
-    // SAFETY: `id` is an open dataset.
-    let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
-    Ok(space.limits()?.first() != Some(&H5S_UNLIMITED))
+    Ok(dataset::space(id)?.limits()?.first() != Some(&UNLIMITED))
 }
 
 /// Refuses chunks beyond the maximum extents. Those between these and the current ones are what shrinking a
@@ -340,8 +283,7 @@ fn check_limits(id: &Id, chunk: &[u64], furthest: &[u64]) -> ObjectResult<()> {
     if furthest.is_empty() {
         return Ok(());
     }
-    // SAFETY: `id` is an open dataset.
-    let limits = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?.limits()?;
+    let limits = dataset::space(id)?.limits()?;
     let is_beyond = |((&at, &extent), &limit): ((&u64, &u64), &u64)| at >= limit.div_ceil(extent);
     match furthest.iter().zip(chunk).zip(&limits).any(is_beyond) {
         true => damaged("a chunk beyond the maximum extents of the dataset"),
@@ -369,53 +311,44 @@ fn collect(
 ) -> ObjectResult<(Vec<Stored>, Vec<u64>)> {
     let (stored, furthest) = (Vec::new(), Vec::new());
     let mut all = Collection { first, chunk, grid, stored, furthest, odd: false };
-    let data = (&raw mut all).cast::<c_void>();
-    // SAFETY: `id` is open; `take` gets the collection it expects.
-    check(unsafe { H5Dchunk_iter(id.raw(), H5P_DEFAULT, Some(take), data) })?;
+    dataset::visit_chunks(id, &mut |chunk| all.take(chunk))?;
     if all.odd { damaged("a chunk beyond the dataset") } else { Ok((all.stored, all.furthest)) }
 }
 
-unsafe extern "C" fn take(
-    offset: *const hsize_t,
-    mask: c_uint,
-    address: haddr_t,
-    size: hsize_t,
-    data: *mut c_void,
-) -> c_int {
-    // SAFETY: HDF5 hands on our pointer, and an offset for each dimension of the dataset.
-    let (all, offset) = unsafe {
-        let all = &mut *data.cast::<Collection<'_>>();
-        let offset = std::slice::from_raw_parts(offset, all.chunk.len());
-        (all, offset)
-    };
-    let mut number = 0_u64;
-    let first = std::iter::once(all.first).chain(std::iter::repeat(0));
-    for (((&at, first), &extent), &count) in offset.iter().zip(first).zip(all.chunk).zip(all.grid) {
-        // A chunk before the wanted rows.
-        let Some(at) = at.checked_sub(first) else { return 0 };
-        if at % extent != 0 {
-            all.odd = true;
-            return 0;
-        }
-        if at / extent >= count {
-            // Beyond the extents, or only beyond the wanted rows.
-            all.furthest.resize(offset.len(), 0);
-            for ((furthest, &at), &extent) in all.furthest.iter_mut().zip(offset).zip(all.chunk) {
-                *furthest = (*furthest).max(at / extent);
+impl Collection<'_> {
+    fn take(&mut self, chunk: RawChunk<'_>) -> ControlFlow<()> {
+        let RawChunk { offset, mask, address, size } = chunk;
+        let mut number = 0_u64;
+        let first = std::iter::once(self.first).chain(std::iter::repeat(0));
+        let axes = offset.iter().zip(first).zip(self.chunk).zip(self.grid);
+        for (((&at, first), &extent), &count) in axes {
+            // A chunk before the wanted rows.
+            let Some(at) = at.checked_sub(first) else { return ControlFlow::Continue(()) };
+            if at % extent != 0 {
+                self.odd = true;
+                return ControlFlow::Continue(());
             }
-            return 0;
+            if at / extent >= count {
+                // Beyond the extents, or only beyond the wanted rows.
+                self.furthest.resize(offset.len(), 0);
+                let axes = self.furthest.iter_mut().zip(offset).zip(self.chunk);
+                for ((furthest, &at), &extent) in axes {
+                    *furthest = (*furthest).max(at / extent);
+                }
+                return ControlFlow::Continue(());
+            }
+            // Below the number of chunks, which was computed without overflow.
+            number = number * count + at / extent;
         }
-        // Below the number of chunks, which was computed without overflow.
-        number = number * count + at / extent;
+        // More than there are places for: a damaged tree leads to the same node many times.
+        let full = self.stored.len() as u64 >= self.grid.iter().product();
+        if full || self.stored.try_reserve(1).is_err() {
+            self.odd = true;
+            return ControlFlow::Break(());
+        }
+        self.stored.push(Stored { number, address, size, mask });
+        ControlFlow::Continue(())
     }
-    // More than there are places for: a damaged tree leads to the same node many times.
-    let full = all.stored.len() as u64 >= all.grid.iter().product();
-    if full || all.stored.try_reserve(1).is_err() {
-        all.odd = true;
-        return 1;
-    }
-    all.stored.push(Stored { number, address, size, mask });
-    0
 }
 
 /// How many chunks are not stored; `None` if one is stored twice.
@@ -426,7 +359,7 @@ fn absent(stored: &mut [Stored], count: u64) -> Option<u64> {
 }
 
 fn numbers_of_absent(stored: &[Stored], count: u64) -> ObjectResult<Vec<u64>> {
-    let mut there = read::zeroed(count.div_ceil(8), 1)?;
+    let mut there = zeroed(count.div_ceil(8), 1)?;
     for chunk in stored {
         if let Some(bits) = usize::try_from(chunk.number / 8).ok().and_then(|at| there.get_mut(at))
         {
@@ -446,25 +379,20 @@ fn numbers_of_absent(stored: &[Stored], count: u64) -> ObjectResult<Vec<u64>> {
     Ok(absent)
 }
 
-/// The element that an open dataset is full of which was never written.
+/// The element of an open dataset that was never written.
 pub(crate) fn fill_of(dataset: &Dataset, id: &Id) -> ObjectResult<Vec<u8>> {
-    // SAFETY: `id` is an open dataset.
-    fill(&Id::own(unsafe { H5Dget_create_plist(id.raw()) })?, dataset)
+    fill(&Creation::of(id)?, dataset)
 }
 
-/// The element that chunks which were never written are full of.
-fn fill(dcpl: &Id, dataset: &Dataset) -> ObjectResult<Vec<u8>> {
-    use hdf5_sys::h5d::H5D_fill_time_t::{H5D_FILL_TIME_ALLOC, H5D_FILL_TIME_IFSET};
+/// The element of chunks that were never written, of a type without pointers.
+fn fill(creation: &Creation, dataset: &Dataset) -> ObjectResult<Vec<u8>> {
     let node = &dataset.place.node;
-    let mut fill = read::zeroed(1, node.size)?;
     // At any other time, also one that HDF5 does not define, they are zero for h5py.
-    let is_filled = matches!(answers::fill_time(dcpl)?, H5D_FILL_TIME_ALLOC | H5D_FILL_TIME_IFSET);
-    if is_filled && answers::fill_value(dcpl)? == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
-        let place = fill.as_mut_ptr().cast();
-        // SAFETY: the list is open, and the buffer has the size of one element of the memory type.
-        check(unsafe { H5Pget_fill_value(dcpl.raw(), node.memory.raw(), place) })?;
+    let is_filled = matches!(creation.fill_time()?, FillTime::Allocation | FillTime::IfSet);
+    match is_filled && creation.fill_status()? == FillStatus::UserDefined {
+        true => Ok(creation.fill_value(&node.memory)?.into_bytes()),
+        false => zeroed(1, node.size),
     }
-    Ok(fill)
 }
 
 /// Takes chunks at arbitrary places into an index of arbitrary extents, for a fuzz target.
@@ -485,9 +413,8 @@ pub(crate) fn fuzz(mut bytes: crate::fuzzing::Bytes<'_>) {
                 _ => bytes.u64(),
             })
             .collect();
-        let data = (&raw mut all).cast::<c_void>();
-        // SAFETY: `take` gets the collection and as many offsets as it expects.
-        unsafe { take(offset.as_ptr(), 0, bytes.u64(), u64::from(bytes.byte()), data) };
+        let (address, size) = (bytes.u64(), u64::from(bytes.byte()));
+        let _ = all.take(RawChunk { offset: &offset, mask: 0, address, size });
     }
     let count = grid.iter().product();
     assert!(all.stored.iter().all(|chunk| chunk.number < count));

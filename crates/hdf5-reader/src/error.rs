@@ -1,20 +1,11 @@
-//! Why an object of a file cannot be read. Where the HDF5 library failed, its error stack holds the reason: this module and
-//! [`messages`] are the only ones that read it, and they turn it into a [`Cause`].
-#![allow(unsafe_code)]
+//! The errors of this crate: why an object of a file cannot be read, and the error of a whole call.
 
-use std::ffi::{CStr, c_uint, c_void};
 use std::fmt;
 use std::path::Path;
 
-use hdf5_sys::h5::herr_t;
-use hdf5_sys::h5e::{
-    H5E_CANTALLOC, H5E_DEFAULT, H5E_NLINKS, H5E_NOSPACE, H5E_NOTFOUND, H5E_NOTHDF5, H5E_RESOURCE,
-    H5E_direction_t, H5E_error2_t, H5Ewalk2,
-};
-use hdf5_sys::h5i::hid_t;
 use nix::errno::Errno;
 
-use crate::messages;
+use crate::plugin_directories;
 
 /// Why an object of the file is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,11 +66,6 @@ pub enum Cause {
 pub(crate) type ObjectResult<T> = std::result::Result<T, ObjectError>;
 
 impl ObjectError {
-    /// The failure that the last HDF5 call reported.
-    pub(crate) fn last() -> Self {
-        Self::Library(failure())
-    }
-
     /// The failure of a system call that concerns a file which another one names. A file that this user may not
     /// read, or whose links lead to each other, is damage of what names it.
     pub(crate) fn of_system(reason: String, errno: Option<i32>) -> Self {
@@ -138,7 +124,7 @@ impl ObjectError {
             | Self::Refused(reason) => reason,
             Self::Library(failure) => failure.reason,
             Self::MissingFilter(filter) => {
-                let refused = super::plugins::refused();
+                let refused = plugin_directories::refused();
                 format!("compressed with {filter}, which is not built in{refused}")
             }
         }
@@ -307,59 +293,6 @@ pub(crate) fn unsupported<T>(reason: impl Into<String>) -> ObjectResult<T> {
 /// Shorthand for what contradicts itself.
 pub(crate) fn damaged<T>(reason: impl Into<String>) -> ObjectResult<T> {
     Err(ObjectError::Damaged(reason.into()))
-}
-
-/// Passes a status or count on; a negative one is a failed call.
-pub(crate) fn check<T: Copy + PartialOrd + Default>(status: T) -> ObjectResult<T> {
-    if status < T::default() { Err(ObjectError::last()) } else { Ok(status) }
-}
-
-/// What the error stack of the HDF5 library holds.
-#[derive(Default)]
-struct Stack {
-    /// The innermost description: the cause, not what it led to.
-    description: Option<String>,
-    /// The innermost error, by the library's minor number.
-    innermost: hid_t,
-    lacks_memory: bool,
-}
-
-/// The failure that the error stack holds.
-fn failure() -> LibraryFailure {
-    let mut stack = Stack::default();
-    let data = (&raw mut stack).cast::<c_void>();
-    // SAFETY: `collect` matches the callback's signature and gets the stack it expects.
-    unsafe { H5Ewalk2(H5E_DEFAULT, H5E_direction_t::H5E_WALK_DOWNWARD, Some(collect), data) };
-    let original = stack.description.unwrap_or_else(|| "no reason given".to_owned());
-    let meaning = messages::interpret(&original);
-    let cause = match meaning.errno {
-        Some(errno) => Cause::System(errno),
-        None if stack.lacks_memory => Cause::NoMemory,
-        None if stack.innermost == *H5E_NOTHDF5 => Cause::NotHdf5,
-        None if stack.innermost == *H5E_NOTFOUND => Cause::NotFound,
-        None if stack.innermost == *H5E_NLINKS => Cause::LinkLoop,
-        None => Cause::Damage,
-    };
-    LibraryFailure { reason: meaning.reason, original, cause, advice: meaning.advice }
-}
-
-/// Called for every entry of the error stack; the last call is the innermost.
-unsafe extern "C" fn collect(_: c_uint, entry: *const H5E_error2_t, data: *mut c_void) -> herr_t {
-    // SAFETY: HDF5 passes a valid entry for the time of the call and hands on our pointer.
-    unsafe {
-        let stack = &mut *data.cast::<Stack>();
-        let (major, minor) = ((*entry).maj_num, (*entry).min_num);
-        stack.innermost = minor;
-        stack.lacks_memory |=
-            major == *H5E_RESOURCE && (minor == *H5E_NOSPACE || minor == *H5E_CANTALLOC);
-        if !(*entry).desc.is_null() {
-            let text = CStr::from_ptr((*entry).desc).to_string_lossy();
-            if !text.trim().is_empty() {
-                stack.description = Some(text.into_owned());
-            }
-        }
-    }
-    0
 }
 
 #[cfg(test)]

@@ -4,42 +4,13 @@
 
 use std::collections::HashSet;
 
-use super::error::{ObjectError, ObjectResult};
-use super::walk::{self, Known, MAX_DEPTH, Target, Walk};
-use super::{Attributes, Child, Group};
-use crate::error::{Cause, Error, Result};
-
-/// The limit for paths, and for the groups and arrays behind them.
-const MAX_PATHS: u64 = 2_000_000;
-
-/// The limit for the bytes of all paths, and of the attributes that are repeated under each.
-const MAX_BYTES: u64 = 512 << 20;
+use crate::budget::Budget;
+use crate::error::{ObjectError, ObjectResult, Result};
+use crate::walk::{self, Known, MAX_DEPTH, Target, Walk};
+use crate::{Attributes, Child, Group};
 
 /// How many links are followed before the next one is reported.
 const SEEN_EVERY: u64 = 1 << 16;
-
-/// Counts paths against the limits.
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    paths: u64,
-    bytes: u64,
-}
-
-impl Budget {
-    /// # Errors
-    /// An error with [`Cause::Damage`] if there are more than the limit.
-    pub(crate) fn add(&mut self, paths: u64, bytes: u64) -> Result<()> {
-        self.paths = self.paths.saturating_add(paths);
-        self.bytes = self.bytes.saturating_add(bytes);
-        let what = match (self.paths > MAX_PATHS, self.bytes > MAX_BYTES) {
-            (true, _) => format!("more than {MAX_PATHS} paths"),
-            (_, true) => format!("paths and attributes of more than {} MiB", MAX_BYTES >> 20),
-            _ => return Ok(()),
-        };
-        let text = format!("the file has {what}: its groups or datasets are linked many times");
-        Err(Error::new(Cause::Damage, text))
-    }
-}
 
 /// A group on the way, and the number of its link that is next.
 struct Step {

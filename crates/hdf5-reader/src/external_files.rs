@@ -1,6 +1,5 @@
 //! The files of one load: opened when they are needed, at most a few at a time, so that a file may
 //! link to any number of others. Records every path that was looked for.
-#![allow(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::fs::MetadataExt as _;
@@ -9,11 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
-use super::External;
-use super::error::{Cause, ObjectError, ObjectResult, damaged};
-use super::ids::Id;
-use super::lookup::{self, Looked, Presence, Purpose};
-use super::{chunk_index, file, links, other_formats};
+use crate::error::{Cause, ObjectError, ObjectResult, damaged};
+use crate::external::External;
+use crate::ffi::ids::Id;
+use crate::ffi::links::FollowLink;
+use crate::ffi::{file, object};
+use crate::lookup::{self, Looked, Presence, Purpose};
+use crate::other_formats;
 
 /// Files that libhdf5 keeps open for us at the same time, besides those of open objects.
 const MAX_OPEN: usize = 32;
@@ -78,7 +79,7 @@ impl Files {
 
     /// Adds an open file, unless it is known, and returns its index.
     pub(crate) fn add(&self, id: Id) -> ObjectResult<usize> {
-        let (path, number) = (file::name(&id)?, links::object(&links::root(&id)?)?.key.0);
+        let (path, number) = (file::name(&id)?, object::object(&object::root(&id)?)?.key.0);
         let metadata = std::fs::metadata(&path);
         let identity = match metadata.map(|metadata| (metadata.dev(), metadata.ino())) {
             Ok(identity) => identity,
@@ -95,7 +96,7 @@ impl Files {
         let known = state.by_identity.get(&identity).copied();
         let index = known.unwrap_or(state.entries.len());
         if known.is_none() {
-            let plain = chunk_index::plain_path(&id).is_some();
+            let plain = file::plain_path(&id).is_some();
             state.entries.push(Entry { path, identity, plain, open: None });
             state.by_identity.insert(identity, index);
         }
@@ -112,7 +113,7 @@ impl Files {
         if let Some(index) = known {
             return Ok(index);
         }
-        self.add(links::file_of(object)?)
+        self.add(object::file_of(object)?)
     }
 
     /// One of the files, opened again if need be.
@@ -129,7 +130,7 @@ impl Files {
             }
             (entry.path.clone(), entry.identity)
         };
-        let id = file::open_hdf5(&path)?;
+        let id = file::open(&path)?;
         if self.add(id)? != index {
             return damaged(format!("'{}' was replaced while it was read", path.display()));
         }
@@ -225,7 +226,7 @@ impl Files {
             self.get(index)?;
             return Ok(index);
         }
-        let id = file::open_hdf5(path).map_err(|trouble| {
+        let id = file::open(path).map_err(|trouble| {
             if trouble.cause() == Cause::NotHdf5 {
                 return ObjectError::Damaged(format!("it is {}", other_formats::format_of(path)));
             }
@@ -261,20 +262,21 @@ impl Files {
         Ok(())
     }
 
-    /// For the callback of external links: whether libhdf5 may follow one.
-    pub(crate) fn may_follow(&self, name: &[u8], from: &Path) -> bool {
-        let missed = match self.follow(Purpose::Link, name, from) {
+    /// Why the last external link was not followed, once.
+    pub(crate) fn take_missed(&self) -> Option<Missed> {
+        self.state().missed.take()
+    }
+}
+
+impl FollowLink for Files {
+    fn may_follow(&self, name: &[u8], parent: &Path) -> bool {
+        let missed = match self.follow(Purpose::Link, name, parent) {
             Ok(Some(_)) => return true,
             Ok(None) => Missed::Absent,
             Err(trouble) => Missed::ObjectError(trouble),
         };
         self.state().missed = Some(missed);
         false
-    }
-
-    /// Why the last external link was not followed, once.
-    pub(crate) fn take_missed(&self) -> Option<Missed> {
-        self.state().missed.take()
     }
 }
 

@@ -1,19 +1,16 @@
-//! The filters of a dataset: which they are, and whether this library can undo them.
-#![allow(unsafe_code)]
+//! The filters of a dataset, and whether libhdf5 can undo them.
 
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ops::ControlFlow;
 
-use hdf5_sys::h5::{haddr_t, hsize_t};
-use hdf5_sys::h5d::H5Dchunk_iter;
-use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_filter2, H5Pget_nfilters};
-use hdf5_sys::h5z::H5Z_FLAG_OPTIONAL;
+use hdf5_filters::Filter;
 
-use super::Filter;
-use super::error::{ObjectError, ObjectResult, check};
-use super::ids::Id;
-use super::native::{self, Provided};
+use crate::error::{ObjectError, ObjectResult};
+use crate::ffi::codecs::{self, Provided};
+use crate::ffi::creation::Creation;
+use crate::ffi::dataset;
+use crate::ffi::ids::Id;
 
-/// The registered numbers that are met in practice.
+/// The registered numbers and names.
 /// Source: <https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md>.
 const NAMES: [(i32, &str); 37] = [
     (1, "deflate"),
@@ -55,56 +52,25 @@ const NAMES: [(i32, &str); 37] = [
     (32028, "sperr"),
 ];
 
-/// Parameters that all but a few filters have at most.
-const USUAL_PARAMS: usize = 64;
-
-/// The filters of a creation property list, in the order of writing.
-pub(crate) fn filters(dcpl: &Id) -> ObjectResult<Vec<Filter>> {
-    // SAFETY: `dcpl` is an open property list.
-    let count = check(unsafe { H5Pget_nfilters(dcpl.raw()) })?;
-    (0..count.unsigned_abs()).map(|index| filter(dcpl, index)).collect()
-}
-
-fn filter(dcpl: &Id, index: c_uint) -> ObjectResult<Filter> {
-    let mut params = vec![0; USUAL_PARAMS];
-    loop {
-        let (mut flags, mut count) = (0, params.len());
-        let mut name = [0 as c_char; 256];
-        let none = std::ptr::null_mut();
-        // SAFETY: every place outlives the call and is as large as the call is told.
-        let id = check(unsafe {
-            H5Pget_filter2(
-                dcpl.raw(),
-                index,
-                &raw mut flags,
-                &raw mut count,
-                params.as_mut_ptr(),
-                name.len() - 1,
-                name.as_mut_ptr(),
-                none,
-            )
-        })?;
-        if count > params.len() {
-            // A table that went through nbit.
-            params.resize(count, 0);
-            continue;
+/// The filters of a dataset in the order of writing, with the names that are registered.
+pub(crate) fn filters(creation: &Creation) -> ObjectResult<Vec<Filter>> {
+    let mut filters = creation.filters()?;
+    for filter in &mut filters {
+        if let Some((_, name)) = NAMES.iter().find(|(number, _)| *number == filter.id) {
+            (*name).clone_into(&mut filter.name);
         }
-        params.truncate(count);
-        // SAFETY: the last byte is 0, whatever the library wrote before it.
-        let told = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy();
-        let known = NAMES.iter().find(|(number, _)| *number == id).map(|(_, name)| *name);
-        let name = known.map_or_else(|| told.into_owned(), str::to_owned);
-        return Ok(Filter { id, name, optional: flags & H5Z_FLAG_OPTIONAL != 0, params });
     }
+    Ok(filters)
 }
 
 /// Whether libhdf5 needs the codecs here, or a plugin that is missing, for one of the filters.
 pub(crate) fn lacks_any(filters: &[Filter]) -> bool {
-    filters.iter().any(|filter| native::provide(filter.id) != Provided::ByLibrary)
+    filters.iter().any(|filter| codecs::provide(filter.id) != Provided::ByLibrary)
 }
 
-/// Whether libhdf5 can undo every filter that some chunk went through without the codecs here; fails for one
-/// that neither has. Chunks that cannot be listed (`bounded`) are taken to have gone through every filter.
+/// Whether libhdf5 can undo every filter that some chunk went through without the codecs of this program; fails for a
+/// filter that neither has. Chunks that cannot be listed
+/// (`bounded` is false) count as having gone through every filter.
 pub(crate) fn check_available(
     dataset: &Id,
     filters: &[Filter],
@@ -118,7 +84,7 @@ pub(crate) fn check_available(
     }
     let mut without_codecs = true;
     for (place, filter) in filters.iter().enumerate() {
-        let provided = native::provide(filter.id);
+        let provided = codecs::provide(filter.id);
         let known = provided == Provided::Here && hdf5_filters::is_supported(filter);
         if provided == Provided::ByLibrary
             || *unused.get_or_insert_with(|| if bounded { unused_by_all(dataset) } else { 0 })
@@ -144,22 +110,11 @@ fn shown(Filter { id, name, .. }: &Filter) -> String {
 }
 
 /// One bit for each place in the pipeline: whether every stored chunk lacks that filter.
-fn unused_by_all(dataset: &Id) -> c_uint {
-    let mut mask = c_uint::MAX;
-    let data = (&raw mut mask).cast::<c_void>();
-    // SAFETY: `dataset` is open; `collect` gets the mask it expects.
-    let status = unsafe { H5Dchunk_iter(dataset.raw(), H5P_DEFAULT, Some(collect), data) };
-    if status < 0 { 0 } else { mask }
-}
-
-unsafe extern "C" fn collect(
-    _: *const hsize_t,
-    unused: c_uint,
-    _: haddr_t,
-    _: hsize_t,
-    data: *mut c_void,
-) -> c_int {
-    // SAFETY: HDF5 hands on our pointer.
-    unsafe { *data.cast::<c_uint>() &= unused };
-    0
+fn unused_by_all(dataset: &Id) -> u32 {
+    let mut unused = u32::MAX;
+    let visited = dataset::visit_chunks(dataset, &mut |chunk| {
+        unused &= chunk.mask;
+        ControlFlow::Continue(())
+    });
+    visited.map_or(0, |()| unused)
 }

@@ -2,9 +2,9 @@
 
 use hdf5_filters::{Decoder, Pipeline, decode_filter};
 
-use super::mappings::numbered;
-use super::selection::{Axis, Selection};
-use super::{Filter, chunk_index, object_header};
+use crate::mappings::numbered;
+use crate::selection::{Axis, Selection};
+use crate::{Filter, chunk_index, object_header};
 
 /// Takes numbers from arbitrary bytes; zeros behind their end.
 #[derive(Debug, Clone, Copy)]

@@ -6,21 +6,27 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hdf5_filters::Filter;
 use indexmap::IndexMap;
 
 use crate::chunk_index::{self, ChunkIndex, Zeros};
 use crate::error::{self, Cause, Error, Result};
 use crate::external::External;
 use crate::external_files;
-use crate::field_layout::{Field, FieldLayout};
+use crate::ffi::elements::Elements;
+use crate::ffi::ids;
+use crate::ffi::object::Token;
 use crate::lookup::Looked;
+use crate::place::Place;
 use crate::raw_attribute::{self, RawAttribute};
-use crate::virtuals::{Emit, Virtual, Way};
-use crate::{file, ids, plan_dataset, read, walk};
+use crate::read::blocks::Emit;
+use crate::read::read_dataset;
+use crate::storage::Storage;
+use crate::types::field_layout::{Field, FieldLayout};
+use crate::virtuals::{Virtual, Way};
+use crate::{file, walk};
 
 /// Takes a block of a dataset: first index and count on each axis, and the elements.
-pub type Visit<'a, E> = dyn FnMut(&[u64], &[u64], &[u8]) -> std::result::Result<(), E> + 'a;
+pub type Visit<'a, E> = dyn FnMut(&[u64], &[u64], Elements<'_>) -> std::result::Result<(), E> + 'a;
 
 /// Returns the rows to read of a dataset with so many rows. A row is an index on the first axis.
 pub type SelectRows<'a> = dyn Fn(u64) -> Range<u64> + 'a;
@@ -89,7 +95,7 @@ pub struct Inventory {
     /// Committed datatypes, each once.
     pub named_types: Vec<NamedType>,
     /// Indices into `named_types`, by number of the file and token.
-    pub(crate) named_by_object: HashMap<(u64, [u8; 16]), usize>,
+    pub(crate) named_by_object: HashMap<(u64, Token), usize>,
     pub(crate) files: Arc<external_files::Files>,
 }
 
@@ -143,7 +149,7 @@ pub struct Attributes {
     pub(crate) references: Vec<raw_attribute::References>,
     /// Index in `exact` and token of each committed datatype that has no number yet; none once the walk has
     /// ended.
-    pub(crate) committed: Vec<(usize, [u8; 16])>,
+    pub(crate) committed: Vec<(usize, Token)>,
 }
 
 /// A dataset: what its arrays will be, and how to find it again.
@@ -162,7 +168,7 @@ pub struct Dataset {
     /// The type of its elements in the file, as HDF5 encodes it.
     pub encoded_type: Arc<[u8]>,
     /// The token of the committed datatype that it refers to, if its type is not its own.
-    pub(crate) named_type: Option<[u8; 16]>,
+    pub(crate) named_type: Option<Token>,
     /// How the file stores it.
     pub storage: Storage,
     /// Bytes of one element as it is read.
@@ -180,7 +186,7 @@ pub struct Dataset {
     pub(crate) offset: Option<u64>,
     /// Whether it is contiguous and nothing of it is stored.
     pub(crate) unwritten: bool,
-    pub(crate) place: plan_dataset::Place,
+    pub(crate) place: Place,
 }
 
 impl Dataset {
@@ -214,7 +220,7 @@ impl Dataset {
         self.place.file
     }
 
-    pub(crate) fn token(&self) -> hdf5_sys::h5o::H5O_token_t {
+    pub(crate) fn token(&self) -> Token {
         self.place.token
     }
 }
@@ -228,50 +234,14 @@ pub struct Part {
     pub of: u64,
 }
 
-/// How a dataset is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Storage {
-    /// `compact`, `contiguous`, `chunked`, `external` or `virtual`.
-    pub layout: &'static str,
-    /// The extents of a chunk.
-    pub chunk: Option<Vec<u64>>,
-    /// The filters, in the order in which they were applied on writing.
-    pub filters: Vec<Filter>,
-    /// The largest size of each dimension (`u64::MAX`: unlimited), unless it is the current one of all.
-    pub limits: Option<Vec<u64>>,
-    /// The value of elements that were never written.
-    pub fill: Fill,
-    /// When that value is written: `alloc` or `never`; `None` for HDF5's default.
-    pub fill_time: Option<&'static str>,
-}
-
-/// The fill value of a dataset.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Fill {
-    /// HDF5's default, zero.
-    #[default]
-    Zero,
-    /// Explicitly none.
-    Undefined,
-    /// One element of the dataset's type, serialized.
-    Value(Vec<u8>),
-    /// One that cannot be serialized.
-    Unknown,
-}
-
-impl Storage {
-    /// One element after the other.
-    pub(crate) fn contiguous() -> Self {
-        let (filters, fill) = (Vec::new(), Fill::Zero);
-        Self { layout: "contiguous", chunk: None, filters, limits: None, fill, fill_time: None }
-    }
-}
-
 /// Looks through the file at `path`: plans every selected dataset, copies none.
 pub fn inventory(path: &Path, options: Options) -> Result<Inventory> {
     let _lock = ids::lock();
     let file = file::open(path)?;
-    walk::walk(path, file, options)
+    let mut walk = walk::walk(path, file, options)?;
+    walk.count_paths()?;
+    let root = walk.expand()?;
+    Ok(walk.finish(root))
 }
 
 impl Inventory {
@@ -305,7 +275,7 @@ impl Inventory {
     }
 
     /// Shows the elements of source number `feed` of the virtual dataset `dataset` as libhdf5 reads them:
-    /// the number of the first one, and those that follow it. Pointers among them are valid just then.
+    /// the number of the first one, and those that follow it.
     pub fn visit_source<E: From<Error>>(
         &self,
         dataset: usize,
@@ -355,7 +325,7 @@ impl Inventory {
     }
 
     /// Shows dataset number `dataset` block by block: first index and count on each axis, and the
-    /// elements as libhdf5 reads them. Pointers among them are valid just then.
+    /// elements as libhdf5 reads them.
     pub fn visit<E: From<Error>>(
         &self,
         dataset: usize,
@@ -368,7 +338,7 @@ impl Inventory {
             );
         };
         let mut failed = Ok(());
-        let seen = read::visit(self, dataset, &mut |block, elements| {
+        let seen = read_dataset::visit(self, dataset, &mut |block, elements| {
             if failed.is_ok() {
                 failed = visit(&block.start, &block.count, elements);
             }
@@ -391,7 +361,8 @@ impl Inventory {
         let Some(dataset) = self.datasets.get(dataset) else {
             return Err(Error::new(Cause::Io, format!("there is no dataset number {dataset}")));
         };
-        read::read(self, dataset, sinks, progress).map_err(|trouble| self.error(dataset, trouble))
+        read_dataset::read(self, dataset, sinks, progress)
+            .map_err(|trouble| self.error(dataset, trouble))
     }
 
     /// The error of a dataset that cannot be read.

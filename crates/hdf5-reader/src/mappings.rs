@@ -1,23 +1,10 @@
 //! The mappings of a virtual dataset as its creation list has them. Source of the rules: `H5Dvirtual.c`
 //! and `H5Shyper.c` of HDF5 2.0, and the reference manual of `H5Pset_virtual`.
-#![allow(unsafe_code)]
 
-use std::ffi::c_int;
-
-use hdf5_sys::h5p::{
-    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename,
-    H5Pget_virtual_srcspace, H5Pget_virtual_vspace,
-};
-use hdf5_sys::h5s::{
-    H5S_UNLIMITED, H5Sget_regular_hyperslab, H5Sget_select_hyper_blocklist,
-    H5Sget_select_hyper_nblocks, H5Sget_select_type, H5Sis_regular_hyperslab,
-};
-
-use super::dataspace::Dataspace;
-use super::error::{ObjectResult, check, damaged};
-use super::file;
-use super::ids::Id;
-use super::selection::{Axis, Selection};
+use crate::error::{ObjectResult, damaged};
+use crate::ffi::creation::Creation;
+use crate::ffi::dataspace::{Dataspace, Selected, UNLIMITED};
+use crate::selection::{Axis, Selection};
 
 /// Boxes that an irregular selection may have.
 const MAX_BOXES: u64 = 1 << 20;
@@ -61,25 +48,12 @@ pub(crate) struct Stored {
 }
 
 /// Reads the mappings from a creation list; `None` without any mapping.
-pub(crate) fn read(dcpl: &Id) -> ObjectResult<Option<Stored>> {
-    let mut count = 0;
-    // SAFETY: `dcpl` is an open dataset creation list, and the count outlives the call.
-    check(unsafe { H5Pget_virtual_count(dcpl.raw(), &raw mut count) })?;
+pub(crate) fn read(creation: &Creation) -> ObjectResult<Option<Stored>> {
     let mut mappings = Vec::new();
     let mut space = None;
-    for index in 0..count {
-        // SAFETY: as above, here and below; the library writes at most as many bytes as the call allows.
-        let to = Dataspace::own(unsafe { H5Pget_virtual_vspace(dcpl.raw(), index) })?;
-        // SAFETY: as above.
-        let from = Dataspace::own(unsafe { H5Pget_virtual_srcspace(dcpl.raw(), index) })?;
-        // SAFETY: as above.
-        let file = file::text(|buffer, size| unsafe {
-            H5Pget_virtual_filename(dcpl.raw(), index, buffer, size)
-        })?;
-        // SAFETY: as above.
-        let dataset = file::text(|buffer, size| unsafe {
-            H5Pget_virtual_dsetname(dcpl.raw(), index, buffer, size)
-        })?;
+    for index in 0..creation.mapping_count()? {
+        let (to, from) = creation.mapping_spaces(index)?;
+        let (file, dataset) = creation.mapping_names(index)?;
         if space.is_none()
             && let Some(extents) = to.shape()?
         {
@@ -91,61 +65,29 @@ pub(crate) fn read(dcpl: &Id) -> ObjectResult<Option<Stored>> {
 }
 
 fn span(space: &Dataspace) -> ObjectResult<Span> {
-    let id = space.raw();
-    // SAFETY: `space` is open, here and below. The answer is read as a number: a damaged file must not
-    // make a value that the enum lacks.
-    let kind = unsafe { (&raw const *Box::new(H5Sget_select_type(id))).cast::<c_int>().read() };
-    match kind {
-        0 => return Ok(Span::None),
-        2 => {}
-        3 => return Ok(Span::All),
-        _ => return damaged("a mapping with a selection of single points"),
-    }
-    let rank = space.shape()?.unwrap_or_default().len();
-    // SAFETY: as above.
-    if check(unsafe { H5Sis_regular_hyperslab(id) })? > 0 {
-        let mut slabs = vec![[0_u64; 4]; 0];
-        let (mut start, mut stride) = (vec![0; rank], vec![0; rank]);
-        let (mut count, mut block) = (vec![0; rank], vec![0; rank]);
-        // SAFETY: each list has room for as many numbers as the space has dimensions.
-        check(unsafe {
-            H5Sget_regular_hyperslab(
-                id,
-                start.as_mut_ptr(),
-                stride.as_mut_ptr(),
-                count.as_mut_ptr(),
-                block.as_mut_ptr(),
-            )
-        })?;
-        for axis in 0..rank {
-            slabs.push([start[axis], stride[axis], count[axis], block[axis]]);
+    match space.selected(MAX_BOXES)? {
+        Selected::None => Ok(Span::None),
+        Selected::All => Ok(Span::All),
+        Selected::Regular(axes) => {
+            let slab =
+                |[start, stride, count, block]: [u64; 4]| Slab { start, stride, count, block };
+            Ok(Span::Regular(axes.into_iter().map(slab).collect()))
         }
-        let slab = |[start, stride, count, block]: [u64; 4]| Slab { start, stride, count, block };
-        return Ok(Span::Regular(slabs.into_iter().map(slab).collect()));
+        Selected::Blocks(blocks) => Ok(Span::Boxes(blocks)),
+        Selected::Points => damaged("a mapping with a selection of single points"),
     }
-    // SAFETY: as above.
-    let blocks = check(unsafe { H5Sget_select_hyper_nblocks(id) })?.unsigned_abs();
-    if blocks > MAX_BOXES {
-        return damaged(format!("a mapping of {blocks} pieces"));
-    }
-    let mut corners = vec![0_u64; usize::try_from(blocks).unwrap_or(0) * 2 * rank];
-    // SAFETY: there is room for two corners of each block.
-    check(unsafe { H5Sget_select_hyper_blocklist(id, 0, blocks, corners.as_mut_ptr()) })?;
-    let corners = corners.chunks_exact((2 * rank).max(1));
-    let pair = |both: &[u64]| (both[..rank].to_vec(), both[rank..].to_vec());
-    Ok(Span::Boxes(corners.map(pair).collect()))
 }
 
 impl Slab {
     fn is_unlimited(&self) -> bool {
-        self.count == H5S_UNLIMITED || self.block == H5S_UNLIMITED
+        self.count == UNLIMITED || self.block == UNLIMITED
     }
 
     /// Its first `len` indices; all for a limited one.
     fn axis(&self, len: u64) -> ObjectResult<Axis> {
         let axis = match (self.count, self.block) {
-            (_, H5S_UNLIMITED) => Some(Axis::row(self.start, len)),
-            (H5S_UNLIMITED, block) => Axis::blocks(self.start, self.stride, block, len),
+            (_, UNLIMITED) => Some(Axis::row(self.start, len)),
+            (UNLIMITED, block) => Axis::blocks(self.start, self.stride, block, len),
             (count, block) => count
                 .checked_mul(block)
                 .and_then(|all| Axis::blocks(self.start, self.stride, block, all)),
@@ -186,7 +128,7 @@ impl Span {
             return damaged("a mapping of numbered blocks without an unlimited axis");
         };
         let start = number.checked_mul(slab.stride).and_then(|at| at.checked_add(slab.start));
-        let (Some(start), true) = (start, slab.block != H5S_UNLIMITED) else {
+        let (Some(start), true) = (start, slab.block != UNLIMITED) else {
             return damaged("a mapping of numbered blocks without an end");
         };
         let mut slabs = slabs.clone();
@@ -273,7 +215,7 @@ mod tests {
 
     #[test]
     fn unlimited_axis_has_as_many_indices_as_the_source() {
-        let slab = Slab { start: 1, stride: 5, count: H5S_UNLIMITED, block: 2 };
+        let slab = Slab { start: 1, stride: 5, count: UNLIMITED, block: 2 };
         let span = Span::Regular(vec![slab]);
         for (extent, len) in [(0, 0), (1, 0), (2, 1), (3, 2), (6, 2), (7, 3), (8, 4), (11, 4)] {
             assert_eq!(span.len_within(&[extent]).unwrap(), len, "{extent}");

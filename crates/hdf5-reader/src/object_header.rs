@@ -9,10 +9,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-use hdf5_sys::h5o::H5O_token_t;
-
-use super::ids::Id;
-use super::{chunk_index, links};
+use crate::ffi::file::plain_path;
+use crate::ffi::ids::Id;
+use crate::ffi::object::{self, Token};
 
 /// Headers of plain datasets are some 300 bytes long, and often lie beside each other.
 const WINDOW: usize = 4096;
@@ -69,21 +68,21 @@ pub(crate) struct Plain<'h> {
 }
 
 /// The address that a native token stands for.
-fn address(token: H5O_token_t) -> u64 {
-    number(&links::bytes(token), 0, 8).unwrap_or(NOWHERE)
+fn address(token: Token) -> u64 {
+    number(&token, 0, 8).unwrap_or(NOWHERE)
 }
 
 impl Headers {
     /// [`Self::open`] for a file of which only one object is wanted.
     pub(crate) fn of(file: &Id) -> Option<Self> {
-        let root = links::root(file).and_then(|root| links::object(&root)).ok()?;
+        let root = object::root(file).and_then(|root| object::object(&root)).ok()?;
         Self::open(file, root.token)
     }
 
     /// For an open file, whose root group has this token; `None` where addresses are not plain offsets into
     /// one file, or where what the file says may be overruled elsewhere (a cache image in an extension).
-    pub(crate) fn open(file: &Id, root: H5O_token_t) -> Option<Self> {
-        let file = File::open(chunk_index::plain_path(file)?).ok()?;
+    pub(crate) fn open(file: &Id, root: Token) -> Option<Self> {
+        let file = File::open(plain_path(file)?).ok()?;
         let size = file.metadata().ok()?.len();
         let mut superblock = [0_u8; 96];
         file.read_exact_at(&mut superblock, 0).ok()?;
@@ -92,7 +91,7 @@ impl Headers {
     }
 
     /// The plain dataset that a hard link's token leads to, if it is one.
-    pub(crate) fn plain(&mut self, token: H5O_token_t) -> Option<Plain<'_>> {
+    pub(crate) fn plain(&mut self, token: Token) -> Option<Plain<'_>> {
         let address = address(token);
         let start = match address.checked_sub(self.at).and_then(|start| usize::try_from(start).ok())
         {
@@ -110,7 +109,7 @@ impl Headers {
     /// The number of elements that the header of a chunk index claims to have: of a fixed or an extensible
     /// array, which the library goes through one by one. `None` for other indexes, and for what is not
     /// understood.
-    pub(crate) fn claimed_elements(&self, token: H5O_token_t) -> Option<u64> {
+    pub(crate) fn claimed_elements(&self, token: Token) -> Option<u64> {
         let layout = self.layout(address(token))?;
         // Version, class (chunked), flags, rank, and the width of the extents that follow.
         let [4 | 5, 2, _, rank, width, ..] = layout[..] else { return None };

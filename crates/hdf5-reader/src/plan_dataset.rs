@@ -1,53 +1,29 @@
-//! Plans one dataset: its type, shape, storage, and what reading it will take.
-#![allow(unsafe_code)]
+//! Plans one dataset: its type, shape and storage, and how its elements are read.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_int};
 use std::path::Path;
 use std::sync::Arc;
 
-use hdf5_sys::h5d::{
-    H5D_fill_time_t, H5D_fill_value_t, H5D_layout_t, H5Dget_create_plist, H5Dget_space,
-    H5Dget_storage_size, H5Dget_type, H5Dopen2,
-};
-use hdf5_sys::h5o::{H5O_token_t, H5Oopen_by_token};
-use hdf5_sys::h5p::{
-    H5P_CLS_DATASET_ACCESS, H5P_DEFAULT, H5Pcreate, H5Pget_chunk, H5Pget_fill_value,
-    H5Pset_efile_prefix,
-};
-use hdf5_sys::h5t::H5Treclaim;
-
-use super::SelectRows;
-use super::answers;
-use super::dataspace::Dataspace;
-use super::datatype::Datatype;
-use super::error::{ObjectResult, check, damaged, unsupported};
-use super::external_files::Files;
-use super::ids::Id;
-use super::object_header::Plain;
-use super::read::{Reading, zeroed};
-use super::serialized::pack;
-use super::sources::{self, RawFiles};
-use super::types::{ElementType, Reader};
-use super::virtuals::{self, Context};
-use super::{
-    Attributes, Dataset, FieldLayout, Fill, Part, Skip, Storage, attributes, chunk_index, filters,
-    strings,
-};
-
-/// HDF5's limit.
-const MAX_RANK: usize = 32;
-
-/// Where a dataset is, and how its elements are read.
-#[derive(Debug)]
-pub(crate) struct Place {
-    /// Index into the inventory's open files.
-    pub(crate) file: usize,
-    pub(crate) token: H5O_token_t,
-    /// Group and link name, if raw files beside the HDF5 file are only found by opening it anew.
-    pub(crate) link: Option<(H5O_token_t, usize, CString)>,
-    pub(crate) node: Arc<ElementType>,
-}
+use crate::error::{ObjectResult, damaged, unsupported};
+use crate::external_files::Files;
+use crate::external_raw_files::{self, RawFiles};
+use crate::ffi::creation::{Creation, FillStatus, FillTime, Layout};
+use crate::ffi::dataset;
+use crate::ffi::datatype::Datatype;
+use crate::ffi::ids::Id;
+use crate::ffi::object::Token;
+use crate::object_header::Plain;
+use crate::place::{Found, Place};
+use crate::read::read_dataset::Reading;
+use crate::read::strings;
+use crate::serialized::pack;
+use crate::storage::{Fill, FillWrite, Storage, StorageLayout};
+use crate::types::element_type::ElementType;
+use crate::types::field_layout::FieldLayout;
+use crate::types::type_reader::TypeReader;
+use crate::virtuals::{self, Context, PlanSource};
+use crate::{Attributes, Dataset, Part, SelectRows, Skip};
+use crate::{attributes, chunk_index, filters};
 
 /// A type as HDF5 encodes it, and what its elements are in memory.
 type Kind = (Arc<[u8]>, Arc<ElementType>);
@@ -89,7 +65,7 @@ impl Types {
         self.messages.get(message).cloned()
     }
 
-    fn node(&mut self, file: &Datatype, reader: &mut Reader) -> ObjectResult<Kind> {
+    fn node(&mut self, file: &Datatype, reader: &mut TypeReader) -> ObjectResult<Kind> {
         let encoded: Arc<[u8]> = file.encode()?.into();
         if let Some((encoded, node)) = self.encoded.get_key_value(&encoded) {
             return Ok((Arc::clone(encoded), Arc::clone(node)));
@@ -103,49 +79,6 @@ impl Types {
     }
 }
 
-/// A dataset as the walk meets it.
-pub(crate) struct Found<'a> {
-    pub(crate) id: Id,
-    pub(crate) path: &'a str,
-    /// Number of the file it is in.
-    pub(crate) file: usize,
-    pub(crate) token: H5O_token_t,
-    /// The group's token and file, and the link's name.
-    pub(crate) link: (H5O_token_t, usize, CString),
-    /// Whether it is only wanted as the source of a virtual dataset: attributes do not matter then.
-    pub(crate) is_source: bool,
-}
-
-impl Place {
-    /// Opens the dataset again.
-    pub(crate) fn open(&self, files: &Files) -> ObjectResult<Id> {
-        match &self.link {
-            Some((group, file, name)) => {
-                let group = open_by_token(files, *file, *group)?;
-                open_beside(&group, name)
-            }
-            None => open_by_token(files, self.file, self.token),
-        }
-    }
-}
-
-/// Opens an object of one of the open files.
-pub(crate) fn open_by_token(files: &Files, file: usize, token: H5O_token_t) -> ObjectResult<Id> {
-    let file = files.get(file)?;
-    // SAFETY: the file is open; the library checks the token.
-    Id::own(unsafe { H5Oopen_by_token(file.raw(), token) })
-}
-
-/// Opens a dataset so that its raw files are looked for beside the HDF5 file.
-fn open_beside(group: &Id, name: &CStr) -> ObjectResult<Id> {
-    // SAFETY: the property list class is one of the library's own.
-    let access = Id::own(unsafe { H5Pcreate(*H5P_CLS_DATASET_ACCESS) })?;
-    // SAFETY: `access` is an open dataset access list, the text ends with NUL.
-    check(unsafe { H5Pset_efile_prefix(access.raw(), c"${ORIGIN}".as_ptr()) })?;
-    // SAFETY: group and list are open, the name ends with NUL.
-    Id::own(unsafe { H5Dopen2(group.raw(), name.as_ptr(), access.raw()) })
-}
-
 /// Plans a dataset; also why elements of a virtual one have the fill value.
 pub(crate) fn plan(
     found: Found,
@@ -154,10 +87,9 @@ pub(crate) fn plan(
     seen: &mut dyn FnMut(&str),
 ) -> ObjectResult<(Dataset, Vec<String>)> {
     let Found { id, path, file, token, link, is_source } = found;
-    // SAFETY: `id` is an open dataset, here and below.
-    let file_type = Datatype::own(unsafe { H5Dget_type(id.raw()) })?;
+    let file_type = dataset::datatype(&id)?;
     let named_type = file_type.committed_token()?;
-    let mut reader = Reader::default();
+    let mut reader = TypeReader::default();
     let (encoded_type, node) = types.node(&file_type, &mut reader)?;
     let stored_at = chunk_index::offset(&id);
     let (mut storage, raw) = match stored_at {
@@ -167,14 +99,14 @@ pub(crate) fn plan(
         None => storage(&id, &file_type, &files.path(file), files)?,
     };
     let mut limits;
-    let (mut shape, mut layout, filled) = if storage.layout == "virtual" {
-        let mut context = Context { files, types, seen: &mut *seen, path };
+    let (mut shape, mut layout, filled) = if storage.layout == StorageLayout::Virtual {
+        let mut sources = Sources { files, types, seen: &mut *seen };
+        let mut context = Context { files, sources: &mut sources, path };
         let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
         limits = planned.limits.filter(|limits| *limits != planned.shape);
         (planned.shape, Some(Box::new(planned.layout)), planned.filled)
     } else {
-        // SAFETY: as above. Only for a virtual dataset would the library open other files.
-        let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+        let space = dataset::space(&id)?;
         let Some(shape) = space.shape()? else {
             return unsupported("a null dataspace: it has no elements and no shape");
         };
@@ -207,7 +139,7 @@ pub(crate) fn plan(
     let lacking = filters::lacks_any(&storage.filters);
     let asks = bounded && (lacking || node.has_pointers() || storage.chunk.is_none());
     let written = stored_at.is_some() || !asks || is_written(&id, &storage);
-    let unwritten = !written && storage.layout == "contiguous";
+    let unwritten = !written && storage.layout == StorageLayout::Contiguous;
     let around = node.is_known() && !node.has_pointers();
     let verifiable = !written || filters::check_available(&id, &storage.filters, bounded)?;
     let offset = stored_at
@@ -251,7 +183,7 @@ pub(crate) fn plan(
 /// agree, or where it has no form.
 pub(crate) fn plan_plain(
     plain: &Plain<'_>,
-    (path, file, token): (&str, usize, H5O_token_t),
+    (path, file, token): (&str, usize, Token),
     (encoded_type, node): Kind,
     rows: Option<&SelectRows<'_>>,
 ) -> Option<Dataset> {
@@ -321,8 +253,8 @@ fn measure(
         let chunk = storage.chunk.as_deref();
         let reading = Reading::new(&id, &place.node, shape, *part, chunk)?;
         let mut each = |visit: &mut strings::Visit<'_>| match written {
-            true => reading.each_block(|block, bytes| visit(block.elements(), bytes)),
-            false => reading.first(|block, bytes| visit(block.elements(), bytes)),
+            true => reading.each_block(|block, elements| visit(block.elements(), elements)),
+            false => reading.first(|block, elements| visit(block.elements(), elements)),
         };
         strings::measure(form, elements, Some(&mut each), written, &mut told)?
     };
@@ -340,101 +272,84 @@ fn first_reason(dropped: Vec<(String, String)>) -> String {
     dropped.into_iter().next().map_or_else(String::new, |(_, reason)| reason)
 }
 
-/// Whether any of it may be stored; if not, every element is the fill value.
-fn is_written(id: &Id, storage: &Storage) -> bool {
-    if storage.layout == "virtual" {
-        return true;
-    }
-    // SAFETY: `id` is an open dataset.
-    let stored = unsafe { H5Dget_storage_size(id.raw()) };
-    stored > 0 || !matches!(storage.layout, "chunked" | "contiguous")
+/// Plans the sources of a virtual dataset.
+struct Sources<'a> {
+    files: &'a Arc<Files>,
+    types: &'a mut Types,
+    seen: &'a mut dyn FnMut(&str),
 }
 
-/// What the creation list says, and whether raw files hold the bytes.
+impl PlanSource for Sources<'_> {
+    fn seen(&mut self, path: &str) {
+        (self.seen)(path);
+    }
+
+    fn plan(&mut self, source: Found<'_>) -> ObjectResult<Dataset> {
+        plan(source, (self.files, self.types), None, self.seen).map(|(dataset, _)| dataset)
+    }
+}
+
+/// Whether any element may be stored. If not, every element is the fill value.
+fn is_written(id: &Id, storage: &Storage) -> bool {
+    match storage.layout {
+        StorageLayout::Chunked | StorageLayout::Contiguous => dataset::storage_size(id) > 0,
+        StorageLayout::Compact | StorageLayout::External | StorageLayout::Virtual => true,
+    }
+}
+
+/// The storage as the creation list has it, and the place of its raw files.
 fn storage(
     id: &Id,
     kind: &Datatype,
     file: &Path,
     files: &Files,
 ) -> ObjectResult<(Storage, RawFiles)> {
-    // SAFETY: `id` is an open dataset.
-    let dcpl = &Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-    let filters = filters::filters(dcpl)?;
-    let mut layout = match answers::layout(dcpl) {
-        H5D_layout_t::H5D_COMPACT => "compact",
-        H5D_layout_t::H5D_CONTIGUOUS => "contiguous",
-        H5D_layout_t::H5D_CHUNKED => "chunked",
-        H5D_layout_t::H5D_VIRTUAL => "virtual",
-        _ => return unsupported("an unknown storage layout"),
-    };
+    let creation = Creation::of(id)?;
+    let filters = filters::filters(&creation)?;
     let mut raw = RawFiles::None;
-    if layout == "contiguous" {
-        raw = sources::raw_files(dcpl, file, files)?;
-        if raw != RawFiles::None {
-            layout = "external";
+    let layout = match creation.layout() {
+        Layout::Compact => StorageLayout::Compact,
+        Layout::Contiguous => {
+            raw = external_raw_files::raw_files(&creation, file, files)?;
+            match raw {
+                RawFiles::None => StorageLayout::Contiguous,
+                RawFiles::AsNamed | RawFiles::Beside => StorageLayout::External,
+            }
         }
-    }
-    let chunk = if layout == "chunked" { Some(chunk(dcpl)?) } else { None };
-    let of_fill = Storage::contiguous().with_fill(dcpl, kind)?;
+        Layout::Chunked => StorageLayout::Chunked,
+        Layout::Virtual => StorageLayout::Virtual,
+        Layout::Unknown => return unsupported("an unknown storage layout"),
+    };
+    let chunk = match layout {
+        StorageLayout::Chunked => Some(creation.chunk()?),
+        _ => None,
+    };
+    let of_fill = with_fill(Storage::contiguous(), &creation, kind)?;
     Ok((Storage { layout, chunk, filters, ..of_fill }, raw))
 }
 
 /// The storage of a dataset that is known to be contiguous.
 fn contiguous(id: &Id, kind: &Datatype) -> ObjectResult<Storage> {
-    // SAFETY: `id` is an open dataset.
-    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-    Storage::contiguous().with_fill(&dcpl, kind)
+    with_fill(Storage::contiguous(), &Creation::of(id)?, kind)
 }
 
-impl Storage {
-    /// Adds the fill value of a creation list, and when it is written.
-    fn with_fill(self, dcpl: &Id, kind: &Datatype) -> ObjectResult<Self> {
-        let (fill, fill_time) = fill(dcpl, kind)?;
-        Ok(Self { fill, fill_time, ..self })
-    }
-}
-
-/// The fill value, and when it is written.
-fn fill(dcpl: &Id, kind: &Datatype) -> ObjectResult<(Fill, Option<&'static str>)> {
-    let time = match answers::fill_time(dcpl)? {
-        H5D_fill_time_t::H5D_FILL_TIME_ALLOC => Some("alloc"),
-        H5D_fill_time_t::H5D_FILL_TIME_NEVER => Some("never"),
-        _ => None,
+/// Adds the fill value of a creation list, and when it is written.
+fn with_fill(storage: Storage, creation: &Creation, kind: &Datatype) -> ObjectResult<Storage> {
+    let fill_time = match creation.fill_time()? {
+        FillTime::Allocation => Some(FillWrite::Allocation),
+        FillTime::Never => Some(FillWrite::Never),
+        FillTime::IfSet | FillTime::Unknown => None,
     };
-    let fill = match answers::fill_value(dcpl)? {
-        H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED => Fill::Undefined,
-        H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED => {
-            fill_value(dcpl, kind).unwrap_or(Fill::Unknown)
-        }
-        _ => Fill::Zero,
+    let fill = match creation.fill_status()? {
+        FillStatus::Undefined => Fill::Undefined,
+        FillStatus::UserDefined => fill_value(creation, kind).unwrap_or(Fill::Unknown),
+        FillStatus::Default | FillStatus::Unknown => Fill::Zero,
     };
-    Ok((fill, time))
+    Ok(Storage { fill, fill_time, ..storage })
 }
 
-fn fill_value(dcpl: &Id, kind: &Datatype) -> ObjectResult<Fill> {
-    let mut element = zeroed(1, kind.size()?)?;
-    let place = element.as_mut_ptr().cast();
-    // SAFETY: the list is open, and the buffer has room for one element of the type.
-    check(unsafe { H5Pget_fill_value(dcpl.raw(), kind.raw(), place) })?;
-    // SAFETY: HDF5 has just filled the buffer through this type.
-    let packed = unsafe { pack(kind, &element) };
-    let space = Dataspace::simple(&[1])?;
-    let place = element.as_mut_ptr().cast();
-    // SAFETY: as above; what was serialized is a copy.
-    check(unsafe { H5Treclaim(kind.raw(), space.raw(), H5P_DEFAULT, place) })?;
-    let packed = packed?;
+fn fill_value(creation: &Creation, kind: &Datatype) -> ObjectResult<Fill> {
+    let packed = pack(kind, creation.fill_value(kind)?.elements())?;
     // The path of an object that a fill value refers to is not kept.
     Ok(if packed.references.is_empty() { Fill::Value(packed.data) } else { Fill::Unknown })
-}
-
-fn chunk(dcpl: &Id) -> ObjectResult<Vec<u64>> {
-    let mut chunk = vec![0_u64; MAX_RANK];
-    let room = c_int::try_from(MAX_RANK).unwrap_or(0);
-    // SAFETY: there is room for as many extents as the call is told.
-    let rank = check(unsafe { H5Pget_chunk(dcpl.raw(), room, chunk.as_mut_ptr()) })?;
-    chunk.truncate(usize::try_from(rank).unwrap_or(0));
-    if rank > room || chunk.contains(&0) {
-        return damaged("its chunks do not fit its shape");
-    }
-    Ok(chunk)
 }

@@ -1,19 +1,13 @@
-//! Attributes as they are in the file, type and all: what an export needs to write them again.
-#![allow(unsafe_code)]
+//! Attributes with their HDF5 types, for exports.
 
 use std::ffi::CStr;
 
-use hdf5_sys::h5a::{H5Aget_space, H5Aget_type, H5Aopen, H5Aread};
-use hdf5_sys::h5p::H5P_DEFAULT;
-use hdf5_sys::h5t::H5Treclaim;
-
-use super::Attributes;
-use super::dataspace::Dataspace;
-use super::datatype::Datatype;
-use super::error::{ObjectResult, check, unsupported};
-use super::ids::Id;
-use super::read::zeroed;
-use super::serialized::{Packed, pack, with_paths};
+use crate::Attributes;
+use crate::error::{ObjectResult, unsupported};
+use crate::ffi::attributes::Attribute;
+use crate::ffi::ids::Id;
+use crate::ffi::object::Token;
+use crate::serialized::{Packed, pack, with_paths};
 
 /// More bytes than this are not remembered.
 const MOST_BYTES: u64 = 16 << 20;
@@ -29,7 +23,7 @@ pub struct RawAttribute {
     pub shape: Option<Vec<u64>>,
     /// Its elements, strings and sequences written out with their lengths, references as paths.
     pub data: Vec<u8>,
-    /// The committed datatype that this type is: an index into [`super::Inventory::named_types`].
+    /// The committed datatype that this type is: an index into [`crate::Inventory::named_types`].
     pub named_type: Option<usize>,
 }
 
@@ -39,7 +33,7 @@ pub(crate) struct Unresolved {
     /// Where in its data the path of each reference belongs, and the address that it leads to.
     pub(crate) references: Vec<(usize, u64)>,
     /// The token of its committed datatype.
-    pub(crate) committed: Option<[u8; 16]>,
+    pub(crate) committed: Option<Token>,
 }
 
 /// The references of one attribute, whose paths are not known before every object was met.
@@ -53,12 +47,8 @@ pub(crate) struct References {
 
 /// Reads one attribute of an open object.
 pub(crate) fn read(object: &Id, name: &CStr) -> ObjectResult<Unresolved> {
-    // SAFETY: `object` is open, the name ends with NUL.
-    let attribute = Id::own(unsafe { H5Aopen(object.raw(), name.as_ptr(), H5P_DEFAULT) })?;
-    // SAFETY: `attribute` is open, here and below.
-    let space = Dataspace::own(unsafe { H5Aget_space(attribute.raw()) })?;
-    // SAFETY: as above.
-    let kind = Datatype::own(unsafe { H5Aget_type(attribute.raw()) })?;
+    let attribute = Attribute::open(object, name)?;
+    let (space, kind) = (attribute.space()?, attribute.datatype()?);
     let shape = space.shape()?;
     let elements = shape
         .as_ref()
@@ -67,19 +57,10 @@ pub(crate) fn read(object: &Id, name: &CStr) -> ObjectResult<Unresolved> {
     let Some(elements) = elements.filter(|n| n.saturating_mul(size as u64) <= MOST_BYTES) else {
         return unsupported("large array");
     };
-    let mut all = Packed::default();
-    if elements > 0 {
-        let mut buffer = zeroed(elements, size)?;
-        let place = buffer.as_mut_ptr().cast();
-        // SAFETY: the buffer has room for every element of the attribute's own type.
-        check(unsafe { H5Aread(attribute.raw(), kind.raw(), place) })?;
-        // SAFETY: HDF5 has just filled the buffer through this type.
-        let packed = unsafe { pack(&kind, &buffer) };
-        let place = buffer.as_mut_ptr().cast();
-        // SAFETY: as above; what was packed is a copy.
-        check(unsafe { H5Treclaim(kind.raw(), space.raw(), H5P_DEFAULT, place) })?;
-        all = packed?;
-    }
+    let all = match elements {
+        0 => Packed::default(),
+        _ => pack(&kind, attribute.read(&kind)?.elements())?,
+    };
     let Packed { data, references } = all;
     let name = name.to_string_lossy().into_owned();
     let committed = kind.committed_token()?;

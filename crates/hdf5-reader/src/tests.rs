@@ -20,12 +20,12 @@ use hdf5_sys::h5t::*;
 use hdf5_sys::h5z::H5Z_SO_scale_type_t;
 use nix::errno::Errno;
 
-use super::datatype::Datatype;
-use super::ids::{Id, lock};
+use super::ffi::datatype::Datatype;
+use super::ffi::ids::{Id, lock};
+use super::ffi::{links, object};
 use super::object_header::Headers;
 use super::{
-    Cause, Child, Dataset, External, FieldLayout, Inventory, Options, Result, SelectRows,
-    inventory, links,
+    Cause, Child, Dataset, External, FieldLayout, Inventory, Options, Result, SelectRows, inventory,
 };
 
 /// A file that a test writes with the library itself.
@@ -573,8 +573,8 @@ fn headers_that_tell_all(version: H5F_libver_t) {
     let file = many(Fixture::made(0, version));
     let _lock = lock();
     let id = super::file::open(&file.path()).unwrap();
-    let root = links::root(&id).unwrap();
-    let mut headers = Headers::open(&id, links::object(&root).unwrap().token).unwrap();
+    let root = object::root(&id).unwrap();
+    let mut headers = Headers::open(&id, object::object(&root).unwrap().token).unwrap();
     let mut plain = Vec::new();
     for link in links::list(&root).unwrap() {
         let links::LinkKind::Hard(token) = link.kind else { panic!("{link:?}") };
@@ -591,7 +591,7 @@ fn headers_that_tell_all(version: H5F_libver_t) {
     assert_eq!(plain, names);
     let behind = many(Fixture::made(512, version));
     let id = super::file::open(&behind.path()).unwrap();
-    let root = links::object(&links::root(&id).unwrap()).unwrap();
+    let root = object::object(&object::root(&id).unwrap()).unwrap();
     assert!(Headers::open(&id, root.token).is_none());
 }
 

@@ -1,28 +1,28 @@
 //! Plans a virtual dataset: which elements of which sources become which of its own. Sources are
 //! opened here and not by libhdf5, which silently fills in for a source that it cannot open.
-#![allow(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
 
-use hdf5_sys::h5d::{H5D_fill_value_t, H5D_layout_t, H5Dget_create_plist, H5Dget_space};
-use hdf5_sys::h5o::{H5O_token_t, H5O_type_t, H5Oopen};
-use hdf5_sys::h5p::{H5Pfill_value_defined, H5Pget_fill_value, H5Pget_layout};
-
-use super::chunk_index::{self, Zeros};
-use super::dataspace::Dataspace;
-use super::error::{Cause, ObjectError, ObjectResult, check, damaged};
-use super::external_files::{Files, Missed};
-use super::ids::Id;
-use super::lookup::Purpose;
-use super::mappings::{self, Mapping, numbered};
-use super::plan_dataset::{self, Found, Types};
-use super::read::{self, Reading};
-use super::selection::Selection;
-use super::types::ElementType;
-use super::{Dataset, Part, links};
+use crate::chunk_index::{self, Zeros};
+use crate::error::{Cause, ObjectError, ObjectResult, damaged};
+use crate::external_files::{Files, Missed};
+use crate::ffi::creation::{Creation, FillStatus, Layout};
+use crate::ffi::dataset;
+use crate::ffi::elements::{ElementBuffer, Elements};
+use crate::ffi::ids::Id;
+use crate::ffi::links::LinkAccess;
+use crate::ffi::object::{self, ObjectKind, Token};
+use crate::lookup::Purpose;
+use crate::mappings::{self, Mapping, numbered};
+use crate::place::{self, Found};
+use crate::read::blocks::Emit;
+use crate::read::read_dataset::Reading;
+use crate::selection::Selection;
+use crate::types::element_type::ElementType;
+use crate::{Dataset, Part};
 
 /// Virtual datasets within virtual datasets are followed so far.
 const MAX_DEPTH: usize = 16;
@@ -49,7 +49,7 @@ enum Origin {
     /// A dataset; whether its elements are stored as the virtual dataset's would be.
     Dataset(Box<Dataset>, bool),
     /// A virtual dataset within this one, of so many elements, where it has no source.
-    Fill(u64, Vec<u8>),
+    Fill(u64, ElementBuffer),
 }
 
 /// A source, and the ways that its elements go.
@@ -66,7 +66,7 @@ pub struct Feed {
 pub struct Virtual {
     feeds: Vec<Feed>,
     /// One element without a source.
-    fill: Vec<u8>,
+    fill: ElementBuffer,
     /// Whether every element has a source.
     is_whole: bool,
     /// Whether sources overlap, so that the later ones count.
@@ -86,14 +86,19 @@ pub enum Way {
     Library,
 }
 
-/// Takes elements: the number of the first one, and their bytes.
-pub type Emit<'a, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'a;
+/// Plans datasets that are sources.
+pub(crate) trait PlanSource {
+    /// Reports that planning the dataset at this path continues.
+    fn seen(&mut self, path: &str);
 
-/// What planning needs.
+    /// Plans a dataset that is not virtual.
+    fn plan(&mut self, source: Found<'_>) -> ObjectResult<Dataset>;
+}
+
+/// The files and the planner of the sources, and the path of the virtual dataset.
 pub(crate) struct Context<'a> {
     pub(crate) files: &'a Arc<Files>,
-    pub(crate) types: &'a mut Types,
-    pub(crate) seen: &'a mut dyn FnMut(&str),
+    pub(crate) sources: &'a mut dyn PlanSource,
     pub(crate) path: &'a str,
 }
 
@@ -110,7 +115,7 @@ pub(crate) struct Planned {
 /// Plans the virtual dataset that is open as `id`, in file number `file`, whose elements are read as
 /// `node`.
 pub(crate) fn plan(
-    (id, file, token): (&Id, usize, H5O_token_t),
+    (id, file, token): (&Id, usize, Token),
     (encoded, node): (&[u8], &Arc<ElementType>),
     context: &mut Context<'_>,
 ) -> ObjectResult<Planned> {
@@ -147,11 +152,11 @@ fn describe(absent: &BTreeSet<String>) -> Vec<String> {
 
 /// Sources that are used by several mappings are read once.
 fn grouped(feeds: Vec<Feed>) -> Vec<Feed> {
-    let mut known: HashMap<(usize, [u8; 16]), usize> = HashMap::new();
+    let mut known: HashMap<(usize, Token), usize> = HashMap::new();
     let mut groups: Vec<Feed> = Vec::new();
     for feed in feeds {
         let key = match &feed.origin {
-            Origin::Dataset(dataset, _) => (dataset.file(), links::bytes(dataset.place.token)),
+            Origin::Dataset(dataset, _) => (dataset.file(), dataset.place.token),
             Origin::Fill(..) => {
                 groups.push(feed);
                 continue;
@@ -172,7 +177,7 @@ struct Planner<'c, 'a> {
     encoded: &'c [u8],
     node: &'c Arc<ElementType>,
     /// The virtual datasets around the one that is planned, itself included.
-    within: Vec<(usize, [u8; 16])>,
+    within: Vec<(usize, Token)>,
     /// What is known of sources that were met before, by file and name of the dataset.
     sources: HashMap<(usize, Vec<u8>), Known>,
     absent: BTreeSet<String>,
@@ -183,7 +188,7 @@ struct Planner<'c, 'a> {
 /// A source that was met before.
 enum Known {
     Absent,
-    Found(H5O_token_t, usize, Vec<u64>, bool),
+    Found(Token, usize, Vec<u64>, bool),
 }
 
 /// One level: a virtual dataset with its own sources resolved.
@@ -191,13 +196,13 @@ struct Level {
     shape: Vec<u64>,
     limits: Option<Vec<u64>>,
     feeds: Vec<Feed>,
-    fill: Vec<u8>,
+    fill: ElementBuffer,
     is_whole: bool,
 }
 
 impl Planner<'_, '_> {
-    fn dataset(&mut self, id: &Id, file: usize, token: H5O_token_t) -> ObjectResult<Level> {
-        let key = (file, links::bytes(token));
+    fn dataset(&mut self, id: &Id, file: usize, token: Token) -> ObjectResult<Level> {
+        let key = (file, token);
         if self.within.contains(&key) {
             return damaged("a virtual dataset that is its own source");
         }
@@ -211,18 +216,18 @@ impl Planner<'_, '_> {
     }
 
     fn level(&mut self, id: &Id, file: usize) -> ObjectResult<Level> {
-        // SAFETY: `id` is an open dataset.
-        let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-        let lacking = fill(&dcpl, self.node)?;
-        let Some(mappings::Stored { mappings, extents: stored, limits }) = mappings::read(&dcpl)?
+        let creation = Creation::of(id)?;
+        let lacking = fill(&creation, self.node)?;
+        let Some(mappings::Stored { mappings, extents: stored, limits }) =
+            mappings::read(&creation)?
         else {
-            // SAFETY: as above. Without a mapping no source is opened.
-            let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
+            // Without a mapping the library opens no source.
+            let space = dataset::space(id)?;
             let shape = space.shape()?.unwrap_or_default();
             let (limits, feeds) = (Some(space.limits()?), Vec::new());
             return Ok(Level { shape, limits, feeds, fill: lacking, is_whole: false });
         };
-        drop(dcpl);
+        drop(creation);
         let folder = self.context.files.path(file);
         let mut resolved = Vec::new();
         for mapping in &mappings {
@@ -310,7 +315,7 @@ impl Planner<'_, '_> {
         dataset: &[u8],
         (own, folder): (usize, &Path),
     ) -> ObjectResult<Option<Opened>> {
-        (self.context.seen)(self.context.path);
+        self.context.sources.seen(self.context.path);
         let shown = format!("'{}:{}'", shown(name), String::from_utf8_lossy(dataset));
         let cannot = |trouble: ObjectError| trouble.within(&format!("source {shown}"));
         let file = match name {
@@ -349,9 +354,9 @@ impl Planner<'_, '_> {
     }
 
     /// Token, file and shape of a dataset, and whether it is virtual.
-    fn describe(&mut self, id: &Id) -> ObjectResult<(H5O_token_t, usize, Vec<u64>, bool)> {
-        let object = links::object(id)?;
-        if object.kind != H5O_type_t::H5O_TYPE_DATASET {
+    fn describe(&mut self, id: &Id) -> ObjectResult<(Token, usize, Vec<u64>, bool)> {
+        let object = object::object(id)?;
+        if object.kind != ObjectKind::Dataset {
             return damaged("it is not a dataset");
         }
         let file = self.context.files.index_of(id, object.key.0)?;
@@ -360,9 +365,7 @@ impl Planner<'_, '_> {
             let shape = self.dataset(id, file, object.token)?.shape;
             return Ok((object.token, file, shape, is_virtual));
         }
-        // SAFETY: `id` is an open dataset; only a virtual one opens other files.
-        let space = Dataspace::own(unsafe { H5Dget_space(id.raw()) })?;
-        let Some(shape) = space.shape()? else {
+        let Some(shape) = dataset::space(id)?.shape()? else {
             return damaged("a null dataspace: it has no elements");
         };
         Ok((object.token, file, shape, is_virtual))
@@ -372,10 +375,9 @@ impl Planner<'_, '_> {
     fn open(&self, file: usize, dataset: &[u8]) -> ObjectResult<Option<Id>> {
         let Ok(path) = CString::new(dataset) else { return Ok(None) };
         let files = self.context.files;
-        let (file, access) = (files.get(file)?, links::access(files)?);
+        let (file, access) = (files.get(file)?, LinkAccess::new(Arc::clone(files) as _)?);
         files.take_missed();
-        // SAFETY: file and list are open, the name ends with NUL.
-        match Id::own(unsafe { H5Oopen(file.raw(), path.as_ptr(), access.raw()) }) {
+        match access.open(&file, &path) {
             Ok(id) => Ok(Some(id)),
             Err(trouble) => match files.take_missed() {
                 Some(Missed::ObjectError(trouble)) => Err(trouble),
@@ -391,7 +393,7 @@ impl Planner<'_, '_> {
         &mut self,
         shape: Vec<u64>,
         resolved: Vec<Resolved<'_>>,
-        fill: Vec<u8>,
+        fill: ElementBuffer,
     ) -> ObjectResult<Level> {
         let mut feeds: Vec<Feed> = Vec::new();
         let (mut parts, mut mapped) = (Vec::new(), 0_u64);
@@ -433,7 +435,7 @@ impl Planner<'_, '_> {
     /// The elements of one source on their way through `route`.
     fn feeds(&mut self, source: Opened, route: &Arc<Route>) -> ObjectResult<Vec<Feed>> {
         let Opened { name, file, token, is_virtual, dataset, .. } = source;
-        let id = plan_dataset::open_by_token(self.context.files, file, token)?;
+        let id = place::open_by_token(self.context.files, file, token)?;
         if is_virtual {
             let inner = self.dataset(&id, file, token)?;
             let mut feeds = inner.feeds;
@@ -451,11 +453,10 @@ impl Planner<'_, '_> {
             }
             return Ok(feeds);
         }
-        let root = links::object(&links::root(&*self.context.files.get(dataset.0)?)?)?.token;
+        let root = object::object(&object::root(&*self.context.files.get(dataset.0)?)?)?.token;
         let link = (root, dataset.0, CString::new(dataset.1).unwrap_or_default());
         let found = Found { id, path: self.context.path, file, token, link, is_source: true };
-        let Context { files, types, seen, .. } = &mut *self.context;
-        let dataset = plan_dataset::plan(found, (files, types), None, seen)?.0;
+        let dataset = self.context.sources.plan(found)?;
         let is_same = *dataset.encoded_type == *self.encoded && self.node.is_known();
         let origin = Origin::Dataset(Box::new(dataset), is_same);
         Ok(vec![Feed { name, origin, chains: vec![vec![Arc::clone(route)]] }])
@@ -466,7 +467,7 @@ impl Planner<'_, '_> {
 struct Opened {
     name: String,
     file: usize,
-    token: H5O_token_t,
+    token: Token,
     shape: Vec<u64>,
     is_virtual: bool,
     /// The file in which it was looked for, and its path there.
@@ -545,25 +546,16 @@ fn overlaps(parts: &[Arc<Route>]) -> bool {
 }
 
 fn is_virtual(id: &Id) -> ObjectResult<bool> {
-    // SAFETY: `id` is an open dataset.
-    let dcpl = Id::own(unsafe { H5Dget_create_plist(id.raw()) })?;
-    // SAFETY: `dcpl` is an open dataset creation list.
-    Ok(unsafe { H5Pget_layout(dcpl.raw()) } == H5D_layout_t::H5D_VIRTUAL)
+    Ok(Creation::of(id)?.layout() == Layout::Virtual)
 }
 
 /// One element that has no source, as it is read. libhdf5 leaves memory alone when there is no fill
 /// value; here it is zero.
-fn fill(dcpl: &Id, node: &ElementType) -> ObjectResult<Vec<u8>> {
-    let mut fill = read::zeroed(1, node.size)?;
-    let mut status = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
-    // SAFETY: the list is open and the place outlives the call, here and below.
-    check(unsafe { H5Pfill_value_defined(dcpl.raw(), &raw mut status) })?;
-    if status == H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
-        let place = fill.as_mut_ptr().cast();
-        // SAFETY: as above; the buffer has the size of one element of the memory type.
-        check(unsafe { H5Pget_fill_value(dcpl.raw(), node.memory.raw(), place) })?;
+fn fill(creation: &Creation, node: &ElementType) -> ObjectResult<ElementBuffer> {
+    match creation.fill_status()? {
+        FillStatus::UserDefined => creation.fill_value(&node.memory),
+        _ => ElementBuffer::zeroed(node.size),
     }
-    Ok(fill)
 }
 
 impl Virtual {
@@ -602,13 +594,15 @@ impl Virtual {
         &self,
         files: &Files,
         node: &ElementType,
-        visit: &mut dyn FnMut(u64, &[u8]) -> ObjectResult<()>,
+        visit: &mut dyn FnMut(u64, Elements<'_>) -> ObjectResult<()>,
     ) -> ObjectResult<()> {
         if !self.is_whole {
-            visit(1, &self.fill)?;
+            visit(1, self.fill.elements())?;
         }
         for feed in &self.feeds {
-            let mut pass = |_: u64, bytes: &[u8]| visit((bytes.len() / node.size) as u64, bytes);
+            let mut pass = |_: u64, elements: Elements<'_>| {
+                visit((elements.len() / node.size) as u64, elements)
+            };
             feed.visit(files, node, &mut |first, elements| {
                 self.route(feed, first, elements, node.size, &mut pass)
             })
@@ -627,8 +621,8 @@ impl Virtual {
     }
 
     /// One element of those that have no source; `None` if there are none.
-    pub fn fill(&self) -> Option<&[u8]> {
-        (!self.is_whole).then_some(&self.fill[..])
+    pub fn fill(&self) -> Option<&ElementBuffer> {
+        (!self.is_whole).then_some(&self.fill)
     }
 
     /// Whether sources overlap, so that they have to be read one after the other.
@@ -646,19 +640,22 @@ impl Virtual {
         &self,
         feed: &Feed,
         first: u64,
-        elements: &[u8],
+        elements: Elements<'_>,
         size: usize,
         emit: &mut Emit<'_, E>,
     ) -> Result<(), E> {
-        let mut cut = |first: u64, bytes: &[u8]| {
+        let mut cut = |first: u64, elements: Elements<'_>| {
             let (start, count) = self.range;
-            let len = (bytes.len() / size) as u64;
+            let len = (elements.len() / size) as u64;
             let (from, to) = (first.max(start), (first + len).min(start + count));
             if from >= to {
                 return Ok(());
             }
             let place = |at: u64| usize::try_from(at - first).unwrap_or(0) * size;
-            emit(from - start, &bytes[place(from)..place(to)])
+            match elements.get(place(from)..place(to)) {
+                Some(wanted) => emit(from - start, wanted),
+                None => Ok(()),
+            }
         };
         feed.chains.iter().try_for_each(|chain| pass(chain, first, elements, size, &mut cut))
     }
@@ -668,7 +665,7 @@ impl Virtual {
 fn pass<E>(
     chain: &[Arc<Route>],
     first: u64,
-    elements: &[u8],
+    elements: Elements<'_>,
     size: usize,
     emit: &mut Emit<'_, E>,
 ) -> Result<(), E> {
@@ -677,7 +674,10 @@ fn pass<E>(
     route.from.within(first, (elements.len() / size) as u64, |ordinal, start, len| {
         route.to.runs_of(ordinal, len, |to, number, len| {
             let start = start + (number - ordinal);
-            pass(rest, to, &elements[place(start)..place(start + len)], size, emit)
+            match elements.get(place(start)..place(start + len)) {
+                Some(run) => pass(rest, to, run, size, emit),
+                None => Ok(()),
+            }
         })
     })
 }
@@ -754,7 +754,7 @@ impl Feed {
     }
 
     /// Shows the elements of the source block by block as libhdf5 reads them through `node`: the first
-    /// one's number, and as many as follow it. Pointers among them are valid just then.
+    /// one's number, and as many as follow it.
     pub(crate) fn visit(
         &self,
         files: &Files,
@@ -779,14 +779,21 @@ impl Feed {
 }
 
 /// Shows the same element many times.
-fn repeat(elements: u64, fill: &[u8], visit: &mut Emit<'_, ObjectError>) -> ObjectResult<()> {
+fn repeat(
+    elements: u64,
+    fill: &ElementBuffer,
+    visit: &mut Emit<'_, ObjectError>,
+) -> ObjectResult<()> {
     const AT_ONCE: u64 = 1 << 14;
     let each = AT_ONCE.min(elements);
     let block = fill.repeat(usize::try_from(each).unwrap_or(0));
     let mut first = 0;
     while first < elements {
         let count = each.min(elements - first);
-        visit(first, &block[..usize::try_from(count).unwrap_or(0) * fill.len()])?;
+        let bytes = usize::try_from(count).unwrap_or(0) * fill.elements().len();
+        if let Some(part) = block.elements().get(0..bytes) {
+            visit(first, part)?;
+        }
         first += count;
     }
     Ok(())

@@ -7,20 +7,20 @@ use std::ffi::CString;
 use std::path::Path;
 use std::sync::Arc;
 
-use hdf5_sys::h5o::{H5O_token_t, H5O_type_t};
 use nix::errno::Errno;
 
-use super::datatype::Datatype;
-use super::error::{Advice, Cause, Error, ObjectError, Result, cannot_open, unreadable};
-use super::expand::Budget;
-use super::external_files::{Files, Missed};
-use super::ids::Id;
-use super::links::{self, Link, LinkKind, Object};
-use super::object_header::Headers;
-use super::plan_dataset::{self, Types};
-use super::{
-    Attributes, Dataset, Group, Inventory, NamedType, Options, Skip, attributes, raw_attribute,
-};
+use crate::budget::Budget;
+use crate::error::{Advice, Cause, Error, ObjectError, Result, cannot_open, unreadable};
+use crate::external_files::{Files, Missed};
+use crate::ffi::datatype::Datatype;
+use crate::ffi::ids::Id;
+use crate::ffi::links::{self, Link, LinkAccess, LinkKind};
+use crate::ffi::object::{self, Object, ObjectKind, Token};
+use crate::object_header::Headers;
+use crate::place::{Found as FoundDataset, LinkPlace, open_by_token};
+use crate::plan_dataset::{self, Types};
+use crate::{Attributes, Dataset, Group, Inventory, NamedType, Options, Skip};
+use crate::{attributes, raw_attribute};
 
 /// Groups within groups are followed so far.
 pub(crate) const MAX_DEPTH: usize = 300;
@@ -32,7 +32,7 @@ const RESERVED: &str = "shm_name";
 const MAX_REFERENCE_BYTES: usize = 256 << 20;
 
 /// The file number and the token of an object.
-type Key = (u64, [u8; 16]);
+type Key = (u64, Token);
 
 /// Where a link leads: an index into [`Walk::groups`], [`Walk::datasets`] or [`Walk::troubles`].
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub(crate) enum Target {
 }
 
 /// A group. It is read once, however many links lead to it.
-pub(crate) struct ElementType {
+pub(crate) struct GroupNode {
     key: Key,
     /// The first path that led to it.
     pub(crate) path: String,
@@ -63,11 +63,11 @@ pub(crate) enum Known {
 #[derive(Clone)]
 pub(crate) struct Unwanted {
     file: usize,
-    token: H5O_token_t,
-    link: (H5O_token_t, usize, CString),
+    token: Token,
+    link: LinkPlace,
 }
 
-impl ElementType {
+impl GroupNode {
     /// The index of its file.
     pub(crate) fn file(&self) -> usize {
         usize::try_from(self.key.0).unwrap_or(usize::MAX)
@@ -78,12 +78,12 @@ pub(crate) struct Walk<'a> {
     pub(crate) options: Options<'a>,
     pub(crate) inventory: Inventory,
     /// How links are followed.
-    access: Id,
+    access: LinkAccess,
     /// How headers of one of the open files are read around the library, if they can be: of the one that
     /// was last looked into, for a file may link to thousands.
     headers: Option<(usize, Option<Headers>)>,
     known: HashMap<Key, Target>,
-    pub(crate) groups: Vec<ElementType>,
+    pub(crate) groups: Vec<GroupNode>,
     pub(crate) datasets: Vec<Known>,
     pub(crate) troubles: Vec<ObjectError>,
     types: Types,
@@ -105,12 +105,12 @@ struct Here {
 /// Where a link leads, and the group there if it was not known; `None` for a committed datatype.
 type Found = std::result::Result<Option<(Target, Option<Here>)>, ObjectError>;
 
-/// Looks through the open `file` from its root.
-pub(crate) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory> {
+/// Reads the open `file` from its root: every group and dataset once.
+pub(crate) fn walk<'a>(path: &Path, file: Id, options: Options<'a>) -> Result<Walk<'a>> {
     let cannot = |trouble| cannot_open(path, trouble);
     let files = Arc::new(Files::new(path, options.external));
     files.look(path);
-    let access = links::access(&files).map_err(cannot)?;
+    let access = LinkAccess::new(Arc::clone(&files) as _).map_err(cannot)?;
     let inventory = Inventory {
         root: Group::default(),
         datasets: Vec::new(),
@@ -138,21 +138,25 @@ pub(crate) fn walk(path: &Path, file: Id, options: Options) -> Result<Inventory>
         budget: Budget::default(),
     };
     (walk.options.seen)("/");
-    let root = links::root(&file).and_then(|root| Ok((walk.object(&root)?, root)));
+    let root = object::root(&file).and_then(|root| Ok((walk.object(&root)?, root)));
     let (object, root) = root.map_err(cannot)?;
     drop(file);
     walk.graph(root, object)?;
-    walk.count_paths()?;
-    walk.inventory.root = walk.expand()?;
-    walk.add_types_without_path();
-    walk.resolve_types();
-    walk.resolve_references();
-    walk.inventory.sources = walk.inventory.files.looked();
-    walk.inventory.outside = walk.inventory.files.outside();
-    Ok(walk.inventory)
+    Ok(walk)
 }
 
 impl Walk<'_> {
+    /// The inventory with this tree of all paths: resolves committed datatypes and references.
+    pub(crate) fn finish(mut self, root: Group) -> Inventory {
+        self.inventory.root = root;
+        self.add_types_without_path();
+        self.resolve_types();
+        self.resolve_references();
+        self.inventory.sources = self.inventory.files.looked();
+        self.inventory.outside = self.inventory.files.outside();
+        self.inventory
+    }
+
     /// Reads every group and dataset once; without recursion, so that depth costs no stack.
     fn graph(&mut self, root: Id, object: Object) -> Result<()> {
         let mut way = vec![self.enter(root, object, String::new(), 0)?];
@@ -181,7 +185,7 @@ impl Walk<'_> {
         let index = self.groups.len();
         self.known.insert(object.key, Target::Group(index));
         self.inventory.group_attrs.push(attrs);
-        self.groups.push(ElementType { key: object.key, path, links: Vec::new() });
+        self.groups.push(GroupNode { key: object.key, path, links: Vec::new() });
         let (links, names) = (links.into_iter(), HashSet::new());
         Ok(Here { id, object, index, depth, links, names })
     }
@@ -214,7 +218,7 @@ impl Walk<'_> {
     /// Finds what a link leads to; opens it unless it is known.
     fn target(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Result<Found> {
         if let LinkKind::Hard(token) = link.kind {
-            let key = (here.object.key.0, links::bytes(token));
+            let key = (here.object.key.0, token);
             let known = self.known.get(&key).copied();
             if let Some(target) = known.or_else(|| self.plain(here, (link, token), name, path)) {
                 return Ok(again(target, here, name));
@@ -228,17 +232,17 @@ impl Walk<'_> {
             return Ok(again(*target, here, name));
         }
         match object.kind {
-            H5O_type_t::H5O_TYPE_GROUP if here.depth + 1 >= MAX_DEPTH => Ok(Err(too_deep())),
-            H5O_type_t::H5O_TYPE_GROUP if is_misleading(name, here.index) => Ok(Err(reserved())),
-            H5O_type_t::H5O_TYPE_GROUP => {
+            ObjectKind::Group if here.depth + 1 >= MAX_DEPTH => Ok(Err(too_deep())),
+            ObjectKind::Group if is_misleading(name, here.index) => Ok(Err(reserved())),
+            ObjectKind::Group => {
                 let below = self.enter(id, object, path.to_owned(), here.depth + 1)?;
                 Ok(Ok(Some((Target::Group(below.index), Some(below)))))
             }
-            H5O_type_t::H5O_TYPE_DATASET => {
+            ObjectKind::Dataset => {
                 let target = self.dataset(here, (id, object), path, link)?;
                 Ok(Ok(Some((target, None))))
             }
-            _ => {
+            ObjectKind::Datatype => {
                 self.named_type(id, object.key, path);
                 Ok(Ok(None))
             }
@@ -263,7 +267,7 @@ impl Walk<'_> {
     fn plain(
         &mut self,
         here: &Here,
-        (link, token): (&Link, H5O_token_t),
+        (link, token): (&Link, Token),
         name: &str,
         path: &str,
     ) -> Option<Target> {
@@ -273,7 +277,7 @@ impl Walk<'_> {
         let file = here.object.file();
         let plain = headers(&mut self.headers, &self.inventory.files, file)?.plain(token)?;
         let kind = self.types.of_message(plain.kind)?;
-        let key = (here.object.key.0, links::bytes(token));
+        let key = (here.object.key.0, token);
         if !(self.options.select)(path) {
             let link = (here.object.token, file, link.name.clone());
             let unwanted = Unwanted { file, token, link };
@@ -293,7 +297,7 @@ impl Walk<'_> {
     }
 
     /// Remembers the type of a dataset that the library planned, if its header says the same.
-    fn learn(&mut self, token: H5O_token_t, dataset: &Dataset) -> Option<()> {
+    fn learn(&mut self, token: Token, dataset: &Dataset) -> Option<()> {
         dataset.raw_offset()?;
         let open = headers(&mut self.headers, &self.inventory.files, dataset.file())?;
         let plain = open.plain(token)?;
@@ -321,7 +325,7 @@ impl Walk<'_> {
     /// Plans a dataset that is selected.
     fn plan(&mut self, id: Id, place: Unwanted, path: &str) -> Result<Known> {
         let Unwanted { file, token, link } = place;
-        let found = plan_dataset::Found { id, path, file, token, link, is_source: false };
+        let found = FoundDataset { id, path, file, token, link, is_source: false };
         let open = (&self.inventory.files, &mut self.types);
         match plan_dataset::plan(found, open, self.options.rows, self.options.seen) {
             Ok((dataset, filled)) => {
@@ -339,7 +343,7 @@ impl Walk<'_> {
 
     /// Plans a dataset that is not selected under the path that it was found at, but under this one.
     pub(crate) fn plan_unwanted(&mut self, place: Unwanted, path: &str) -> Result<Known> {
-        match plan_dataset::open_by_token(&self.inventory.files, place.file, place.token) {
+        match open_by_token(&self.inventory.files, place.file, place.token) {
             Ok(id) => self.plan(id, place, path),
             Err(trouble) => self.fail(trouble, path, place.file).map(Known::Failed),
         }
@@ -361,7 +365,7 @@ impl Walk<'_> {
 
     /// What an open object is, with a key that stays the same when its file is closed and opened again.
     fn object(&self, id: &Id) -> std::result::Result<Object, ObjectError> {
-        let mut object = links::object(id)?;
+        let mut object = object::object(id)?;
         object.key.0 = self.inventory.files.index_of(id, object.key.0)? as u64;
         Ok(object)
     }
@@ -436,7 +440,7 @@ impl Walk<'_> {
                 continue;
             }
             let file = usize::try_from(key.0).unwrap_or(usize::MAX);
-            let Ok(id) = plan_dataset::open_by_token(files, file, links::token(key.1)) else {
+            let Ok(id) = open_by_token(files, file, key.1) else {
                 continue;
             };
             let attrs = attributes::read(&id);
@@ -454,7 +458,7 @@ impl Walk<'_> {
             &mut self.inventory;
         let number_in = |file: u64| {
             let named_by_object = &*named_by_object;
-            move |token: [u8; 16]| named_by_object.get(&(file, token)).copied()
+            move |token: Token| named_by_object.get(&(file, token)).copied()
         };
         for (attrs, group) in group_attrs.iter_mut().zip(&self.groups) {
             attrs.resolve_types(number_in(group.key.0));
@@ -479,12 +483,12 @@ impl Walk<'_> {
         {
             return;
         }
-        let key = |dataset: &Dataset| (Some(dataset.file() as u64), links::bytes(dataset.token()));
+        let key = |dataset: &Dataset| (Some(dataset.file() as u64), dataset.token());
         let groups = self.groups.iter().map(|group| {
             let path = if group.path.is_empty() { "/" } else { &group.path };
             ((Some(group.key.0), group.key.1), path.to_owned())
         });
-        let paths: HashMap<(Option<u64>, [u8; 16]), String> = groups
+        let paths: HashMap<(Option<u64>, Token), String> = groups
             .chain(datasets.iter().map(|dataset| (key(dataset), dataset.path.clone())))
             .chain(named_by_object.iter().filter_map(|(key, &number)| {
                 let path = named_types[number].paths.first()?;

@@ -1,6 +1,6 @@
 //! The storage of a dataset: chunks, filters, limits and fill value, as in the source if the ledger has a record.
 
-use hdf5_reader::{DatasetSpec, Packing};
+use hdf5_reader::{DatasetSpec, FillWrite, Packing};
 
 use super::file::Hdf5Export;
 use crate::export::chunked::chunk_shape;
@@ -25,7 +25,7 @@ impl Hdf5Export<'_, '_> {
             packing.fill = stored.fill.as_ref().map(FillValue::decode).unwrap_or_default();
             packing.fill_type =
                 origin.and_then(|origin| origin.encoded_type(stored.kind)).unwrap_or_default();
-            packing.fill_time.clone_from(&stored.fill_time);
+            packing.fill_time = stored.fill_time.as_deref().and_then(FillWrite::from_name);
             chunk = stored.chunk.clone().filter(|chunk| chunk.len() == shape.len());
         }
         if packing.deflate.is_some() || packing.limits.is_some() || chunk.is_some() {

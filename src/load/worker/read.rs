@@ -141,7 +141,13 @@ impl ItemReader {
                     &self.plain
                 }
             };
-            destination.put(transfer.segments, &mut self.scratch, size, first, elements)?;
+            destination.put(
+                transfer.segments,
+                &mut self.scratch,
+                size,
+                first,
+                elements.as_slice().into(),
+            )?;
             progress.advance(elements.len() as u64)?;
             first += count;
         }
@@ -172,7 +178,7 @@ impl ItemReader {
             let count = most.min(range.end - first);
             let bytes = bytes_of(0, count, size).and_then(|range| self.plain.get(range));
             let bytes = bytes.ok_or(ReadError::Refused("too many bytes"))?;
-            destination.put(transfer.segments, &mut self.scratch, size, first, bytes)?;
+            destination.put(transfer.segments, &mut self.scratch, size, first, bytes.into())?;
             progress.advance(bytes.len() as u64)?;
             first += count;
         }
@@ -353,7 +359,13 @@ impl ItemReader {
                         &self.plain
                     }
                 };
-                destination.put(transfer.segments, &mut self.scratch, size, to, elements)?;
+                destination.put(
+                    transfer.segments,
+                    &mut self.scratch,
+                    size,
+                    to,
+                    elements.as_slice().into(),
+                )?;
                 progress.advance(elements.len() as u64)?;
                 (to, from, run) = (to + count, from + count, run - count);
             }
@@ -442,7 +454,9 @@ fn spread(
         let bytes = bytes_of(from, run, size).and_then(|range| plain.get(range));
         let bytes = bytes.ok_or(ReadError::Refused("a chunk of odd extents"))?;
         moved += bytes.len() as u64;
-        destination.put(transfer.segments, scratch, size, to, bytes).map_err(ReadError::Failed)
+        destination
+            .put(transfer.segments, scratch, size, to, bytes.into())
+            .map_err(ReadError::Failed)
     })?;
     Ok(moved)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use hdf5_filters::resize_buffer;
-use hdf5_reader::{Cause, Dataset, Inventory, lookup};
+use hdf5_reader::{Cause, Dataset, Inventory, StorageLayout, lookup};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::decode_memory::Gate;
@@ -60,7 +60,8 @@ impl<'a> Workers<'a> {
                 && (dataset.is_unwritten()
                     || dataset.sources.is_some()
                     || (dataset.raw
-                        && (dataset.raw_offset().is_some() || dataset.storage.layout == "chunked")))
+                        && (dataset.raw_offset().is_some()
+                            || dataset.storage.layout == StorageLayout::Chunked)))
         });
         let pages = Pages::of(context.dirs.shm.path(), context.dirs.shm.id().dev);
         let gate = Arc::default();

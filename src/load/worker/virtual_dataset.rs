@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hdf5_reader::{Cause, Feed, Inventory, Virtual, Way, lookup};
+use hdf5_reader::{Cause, Elements, Feed, Inventory, Virtual, Way, lookup};
 
 use crate::error::{Error, Result};
 use crate::load::plan::{SegmentPlan, Task};
@@ -161,19 +161,22 @@ impl<'a> VirtualTransfer<'a> {
         scratch: &mut Scratch,
     ) -> Result<()> {
         const AT_ONCE: u64 = 256 << 10;
-        let Some(fill) = self.layout.fill().filter(|fill| fill.iter().any(|&byte| byte != 0))
+        let Some(fill) =
+            self.layout.fill().filter(|fill| fill.elements().bytes().iter().any(|&byte| byte != 0))
         else {
             // Memory is zero before.
             return Ok(());
         };
         let elements: u64 = self.inventory.datasets[self.task.dataset].shape.iter().product();
-        let each = (AT_ONCE / fill.len() as u64).clamp(1, elements.max(1));
+        let size = fill.elements().len();
+        let each = (AT_ONCE / size as u64).clamp(1, elements.max(1));
         let block = fill.repeat(usize::try_from(each).unwrap_or(1));
         let mut first = 0;
         while first < elements {
             let count = each.min(elements - first);
-            let bytes = usize::try_from(count).unwrap_or(0) * fill.len();
-            destination.put(segments, scratch, fill.len(), first, &block[..bytes])?;
+            let bytes = usize::try_from(count).unwrap_or(0) * size;
+            let part = block.elements().get(0..bytes).unwrap_or_else(|| block.elements());
+            destination.put(segments, scratch, size, first, part)?;
             first += count;
         }
         Ok(())
@@ -245,8 +248,8 @@ impl<'a> VirtualTransfer<'a> {
         let mut scratch = std::mem::take(&mut reader.scratch);
         let done = {
             let mut emit =
-                |to: u64, bytes: &[u8]| destination.put(segments, &mut scratch, size, to, bytes);
-            let mut route = |first: u64, elements: &[u8]| {
+                |to: u64, run: Elements<'_>| destination.put(segments, &mut scratch, size, to, run);
+            let mut route = |first: u64, elements: Elements<'_>| {
                 self.layout.route(feed, first, elements, size, &mut emit)
             };
             let mut routed = Destination::Routed(&mut route);

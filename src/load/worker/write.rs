@@ -1,6 +1,8 @@
 //! Where elements go once they are read: picked apart into fields, converted, and written to each
 //! field's segment, or compared with what is there.
 
+use hdf5_reader::Elements;
+
 use crate::error::{Error, Kind, Result};
 use crate::load::plan::SegmentPlan;
 use crate::shm::segment::segment_writer::{SegmentWriter, Window};
@@ -19,7 +21,7 @@ pub enum Destination<'s, 'a> {
     /// Written to the segments through mappings: for many short runs.
     Scattered(&'s [SegmentWriter<'a>]),
     /// Handed on as they are, by the number of the first one.
-    Routed(&'s mut dyn FnMut(u64, &[u8]) -> Result<()>),
+    Routed(&'s mut dyn FnMut(u64, Elements<'_>) -> Result<()>),
     /// Compared with the segments.
     Compare(&'s [SegmentWriter<'a>]),
 }
@@ -42,7 +44,7 @@ impl Destination<'_, '_> {
         scratch: &mut Scratch,
         size: usize,
         first: u64,
-        elements: &[u8],
+        elements: Elements<'_>,
     ) -> Result<()> {
         if let Self::Routed(route) = self {
             return route(first, elements);
@@ -51,7 +53,8 @@ impl Destination<'_, '_> {
         for (number, segment) in segments.iter().enumerate() {
             let width = segment.width();
             if segment.is_plain(size as u64) {
-                self.write(number, segment, first * width, elements, &mut scratch.converted)?;
+                let bytes = elements.bytes();
+                self.write(number, segment, first * width, bytes, &mut scratch.converted)?;
                 continue;
             }
             for (part, elements) in elements.chunks(at_once).enumerate() {

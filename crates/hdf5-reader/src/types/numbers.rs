@@ -2,14 +2,11 @@
 //! What numpy lacks is widened to the next type that holds every value.
 
 use hdf5_filters::{Conversion, Resizing, Widening};
-use hdf5_sys::h5i::hid_t;
-#[allow(clippy::wildcard_imports)] // the predefined types
-use hdf5_sys::h5t::*;
 use numpy_dtype::{Class, Dtype};
 
-use super::datatype::{Datatype, FloatFields};
-use super::error::{ObjectResult, unsupported};
-use super::types::{ElementClass, ElementType};
+use super::element_type::{ElementClass, ElementType};
+use crate::error::{ObjectResult, unsupported};
+use crate::ffi::datatype::{ByteOrder, Datatype, FloatFields, TypeClass};
 
 /// A numpy float: bytes, mantissa bits, greatest and least exponent as `numpy.finfo` has them.
 struct Float {
@@ -30,9 +27,9 @@ const FLOATS: [Float; 4] = [
 /// Whether the first byte is the most significant; VAX and mixed orders have no numpy type.
 fn is_big_endian(file: &Datatype) -> ObjectResult<bool> {
     match file.order() {
-        H5T_order_t::H5T_ORDER_LE | H5T_order_t::H5T_ORDER_NONE => Ok(false),
-        H5T_order_t::H5T_ORDER_BE => Ok(true),
-        _ => unsupported("numbers in VAX or mixed byte order"),
+        ByteOrder::Little | ByteOrder::None => Ok(false),
+        ByteOrder::Big => Ok(true),
+        ByteOrder::Other => unsupported("numbers in VAX or mixed byte order"),
     }
 }
 
@@ -47,7 +44,7 @@ pub(crate) fn integer(file: &Datatype) -> ObjectResult<ElementType> {
     };
     let signed = file.is_signed();
     let class = if signed { Class::Int } else { Class::Uint };
-    let memory = Datatype::predefined(standard_integer(size, signed, big))?;
+    let memory = Datatype::integer(size, signed, big)?;
     let mut node = ElementType::scalar(file, memory, Dtype::new(class, size as u64, big))?;
     if !node.exact {
         let (from, bits) = (file.size()?, file.bits()?);
@@ -62,25 +59,6 @@ pub(crate) fn integer(file: &Datatype) -> ObjectResult<ElementType> {
         };
     }
     Ok(node)
-}
-
-pub(crate) fn standard_integer(size: usize, signed: bool, big: bool) -> hid_t {
-    match (size, signed, big) {
-        (1, true, _) => *H5T_STD_I8LE,
-        (1, false, _) => *H5T_STD_U8LE,
-        (2, true, false) => *H5T_STD_I16LE,
-        (2, true, true) => *H5T_STD_I16BE,
-        (2, false, false) => *H5T_STD_U16LE,
-        (2, false, true) => *H5T_STD_U16BE,
-        (4, true, false) => *H5T_STD_I32LE,
-        (4, true, true) => *H5T_STD_I32BE,
-        (4, false, false) => *H5T_STD_U32LE,
-        (4, false, true) => *H5T_STD_U32BE,
-        (_, true, false) => *H5T_STD_I64LE,
-        (_, true, true) => *H5T_STD_I64BE,
-        (_, false, false) => *H5T_STD_U64LE,
-        (_, false, true) => *H5T_STD_U64BE,
-    }
 }
 
 /// Bits without a meaning of their own: the unsigned integer of the same bytes.
@@ -99,7 +77,7 @@ pub(crate) fn float(file: &Datatype) -> ObjectResult<ElementType> {
     let Some(float) = FLOATS.iter().find(|float| holds(float, size, fields)) else {
         return unsupported(format!("floats of {size} bytes that no numpy type can hold"));
     };
-    let memory = standard_float(float.size, big)?;
+    let memory = Datatype::float(float.size, big)?;
     ElementType::scalar(file, memory, Dtype::new(Class::Float, float.size as u64, big))
 }
 
@@ -113,25 +91,10 @@ fn holds(float: &Float, size: usize, fields: FloatFields) -> bool {
         && 1 - bias >= float.min_exponent
 }
 
-pub(crate) fn standard_float(size: usize, big: bool) -> ObjectResult<Datatype> {
-    let id = match (size, big) {
-        (2, _) => return Datatype::half(big),
-        (4, false) => *H5T_IEEE_F32LE,
-        (4, true) => *H5T_IEEE_F32BE,
-        (8, false) => *H5T_IEEE_F64LE,
-        (8, true) => *H5T_IEEE_F64BE,
-        _ => {
-            let order = if big { H5T_order_t::H5T_ORDER_BE } else { H5T_order_t::H5T_ORDER_LE };
-            return Datatype::predefined(*H5T_NATIVE_LDOUBLE)?.with_order(order);
-        }
-    };
-    Datatype::predefined(id)
-}
-
 /// An enum: a boolean if it is h5py's, else its integers and their names.
 pub(crate) fn enumeration(file: &Datatype) -> ObjectResult<ElementType> {
     let base = file.base()?;
-    if base.class() != H5T_class_t::H5T_INTEGER {
+    if base.class() != TypeClass::Integer {
         return unsupported("an enum whose values are no integers");
     }
     let mut names = Vec::new();
@@ -165,7 +128,7 @@ pub(crate) fn complex(file: &Datatype) -> ObjectResult<ElementType> {
     if !matches!(size, 8 | 16 | 32) {
         return unsupported(format!("complex numbers of {size} bytes"));
     }
-    let part = standard_float(size / 2, big)?;
+    let part = Datatype::float(size / 2, big)?;
     let dtype = Dtype::new(Class::Complex, size as u64, big);
     let whole = part.complex()?;
     // h5py hands out IEEE quads as if they were long doubles, byte for byte; so do we.

@@ -1,16 +1,11 @@
 //! The raw files in which a dataset of the layout "external" keeps its elements.
-#![allow(unsafe_code)]
 
-use std::ffi::{CStr, OsStr, c_char, c_uint};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use hdf5_sys::h5p::{H5Pget_external, H5Pget_external_count};
-
-use super::error::{ObjectError, ObjectResult, check, damaged};
-use super::external_files::Files;
-use super::ids::Id;
-use super::lookup::{self, Presence};
+use crate::error::{ObjectError, ObjectResult, damaged};
+use crate::external_files::Files;
+use crate::ffi::creation::Creation;
+use crate::lookup::{self, Presence};
 
 /// Whether a dataset has raw files, and whether they lie beside the HDF5 file, where the library
 /// looks only on request.
@@ -23,11 +18,8 @@ pub(crate) enum RawFiles {
 
 /// Finds the raw files as the library does: under `HDF5_EXTFILE_PREFIX`, or from the working
 /// directory. Without that variable they may also lie beside the HDF5 file.
-pub(crate) fn raw_files(dcpl: &Id, file: &Path, files: &Files) -> ObjectResult<RawFiles> {
-    // SAFETY: `dcpl` is an open dataset creation list.
-    let count = check(unsafe { H5Pget_external_count(dcpl.raw()) })?;
-    let names = (0..count.unsigned_abs()).map(|index| raw_file(dcpl, index));
-    let names: Vec<PathBuf> = names.collect::<ObjectResult<_>>()?;
+pub(crate) fn raw_files(creation: &Creation, file: &Path, files: &Files) -> ObjectResult<RawFiles> {
+    let names = creation.external_files()?;
     if names.is_empty() {
         return Ok(RawFiles::None);
     }
@@ -65,16 +57,4 @@ fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> ObjectResult<Opt
         files.admit(&path, &metadata)?;
     }
     Ok(None)
-}
-
-fn raw_file(dcpl: &Id, index: c_uint) -> ObjectResult<PathBuf> {
-    let mut name = [0 as c_char; 8192];
-    let (mut offset, mut size) = (0, 0);
-    // SAFETY: the buffer is longer than the library is told, so that it ends with NUL.
-    let name = unsafe {
-        let (place, room) = (name.as_mut_ptr(), name.len() - 1);
-        check(H5Pget_external(dcpl.raw(), index, room, place, &raw mut offset, &raw mut size))?;
-        CStr::from_ptr(name.as_ptr()).to_bytes()
-    };
-    Ok(PathBuf::from(OsStr::from_bytes(name)))
 }

@@ -1,97 +1,21 @@
-//! From an HDF5 type to what its elements look like in memory: numpy's dtype where there is one,
-//! and the HDF5 type to read them with, which is the file's own wherever the bytes are the same.
+//! Reads an HDF5 type: the type of its elements in memory, and the fields that numpy cannot represent.
 
 use std::ffi::c_uint;
 
 use hdf5_filters::Conversion;
-use hdf5_sys::h5t::H5T_class_t;
 use numpy_dtype::{Class, Dtype};
 
-use super::datatype::Datatype;
-use super::error::{ObjectError, ObjectResult, unsupported};
+use super::element_type::{ElementClass, ElementType};
 use super::numbers;
+use crate::error::{ObjectError, ObjectResult, unsupported};
+use crate::ffi::datatype::{CharSet, Datatype, TypeClass};
 
 /// How deep types may nest.
 const MAX_DEPTH: u32 = 32;
 
-/// One element, or a part of one, as it lies in memory.
-#[derive(Debug)]
-pub(crate) struct ElementType {
-    pub(crate) kind: ElementClass,
-    /// The type to read with.
-    pub(crate) memory: Datatype,
-    /// Bytes of one in memory.
-    pub(crate) size: usize,
-    /// Whether that is also how the file has it.
-    pub(crate) exact: bool,
-    /// Where it is not: how the file's become that, if that takes no libhdf5.
-    pub(crate) convert: Option<Conversion>,
-}
-
-/// What a [`ElementType`] is.
-#[derive(Debug)]
-pub(crate) enum ElementClass {
-    /// One value; with the names of its values if it is an enum.
-    Scalar(Dtype, Vec<(String, i128)>),
-    /// A pointer to a NUL-terminated string.
-    Text,
-    /// Several of the same.
-    Array(Vec<u64>, Box<ElementType>),
-    /// Fields with their offsets.
-    Table(Vec<(String, usize, ElementType)>),
-    /// A length and a pointer: in attributes only.
-    Ragged(Box<ElementType>),
-}
-
-impl ElementType {
-    /// One value that is read as `memory`.
-    pub(crate) fn scalar(file: &Datatype, memory: Datatype, dtype: Dtype) -> ObjectResult<Self> {
-        let exact = file.equals(&memory)?;
-        let size = memory.size()?;
-        Ok(Self {
-            kind: ElementClass::Scalar(dtype, Vec::new()),
-            memory,
-            size,
-            exact,
-            convert: None,
-        })
-    }
-
-    /// Whether elements can be had without libhdf5.
-    pub(crate) fn is_known(&self) -> bool {
-        self.exact || self.convert.is_some()
-    }
-
-    /// Bytes of one in the file, where it can be had without libhdf5.
-    pub(crate) fn file_size(&self) -> usize {
-        self.convert.as_ref().map_or(self.size, Conversion::file_size)
-    }
-
-    /// How the file's become that; `None` if it takes libhdf5.
-    fn conversion(&self) -> Option<Conversion> {
-        if self.exact { Some(Conversion::same(self.size)) } else { self.convert.clone() }
-    }
-
-    /// Whether it is a string that must end with spaces: HDF5 would end it at the first NUL.
-    pub(crate) fn is_spaced(&self) -> bool {
-        let is_string = self.memory.class() == H5T_class_t::H5T_STRING;
-        is_string && !self.has_pointers() && self.memory.is_space_padded()
-    }
-
-    /// Whether HDF5 allocates memory for each element.
-    pub(crate) fn has_pointers(&self) -> bool {
-        match &self.kind {
-            ElementClass::Scalar(..) => false,
-            ElementClass::Text | ElementClass::Ragged(_) => true,
-            ElementClass::Array(_, of) => of.has_pointers(),
-            ElementClass::Table(fields) => fields.iter().any(|(_, _, node)| node.has_pointers()),
-        }
-    }
-}
-
-/// Reads types, and remembers the fields that had to be left out.
+/// Reads types, and records the fields that are left out.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
+pub(crate) struct TypeReader {
     /// Whether variable-length sequences are wanted.
     pub(crate) ragged: bool,
     /// Whether the types are for writing: strings then keep the padding that the file wants.
@@ -101,8 +25,8 @@ pub(crate) struct Reader {
     pub(crate) depth: u32,
 }
 
-impl Reader {
-    /// What `file` looks like in memory; `path` is where it stands below the dataset.
+impl TypeReader {
+    /// The type in memory of elements of the type `file`; `path` is its place below the dataset.
     pub(crate) fn node(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         if self.depth >= MAX_DEPTH {
             return unsupported(format!("types nested deeper than {MAX_DEPTH}"));
@@ -115,20 +39,20 @@ impl Reader {
 
     fn of_class(&mut self, file: &Datatype, path: &str) -> ObjectResult<ElementType> {
         match file.class() {
-            H5T_class_t::H5T_INTEGER => numbers::integer(file),
-            H5T_class_t::H5T_FLOAT => numbers::float(file),
-            H5T_class_t::H5T_BITFIELD => numbers::bitfield(file),
-            H5T_class_t::H5T_ENUM => self.enumeration(file),
-            H5T_class_t::H5T_COMPLEX => numbers::complex(file),
-            H5T_class_t::H5T_STRING => string(file, self.writing),
-            H5T_class_t::H5T_OPAQUE => opaque(file),
-            H5T_class_t::H5T_ARRAY => self.array(file, path),
-            H5T_class_t::H5T_COMPOUND => self.compound(file, path),
-            H5T_class_t::H5T_VLEN if self.ragged => self.sequence(file, path),
-            H5T_class_t::H5T_VLEN => unsupported("ragged array (variable-length sequences)"),
-            H5T_class_t::H5T_REFERENCE => unsupported("references to objects or regions"),
-            H5T_class_t::H5T_TIME => unsupported("the deprecated time type H5T_TIME"),
-            _ => unsupported("an unknown class of type"),
+            TypeClass::Integer => numbers::integer(file),
+            TypeClass::Float => numbers::float(file),
+            TypeClass::Bitfield => numbers::bitfield(file),
+            TypeClass::Enum => self.enumeration(file),
+            TypeClass::Complex => numbers::complex(file),
+            TypeClass::String => string(file, self.writing),
+            TypeClass::Opaque => opaque(file),
+            TypeClass::Array => self.array(file, path),
+            TypeClass::Compound => self.compound(file, path),
+            TypeClass::Sequence if self.ragged => self.sequence(file, path),
+            TypeClass::Sequence => unsupported("ragged array (variable-length sequences)"),
+            TypeClass::Reference => unsupported("references to objects or regions"),
+            TypeClass::Time => unsupported("the deprecated time type H5T_TIME"),
+            TypeClass::Unknown => unsupported("an unknown class of type"),
         }
     }
 
@@ -252,8 +176,7 @@ fn packed(
 
 /// Fixed strings keep their length; others are read as pointers.
 fn string(file: &Datatype, writing: bool) -> ObjectResult<ElementType> {
-    use hdf5_sys::h5t::H5T_cset_t::{H5T_CSET_ASCII, H5T_CSET_UTF8};
-    if !matches!(file.charset(), H5T_CSET_ASCII | H5T_CSET_UTF8) {
+    if file.charset() == CharSet::Unknown {
         return unsupported("strings in an unknown character set");
     }
     if file.is_variable_string()? {
@@ -287,8 +210,8 @@ fn string(file: &Datatype, writing: bool) -> ObjectResult<ElementType> {
 fn opaque(file: &Datatype) -> ObjectResult<ElementType> {
     let size = file.size()? as u64;
     let tag = file.tag()?;
-    let told = tag.strip_prefix(b"NUMPY:").and_then(|text| std::str::from_utf8(text).ok());
-    let dtype = told.and_then(Dtype::parse).filter(|dtype| dtype.itemsize() == size);
+    let named = tag.strip_prefix(b"NUMPY:").and_then(|text| std::str::from_utf8(text).ok());
+    let dtype = named.and_then(Dtype::parse).filter(|dtype| dtype.itemsize() == size);
     let dtype = dtype.unwrap_or_else(|| Dtype::new(Class::Void, size, false));
     ElementType::scalar(file, file.copy()?, dtype)
 }

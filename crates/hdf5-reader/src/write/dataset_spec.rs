@@ -1,23 +1,16 @@
-//! How arrays become a dataset again: the type that it has in the file, and where each array's values
-//! stand in an element. The reverse of what a load plans.
-#![allow(unsafe_code)]
+//! The dataset that arrays become in an export: its type in the file, and the place of each array's values in an element.
 
-use std::ffi::CString;
-
-use hdf5_sys::h5t::{
-    H5T_C_S1, H5T_NATIVE_DOUBLE, H5T_NATIVE_INT64, H5T_NATIVE_LDOUBLE, H5T_class_t, H5T_cset_t,
-    H5T_order_t, H5T_str_t, H5Tcreate, H5Tset_cset, H5Tset_size, H5Tset_strpad, H5Tset_tag,
-};
 use numpy_dtype::{Class, Dtype};
 use toml::Value;
 
-use super::datatype::Datatype;
-use super::error::{ObjectResult, check, unsupported};
-use super::field_layout::{Content, FieldLayout};
-use super::field_order::FieldOrder;
-use super::raw_attribute::RawAttribute;
-use super::types::{ElementClass, ElementType, Reader};
-use super::{Field, ids, numbers};
+use crate::error::{ObjectError, ObjectResult, unsupported};
+use crate::ffi::datatype::{Datatype, TypeClass};
+use crate::ffi::ids;
+use crate::raw_attribute::RawAttribute;
+use crate::types::element_type::{ElementClass, ElementType};
+use crate::types::field_layout::{Content, Field, FieldLayout};
+use crate::types::field_order::FieldOrder;
+use crate::types::type_reader::TypeReader;
 
 /// Type and shape of the array of a field path; `None` when there is no such array.
 pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;
@@ -25,9 +18,9 @@ pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;
 /// A dataset to be written.
 #[derive(Debug)]
 pub struct DatasetSpec {
-    pub(crate) file_type: Datatype,
-    pub(crate) node: ElementType,
-    pub(crate) shape: Vec<u64>,
+    pub(super) file_type: Datatype,
+    pub(super) element: ElementType,
+    pub(super) shape: Vec<u64>,
     form: FieldLayout,
 }
 
@@ -38,8 +31,8 @@ impl DatasetSpec {
         let _lock = ids::lock();
         let whole = Datatype::decode(encoded).ok()?;
         let file_type = subset(&whole, &mut Vec::new(), find).ok()??;
-        let recipe = Self::new(file_type, shape).ok()?;
-        recipe.fit(find)
+        let spec = Self::new(file_type, shape).ok()?;
+        spec.fit(find)
     }
 
     /// A dataset for an array of which only the dtype is known, as h5py would write it; text of
@@ -50,9 +43,9 @@ impl DatasetSpec {
     pub fn of_dtype(dtype: &Dtype, shape: &[u64]) -> Result<Self, String> {
         let _lock = ids::lock();
         let made = file_type(dtype).and_then(|file_type| Self::new(file_type, shape));
-        let recipe = made.map_err(super::error::ObjectError::into_reason)?;
+        let spec = made.map_err(ObjectError::into_reason)?;
         let found = (dtype.clone(), shape.to_vec());
-        recipe.fit(&|_| Some(found.clone())).ok_or_else(|| format!("{dtype} has no HDF5 type"))
+        spec.fit(&|_| Some(found.clone())).ok_or_else(|| format!("{dtype} has no HDF5 type"))
     }
 
     /// A dataset of variable-length UTF-8 strings for an array of `|S<n>`.
@@ -61,17 +54,17 @@ impl DatasetSpec {
     /// A reason when that cannot be.
     pub fn of_text(bytes: &Dtype, shape: &[u64]) -> Result<Self, String> {
         let _lock = ids::lock();
-        let made = utf8().and_then(|file_type| Self::new(file_type, shape));
-        let recipe = made.map_err(super::error::ObjectError::into_reason)?;
+        let made = Datatype::utf8().and_then(|file_type| Self::new(file_type, shape));
+        let spec = made.map_err(ObjectError::into_reason)?;
         let found = (bytes.clone(), shape.to_vec());
-        recipe.fit(&|_| Some(found.clone())).ok_or_else(|| "too large".to_owned())
+        spec.fit(&|_| Some(found.clone())).ok_or_else(|| "too large".to_owned())
     }
 
     fn new(file_type: Datatype, shape: &[u64]) -> ObjectResult<Self> {
-        let mut reader = Reader { writing: true, ..Reader::default() };
-        let node = reader.node(&file_type, "")?;
-        let form = FieldLayout::of(&node, shape)?;
-        Ok(Self { file_type, node, shape: shape.to_vec(), form })
+        let mut reader = TypeReader { writing: true, ..TypeReader::default() };
+        let element = reader.node(&file_type, "")?;
+        let form = FieldLayout::of(&element, shape)?;
+        Ok(Self { file_type, element, shape: shape.to_vec(), form })
     }
 
     /// Gives strings their lengths, and makes sure that every array is what the type wants.
@@ -93,21 +86,21 @@ impl DatasetSpec {
 
     /// How its elements are put together; `None` where HDF5 must convert them, or keeps strings elsewhere.
     pub fn layout(&self) -> Option<FieldOrder> {
-        if !self.node.exact || self.node.has_pointers() {
+        if !self.element.exact || self.element.has_pointers() {
             return None;
         }
         let leaves: Vec<Field> = self.fields().into_iter().cloned().collect();
-        FieldOrder::new(leaves, self.node.size, &self.shape)
+        FieldOrder::new(leaves, self.element.size, &self.shape)
     }
 
     /// Whether elements are pointers to strings elsewhere in the file.
     pub fn has_pointers(&self) -> bool {
-        self.node.has_pointers()
+        self.element.has_pointers()
     }
 
     /// Bytes of one element in the file, and the dataset's extents.
     pub fn extents(&self) -> (usize, &[u64]) {
-        (self.node.size, &self.shape)
+        (self.element.size, &self.shape)
     }
 }
 
@@ -117,22 +110,22 @@ fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> ObjectResult<O
         return converted(kind, &dtype).map(Some);
     }
     match kind.class() {
-        H5T_class_t::H5T_ARRAY => {
+        TypeClass::Array => {
             let base = subset(&kind.base()?, path, find)?;
             let dims = kind.array_dims()?;
             base.map(|base| base.array(&dims)).transpose()
         }
-        H5T_class_t::H5T_COMPOUND => compound(kind, path, find),
+        TypeClass::Compound => compound(kind, path, find),
         _ => Ok(None),
     }
 }
 
 /// `kind` itself, or what became of it when the load converted its values to `dtype`.
 fn converted(kind: &Datatype, dtype: &Dtype) -> ObjectResult<Datatype> {
-    if kind.class() == H5T_class_t::H5T_ARRAY {
+    if kind.class() == TypeClass::Array {
         return converted(&kind.base()?, dtype)?.array(&kind.array_dims()?);
     }
-    let mut reader = Reader { writing: true, ..Reader::default() };
+    let mut reader = TypeReader { writing: true, ..TypeReader::default() };
     match reader.node(kind, "")?.kind {
         ElementClass::Scalar(found, _) if found != *dtype => file_type(dtype),
         _ => kind.copy(),
@@ -213,38 +206,21 @@ fn file_type(dtype: &Dtype) -> ObjectResult<Datatype> {
     let bytes = usize::try_from(size).unwrap_or(0);
     match dtype.class() {
         Class::Bool => Datatype::boolean(),
-        Class::Int => Datatype::predefined(numbers::standard_integer(bytes, true, big)),
-        Class::Uint => Datatype::predefined(numbers::standard_integer(bytes, false, big)),
-        Class::Float => float(bytes, big),
+        Class::Int => Datatype::integer(bytes, true, big),
+        Class::Uint => Datatype::integer(bytes, false, big),
+        Class::Float => Datatype::float(bytes, big),
         Class::Complex => {
-            let part = float(bytes / 2, big)?;
+            let part = Datatype::float(bytes / 2, big)?;
             let pair = Datatype::compound(bytes)?;
             pair.insert("r", 0, &part)?;
             pair.insert("i", bytes / 2, &part)?;
             Ok(pair)
         }
-        Class::Bytes if bytes > 0 => {
-            let text = Datatype::predefined(*H5T_C_S1)?;
-            // SAFETY: `text` is an open, changeable string type, here and below.
-            check(unsafe { H5Tset_size(text.raw(), bytes) })?;
-            // SAFETY: as above.
-            check(unsafe { H5Tset_strpad(text.raw(), H5T_str_t::H5T_STR_NULLPAD) })?;
-            Ok(text)
-        }
-        Class::Void if bytes > 0 => opaque(bytes, ""),
-        Class::Datetime(unit) => opaque(bytes, &time_tag("M8", unit, big)),
-        Class::Timedelta(unit) => opaque(bytes, &time_tag("m8", unit, big)),
+        Class::Bytes if bytes > 0 => Datatype::fixed_string(bytes),
+        Class::Void if bytes > 0 => Datatype::opaque(bytes, ""),
+        Class::Datetime(unit) => Datatype::opaque(bytes, &time_tag("M8", unit, big)),
+        Class::Timedelta(unit) => Datatype::opaque(bytes, &time_tag("m8", unit, big)),
         _ => unsupported(format!("{dtype} has no HDF5 type")),
-    }
-}
-
-fn float(size: usize, big: bool) -> ObjectResult<Datatype> {
-    match size {
-        16 => {
-            let order = if big { H5T_order_t::H5T_ORDER_BE } else { H5T_order_t::H5T_ORDER_LE };
-            Datatype::predefined(*H5T_NATIVE_LDOUBLE)?.with_order(order)
-        }
-        _ => numbers::standard_float(size, big),
     }
 }
 
@@ -253,25 +229,6 @@ fn time_tag(code: &str, unit: &str, big: bool) -> String {
     let order = if big { '>' } else { '<' };
     let unit = if unit.is_empty() { String::new() } else { format!("[{unit}]") };
     format!("NUMPY:{order}{code}{unit}")
-}
-
-fn opaque(size: usize, tag: &str) -> ObjectResult<Datatype> {
-    // SAFETY: a call without pointers.
-    let made = Datatype::own(unsafe { H5Tcreate(H5T_class_t::H5T_OPAQUE, size) })?;
-    let tag = CString::new(tag).unwrap_or_default();
-    // SAFETY: `made` is an open opaque type, the tag ends with NUL.
-    check(unsafe { H5Tset_tag(made.raw(), tag.as_ptr()) })?;
-    Ok(made)
-}
-
-/// A variable-length string in UTF-8.
-fn utf8() -> ObjectResult<Datatype> {
-    let made = Datatype::predefined(*H5T_C_S1)?;
-    // SAFETY: `made` is an open, changeable string type, here and below.
-    check(unsafe { H5Tset_size(made.raw(), hdf5_sys::h5t::H5T_VARIABLE) })?;
-    // SAFETY: as above.
-    check(unsafe { H5Tset_cset(made.raw(), H5T_cset_t::H5T_CSET_UTF8) })?;
-    Ok(made)
 }
 
 /// An attribute of which only the TOML value is known, as h5py would write it; `None` for values that
@@ -305,10 +262,10 @@ pub fn attribute(name: &str, value: &Value) -> Option<RawAttribute> {
         }
     }
     let kind = match first {
-        Value::String(_) => utf8(),
+        Value::String(_) => Datatype::utf8(),
         Value::Boolean(_) => Datatype::boolean(),
-        Value::Integer(_) if !floats => Datatype::predefined(*H5T_NATIVE_INT64),
-        _ => Datatype::predefined(*H5T_NATIVE_DOUBLE),
+        Value::Integer(_) if !floats => Datatype::native_int64(),
+        _ => Datatype::native_double(),
     };
     let kind = kind.and_then(|kind| kind.encode()).ok()?;
     let name = name.to_owned();

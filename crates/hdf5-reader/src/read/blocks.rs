@@ -1,6 +1,11 @@
 //! Cuts a dataset into blocks of whole chunks, so that memory is bounded and no chunk is decoded twice.
 
-/// Bytes that a block aims at.
+use crate::ffi::elements::Elements;
+
+/// Receives elements: the number of the first one, and all of them.
+pub type Emit<'a, E> = dyn FnMut(u64, Elements<'_>) -> Result<(), E> + 'a;
+
+/// The size of a block, in bytes, as far as chunks allow it.
 pub(crate) const TARGET: u64 = 16 << 20;
 
 /// A chunk of more bytes than this is read in parts, at the cost of decoding it more than once.
@@ -25,8 +30,8 @@ impl Block {
         &self,
         shape: &[u64],
         size: usize,
-        elements: &[u8],
-        visit: &mut super::Emit<'_, E>,
+        elements: Elements<'_>,
+        visit: &mut Emit<'_, E>,
     ) -> Result<(), E> {
         let (mut row, mut rank) = (1, self.count.len());
         while rank > 0 {
@@ -178,11 +183,11 @@ mod tests {
         let block = Block { start: vec![1, 2, 0], count: vec![2, 2, 3] };
         let elements: Vec<u8> = (0..12).collect();
         let mut rows = Vec::new();
-        let mut visit = |first, row: &[u8]| {
-            rows.push((first, row.to_vec()));
+        let mut visit = |first, row: Elements<'_>| {
+            rows.push((first, row.bytes().to_vec()));
             Ok::<_, ()>(())
         };
-        block.rows(&[4, 5, 3], 1, &elements, &mut visit).unwrap();
+        block.rows(&[4, 5, 3], 1, elements[..].into(), &mut visit).unwrap();
         assert_eq!(rows, [(21, (0..6).collect()), (36, (6..12).collect::<Vec<u8>>())]);
     }
 

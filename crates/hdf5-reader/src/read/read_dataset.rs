@@ -1,21 +1,16 @@
-//! Copies datasets, block by block: plain ones straight into their buffer, others by way of a
-//! bounded buffer from which each field is picked.
-#![allow(unsafe_code)]
-
-use std::ffi::c_void;
-
-use hdf5_sys::h5d::{H5Dget_space, H5Dget_type, H5Dread};
-use hdf5_sys::h5p::H5P_DEFAULT;
-use hdf5_sys::h5s::H5S_ALL;
-use hdf5_sys::h5t::H5Treclaim;
+//! Reads datasets with libhdf5, block by block: plain ones directly into their buffer, others through a bounded buffer
+//! from which each field is copied.
 
 use super::blocks::{Block, Blocks};
-use super::dataspace::Dataspace;
-use super::datatype::Datatype;
-use super::error::{ObjectError, ObjectResult, check, damaged};
-use super::ids::Id;
-use super::types::{ElementClass, ElementType};
-use super::{Content, Dataset, Field, Inventory, Part, native, scatter};
+use crate::error::{ObjectError, ObjectResult, damaged};
+use crate::ffi::dataspace::Dataspace;
+use crate::ffi::elements::{ElementBuffer, Elements};
+use crate::ffi::ids::Id;
+use crate::ffi::{codecs, dataset};
+use crate::types::element_type::{ElementClass, ElementType};
+use crate::types::field_layout::{Content, Field};
+use crate::types::fields;
+use crate::{Dataset, Inventory, Part};
 
 /// A dataset that is open for reading.
 pub(crate) struct Reading<'a> {
@@ -28,7 +23,7 @@ pub(crate) struct Reading<'a> {
     chunk_bytes: u64,
 }
 
-/// [`Inventory::read`] in this module's terms.
+/// Reads all arrays of a dataset: see [`Inventory::read`].
 pub(crate) fn read(
     inventory: &Inventory,
     dataset: &Dataset,
@@ -54,11 +49,11 @@ pub(crate) fn read(
     }
 }
 
-/// [`Inventory::visit`] in this module's terms; ends early when `visit` says no.
+/// Passes the blocks of a dataset to `visit` until that returns `false`: see [`Inventory::visit`].
 pub(crate) fn visit(
     inventory: &Inventory,
     dataset: &Dataset,
-    visit: &mut dyn FnMut(&Block, &[u8]) -> bool,
+    visit: &mut dyn FnMut(&Block, Elements<'_>) -> bool,
 ) -> ObjectResult<()> {
     if dataset.shape.contains(&0) {
         return Ok(());
@@ -91,8 +86,7 @@ impl<'a> Reading<'a> {
         chunk: Option<&'a [u64]>,
     ) -> ObjectResult<Self> {
         let chunk_bytes = match chunk {
-            // SAFETY: `dataset` is an open dataset.
-            Some(chunk) => Datatype::own(unsafe { H5Dget_type(dataset.raw()) })
+            Some(chunk) => dataset::datatype(dataset)
                 .and_then(|file_type| file_type.size())
                 .map(|size| chunk.iter().fold(size as u64, |all, &n| all.saturating_mul(n)))?,
             None => u64::MAX,
@@ -105,8 +99,7 @@ impl<'a> Reading<'a> {
     }
 
     fn space(&self) -> ObjectResult<Dataspace> {
-        // SAFETY: `dataset` is an open dataset.
-        Dataspace::own(unsafe { H5Dget_space(self.dataset.raw()) })
+        dataset::space(self.dataset)
     }
 
     /// The shape that the file has.
@@ -131,17 +124,10 @@ impl<'a> Reading<'a> {
             None => self.space()?,
         };
         let size = self.node.size as u64;
-        let whole = Block { start: vec![0; self.shape.len()], count: self.shape.to_vec() };
-        if whole.elements().checked_mul(size) != Some(sink.len() as u64) {
-            return damaged("the buffer does not fit the dataset");
-        }
         for block in self.blocks() {
             self.select_in_file(&file, &block)?;
             self.select(&memory, &block)?;
-            let target = sink.as_mut_ptr().cast();
-            // SAFETY: the memory space has the shape that is read, and the sink has room for as many
-            // elements of the memory type; the selections are within it.
-            unsafe { self.call(&memory, &file, target)? };
+            self.call(|| dataset::read(self.dataset, &self.node.memory, (&memory, &file), sink))?;
             progress(block.elements().saturating_mul(size));
         }
         Ok(())
@@ -159,17 +145,18 @@ impl<'a> Reading<'a> {
             .sum();
         self.each_block(|block, elements| {
             for (leaf, sink) in leaves.iter().zip(sinks.iter_mut()) {
-                scatter::scatter(leaf, self.node.size, self.shape, block, elements, sink);
+                let place = (&block.start[..], &block.count[..]);
+                fields::scatter(leaf, self.node.size, self.shape, place, elements, sink);
             }
             progress(block.elements().saturating_mul(per_element));
             Ok(())
         })
     }
 
-    /// Reads every block into a buffer, and shows it to `visit`. Pointers in it are valid just then.
+    /// Reads every block, and passes it to `visit`.
     pub(crate) fn each_block(
         &self,
-        mut visit: impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+        mut visit: impl FnMut(&Block, Elements<'_>) -> ObjectResult<()>,
     ) -> ObjectResult<()> {
         self.each_block_if(|_| true, &mut visit)
     }
@@ -178,7 +165,7 @@ impl<'a> Reading<'a> {
     pub(crate) fn each_block_if(
         &self,
         wanted: impl Fn(&Block) -> bool,
-        mut visit: impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+        mut visit: impl FnMut(&Block, Elements<'_>) -> ObjectResult<()>,
     ) -> ObjectResult<()> {
         for block in self.blocks().filter(wanted) {
             self.visit_block(&block, &mut visit)?;
@@ -186,10 +173,10 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Reads the first element only.
+    /// Reads the first element alone.
     pub(crate) fn first(
         &self,
-        mut visit: impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+        mut visit: impl FnMut(&Block, Elements<'_>) -> ObjectResult<()>,
     ) -> ObjectResult<()> {
         let (start, count) = (vec![0; self.shape.len()], vec![1; self.shape.len()]);
         self.visit_block(&Block { start, count }, &mut visit)
@@ -198,24 +185,18 @@ impl<'a> Reading<'a> {
     fn visit_block(
         &self,
         block: &Block,
-        visit: &mut impl FnMut(&Block, &[u8]) -> ObjectResult<()>,
+        visit: &mut impl FnMut(&Block, Elements<'_>) -> ObjectResult<()>,
     ) -> ObjectResult<()> {
-        let mut buffer = zeroed(block.elements(), self.node.size)?;
         let file = self.space()?;
         self.select_in_file(&file, block)?;
         let memory = match block.count[..] {
-            [] => self.space()?,
+            [] => Dataspace::scalar()?,
             _ => Dataspace::simple(&block.count)?,
         };
-        // SAFETY: the buffer has room for as many elements of the memory type as are selected.
-        unsafe { self.call(&memory, &file, buffer.as_mut_ptr().cast())? };
-        let result = visit(block, &buffer);
-        if self.node.has_pointers() {
-            let (kind, place) = (self.node.memory.raw(), buffer.as_mut_ptr().cast());
-            // SAFETY: HDF5 filled the buffer through this type and space; nothing points there now.
-            check(unsafe { H5Treclaim(kind, memory.raw(), H5P_DEFAULT, place) })?;
-        }
-        result
+        let kind = &self.node.memory;
+        let read: ElementBuffer =
+            self.call(|| dataset::read_elements(self.dataset, kind, (&memory, &file)))?;
+        visit(block, read.elements())
     }
 
     /// Where a block lies in the file: the part's first row is not the file's.
@@ -228,49 +209,16 @@ impl<'a> Reading<'a> {
     }
 
     fn select(&self, space: &Dataspace, block: &Block) -> ObjectResult<()> {
-        if self.shape.is_empty() { Ok(()) } else { space.select(block) }
+        if self.shape.is_empty() { Ok(()) } else { space.select(&block.start, &block.count) }
     }
 
-    /// # Safety
-    /// `target` must hold the selected elements of `memory`, as elements of the memory type.
-    unsafe fn call(
-        &self,
-        memory: &Dataspace,
-        file: &Dataspace,
-        target: *mut c_void,
-    ) -> ObjectResult<()> {
-        let (mut in_memory, mut in_file) = (memory.raw(), file.raw());
-        if self.shape.is_empty() {
-            (in_memory, in_file) = (H5S_ALL, H5S_ALL);
-        }
-        let (dataset, kind) = (self.dataset.raw(), self.node.memory.raw());
-        native::within(self.chunk_bytes, || {
-            // SAFETY: the caller's promise; all ids are open.
-            match unsafe { H5Dread(dataset, kind, in_memory, in_file, H5P_DEFAULT, target) } {
-                0.. => Ok(()),
-                _ if native::lacked_memory() => {
-                    Err(ObjectError::NoMemory("no memory to decode a chunk".to_owned()))
-                }
-                _ => Err(ObjectError::last()),
+    /// Calls libhdf5. The codecs of this program refuse chunks that are larger than those of the dataset.
+    fn call<T>(&self, read: impl FnOnce() -> ObjectResult<T>) -> ObjectResult<T> {
+        codecs::within(self.chunk_bytes, || match read() {
+            Err(ObjectError::Library(_)) if codecs::lacked_memory() => {
+                Err(ObjectError::NoMemory("no memory to decode a chunk".to_owned()))
             }
-        })?;
-        Ok(())
-    }
-}
-
-/// A buffer of zeros, or a reason instead of an abort.
-#[allow(clippy::slow_vector_initialization)] // the other ways abort when memory runs out
-pub(crate) fn zeroed(elements: u64, size: usize) -> ObjectResult<Vec<u8>> {
-    let bytes = usize::try_from(elements).ok().and_then(|n| n.checked_mul(size));
-    let mut buffer = Vec::new();
-    match bytes {
-        Some(bytes) if buffer.try_reserve_exact(bytes).is_ok() => {
-            buffer.resize(bytes, 0);
-            Ok(buffer)
-        }
-        _ => {
-            let reason = format!("no memory for {elements} elements of {size} bytes at once");
-            Err(ObjectError::NoMemory(reason))
-        }
+            result => result,
+        })
     }
 }

@@ -1,10 +1,9 @@
-//! Variable-length strings: how long an array of fixed ones must be to hold them.
-#![allow(unsafe_code)]
+//! Variable-length strings: the length of the fixed strings that hold them.
 
-use std::ffi::{CStr, c_char};
-
-use super::error::{ObjectResult, unsupported};
-use super::{Content, Field, FieldLayout, scatter};
+use crate::error::{ObjectResult, unsupported};
+use crate::ffi::elements::Elements;
+use crate::types::field_layout::{Content, Field, FieldLayout};
+use crate::types::fields;
 
 /// Padding that is always accepted, in bytes of the whole array.
 const SMALL: u64 = 64 << 20;
@@ -15,32 +14,17 @@ const WASTE: u64 = 16;
 /// More strings than this are not read to find the longest.
 const MOST: u64 = 1 << 32;
 
-/// What one reading finds out about a leaf.
+/// The lengths of the strings of one field.
 #[derive(Debug, Clone, Copy, Default)]
 struct Measure {
     longest: u64,
     total: u64,
 }
 
-/// The string at a pointer that HDF5 wrote to `bytes`; none is the empty one.
-///
-/// # Safety
-/// `bytes` must be where the type that HDF5 last read through has a variable-length string, and
-/// must not have been reclaimed.
-pub(crate) unsafe fn text_at(bytes: &[u8]) -> &[u8] {
-    let Ok(address) = bytes.try_into() else { return &[] };
-    let pointer = usize::from_ne_bytes(address) as *const c_char;
-    if pointer.is_null() {
-        return &[];
-    }
-    // SAFETY: the caller's promise makes it a pointer to a NUL-terminated string of HDF5's.
-    unsafe { CStr::from_ptr(pointer) }.to_bytes()
-}
+/// Receives the given number of elements.
+pub(crate) type Visit<'a> = dyn FnMut(u64, Elements<'_>) -> ObjectResult<()> + 'a;
 
-/// Takes the given number of elements, and their bytes.
-pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> ObjectResult<()> + 'a;
-
-/// Shows all elements to a visit.
+/// Passes all elements to a visitor.
 pub(crate) type Each<'a> = dyn FnMut(&mut Visit<'_>) -> ObjectResult<()> + 'a;
 
 /// Reads all strings of a dataset once and gives each leaf its length, at least 1. Leaves that
@@ -58,9 +42,9 @@ pub(crate) fn measure(
         return unsupported(format!("{elements} variable-length strings"));
     }
     if let Some(each) = each.filter(|_| elements > 0 && !texts.is_empty()) {
-        each(&mut |count, bytes| {
+        each(&mut |count, elements| {
             for (leaf, measure) in texts.iter().zip(&mut measures) {
-                scan(leaf, count, bytes, measure);
+                scan(leaf, count, elements, measure);
             }
             seen();
             Ok(())
@@ -80,21 +64,20 @@ fn texts(form: &FieldLayout) -> Vec<&Field> {
     form.fields().into_iter().filter(|leaf| leaf.content == Content::Text).collect()
 }
 
-fn scan(leaf: &Field, elements: u64, bytes: &[u8], measure: &mut Measure) {
-    let Ok(count) = usize::try_from(elements) else { return };
-    let Some(size) = bytes.len().checked_div(count).filter(|&size| size > 0) else { return };
-    for element in bytes.chunks_exact(size) {
+fn scan(leaf: &Field, count: u64, elements: Elements<'_>, measure: &mut Measure) {
+    let Ok(count) = usize::try_from(count) else { return };
+    let Some(size) = elements.len().checked_div(count).filter(|&size| size > 0) else { return };
+    for element in elements.bytes().chunks_exact(size) {
         for number in 0..leaf.per_element() {
-            let Some(value) = scatter::value(leaf, number, element) else { return };
-            // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
-            let length = unsafe { text_at(value) }.len() as u64;
+            let Some(value) = fields::value(leaf, number, element) else { return };
+            let length = elements.value(value).unwrap_or_default().len() as u64;
             measure.longest = measure.longest.max(length);
             measure.total = measure.total.saturating_add(length);
         }
     }
 }
 
-/// Sets the lengths in the order of the leaves; tells whether anything of `form` is left.
+/// Sets the lengths in the order of the fields. Returns whether `form` still has a field.
 fn apply(
     form: &mut FieldLayout,
     path: &str,

@@ -1,19 +1,15 @@
-//! The codecs of this program as filters of HDF5's own, for datasets that have to be read through the
-//! library: those with strings elsewhere in the file, or with types that only the library converts.
+//! The codecs of this program as filters of libhdf5, for datasets that only the library can read: with strings of
+//! variable length, or with types that only the library converts.
 //!
 //! They are added where the library has none, and replace its decoders of fletcher32, nbit and scaleoffset,
 //! which read past the end of a damaged chunk.
-#![allow(unsafe_code)]
-
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_uint, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hdf5_filters::Decoder;
+use hdf5_filters::{Decoder, Filter};
 use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t, H5Z_func_t, H5Zfilter_avail, H5Zregister};
-
-use super::Filter;
 
 /// The filters, with the function that HDF5 calls for each: it is not told which filter it is for.
 const FILTERS: [(i32, H5Z_func_t); 8] = [
@@ -95,8 +91,9 @@ thread_local! {
     static LACKED_MEMORY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sees to it that the library can undo a filter: by itself, by a plugin, or with the codec here.
+/// Makes a filter available to the library: its own, that of a plugin, or the codec of this program.
 pub(crate) fn provide(id: i32) -> Provided {
+    let _lock = hdf5_sys::LOCK.lock();
     let Some(place) = FILTERS.iter().position(|(known, _)| *known == id) else {
         return if is_available(id) { Provided::ByLibrary } else { Provided::Never };
     };
@@ -126,12 +123,14 @@ pub(crate) enum Provided {
 }
 
 fn is_available(id: i32) -> bool {
+    let _lock = hdf5_sys::LOCK.lock();
     // SAFETY: a call without pointers.
     unsafe { H5Zfilter_avail(id) > 0 }
 }
 
 fn register(id: i32, filter: H5Z_func_t) -> bool {
     let class = class(id, filter);
+    let _lock = hdf5_sys::LOCK.lock();
     // SAFETY: the library copies the class; its name and function live as long as the program.
     unsafe { H5Zregister((&raw const class).cast()) >= 0 }
 }

@@ -1,26 +1,27 @@
-//! Picks one field out of a block of elements, into its place in the field's own array.
-#![allow(unsafe_code)]
+//! Copies the values of one field between elements and the field's own array.
 
-use super::blocks::Block;
-use super::{Content, Field, strings};
+use super::field_layout::{Content, Field};
+use crate::error::ObjectResult;
+use crate::ffi::elements::Elements;
 
-/// Copies `leaf` from the `elements` of `block`, of `size` bytes each, to `sink`, the whole array
-/// of a dataset of `shape`. What does not fit is left alone.
+/// Copies the values of `leaf` from the `elements` of a block, of `size` bytes each, to `sink`, the whole array of a
+/// dataset of `shape`. The block has `count` elements from `start` on. Values that do not fit are left out.
 pub(crate) fn scatter(
     leaf: &Field,
     size: usize,
     shape: &[u64],
-    block: &Block,
-    elements: &[u8],
+    (start, count): (&[u64], &[u64]),
+    elements: Elements<'_>,
     sink: &mut [u8],
 ) {
     let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
     let Ok(each) = usize::try_from(leaf.per_element()) else { return };
     let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
     let whole = is_contiguous(leaf);
-    let row = block.count.last().map_or(1, |&n| usize::try_from(n).unwrap_or(usize::MAX));
+    let row = count.last().map_or(1, |&n| usize::try_from(n).unwrap_or(usize::MAX));
     let Some(row_bytes) = row.checked_mul(size).filter(|&bytes| bytes > 0) else { return };
-    for (source, first) in elements.chunks_exact(row_bytes).zip(row_starts(shape, block)) {
+    let rows = row_starts(shape, (start, count));
+    for (source, first) in elements.bytes().chunks_exact(row_bytes).zip(rows) {
         let start = usize::try_from(first).ok().and_then(|n| n.checked_mul(width));
         let end = start.and_then(|start| row.checked_mul(width)?.checked_add(start));
         let Some(target) = start.zip(end).and_then(|(start, end)| sink.get_mut(start..end)) else {
@@ -30,14 +31,15 @@ pub(crate) fn scatter(
         for (element, target) in source.chunks_exact(size).zip(targets) {
             match leaf.offset.checked_add(width).filter(|_| whole) {
                 Some(end) => copy_bytes(element.get(leaf.offset..end), target),
-                None => copy(leaf, item, element, target),
+                None => copy(leaf, item, elements.with_bytes(element), target),
             }
         }
     }
 }
 
-/// Picks `leaf` out of `elements` of `size` bytes each: its values, one after the other, become `target`.
-pub fn pick(leaf: &Field, size: usize, elements: &[u8], target: &mut Vec<u8>) {
+/// Copies the values of `leaf` from `elements` of `size` bytes each to `target`, one after the other.
+pub fn pick(leaf: &Field, size: usize, all: Elements<'_>, target: &mut Vec<u8>) {
+    let elements = all.bytes();
     let item = usize::try_from(leaf.dtype.itemsize()).unwrap_or(0);
     let each = usize::try_from(leaf.per_element()).unwrap_or(0);
     let (Some(width), true) = (item.checked_mul(each).filter(|&width| width > 0), size > 0) else {
@@ -58,7 +60,7 @@ pub fn pick(leaf: &Field, size: usize, elements: &[u8], target: &mut Vec<u8>) {
             {
                 match whole {
                     true => place.copy_from_slice(&element[leaf.offset..leaf.offset + width]),
-                    false => copy(leaf, item, element, place),
+                    false => copy(leaf, item, all.with_bytes(element), place),
                 }
             }
         }
@@ -76,14 +78,14 @@ fn pick_fixed<const N: usize>(offset: usize, size: usize, elements: &[u8], targe
 }
 
 /// The index in the whole dataset at which each row of the block begins.
-fn row_starts(shape: &[u64], block: &Block) -> impl Iterator<Item = u64> {
+fn row_starts(shape: &[u64], (start, count): (&[u64], &[u64])) -> impl Iterator<Item = u64> {
     let rank = shape.len();
-    let rows: u64 = block.count.iter().take(rank.saturating_sub(1)).product();
+    let rows: u64 = count.iter().take(rank.saturating_sub(1)).product();
     (0..rows).map(move |row| {
         let (mut rest, mut stride) = (row, 1_u64);
         let mut index = 0_u64;
         for (axis, (&n, (&start, &count))) in
-            shape.iter().zip(block.start.iter().zip(&block.count)).enumerate().rev()
+            shape.iter().zip(start.iter().zip(count)).enumerate().rev()
         {
             let within = if axis + 1 == rank { 0 } else { rest % count.max(1) };
             if axis + 1 != rank {
@@ -114,15 +116,14 @@ fn copy_bytes(source: Option<&[u8]>, target: &mut [u8]) {
 }
 
 /// Copies the values of one element.
-fn copy(leaf: &Field, item: usize, element: &[u8], target: &mut [u8]) {
+fn copy(leaf: &Field, item: usize, element: Elements<'_>, target: &mut [u8]) {
     let values = target.chunks_exact_mut(item).enumerate();
     for (number, target) in values {
-        let Some(value) = value(leaf, number as u64, element) else { return };
+        let Some(value) = value(leaf, number as u64, element.bytes()) else { return };
         match leaf.content {
             Content::Value | Content::Spaced => copy_bytes(Some(value), target),
             Content::Text => {
-                // SAFETY: a leaf of text in a block that `Reading` shows before it reclaims it.
-                let text = unsafe { strings::text_at(value) };
+                let text = element.value(value).unwrap_or_default();
                 let length = text.len().min(target.len());
                 target[..length].copy_from_slice(&text[..length]);
                 target[length..].fill(0);
@@ -132,27 +133,42 @@ fn copy(leaf: &Field, item: usize, element: &[u8], target: &mut [u8]) {
 }
 
 /// The reverse of [`scatter`] for elements that follow each other: puts the values of `leaf` from
-/// `source` into `elements`, of `size` bytes each. Strings end at their padding; `keep` tells where one
-/// lives from now on.
+/// `source` into `elements`, of `size` bytes each. Strings end at their padding; `add` adds one to the heap of the
+/// elements and returns its handle.
+///
+/// # Errors
+/// Returns the errors of `add`.
 pub(crate) fn gather(
     leaf: &Field,
     size: usize,
     source: &[u8],
     elements: &mut [u8],
-    keep: &mut dyn FnMut(&[u8]) -> usize,
-) {
-    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return };
-    let Ok(each) = usize::try_from(leaf.per_element()) else { return };
-    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return };
+    add: &mut dyn FnMut(&[u8]) -> ObjectResult<usize>,
+) -> ObjectResult<()> {
+    let Ok(item) = usize::try_from(leaf.dtype.itemsize()) else { return Ok(()) };
+    let Ok(each) = usize::try_from(leaf.per_element()) else { return Ok(()) };
+    let Some(width) = item.checked_mul(each).filter(|&width| width > 0) else { return Ok(()) };
     let whole = is_contiguous(leaf);
     match width {
-        1 if whole => return put_fixed::<1>(leaf.offset, size, source, elements),
-        2 if whole => return put_fixed::<2>(leaf.offset, size, source, elements),
-        4 if whole => return put_fixed::<4>(leaf.offset, size, source, elements),
-        8 if whole => return put_fixed::<8>(leaf.offset, size, source, elements),
-        16 if whole => return put_fixed::<16>(leaf.offset, size, source, elements),
-        _ => {}
+        1 if whole => put_fixed::<1>(leaf.offset, size, source, elements),
+        2 if whole => put_fixed::<2>(leaf.offset, size, source, elements),
+        4 if whole => put_fixed::<4>(leaf.offset, size, source, elements),
+        8 if whole => put_fixed::<8>(leaf.offset, size, source, elements),
+        16 if whole => put_fixed::<16>(leaf.offset, size, source, elements),
+        _ => return gather_each(leaf, (item, width, size), source, elements, add),
     }
+    Ok(())
+}
+
+/// The same for values of any width, element by element.
+fn gather_each(
+    leaf: &Field,
+    (item, width, size): (usize, usize, usize),
+    source: &[u8],
+    elements: &mut [u8],
+    add: &mut dyn FnMut(&[u8]) -> ObjectResult<usize>,
+) -> ObjectResult<()> {
+    let whole = is_contiguous(leaf);
     for (values, element) in source.chunks_exact(width).zip(elements.chunks_exact_mut(size)) {
         if whole {
             if let Some(target) = element.get_mut(leaf.offset..leaf.offset.saturating_add(width)) {
@@ -161,13 +177,15 @@ pub(crate) fn gather(
             continue;
         }
         for (number, value) in values.chunks_exact(item).enumerate() {
-            let Some(range) = self::range(leaf, number as u64) else { return };
-            let Some(target) = element.get_mut(range) else { return };
+            let Some(range) = self::range(leaf, number as u64) else { return Ok(()) };
+            let Some(target) = element.get_mut(range) else { return Ok(()) };
             match leaf.content {
                 Content::Value => target.copy_from_slice(value),
                 Content::Text => {
-                    let address = keep(&value[..text_length(value)]);
-                    target.copy_from_slice(&address.to_ne_bytes());
+                    let handle = add(&value[..text_length(value)])?.to_ne_bytes();
+                    if target.len() == handle.len() {
+                        target.copy_from_slice(&handle);
+                    }
                 }
                 Content::Spaced => {
                     target.copy_from_slice(value);
@@ -176,6 +194,7 @@ pub(crate) fn gather(
             }
         }
     }
+    Ok(())
 }
 
 /// A width that is known to the compiler is one load and one store.

@@ -1,17 +1,16 @@
-//! Bytes as HDF5 put them into memory, as TOML values: arrays nested by shape, as numpy prints them.
-#![allow(unsafe_code)]
+//! Elements in memory as TOML values: arrays nested by shape, as numpy prints them.
 
 use numpy_dtype::{Class, Dtype};
 use toml::Value;
 
-use super::error::{ObjectResult, damaged, unsupported};
-use super::strings;
-use super::types::{ElementClass, ElementType};
+use crate::error::{ObjectResult, damaged, unsupported};
+use crate::ffi::elements::Elements;
+use crate::types::element_type::{ElementClass, ElementType};
 
 /// More values than this in one ragged row are left out.
 const MOST_VALUES: usize = 65_536;
 
-/// Fails for what has no form in TOML.
+/// Fails for values that TOML cannot represent.
 pub(crate) fn check_form(node: &ElementType) -> ObjectResult<()> {
     match &node.kind {
         ElementClass::Text => Ok(()),
@@ -25,7 +24,7 @@ pub(crate) fn check_form(node: &ElementType) -> ObjectResult<()> {
     }
 }
 
-/// How many values one element has.
+/// The number of values of one element.
 pub(crate) fn count(node: &ElementType) -> u64 {
     match &node.kind {
         ElementClass::Array(dims, of) => {
@@ -36,8 +35,12 @@ pub(crate) fn count(node: &ElementType) -> u64 {
 }
 
 /// The elements of an array of `shape`; one value where there are no dimensions.
-pub(crate) fn array(node: &ElementType, shape: &[u64], bytes: &[u8]) -> ObjectResult<Value> {
-    let Some((&length, rest)) = shape.split_first() else { return value(node, bytes) };
+pub(crate) fn array(
+    node: &ElementType,
+    shape: &[u64],
+    elements: Elements<'_>,
+) -> ObjectResult<Value> {
+    let Some((&length, rest)) = shape.split_first() else { return value(node, elements) };
     let each = rest.iter().try_fold(node.size as u64, |all, &n| all.checked_mul(n));
     let Some(each) = each.and_then(|each| usize::try_from(each).ok()) else {
         return unsupported("large array");
@@ -46,21 +49,23 @@ pub(crate) fn array(node: &ElementType, shape: &[u64], bytes: &[u8]) -> ObjectRe
     if rows > MOST_VALUES {
         return unsupported("large array");
     }
-    let row = |number: usize| match number.checked_mul(each).and_then(|at| bytes.get(at..)) {
-        Some(tail) if tail.len() >= each => array(node, rest, &tail[..each]),
-        _ => damaged("an attribute shorter than its shape"),
+    let place = |number: usize| {
+        let start = number.checked_mul(each)?;
+        elements.get(start..start.checked_add(each)?)
+    };
+    let row = |number: usize| match place(number) {
+        Some(row) => array(node, rest, row),
+        None => damaged("an attribute shorter than its shape"),
     };
     (0..rows).map(row).collect::<ObjectResult<Vec<_>>>().map(Value::Array)
 }
 
-fn value(node: &ElementType, bytes: &[u8]) -> ObjectResult<Value> {
+fn value(node: &ElementType, element: Elements<'_>) -> ObjectResult<Value> {
     match &node.kind {
-        ElementClass::Scalar(dtype, _) => scalar(dtype, bytes),
-        // SAFETY: the caller's bytes were filled by HDF5 through this node's memory type, and are
-        // reclaimed only after all values were copied.
-        ElementClass::Text => text(unsafe { strings::text_at(bytes) }),
-        ElementClass::Array(dims, of) => array(of, dims, bytes),
-        ElementClass::Ragged(of) => ragged(of, bytes),
+        ElementClass::Scalar(dtype, _) => scalar(dtype, element.bytes()),
+        ElementClass::Text => text(element.value(element.bytes()).unwrap_or_default()),
+        ElementClass::Array(dims, of) => array(of, dims, element),
+        ElementClass::Ragged(of) => ragged(of, element),
         ElementClass::Table(_) => unsupported("compound"),
     }
 }
@@ -72,23 +77,20 @@ fn text(bytes: &[u8]) -> ObjectResult<Value> {
     }
 }
 
-/// A row that HDF5 allocated: its length, and a pointer to its elements.
-fn ragged(of: &ElementType, bytes: &[u8]) -> ObjectResult<Value> {
-    let word = |range| bytes.get(range).and_then(|word: &[u8]| word.try_into().ok());
-    let (Some(length), Some(address)) = (word(0..8), word(8..16)) else {
+/// A sequence: its length, and the handle of its elements.
+fn ragged(of: &ElementType, element: Elements<'_>) -> ObjectResult<Value> {
+    let bytes = element.bytes();
+    let (Some(length), Some(handle)) = (bytes.first_chunk(), bytes.get(8..16)) else {
         return damaged("a sequence without a length");
     };
-    let (length, address) = (usize::from_ne_bytes(length), usize::from_ne_bytes(address));
-    if length == 0 || address == 0 {
-        return Ok(Value::Array(Vec::new()));
-    }
-    let Some(size) = length.checked_mul(of.size).filter(|_| length <= MOST_VALUES) else {
+    let length = usize::from_ne_bytes(*length);
+    if length > MOST_VALUES {
         return unsupported("large array");
-    };
-    // SAFETY: HDF5 filled in this sequence, of `length` elements of the memory type, and it is
-    // reclaimed only after the values were copied.
-    let row = unsafe { std::slice::from_raw_parts(address as *const u8, size) };
-    array(of, &[length as u64], row)
+    }
+    match element.value(handle).filter(|_| length > 0) {
+        Some(row) => array(of, &[length as u64], element.with_bytes(row)),
+        None => Ok(Value::Array(Vec::new())),
+    }
 }
 
 fn scalar(dtype: &Dtype, bytes: &[u8]) -> ObjectResult<Value> {
@@ -161,7 +163,7 @@ fn extended(mantissa: u64, top: u16) -> f64 {
     sign * value * 2_f64.powi(power / 2) * 2_f64.powi(power - power / 2)
 }
 
-/// Taking off the padding of fixed strings.
+/// Removes the padding of fixed strings.
 trait TrimNul {
     fn trim_suffix_nul(&self) -> &Self;
 }

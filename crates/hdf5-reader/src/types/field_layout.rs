@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 use numpy_dtype::Dtype;
 
-use super::error::{ObjectResult, unsupported};
-use super::types::{ElementClass, ElementType};
+use super::element_type::{ElementClass, ElementType};
+use crate::error::{ObjectResult, unsupported};
 
 /// One array, or a table of them by field name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,32 +1,22 @@
-//! Where libhdf5 looks for plugins: in the directories of `HDF5_PLUGIN_PATH` and nowhere else.
+//! The directories where libhdf5 searches for plugins: those of `HDF5_PLUGIN_PATH` and no other.
 //!
 //! The library has a default directory, which is below the folder that it was built in. A library that
 //! another user puts there would run in the loader.
-#![allow(unsafe_code)]
 
-use std::ffi::{CString, c_uint};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use hdf5_sys::h5::herr_t;
-use hdf5_sys::h5pl::{H5PL_FILTER_PLUGIN, H5PLappend, H5PLremove, H5PLsize};
-
-unsafe extern "C" {
-    /// The bindings declare a pointer.
-    fn H5PLset_loading_state(mask: c_uint) -> herr_t;
-}
-
-/// The variable that names the directories, separated by colons.
+/// The environment variable with the directories, separated by colons.
 const VARIABLE: &str = "HDF5_PLUGIN_PATH";
 
 /// The directories that are not used, and the reasons.
 static REFUSED: OnceLock<Vec<String>> = OnceLock::new();
 
-/// Gives the library, which must be initialized, the directories to search. Root uses only those whose
+/// Returns the directories to search, and records those that are refused. Root uses only directories whose
 /// content no other user can change.
-pub(crate) fn set_directories() {
+pub(crate) fn used() -> Vec<PathBuf> {
     let (mut used, mut refused) = (Vec::new(), Vec::new());
     let path = std::env::var_os(VARIABLE).unwrap_or_default();
     let is_root = nix::unistd::geteuid().is_root();
@@ -39,25 +29,10 @@ pub(crate) fn set_directories() {
         }
     }
     REFUSED.get_or_init(|| refused);
-    let mut count: c_uint = 0;
-    // SAFETY: calls with places and texts that outlive them; the texts end with NUL. A failure leaves
-    // plugins unavailable, which each dataset that needs one will report.
-    unsafe {
-        H5PLsize(&raw mut count);
-        for _ in 0..count {
-            H5PLremove(0);
-        }
-        for directory in used {
-            if let Ok(name) = CString::new(directory.as_os_str().as_bytes()) {
-                H5PLappend(name.as_ptr());
-            }
-        }
-        // Neither drivers nor connectors.
-        H5PLset_loading_state(H5PL_FILTER_PLUGIN);
-    }
+    used
 }
 
-/// A sentence about the directories that are not used, for a filter that is missing; empty if all are.
+/// The end of the message about a missing filter: the refused directories. Empty if there are none.
 pub(crate) fn refused() -> String {
     match REFUSED.get().map(Vec::as_slice) {
         None | Some([]) => String::new(),
@@ -65,7 +40,7 @@ pub(crate) fn refused() -> String {
     }
 }
 
-/// The directory without links, if only root can change it, the directories above it, and the files in it.
+/// Returns the resolved directory if only root can change it, the directories above it, and the files in it.
 fn safe(directory: &Path) -> Result<PathBuf, String> {
     let cannot = |error: std::io::Error| format!("({error})");
     let directory = directory.canonicalize().map_err(cannot)?;
@@ -130,14 +105,5 @@ mod tests {
         std::os::unix::fs::symlink(temp.path().join("liby.so"), plugins.join("liby.so")).unwrap();
         assert!(safe(&plugins).is_err());
         assert!(safe(&base.path().join("missing")).is_err());
-    }
-
-    #[test]
-    fn the_library_has_no_directory_of_its_own() {
-        let _lock = super::super::ids::lock();
-        let mut count: c_uint = 9;
-        // SAFETY: the place outlives the call.
-        assert!(unsafe { H5PLsize(&raw mut count) } >= 0);
-        assert_eq!(count, 0, "with HDF5_PLUGIN_PATH unset");
     }
 }
