@@ -13,6 +13,7 @@ use crate::shm::store::attachments::Attachments;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal::{Owners, Removed};
 use crate::shm::store::unlink::{unlink as remove, would_unlink};
+use crate::shm::store::unlink_all::unlink_all;
 
 /// Arguments of `unlink`.
 #[derive(Debug, clap::Args)]
@@ -80,9 +81,9 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
 }
 
 fn one(dirs: &NodeDirs, name: &ProjectName, args: &Args) -> Result<Vec<Removed>> {
-    let owners = if args.all_users { Owners::All } else { Owners::Own };
-    match args.dry_run {
-        true => would_unlink(dirs, name, owners),
-        false => remove(dirs, name, owners),
+    match (args.all_users, args.dry_run) {
+        (true, dry_run) => unlink_all(dirs, name, dry_run),
+        (false, true) => would_unlink(dirs, name, Owners::Own),
+        (false, false) => remove(dirs, name, Owners::Own),
     }
 }

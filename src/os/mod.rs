@@ -1,5 +1,6 @@
 //! The interfaces of the kernel, one file each: directories, locks, signals, credentials, memory, threads.
 
+#[cfg(feature = "hdf5")]
 pub mod child;
 pub mod credentials;
 pub mod descriptors;

@@ -131,8 +131,8 @@ impl ChangeLock {
     /// Stores the error of a failed load in the lock file, for processes that wait for the same load.
     pub fn store_error(&self, failed: &FailedLoad) {
         // A process that cannot read it loads the file itself.
-        if let Ok(text) = serde_json::to_vec(failed) {
-            let _ = self.file.set_len(0).and_then(|()| self.file.write_all_at(&text, 0));
+        if let Ok(text) = toml::to_string(failed) {
+            let _ = self.file.set_len(0).and_then(|()| self.file.write_all_at(text.as_bytes(), 0));
         }
     }
 
@@ -296,7 +296,7 @@ fn wait_for(
 fn read_error(file: &File) -> Option<FailedLoad> {
     let mut text = vec![0; 1 << 16];
     let length = file.read_at(&mut text, 0).ok()?;
-    serde_json::from_slice(&text[..length]).ok()
+    toml::from_slice(&text[..length]).ok()
 }
 
 fn try_lock(file: &File, byte: Byte, kind: libc::c_int) -> Result<bool> {
@@ -339,8 +339,8 @@ mod tests {
     fn waiter_receives_error_of_failed_load_and_later_caller_does_not() {
         let (_temp, shm, key) = key();
         let mut lock = Some(ChangeLock::take_now(&shm, &key).unwrap());
-        let error = ErrorReport::from(&Error::new(Kind::Corrupt, "bad file"));
-        let failed = FailedLoad { request: "the same".to_owned(), error };
+        let error = Error::new(Kind::Status(7), "bad 'file'\n\0\u{1b}\"\"\"").with_hint("x = [\\");
+        let failed = FailedLoad { request: "[\"the same\"]".to_owned(), error: (&error).into() };
         let second = ChangeLock::take(&shm, &key, &mut || {
             if let Some(lock) = lock.take() {
                 lock.store_error(&failed);

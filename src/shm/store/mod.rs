@@ -2,6 +2,8 @@
 
 pub mod attachments;
 pub mod batch_jobs;
+pub mod blocked;
+#[cfg(feature = "cli")]
 pub mod gc;
 pub mod held;
 mod ledger_file;
@@ -17,4 +19,6 @@ pub mod state;
 pub mod temporary;
 pub mod transaction;
 pub mod unlink;
+#[cfg(feature = "cli")]
+pub mod unlink_all;
 pub mod wait;

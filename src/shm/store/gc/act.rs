@@ -5,9 +5,9 @@ use crate::error::{Error, Kind, Result};
 use crate::os::credentials::act_as;
 use crate::os::directory::FileId;
 use crate::shm::segment::lease::Lease;
+use crate::shm::store::blocked;
 use crate::shm::store::gc::decide::decide;
 use crate::shm::store::gc::outcome::{Action, Options};
-use crate::shm::store::gc::squatters;
 use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::removal::{self, Removed};
@@ -42,7 +42,7 @@ pub(crate) fn carry_out(
     match action {
         Action::Keep | Action::OtherUser | Action::OtherRoot | Action::NotReached => Ok(Vec::new()),
         Action::ReapOrphans => act_as(project.uid, || remove_orphans(dirs, project)),
-        Action::Clear => squatters::clear_metadata(dirs, project).map(|()| Vec::new()),
+        Action::Clear => blocked::clear_metadata(dirs, project).map(|()| Vec::new()),
         _ => act_as(project.uid, || change(dirs, project, action, options, listed)),
     }
 }

@@ -5,20 +5,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt as _;
 
-use nix::errno::Errno;
-use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
+use nix::unistd::Uid;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::os::credentials::act_as;
-use crate::os::directory::{Directory, FileId};
 use crate::shm::format::ledger::Key;
-use crate::shm::format::name::{ProjectName, Token};
+use crate::shm::format::name::ProjectName;
+use crate::shm::store::blocked::remove;
 use crate::shm::store::gc::decide::is_allowed;
 use crate::shm::store::gc::inventory::Inventory;
 use crate::shm::store::gc::outcome::{Action, Options, Outcome};
-use crate::shm::store::ledger_store::LedgerStore;
 use crate::shm::store::node_dirs::NodeDirs;
-use crate::shm::store::state::Project;
 
 /// A ledger or lock file whose name is that of another user's file.
 #[derive(Debug)]
@@ -79,28 +76,6 @@ pub fn clear_name(dirs: &NodeDirs, name: &ProjectName, dry_run: bool) -> Result<
     Ok(found.len())
 }
 
-/// Removes a metadata file that is not a regular file with one name. The file that it points to is unknown: only the
-/// name is removed, under the change lock of the project, and only if it still is the judged file.
-///
-/// # Errors
-/// Returns [`Kind::Busy`] if another process changes the project or has replaced the file, and an I/O error if the
-/// file cannot be removed.
-pub fn clear_metadata(dirs: &NodeDirs, project: &Project) -> Result<()> {
-    let (Some(root), Some(judged)) = (&dirs.root, &project.file) else { return Ok(()) };
-    let name = project.name().metadata_file();
-    act_as(project.uid, || {
-        let store = LedgerStore::begin_for(dirs, &project.key, &mut || Ok(false))?;
-        let stat = root.stat_of(&name).known()?;
-        if stat.is_some_and(|stat| FileId::of(&stat) != judged.id) {
-            let name = project.name().to_text();
-            let message = format!("the metadata of '{name}' was replaced by another process");
-            return Err(Error::new(Kind::Busy, message).with_subject(name));
-        }
-        remove(root, &name)?;
-        store.finish()
-    })
-}
-
 fn find(dirs: &NodeDirs, inventory: &Inventory, asked: Option<u32>) -> Vec<Squatter> {
     let Some(root) = &dirs.root else { return Vec::new() };
     let mut users = active_users();
@@ -137,42 +112,9 @@ fn active_users() -> BTreeSet<u32> {
     processes.filter_map(|entry| Some(entry.metadata().ok()?.uid())).collect()
 }
 
-/// Removes a file or an empty directory. A directory with files in it is renamed: the name is what matters.
-fn remove(directory: &Directory, name: &OsStr) -> Result<()> {
-    match directory.remove(name) {
-        Err(error) if matches!(error.errno(), Some(libc::EISDIR | libc::EPERM)) => {}
-        removed => return removed.map(drop),
-    }
-    match unlinkat(directory, name, UnlinkatFlags::RemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(Errno::ENOTEMPTY) => {
-            let aside = format!(".cute-shm.{}{}.blocked", Token::random()?, Token::random()?);
-            directory.rename(name, OsStr::new(&aside))
-        }
-        Err(errno) => {
-            let shown = directory.join(name);
-            Err(Error::io(format!("cannot remove the directory '{}'", shown.display()), errno))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn remove_clears_files_links_and_directories() {
-        let temp = tempfile::tempdir().unwrap();
-        let directory = Directory::open(temp.path()).unwrap();
-        std::fs::write(temp.path().join("file"), "x").unwrap();
-        std::os::unix::fs::symlink("file", temp.path().join("link")).unwrap();
-        std::fs::create_dir(temp.path().join("empty")).unwrap();
-        std::fs::create_dir_all(temp.path().join("full/inner")).unwrap();
-        for name in ["file", "link", "empty", "full", "absent"] {
-            remove(&directory, OsStr::new(name)).unwrap();
-            assert!(!temp.path().join(name).exists(), "{name}");
-        }
-    }
 
     #[test]
     fn active_users_include_this_process() {
