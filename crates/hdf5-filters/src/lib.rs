@@ -3,6 +3,7 @@
 //! A [`Pipeline`] undoes the filters of a dataset, and a [`Conversion`] turns the elements into those that
 //! numpy has. Each thread decodes with a [`Decoder`] of its own. Input may be hostile: damaged bytes are
 //! [`Error::Corrupt`], and a feature that no decoder here has is [`Error::Unsupported`].
+#![deny(unreachable_pub)]
 
 mod bitshuffle;
 mod blosc;

@@ -4,6 +4,7 @@
 //! [`Inventory::read`] copies one dataset, and a [`ChunkIndex`] locates its chunks, so that several threads
 //! can read them without libhdf5. A [`Writer`] creates a file. Files may be hostile: the answers of libhdf5 are
 //! checked, but libhdf5 itself may crash on damaged files. Read such files in a child process.
+#![deny(unreachable_pub)]
 
 mod attributes;
 mod budget;

@@ -1,4 +1,5 @@
 //! The element types of numpy arrays: their class, size and byte order, and the text of `str(numpy.dtype)`.
+#![deny(unreachable_pub)]
 
 mod dtype;
 
