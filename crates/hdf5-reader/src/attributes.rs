@@ -2,13 +2,13 @@
 
 use std::ffi::CStr;
 
-use crate::Attributes;
+use crate::attribute_values;
 use crate::error::{ObjectResult, unsupported};
 use crate::ffi::attributes::{Attribute, names};
 use crate::ffi::ids::Id;
 use crate::ffi::object::Token;
-use crate::raw_attribute;
-use crate::read::values;
+use crate::raw_attribute::{self, RawAttribute};
+use crate::serialized::with_paths;
 use crate::types::type_reader::TypeReader;
 
 /// More values than this are left out.
@@ -16,6 +16,22 @@ const MOST_VALUES: u64 = 65_536;
 
 /// More bytes than this are left out.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// Attributes as TOML has them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes {
+    /// Name to value.
+    pub values: toml::Table,
+    /// Name and reason of each that TOML cannot hold, or that cannot be read.
+    pub left_out: Vec<(String, String)>,
+    /// Each as the file has it, for an export; large ones and references to regions are missing.
+    pub exact: Vec<RawAttribute>,
+    /// References in `exact` that have no path yet; none once the walk has ended.
+    pub(crate) references: Vec<raw_attribute::References>,
+    /// Index in `exact` and token of each committed datatype that has no number yet; none once the walk has
+    /// ended.
+    pub(crate) committed: Vec<(usize, Token)>,
+}
 
 /// All attributes of an open object.
 pub(crate) fn read(object: &Id) -> Attributes {
@@ -77,13 +93,38 @@ fn value(object: &Id, name: &CStr) -> ObjectResult<toml::Value> {
     let Some(shape) = space.shape()? else { return unsupported("empty") };
     let mut reader = TypeReader { ragged: true, ..TypeReader::default() };
     let node = reader.node(&kind, "")?;
-    values::check_form(&node)?;
+    attribute_values::check_form(&node)?;
     let elements = shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n)).unwrap_or(u64::MAX);
     let size = node.size as u64;
-    if elements.saturating_mul(values::count(&node)) > MOST_VALUES
+    if elements.saturating_mul(attribute_values::count(&node)) > MOST_VALUES
         || elements.saturating_mul(size) > MOST_BYTES
     {
         return unsupported("large array");
     }
-    values::array(&node, &shape, attribute.read(&node.memory)?.elements())
+    attribute_values::array(&node, &shape, attribute.read(&node.memory)?.elements())
+}
+
+/// Puts the paths of objects into the attributes that refer to them, by the address of each object. An
+/// attribute that becomes too large is dropped, as one that is too large in the file. `left` bounds the
+/// bytes of the paths of a whole load: a short reference can stand for a long path, many times over.
+pub(crate) fn resolve_references<'p>(
+    attributes: &mut Attributes,
+    left: &mut usize,
+    path: impl Fn(u64) -> &'p str,
+) {
+    let most = usize::try_from(raw_attribute::MOST_BYTES).unwrap_or(usize::MAX);
+    // Backwards, so that the indices of those before a dropped one stay as they are.
+    for raw_attribute::References { attribute, places } in
+        std::mem::take(&mut attributes.references).iter().rev()
+    {
+        let Some(exact) = attributes.exact.get_mut(*attribute) else { continue };
+        let room = most.min(exact.data.len().saturating_add(*left));
+        match with_paths(&exact.data, places, room, &path) {
+            Some(data) => {
+                *left = left.saturating_sub(data.len() - exact.data.len());
+                exact.data = data;
+            }
+            None => drop(attributes.exact.remove(*attribute)),
+        }
+    }
 }

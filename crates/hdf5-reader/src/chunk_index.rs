@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt as _;
 
 use hdf5_filters::{Decoder, LARGE_CHUNK_BYTES, Pipeline};
 
-use crate::Dataset;
 use crate::buffer::zeroed;
+use crate::dataset::Dataset;
 use crate::error::{ObjectError, ObjectResult, damaged, unsupported};
 use crate::external_files::Files;
 use crate::ffi::creation::{Creation, FillStatus, FillTime};

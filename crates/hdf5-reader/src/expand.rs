@@ -4,10 +4,11 @@
 
 use std::collections::HashSet;
 
+use crate::attributes::Attributes;
 use crate::budget::Budget;
 use crate::error::{ObjectError, ObjectResult, Result};
+use crate::inventory::{Child, Group};
 use crate::walk::{self, Known, MAX_DEPTH, Target, Walk};
-use crate::{Attributes, Child, Group};
 
 /// How many links are followed before the next one is reported.
 const SEEN_EVERY: u64 = 1 << 16;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::attributes::{self, Attributes};
+use crate::dataset::{Dataset, Part};
 use crate::error::{ObjectResult, damaged, unsupported};
 use crate::external_files::Files;
 use crate::external_raw_files::{self, RawFiles};
@@ -12,18 +14,19 @@ use crate::ffi::dataset;
 use crate::ffi::datatype::Datatype;
 use crate::ffi::ids::Id;
 use crate::ffi::object::Token;
+use crate::inventory::SelectRows;
 use crate::object_header::Plain;
 use crate::place::{Found, Place};
+use crate::plan_virtual::{self, Context, PlanSource};
 use crate::read::read_dataset::Reading;
 use crate::read::strings;
 use crate::serialized::pack;
+use crate::skip::Skip;
 use crate::storage::{Fill, FillWrite, Storage, StorageLayout};
 use crate::types::element_type::ElementType;
 use crate::types::field_layout::FieldLayout;
 use crate::types::type_reader::TypeReader;
-use crate::virtuals::{self, Context, PlanSource};
-use crate::{Attributes, Dataset, Part, SelectRows, Skip};
-use crate::{attributes, chunk_index, filters};
+use crate::{chunk_index, filters};
 
 /// A type as HDF5 encodes it, and what its elements are in memory.
 type Kind = (Arc<[u8]>, Arc<ElementType>);
@@ -102,7 +105,7 @@ pub(crate) fn plan(
     let (mut shape, mut layout, filled) = if storage.layout == StorageLayout::Virtual {
         let mut sources = Sources { files, types, seen: &mut *seen };
         let mut context = Context { files, sources: &mut sources, path };
-        let planned = virtuals::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
+        let planned = plan_virtual::plan((&id, file, token), (&encoded_type, &node), &mut context)?;
         limits = planned.limits.filter(|limits| *limits != planned.shape);
         (planned.shape, Some(Box::new(planned.layout)), planned.filled)
     } else {

@@ -2,15 +2,14 @@
 
 use std::ffi::CStr;
 
-use crate::Attributes;
 use crate::error::{ObjectResult, unsupported};
 use crate::ffi::attributes::Attribute;
 use crate::ffi::ids::Id;
 use crate::ffi::object::Token;
-use crate::serialized::{Packed, pack, with_paths};
+use crate::serialized::{Packed, pack};
 
 /// More bytes than this are not remembered.
-const MOST_BYTES: u64 = 16 << 20;
+pub(crate) const MOST_BYTES: u64 = 16 << 20;
 
 /// One attribute as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,28 +66,4 @@ pub(crate) fn read(object: &Id, name: &CStr) -> ObjectResult<Unresolved> {
     let kind = kind.encode()?;
     let attribute = RawAttribute { name, kind, shape, data, named_type: None };
     Ok(Unresolved { attribute, references, committed })
-}
-
-/// Puts the paths of objects into the attributes that refer to them, by the address of each object. An
-/// attribute that becomes too large is dropped, as one that is too large in the file. `left` bounds the
-/// bytes of the paths of a whole load: a short reference can stand for a long path, many times over.
-pub(crate) fn resolve<'p>(
-    attributes: &mut Attributes,
-    left: &mut usize,
-    path: impl Fn(u64) -> &'p str,
-) {
-    let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
-    // Backwards, so that the indices of those before a dropped one stay as they are.
-    for References { attribute, places } in std::mem::take(&mut attributes.references).iter().rev()
-    {
-        let Some(exact) = attributes.exact.get_mut(*attribute) else { continue };
-        let room = most.min(exact.data.len().saturating_add(*left));
-        match with_paths(&exact.data, places, room, &path) {
-            Some(data) => {
-                *left = left.saturating_sub(data.len() - exact.data.len());
-                exact.data = data;
-            }
-            None => drop(attributes.exact.remove(*attribute)),
-        }
-    }
 }

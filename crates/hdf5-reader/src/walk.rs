@@ -9,18 +9,20 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
+use crate::attributes::{self, Attributes};
 use crate::budget::Budget;
+use crate::dataset::Dataset;
 use crate::error::{Advice, Cause, Error, ObjectError, Result, cannot_open, unreadable};
 use crate::external_files::{Files, Missed};
 use crate::ffi::datatype::Datatype;
 use crate::ffi::ids::Id;
 use crate::ffi::links::{self, Link, LinkAccess, LinkKind};
 use crate::ffi::object::{self, Object, ObjectKind, Token};
+use crate::inventory::{Group, Inventory, NamedType, Options};
 use crate::object_header::Headers;
 use crate::place::{Found as FoundDataset, LinkPlace, open_by_token};
 use crate::plan_dataset::{self, Types};
-use crate::{Attributes, Dataset, Group, Inventory, NamedType, Options, Skip};
-use crate::{attributes, raw_attribute};
+use crate::skip::Skip;
 
 /// Groups within groups are followed so far.
 pub(crate) const MAX_DEPTH: usize = 300;
@@ -505,14 +507,18 @@ impl Walk<'_> {
         };
         let mut left = MAX_REFERENCE_BYTES;
         for (attrs, group) in group_attrs.iter_mut().zip(&self.groups) {
-            raw_attribute::resolve(attrs, &mut left, path_in(Some(group.key.0)));
+            attributes::resolve_references(attrs, &mut left, path_in(Some(group.key.0)));
         }
         for (key, &number) in named_by_object.iter() {
-            raw_attribute::resolve(&mut named_types[number].attrs, &mut left, path_in(Some(key.0)));
+            attributes::resolve_references(
+                &mut named_types[number].attrs,
+                &mut left,
+                path_in(Some(key.0)),
+            );
         }
         for dataset in datasets {
             let file = Some(dataset.file() as u64);
-            raw_attribute::resolve(&mut dataset.attrs, &mut left, path_in(file));
+            attributes::resolve_references(&mut dataset.attrs, &mut left, path_in(file));
         }
     }
 

@@ -4,4 +4,3 @@ pub(crate) mod blocks;
 pub mod hyperslab;
 pub(crate) mod read_dataset;
 pub(crate) mod strings;
-pub(crate) mod values;

@@ -2,7 +2,9 @@
 //! from which each field is copied.
 
 use super::blocks::{Block, Blocks};
+use crate::dataset::{Dataset, Part};
 use crate::error::{ObjectError, ObjectResult, damaged};
+use crate::external_files::Files;
 use crate::ffi::dataspace::Dataspace;
 use crate::ffi::elements::{ElementBuffer, Elements};
 use crate::ffi::ids::Id;
@@ -10,7 +12,6 @@ use crate::ffi::{codecs, dataset};
 use crate::types::element_type::{ElementClass, ElementType};
 use crate::types::field_layout::{Content, Field};
 use crate::types::fields;
-use crate::{Dataset, Inventory, Part};
 
 /// A dataset that is open for reading.
 pub(crate) struct Reading<'a> {
@@ -23,9 +24,9 @@ pub(crate) struct Reading<'a> {
     chunk_bytes: u64,
 }
 
-/// Reads all arrays of a dataset: see [`Inventory::read`].
+/// Reads all arrays of a dataset: see [`crate::Inventory::read`].
 pub(crate) fn read(
-    inventory: &Inventory,
+    files: &Files,
     dataset: &Dataset,
     sinks: &mut [&mut [u8]],
     progress: &mut dyn FnMut(u64),
@@ -38,7 +39,7 @@ pub(crate) fn read(
     if dataset.shape.contains(&0) {
         return Ok(());
     }
-    let id = dataset.place.open(&inventory.files)?;
+    let id = dataset.place.open(files)?;
     let chunk = dataset.storage.chunk.as_deref();
     let reading = Reading::new(&id, &dataset.place.node, &dataset.shape, dataset.part, chunk)?;
     match (&leaves[..], sinks) {
@@ -49,16 +50,16 @@ pub(crate) fn read(
     }
 }
 
-/// Passes the blocks of a dataset to `visit` until that returns `false`: see [`Inventory::visit`].
+/// Passes the blocks of a dataset to `visit` until that returns `false`: see [`crate::Inventory::visit`].
 pub(crate) fn visit(
-    inventory: &Inventory,
+    files: &Files,
     dataset: &Dataset,
     visit: &mut dyn FnMut(&Block, Elements<'_>) -> bool,
 ) -> ObjectResult<()> {
     if dataset.shape.contains(&0) {
         return Ok(());
     }
-    let id = dataset.place.open(&inventory.files)?;
+    let id = dataset.place.open(files)?;
     let chunk = dataset.storage.chunk.as_deref();
     let node = &dataset.place.node;
     Reading::new(&id, node, &dataset.shape, dataset.part, chunk)?.each_block(|block, elements| {

@@ -1,0 +1,18 @@
+//! Objects that are not loaded, with the reasons.
+
+/// A path that is not loaded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// Where it is: `/group/dataset`, or `/group/dataset/field`.
+    pub path: String,
+    /// A sentence without capital and full stop.
+    pub reason: String,
+    /// The HDF5 library's own words, where it reported the reason.
+    pub detail: Option<String>,
+}
+
+impl Skip {
+    pub(crate) fn new(path: String, reason: String) -> Self {
+        Self { path, reason, detail: None }
+    }
+}
