@@ -45,6 +45,9 @@
 //!
 //! docs/api.md lists the API.
 
+// Without the command, nothing calls some functions of the lower folders.
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
+
 mod api;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -56,7 +59,6 @@ mod complete;
 mod context;
 #[cfg(feature = "cli")]
 mod doctor;
-#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod error;
 #[cfg(feature = "cli")]
 mod export;
@@ -69,13 +71,10 @@ pub mod internals;
 #[cfg(feature = "cli")]
 mod legacy;
 #[cfg(feature = "hdf5")]
-#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod load;
-#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod os;
 #[cfg(feature = "cli")]
 mod output;
-#[cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
 mod shm;
 #[cfg(feature = "cli")]
 mod text;
