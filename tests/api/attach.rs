@@ -23,7 +23,7 @@ fn make(scene: &Scene, dtype: &str, segment: &str, bytes: &[u8]) -> Node {
 }
 
 #[test]
-fn big_endian_is_copied_and_has_no_view() {
+fn big_endian_array_is_copied_and_has_no_view() {
     let scene = Scene::new();
     let bytes: Vec<u8> = [1.5_f32, -2.0].iter().flat_map(|n| n.to_be_bytes()).collect();
     let project = make(&scene, ">f4", "cute-shm.p.abcdeABCDE", &bytes).open("p").unwrap();
@@ -39,7 +39,7 @@ fn big_endian_is_copied_and_has_no_view() {
 }
 
 #[test]
-fn what_is_too_short_or_foreign_is_not_attached() {
+fn short_or_foreign_segments_are_not_attached() {
     let scene = Scene::new();
     let node = make(&scene, "float64", "cute-shm.p.abcdeABCDE", &[0; 8]);
     assert_eq!(node.open("p").unwrap_err().kind(), Kind::Corrupt);
@@ -52,7 +52,7 @@ fn what_is_too_short_or_foreign_is_not_attached() {
 }
 
 #[test]
-fn a_name_that_is_no_utf8_is_listed_opened_and_removed() {
+fn name_that_is_not_utf8_is_listed_opened_and_removed() {
     let scene = Scene::new();
     let node = &scene.node;
     fs::create_dir_all(node.root()).unwrap();
@@ -68,7 +68,7 @@ fn a_name_that_is_no_utf8_is_listed_opened_and_removed() {
 }
 
 #[test]
-fn paths_begin_at_the_root_wherever_an_array_was_found() {
+fn array_paths_are_absolute() {
     let scene = Scene::new();
     let mut tree = Tree::new();
     tree.array("a/b/c", &[1_i32, 2]).unwrap();
@@ -92,7 +92,7 @@ fn paths_begin_at_the_root_wherever_an_array_was_found() {
 }
 
 #[test]
-fn shapes_of_no_elements_may_have_any_axes() {
+fn empty_shapes_may_have_any_other_extents() {
     let scene = Scene::new();
     fs::create_dir_all(scene.node.root()).unwrap();
     let segment = "cute-shm.p.abcdeABCDE";
@@ -116,7 +116,7 @@ fn shapes_of_no_elements_may_have_any_axes() {
 }
 
 #[test]
-fn metadata_that_was_written_anew_does_not_let_a_second_writer_in() {
+fn replaced_metadata_does_not_admit_a_second_writer() {
     let scene = Scene::new();
     let mut tree = Tree::new();
     tree.array("x", &[1_i32]).unwrap();

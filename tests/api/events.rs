@@ -28,7 +28,7 @@ impl Log for Heard {
 static HEARD: Heard = Heard(Mutex::new(Vec::new()));
 
 #[test]
-fn every_segment_that_is_created_attached_or_removed_is_told() {
+fn created_attached_and_removed_segments_are_logged() {
     log::set_logger(&HEARD).unwrap();
     log::set_max_level(LevelFilter::Trace);
     let scene = Scene::new();

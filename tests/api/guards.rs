@@ -18,7 +18,7 @@ fn lock(scene: &Scene, name: &str) -> FileLock {
 }
 
 #[test]
-fn readers_share_and_a_writer_is_alone_whatever_lock_file_they_name() {
+fn readers_share_and_writers_exclude_with_any_lock_file_name() {
     let scene = Scene::new();
     let guard = share(&scene);
     let (one, two) = (guard.open().unwrap(), guard.open().unwrap());
@@ -41,7 +41,7 @@ fn readers_share_and_a_writer_is_alone_whatever_lock_file_they_name() {
 }
 
 #[test]
-fn a_waiter_gets_the_lock_once_it_is_free() {
+fn waiter_gets_the_lock_when_it_is_free() {
     let scene = Scene::new();
     let guard = share(&scene);
     let (project, name) = (guard.open().unwrap(), lock(&scene, "a"));
@@ -70,7 +70,7 @@ fn error_of_a_wrong_type_names_both_types() {
 }
 
 #[test]
-fn bytes_that_are_no_bool_are_refused() {
+fn invalid_bool_bytes_are_refused() {
     let scene = Scene::new();
     let guard = share(&scene);
     let project = guard.open().unwrap();
@@ -82,7 +82,7 @@ fn bytes_that_are_no_bool_are_refused() {
 }
 
 #[test]
-fn a_guard_removes_what_it_holds_also_on_panic_and_not_what_came_after() {
+fn guard_removes_its_project_even_on_panic_but_no_later_project() {
     let scene = Scene::new();
     let caught = std::panic::catch_unwind(|| {
         let _guard = share(&scene);
@@ -102,7 +102,7 @@ fn a_guard_removes_what_it_holds_also_on_panic_and_not_what_came_after() {
 }
 
 #[test]
-fn a_held_project_can_be_made_to_stay() {
+fn held_project_can_be_made_persistent() {
     let scene = Scene::new();
     share(&scene).persist().unwrap();
     assert_eq!(scene.node.projects().unwrap()[0].state, State::Live);
@@ -117,7 +117,7 @@ fn a_held_project_can_be_made_to_stay() {
 }
 
 #[test]
-fn a_project_goes_from_thread_to_thread() {
+fn project_can_be_sent_between_threads() {
     fn sends<T: Send + Sync>() {}
     sends::<Project>();
     sends::<cute_shm::Guard>();

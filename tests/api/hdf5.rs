@@ -34,7 +34,7 @@ impl Observer for Impatient<'_> {
 }
 
 #[test]
-fn a_load_is_cancelled_in_the_middle_of_a_large_dataset() {
+fn load_is_cancelled_within_a_large_dataset() {
     let scene = Scene::new();
     let path = scene.sandbox.file("large.h5");
     let numbers = vec![1_u8; 160 << 20];
@@ -66,7 +66,7 @@ impl Observer for Seen {
 }
 
 #[test]
-fn a_file_is_loaded_selected_and_removed_with_its_guard() {
+fn file_is_loaded_selected_and_removed_with_its_guard() {
     let scene = Scene::new();
     let path = file(&scene);
     assert_eq!(hdf5_size(&path).unwrap(), 2000 * 8 + 6);
@@ -84,7 +84,7 @@ fn a_file_is_loaded_selected_and_removed_with_its_guard() {
 }
 
 #[test]
-fn progress_grows_to_the_whole_and_the_observer_hears_as_before() {
+fn progress_reaches_the_total_and_the_observer_still_gets_events() {
     let scene = Scene::new();
     let path = scene.sandbox.file("large.h5");
     let file = hdf5::File::create(&path).unwrap();
@@ -101,7 +101,7 @@ fn progress_grows_to_the_whole_and_the_observer_hears_as_before() {
 }
 
 #[test]
-fn what_fails_or_is_cancelled_leaves_nothing() {
+fn failed_or_cancelled_share_leaves_no_files() {
     let scene = Scene::new();
     let path = file(&scene);
     let cancel = AtomicBool::new(true);
@@ -143,7 +143,7 @@ impl Observer for Fragile {
 }
 
 #[test]
-fn an_observer_that_panics_leaves_nothing_of_an_hdf5_load() {
+fn observer_that_panics_leaves_no_files_of_an_hdf5_load() {
     let scene = Scene::new();
     let path = scene.sandbox.file("x.h5");
     let file = hdf5::File::create(&path).unwrap();

@@ -9,7 +9,7 @@ use ndarray::{Array2, Array3, ArrayD, Ix1, Ix2, Ix3, IxDyn, s};
 use crate::Scene;
 
 #[test]
-fn every_layout_arrives_in_row_major_order() {
+fn every_memory_order_is_stored_in_row_major_order() {
     let scene = Scene::new();
     let base = Array3::from_shape_vec((4, 5, 6), (0..120_u32).collect()).unwrap();
     let scalar = ndarray::arr0(7_i64);
@@ -37,7 +37,7 @@ fn every_layout_arrives_in_row_major_order() {
 }
 
 #[test]
-fn large_arrays_are_whole_with_any_number_of_threads() {
+fn large_arrays_are_complete_with_any_number_of_threads() {
     let scene = Scene::new();
     let numbers = (0..3000 * 1501).map(f64::from).collect();
     let rows = Array2::from_shape_vec((3000, 1501), numbers).unwrap();
@@ -58,7 +58,7 @@ fn large_arrays_are_whole_with_any_number_of_threads() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error_before_anything_is_written() {
+fn data_that_does_not_fit_is_an_error_before_any_write() {
     let scene = Scene::new();
     let one = [0_u8];
     let huge = ArrayD::from_shape_vec(IxDyn(&[1]), one.to_vec()).unwrap();
@@ -71,7 +71,7 @@ fn what_does_not_fit_is_an_error_before_anything_is_written() {
 }
 
 #[test]
-fn more_bytes_than_there_are_addresses_are_too_many() {
+fn size_beyond_the_address_space_is_an_error() {
     let scene = Scene::new();
     let one = ndarray::arr1(&[0_u64]);
     let mut tree = Tree::new();
@@ -84,7 +84,7 @@ fn more_bytes_than_there_are_addresses_are_too_many() {
 }
 
 #[test]
-fn scalars_and_arrays_of_nothing_have_views() {
+fn scalars_and_empty_arrays_have_views() {
     let scene = Scene::new();
     let (scalar, nothing) = (ndarray::arr0(2.5_f64), ndarray::Array3::<u16>::zeros((2, 0, 3)));
     let mut tree = Tree::new();

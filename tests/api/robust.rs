@@ -33,7 +33,7 @@ fn forked(child: impl FnOnce()) -> bool {
 }
 
 #[test]
-fn a_forked_process_neither_removes_nor_keeps_its_parent_s_project() {
+fn forked_process_neither_removes_nor_keeps_the_project_of_its_parent() {
     let scene = Scene::new();
     let mut guard = Some(share(&scene, &[1, 2]).unwrap());
     assert!(forked(|| drop(guard.take())));
@@ -58,7 +58,7 @@ fn a_forked_process_neither_removes_nor_keeps_its_parent_s_project() {
 }
 
 #[test]
-fn a_forked_process_does_not_free_its_parent_s_lock() {
+fn forked_process_does_not_release_the_lock_of_its_parent() {
     let scene = Scene::new();
     let guard = share(&scene, &[1, 2]).unwrap();
     let lock = FileLock::new(scene.sandbox.file("lock"));
@@ -72,7 +72,7 @@ fn a_forked_process_does_not_free_its_parent_s_lock() {
 }
 
 #[test]
-fn of_several_that_share_one_name_at_once_one_does() {
+fn concurrent_shares_of_one_name_succeed_once() {
     let scene = Scene::new();
     let barrier = Barrier::new(4);
     let shared: Vec<_> = std::thread::scope(|scope| {

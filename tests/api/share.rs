@@ -5,7 +5,7 @@ use cute_shm::{Kind, Source, Tree};
 use crate::Scene;
 
 #[test]
-fn an_existing_project_is_kept_unless_it_is_to_be_overwritten() {
+fn existing_project_is_kept_without_overwrite() {
     let scene = Scene::new();
     let share = |value: i32, overwrite: bool| {
         let numbers = [value];
@@ -26,7 +26,7 @@ fn an_existing_project_is_kept_unless_it_is_to_be_overwritten() {
 }
 
 #[test]
-fn bytes_of_any_dtype_are_shared_as_numpy_names_it() {
+fn bytes_are_shared_with_any_numpy_dtype_name() {
     let scene = Scene::new();
     let (big, days) = (258_u16.to_be_bytes(), 1_i64.to_ne_bytes());
     let mut tree = Tree::new();
@@ -46,7 +46,7 @@ fn bytes_of_any_dtype_are_shared_as_numpy_names_it() {
 }
 
 #[test]
-fn attributes_and_access_arrive() {
+fn attributes_and_access_are_stored() {
     use std::os::unix::fs::PermissionsExt as _;
     let scene = Scene::new();
     let numbers = [true; 2];

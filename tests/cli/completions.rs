@@ -16,7 +16,7 @@ const SCRIPTS: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn the_committed_scripts_are_those_of_this_program() {
+fn committed_completions_are_those_of_this_program() {
     let sandbox = Sandbox::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
     for (shell, name) in SCRIPTS {
@@ -35,7 +35,7 @@ fn the_committed_scripts_are_those_of_this_program() {
 }
 
 #[test]
-fn an_unknown_shell_is_a_usage_error() {
+fn unknown_shell_is_a_usage_error() {
     Sandbox::new().run(&["completions", "tcsh"]).is(str![[r#"
 --- stderr
 error: invalid value 'tcsh' for '<SHELL>'

@@ -8,7 +8,7 @@ use crate::common::fixtures;
 use crate::program::{NOBODY, Program, Run, Sandbox, can_mount, is_root};
 
 #[test]
-fn a_line_for_every_check_and_exit_0() {
+fn every_check_has_one_line_and_the_exit_code_is_0() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["doctor"]);
     assert_eq!(run.code(), 0, "{}", run.text());
@@ -20,7 +20,7 @@ fn a_line_for_every_check_and_exit_0() {
 }
 
 #[test]
-fn what_gc_would_reap_is_a_finding() {
+fn removable_project_is_a_finding_of_doctor() {
     let sandbox = Sandbox::with_project();
     crate::states::stale_project(&sandbox, "q");
     let run = sandbox.run(&["doctor", "--check"]);
@@ -30,7 +30,7 @@ fn what_gc_would_reap_is_a_finding() {
 }
 
 #[test]
-fn a_place_that_cannot_be_opened_is_told_like_the_rest() {
+fn doctor_reports_a_missing_directory_as_a_finding() {
     let sandbox = Sandbox::new();
     let run = sandbox.command(&["doctor"]).env("CUTE_SHM_DIR", "/nonexistent").run();
     assert_eq!(run.code(), 0, "{}", run.text());
@@ -38,7 +38,7 @@ fn a_place_that_cannot_be_opened_is_told_like_the_rest() {
 }
 
 /// A load, its dry run and `doctor --check`, in this order.
-fn load_and_rehearsals(program: impl Fn(&[&str]) -> Run) -> [Run; 3] {
+fn load_and_its_checks(program: impl Fn(&[&str]) -> Run) -> [Run; 3] {
     [
         program(&["load-hdf5", "-p", "p", "plain.h5"]),
         program(&["load-hdf5", "p", "plain.h5", "--dry-run"]),
@@ -71,54 +71,54 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_root_that_the_user_cannot_write_fails_before_a_load() {
+fn root_that_the_user_cannot_write_is_reported_before_a_load() {
     if !is_root() {
         return; // Only root can make a directory of another user.
     }
     let sandbox = open_sandbox();
     fs::create_dir(sandbox.root()).unwrap();
     set_mode(sandbox.root(), 0o755);
-    let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
+    let runs = load_and_its_checks(|args| sandbox.command(args).unprivileged().run());
     assert_fails(&runs, "cannot create a file in '$ROOT': Permission denied", true);
 }
 
 #[test]
-fn a_root_that_the_user_cannot_create_fails_before_a_load() {
+fn root_that_the_user_cannot_create_is_reported_before_a_load() {
     if !is_root() {
         return; // The tests' own user can create it.
     }
     let sandbox = open_sandbox();
-    let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
+    let runs = load_and_its_checks(|args| sandbox.command(args).unprivileged().run());
     assert_fails(&runs, "cannot create the root '$ROOT': Permission denied", true);
 }
 
 #[test]
-fn an_shm_directory_that_the_user_cannot_write_fails_before_a_load() {
+fn shm_directory_that_the_user_cannot_write_is_reported_before_a_load() {
     if !is_root() {
         return; // Only root can make a directory of another user.
     }
     let sandbox = open_sandbox();
     crate::states::make_root(&sandbox);
     set_mode(sandbox.shm(), 0o755);
-    let runs = load_and_rehearsals(|args| sandbox.command(args).unprivileged().run());
+    let runs = load_and_its_checks(|args| sandbox.command(args).unprivileged().run());
     assert_fails(&runs, "cannot create a file in '$SHM': Permission denied", false);
 }
 
 #[test]
-fn a_read_only_shm_directory_fails_before_a_load() {
+fn read_only_shm_directory_is_reported_before_a_load() {
     if !can_mount() {
         return;
     }
     let sandbox = open_sandbox();
     let shm = sandbox.shm();
     let read_only = format!("mount --bind {0} {0}; mount -o remount,ro,bind {0}", shm.display());
-    let runs = load_and_rehearsals(|args| sandbox.command(args).unshared(&read_only).run());
+    let runs = load_and_its_checks(|args| sandbox.command(args).unshared(&read_only).run());
     assert_fails(&runs, "cannot create a file in '$SHM': Read-only file system", false);
     assert!(!sandbox.root().exists(), "a load that cannot succeed creates no root");
 }
 
 #[test]
-fn a_rehearsal_leaves_nothing() {
+fn dry_run_and_doctor_leave_no_files() {
     let sandbox = Sandbox::with_plain();
     assert_eq!(sandbox.run(&["load-hdf5", "p", "plain.h5", "--dry-run"]).code(), 0);
     assert_eq!(sandbox.run(&["doctor"]).code(), 0);
@@ -150,7 +150,7 @@ fn root_checks_for_another_user() {
 
 /// As on WSL: https://github.com/microsoft/WSL/issues/8996.
 #[test]
-fn dev_shm_may_be_a_link_that_root_owns() {
+fn dev_shm_that_is_a_link_of_root_is_accepted() {
     if !is_root() || !can_mount() {
         return; // Only root may make the devices that the program needs.
     }

@@ -94,7 +94,7 @@ fn ensure_reloads_changed_files() {
 }
 
 #[test]
-fn ensure_takes_a_link_for_the_file_that_it_leads_to() {
+fn ensure_treats_a_symlink_as_its_target() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.write("other.h5", fixtures::groups);
     link(&sandbox.file("plain.h5"), &sandbox.file("latest.h5"));
@@ -108,7 +108,7 @@ fn ensure_takes_a_link_for_the_file_that_it_leads_to() {
 }
 
 #[test]
-fn ensure_reloads_the_same_files_in_whatever_state_the_project_is() {
+fn ensure_reloads_the_same_files_for_every_project_state() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.load("p", &["plain.h5"]);
     fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
@@ -132,7 +132,7 @@ fn ensure_refuses_a_broken_project_from_other_files() {
 }
 
 #[test]
-fn ensure_refuses_what_another_program_created() {
+fn ensure_refuses_a_project_of_another_program() {
     let mut sandbox = Sandbox::with_plain();
     crate::states::python_project(&sandbox, "p", &["aaaaaaaaaa"]);
     assert_refused(&sandbox, &["plain.h5"], "created by another program");
@@ -142,7 +142,7 @@ fn ensure_refuses_what_another_program_created() {
 }
 
 #[test]
-fn ensure_refuses_what_a_program_shares_with_the_library() {
+fn ensure_refuses_a_project_shared_through_the_library() {
     let mut sandbox = Sandbox::with_plain();
     let node = cute_shm::Node::new(sandbox.root(), sandbox.shm());
     let mut tree = cute_shm::Tree::new();
@@ -166,7 +166,7 @@ fn ensure_leaves_a_project_that_another_command_holds_for_other_files() {
 }
 
 #[test]
-fn an_incomplete_load_does_not_count_as_loaded() {
+fn ensure_rejects_an_incomplete_load() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::damaged);
     sandbox.load("p", &["f.h5", "--keep-going"]);
     let run = ensure(&sandbox, &["f.h5"]);
@@ -178,7 +178,7 @@ fn an_incomplete_load_does_not_count_as_loaded() {
 }
 
 #[test]
-fn a_load_with_skips_does_not_count_as_loaded_with_strict() {
+fn ensure_with_strict_rejects_a_load_with_skips() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]);
     assert!(is_reused(&sandbox, &["f.h5"]));

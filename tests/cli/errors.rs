@@ -11,7 +11,7 @@ use crate::program::{Run, Sandbox, can_mount, is_root, link};
 const LOAD: [&str; 4] = ["load-hdf5", "-p", "p", "f.h5"];
 
 #[test]
-fn a_file_that_is_not_there() {
+fn missing_file_is_an_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
@@ -28,7 +28,7 @@ error: cannot open 'no/such/f.h5': No such file or directory
 }
 
 #[test]
-fn a_directory() {
+fn directory_as_input_is_an_error() {
     Sandbox::new().run(&["load-hdf5", "-p", "p", "."]).is(str![[r#"
 --- stderr
 error: '.' is a directory, not an HDF5 file
@@ -38,7 +38,7 @@ error: '.' is a directory, not an HDF5 file
 }
 
 #[test]
-fn a_file_that_is_not_hdf5() {
+fn file_that_is_not_hdf5_is_an_error() {
     let sandbox =
         Sandbox::with_file("f.h5", |path| fs::write(path, "text, and a lot of it").unwrap());
     sandbox.run(&LOAD).is(str![[r#"
@@ -51,7 +51,7 @@ hint: name its format with 'file f.h5'
 }
 
 #[test]
-fn an_empty_file() {
+fn empty_file_is_an_error() {
     let sandbox = Sandbox::with_file("f.h5", |path| fs::write(path, "").unwrap());
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
@@ -63,7 +63,7 @@ hint: write or download it again
 }
 
 #[test]
-fn a_truncated_file() {
+fn truncated_file_is_an_error() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::truncated);
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
@@ -96,7 +96,7 @@ hint: HDF5 needs a file that can be read in any order; write the data to one fir
 }
 
 #[test]
-fn a_file_that_may_not_be_read() {
+fn unreadable_file_is_an_error() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     crate::states::make_root(&sandbox);
     fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o000)).unwrap();
@@ -109,7 +109,7 @@ error: cannot open 'f.h5': Permission denied
 }
 
 #[test]
-fn one_of_several_files_is_not_there() {
+fn one_missing_file_of_several_is_named() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "none.h5"]).is(str![[r#"
 --- stderr
@@ -120,7 +120,7 @@ error: cannot open 'none.h5': No such file or directory
 }
 
 #[test]
-fn one_of_several_files_is_broken() {
+fn one_corrupt_file_of_several_is_named() {
     let sandbox = Sandbox::with_plain();
     sandbox.write("f.h5", fixtures::truncated);
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "f.h5"]).is(str![[r#"
@@ -133,7 +133,7 @@ hint: copy or download the file again
 }
 
 #[test]
-fn a_group_that_cannot_be() {
+fn impossible_group_is_an_error() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "=plain.h5"]).is(str![[r#"
 --- stderr
@@ -150,7 +150,7 @@ error: 'shm_name' cannot be the name of a group
 }
 
 #[test]
-fn a_root_that_others_may_write() {
+fn root_writable_by_other_users_is_refused() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::create_dir(sandbox.root()).unwrap();
     fs::set_permissions(sandbox.root(), Permissions::from_mode(0o777)).unwrap();
@@ -168,7 +168,7 @@ hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; fo
 }
 
 #[test]
-fn a_root_that_is_a_link() {
+fn root_that_is_a_link_is_refused() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     link(sandbox.work(), sandbox.root());
     sandbox.run(&LOAD).is(str![[r#"
@@ -189,7 +189,7 @@ hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node
 }
 
 #[test]
-fn a_root_that_is_a_file() {
+fn root_that_is_a_file_is_an_error() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::write(sandbox.root(), "").unwrap();
     sandbox.run(&LOAD).is(str![[r#"
@@ -202,7 +202,7 @@ hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node
 }
 
 #[test]
-fn a_root_of_another_user_that_is_not_writable() {
+fn unwritable_root_of_another_user_is_refused() {
     if !is_root() {
         return; // Only root can make a directory of another user.
     }
@@ -220,7 +220,7 @@ hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node
 }
 
 #[test]
-fn a_sticky_root_of_another_user_is_warned_of() {
+fn sticky_root_of_another_user_is_a_warning() {
     if !is_root() {
         return; // Only root can make a directory of another user.
     }
@@ -237,7 +237,7 @@ no projects
 }
 
 #[test]
-fn a_root_that_cannot_be_made() {
+fn root_that_cannot_be_created_is_an_error() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::set_permissions(sandbox.file("f.h5"), Permissions::from_mode(0o644)).unwrap();
     if !is_root() {
@@ -255,7 +255,7 @@ hint: choose another with --root DIR or CUTE_SHM_ROOT; for all users of the node
 }
 
 #[test]
-fn a_shm_directory_that_is_not_there() {
+fn missing_shm_directory_is_an_error() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     sandbox.command(&LOAD).env("CUTE_SHM_DIR", sandbox.file("none")).run().is(str![[r#"
 --- stderr
@@ -267,7 +267,7 @@ hint: set CUTE_SHM_DIR to a directory on a tmpfs, or unset it to use /dev/shm
 }
 
 #[test]
-fn a_shm_directory_that_others_may_write() {
+fn shm_directory_writable_by_other_users_is_refused() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     fs::set_permissions(sandbox.shm(), Permissions::from_mode(0o777)).unwrap();
     sandbox.run(&["list"]).is(str![[r#"
@@ -306,7 +306,7 @@ hint: mount -o remount,nr_inodes=N '$SHM', or load fewer arrays
 }
 
 #[test]
-fn a_dry_run_says_that_it_does_not_fit() {
+fn dry_run_reports_that_the_data_does_not_fit() {
     let sandbox = Sandbox::with_file("f.h5", |path| fixtures::large(path, 1 << 20));
     let dry_run = ["load-hdf5", "p", "f.h5", "--dry-run"];
     let Some(run) = in_small_shm(&sandbox, "size=64k", &dry_run) else { return };
@@ -321,7 +321,7 @@ array  shape      dtype     size
 }
 
 #[test]
-fn limit_of_file_size_is_no_lack_of_memory() {
+fn limit_of_file_size_is_not_reported_as_lack_of_memory() {
     let sandbox = Sandbox::with_file("f.h5", |path| fixtures::large(path, 1 << 20));
     sandbox.command(&LOAD).after("ulimit -f 512").run().is(str![[r#"
 --- stderr
@@ -333,7 +333,7 @@ hint: files of this process may have 262144 bytes; raise the limit with 'ulimit 
 }
 
 #[test]
-fn metadata_that_cannot_be_parsed_is_in_the_way_of_a_load() {
+fn metadata_that_cannot_be_parsed_blocks_a_load() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::plain);
     crate::states::make_root(&sandbox);
     crate::states::write_private(&sandbox.metadata("p"), "[a\n");
@@ -364,7 +364,7 @@ hint: it is corrupt: its metadata is invalid: line 1: unclosed table, expected `
 }
 
 #[test]
-fn a_command_that_does_not_exist() {
+fn missing_command_is_an_error() {
     Sandbox::new().run(&["lst"]).is(str![[r#"
 --- stderr
 error: unrecognized subcommand 'lst'

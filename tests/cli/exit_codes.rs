@@ -15,7 +15,7 @@ fn fails_with(run: &Run, code: i32, word: &str) {
 }
 
 #[test]
-fn nothing_to_do_is_0() {
+fn nothing_to_do_is_exit_0() {
     let sandbox = Sandbox::new();
     for args in [&["list"][..], &["gc"], &["unlink", "-f", "p"]] {
         assert_eq!(sandbox.run(args).code(), 0, "{args:?}");
@@ -23,7 +23,7 @@ fn nothing_to_do_is_0() {
 }
 
 #[test]
-fn a_usage_error_is_2() {
+fn usage_error_is_exit_2() {
     let sandbox = Sandbox::with_plain();
     fails_with(&sandbox.run(&["--json", "list", "--no-such-option"]), 2, "usage");
     fails_with(&sandbox.run(&["--json", "show", "a/b"]), 2, "usage");
@@ -31,7 +31,7 @@ fn a_usage_error_is_2() {
 }
 
 #[test]
-fn not_found_is_3() {
+fn not_found_is_exit_3() {
     let sandbox = Sandbox::with_project();
     fails_with(&sandbox.run(&["--json", "show", "none"]), 3, "not_found");
     fails_with(&sandbox.run(&["--json", "show", "p", "none"]), 3, "not_found");
@@ -40,20 +40,20 @@ fn not_found_is_3() {
 }
 
 #[test]
-fn exists_is_4() {
+fn exists_is_exit_4() {
     let sandbox = Sandbox::with_project();
     fails_with(&sandbox.run(&["--json", "load-hdf5", "-p", "p", "plain.h5"]), 4, "exists");
 }
 
 #[test]
-fn not_enough_memory_is_5() {
+fn not_enough_memory_is_exit_5() {
     let sandbox = Sandbox::with_file("f.h5", |path| fixtures::unwritten(path, 1 << 50));
     fails_with(&sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--json"]), 5, "no_memory");
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
 
 #[test]
-fn an_unsafe_directory_is_6() {
+fn unsafe_directory_is_exit_6() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
@@ -62,7 +62,7 @@ fn an_unsafe_directory_is_6() {
 }
 
 #[test]
-fn busy_is_7() {
+fn busy_is_exit_7() {
     let sandbox = Sandbox::with_project();
     let lock = crate::states::ChangeLock::take(&sandbox);
     fails_with(&sandbox.run(&["--json", "load-hdf5", "-po", "p", "plain.h5"]), 7, "busy");
@@ -71,21 +71,21 @@ fn busy_is_7() {
 }
 
 #[test]
-fn a_corrupt_input_is_8() {
+fn corrupt_input_is_exit_8() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::truncated);
     fails_with(&sandbox.run(&["--json", "load-hdf5", "-p", "p", "f.h5"]), 8, "corrupt");
     fails_with(&sandbox.run(&["--json", "load-hdf5", "-p", "p", "."]), 8, "corrupt");
 }
 
 #[test]
-fn unsupported_is_9() {
+fn unsupported_is_exit_9() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let run = sandbox.run(&["--json", "load-hdf5", "-p", "p", "f.h5", "--strict"]);
     fails_with(&run, 9, "unsupported");
 }
 
 #[test]
-fn some_of_several_is_10() {
+fn some_of_several_is_exit_10() {
     let mut sandbox = Sandbox::with_project();
     let run = sandbox.run(&["--json", "unlink", "p", "none"]);
     assert_eq!(run.code(), 10, "{}", run.text());
@@ -95,7 +95,7 @@ fn some_of_several_is_10() {
 }
 
 #[test]
-fn findings_are_11() {
+fn findings_are_exit_11() {
     let sandbox = Sandbox::new();
     crate::states::stale_project(&sandbox, "p");
     fails_with(&sandbox.run(&["--json", "list", "--check"]), 11, "findings");
@@ -120,7 +120,7 @@ fn each(sandbox: &Sandbox, rows: &[Row]) {
 }
 
 #[test]
-fn every_command_succeeds_with_0() {
+fn every_command_succeeds_with_exit_0() {
     let sandbox = Sandbox::with_project();
     fs::create_dir(sandbox.file("pages")).unwrap();
     each(
@@ -145,7 +145,7 @@ fn every_command_succeeds_with_0() {
 }
 
 #[test]
-fn a_wrong_argument_is_2_for_every_command() {
+fn wrong_argument_is_exit_2_for_every_command() {
     let sandbox = Sandbox::with_project();
     for command in [
         "list",
@@ -181,7 +181,7 @@ fn a_wrong_argument_is_2_for_every_command() {
 }
 
 #[test]
-fn what_is_missing_is_3_for_every_command_that_names_something() {
+fn missing_object_is_exit_3_for_every_command() {
     let sandbox = Sandbox::with_project();
     each(
         &sandbox,
@@ -198,7 +198,7 @@ fn what_is_missing_is_3_for_every_command_that_names_something() {
 }
 
 #[test]
-fn what_is_in_the_way_is_4() {
+fn existing_file_or_project_is_exit_4() {
     let sandbox = Sandbox::with_project();
     fs::write(sandbox.file("old.npz"), "old").unwrap();
     each(
@@ -213,7 +213,7 @@ fn what_is_in_the_way_is_4() {
 }
 
 #[test]
-fn an_unsafe_root_is_6_for_every_command_that_looks_there() {
+fn unsafe_root_is_exit_6_for_every_command_that_opens_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::with_plain();
     fs::create_dir(sandbox.root()).unwrap();
@@ -234,7 +234,7 @@ fn an_unsafe_root_is_6_for_every_command_that_looks_there() {
 }
 
 #[test]
-fn a_project_that_somebody_is_at_is_7() {
+fn project_in_use_by_another_command_is_exit_7() {
     let sandbox = Sandbox::with_project();
     let lock = crate::states::ChangeLock::take(&sandbox);
     let there: &[Row] = &[
@@ -257,7 +257,7 @@ fn a_project_that_somebody_is_at_is_7() {
 }
 
 #[test]
-fn metadata_that_is_none_is_8() {
+fn invalid_metadata_is_exit_8() {
     let sandbox = Sandbox::new();
     crate::states::make_root(&sandbox);
     crate::states::write_private(&sandbox.metadata("c"), "no = TOML = at all");
@@ -274,7 +274,7 @@ fn metadata_that_is_none_is_8() {
 }
 
 #[test]
-fn what_has_no_such_form_is_9() {
+fn unsupported_data_is_exit_9() {
     let mut sandbox = Sandbox::with_file("strings.h5", fixtures::strings);
     sandbox.load("p", &["strings.h5"]);
     each(
@@ -288,7 +288,7 @@ fn what_has_no_such_form_is_9() {
 }
 
 #[test]
-fn a_device_that_takes_nothing_is_1() {
+fn full_output_device_is_exit_1() {
     let sandbox = Sandbox::with_project();
     fails_with(
         &sandbox.run(&["export", "--json", "p", "x", "--format", "npy", "-o", "/dev/full"]),

@@ -27,7 +27,7 @@ fn load_for_job(sandbox: &mut Sandbox, project: &str, job: &str) {
 }
 
 #[test]
-fn without_projects_there_is_nothing_to_do() {
+fn gc_without_projects_removes_nothing() {
     Sandbox::new().run(&["gc"]).is(str![[r#"
 --- stderr
 nothing to remove
@@ -43,7 +43,7 @@ nothing to remove
 }
 
 #[test]
-fn an_abandoned_project_is_reaped() {
+fn abandoned_project_is_removed() {
     let sandbox = abandoned();
     sandbox.run(&["gc"]).is(str![[r#"
 --- stdout
@@ -55,7 +55,7 @@ removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segment
 }
 
 #[test]
-fn a_stale_project_is_reaped() {
+fn stale_project_is_removed() {
     let sandbox = Sandbox::new();
     stale_project(&sandbox, "p");
     sandbox.run(&["gc"]).is(str![[r#"
@@ -68,7 +68,7 @@ removed p in '$ROOT' (stale): all segments are missing, loaded before this boot;
 }
 
 #[test]
-fn a_live_project_is_kept() {
+fn live_project_is_kept() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["gc"]).is(str![[r#"
 --- stderr
@@ -86,7 +86,7 @@ nothing to remove
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_reaped() {
+fn dry_run_lists_projects_to_remove() {
     let sandbox = abandoned();
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--dry-run"]).is(str![[r#"
@@ -100,7 +100,7 @@ would remove p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 se
 }
 
 #[test]
-fn check_fails_when_there_is_something_to_reap_and_reaps_nothing() {
+fn check_fails_if_a_project_is_removable_and_removes_nothing() {
     let sandbox = abandoned();
     let before = sandbox.in_shm();
     sandbox.run(&["gc", "--check"]).is(str![[r#"
@@ -119,7 +119,7 @@ hint: run 'cute-shm gc'
 }
 
 #[test]
-fn broken_projects_are_reaped_on_demand() {
+fn broken_projects_are_removed_with_broken() {
     let sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     write_segment(&sandbox, "p", "bbbbbbbbbb");
@@ -140,7 +140,7 @@ removed p in '$ROOT' (broken): 1 of 2 segments are missing; 1 segment, 4 KiB fre
 }
 
 #[test]
-fn corrupt_projects_are_reaped_on_demand() {
+fn corrupt_projects_are_removed_with_broken() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
     crate::states::write_private(&sandbox.metadata("p"), "[a\n");
@@ -161,7 +161,7 @@ removed p in '$ROOT' (corrupt): its metadata is invalid: line 1: unclosed table,
 }
 
 #[test]
-fn orphans_are_reaped_on_demand_when_they_are_old() {
+fn old_orphans_are_removed_with_orphans() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
     write_segment(&sandbox, "p", "aaaaaaaaaa");
@@ -185,7 +185,7 @@ removed p (orphan): no project claims these segments, no process uses them; 1 se
 }
 
 #[test]
-fn an_orphan_that_somebody_has_open_is_kept() {
+fn orphan_that_a_process_has_open_is_kept() {
     let mut sandbox = Sandbox::new();
     sandbox.may_leave();
     make_root(&sandbox);
@@ -202,7 +202,7 @@ nothing to remove
 }
 
 #[test]
-fn the_segments_of_a_project_of_another_root_are_no_orphans() {
+fn segments_of_a_project_in_another_root_are_not_orphans() {
     let mut sandbox = Sandbox::with_project();
     sandbox.may_leave();
     let other = sandbox.file("other");
@@ -253,7 +253,7 @@ removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segment
 }
 
 #[test]
-fn a_load_that_may_be_published_in_a_root_that_cannot_be_opened_is_kept() {
+fn load_that_may_be_published_in_an_unreadable_root_is_kept() {
     let sandbox = Sandbox::with_project();
     // As a kill between the publication and the rename of the prepared ledger leaves it.
     let ledger = sandbox.shm_file(".ledger");
@@ -290,7 +290,7 @@ removed p in '$ROOT' (abandoned): its load was interrupted; 2 segments, 8 KiB fr
 }
 
 #[test]
-fn a_detached_project_whose_root_is_gone_can_still_be_removed() {
+fn detached_project_without_its_root_can_be_removed() {
     let sandbox = Sandbox::with_project();
     fs::remove_dir_all(sandbox.root()).unwrap();
     let greedy = ["gc", "--all-roots", "--broken", "--orphans", "--min-age", "0s"];
@@ -304,7 +304,7 @@ fn a_detached_project_whose_root_is_gone_can_still_be_removed() {
 }
 
 #[test]
-fn detached_projects_are_repaired_on_demand() {
+fn detached_projects_are_repaired_with_repair() {
     let sandbox = Sandbox::with_project();
     let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
     fs::remove_file(sandbox.metadata("p")).unwrap();
@@ -332,7 +332,7 @@ repaired p in '$ROOT' (detached): its metadata file is missing
 }
 
 #[test]
-fn the_projects_of_an_ended_job_are_reaped() {
+fn projects_of_an_ended_job_are_removed() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "mine", "7");
     load_for_job(&mut sandbox, "other", "8");
@@ -348,7 +348,7 @@ removed mine in '$ROOT' (live): job 7 has ended; 2 segments, 8 KiB freed
 }
 
 #[test]
-fn a_restarted_job_is_not_its_former_self() {
+fn restarted_job_differs_from_its_previous_run() {
     let mut sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "-p", "p", "plain.h5"];
     let again = sandbox.command(&args).env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", "2");
@@ -365,7 +365,7 @@ fn a_restarted_job_is_not_its_former_self() {
 }
 
 #[test]
-fn a_late_epilog_leaves_what_joined_after_it_began() {
+fn late_epilog_keeps_jobs_that_joined_after_its_start() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");
     let run = sandbox.run(&["gc", "--job", "7", "--before", "1000000000.5"]);
@@ -375,7 +375,7 @@ fn a_late_epilog_leaves_what_joined_after_it_began() {
 }
 
 #[test]
-fn projects_of_jobs_that_left_the_node_are_reaped() {
+fn projects_of_jobs_that_left_the_node_are_removed() {
     let mut sandbox = Sandbox::with_plain();
     for (project, job) in [("here", "7"), ("gone", "8")] {
         let args = ["load-hdf5", project, "plain.h5", "-p"];
@@ -391,7 +391,7 @@ fn projects_of_jobs_that_left_the_node_are_reaped() {
 }
 
 #[test]
-fn a_job_that_others_share_a_project_with_is_taken_off_its_list() {
+fn ended_job_is_removed_from_the_job_list_of_a_shared_project() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");
     let path = sandbox.shm_file(".ledger");
@@ -411,7 +411,7 @@ updated the job list of p in '$ROOT' (live): job 7 has ended; jobs left: 1; 0 se
 }
 
 #[test]
-fn old_projects_that_nobody_has_are_reaped_on_demand() {
+fn old_unused_projects_are_removed_with_older_than() {
     let mut sandbox = Sandbox::with_project();
     sandbox.load("used", &["plain.h5"]);
     let user = fs::File::open(sandbox.shm().join(&sandbox.segments("used")[0])).unwrap();
@@ -438,7 +438,7 @@ nothing to remove
 }
 
 #[test]
-fn an_age_without_a_known_unit_is_a_usage_error() {
+fn age_with_an_unknown_unit_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&["gc", "--older-than", "3y"]).is(str![[r#"
 --- stderr
@@ -510,7 +510,7 @@ hint: run 'cute-shm gc' again, or raise the limit with --time-limit
 }
 
 #[test]
-fn a_project_whose_lock_stays_held_is_skipped_with_the_reason() {
+fn locked_project_is_skipped_with_the_reason() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");
     let lock = ChangeLock::take(&sandbox);
@@ -526,7 +526,7 @@ skipped p in '$ROOT' (live): project 'p' is being changed by another process
 }
 
 #[test]
-fn a_project_of_another_root_whose_lock_stays_held_is_skipped_with_the_reason() {
+fn locked_project_of_another_root_is_skipped_with_the_reason() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");
     let other = sandbox.file("other");
@@ -544,7 +544,7 @@ skipped p in '$ROOT' (live): project 'p' is being changed by another process
 }
 
 #[test]
-fn the_largest_project_is_removed_first() {
+fn largest_project_is_removed_first() {
     let sandbox = Sandbox::new();
     make_root(&sandbox);
     for (project, bytes) in [("a", 1), ("b", 1 << 20), ("c", 1 << 14)] {
@@ -557,7 +557,7 @@ fn the_largest_project_is_removed_first() {
 }
 
 #[test]
-fn a_root_in_force_that_is_refused_does_not_stop_the_other_roots() {
+fn refused_current_root_does_not_stop_gc_of_other_roots() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = abandoned();
     let other = sandbox.file("unsafe");
@@ -572,7 +572,7 @@ fn a_root_in_force_that_is_refused_does_not_stop_the_other_roots() {
 }
 
 #[test]
-fn a_project_that_is_being_changed_is_skipped() {
+fn project_with_a_change_in_progress_is_skipped() {
     let sandbox = Sandbox::with_project();
     let lock = ChangeLock::take(&sandbox);
     sandbox.run(&["gc", "-v", "--older-than", "0s"]).is(str![[r#"
@@ -586,7 +586,7 @@ nothing to remove
 }
 
 #[test]
-fn an_unsafe_root_fails_unless_best_effort_is_enough() {
+fn unsafe_root_fails_without_best_effort() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new();
     make_root(&sandbox);
@@ -608,7 +608,7 @@ hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; fo
 }
 
 #[test]
-fn root_reaps_what_belongs_to_others_only_when_asked() {
+fn root_removes_projects_of_other_users_only_with_all_users() {
     if !is_root() {
         return; // Only root has others' projects to reap.
     }
@@ -645,7 +645,7 @@ removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segment
 }
 
 #[test]
-fn root_reaps_the_projects_of_one_user() {
+fn root_removes_the_projects_of_one_user() {
     if !is_root() {
         return; // Only root has others' projects to reap.
     }

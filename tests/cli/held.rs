@@ -62,7 +62,7 @@ removed project 'p'
 }
 
 #[test]
-fn the_result_is_printed_when_the_project_is_ready() {
+fn result_is_printed_when_the_project_is_ready() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&["load-hdf5", "p", "plain.h5", "--json"]);
     until("the object", || held.stdout().ends_with('\n'));
@@ -74,7 +74,7 @@ fn the_result_is_printed_when_the_project_is_ready() {
 }
 
 #[test]
-fn an_ignored_hangup_stays_ignored() {
+fn ignored_hangup_remains_ignored() {
     let sandbox = Sandbox::with_plain();
     let mut held = sandbox.command(&HOLD).after("trap '' HUP").start();
     held.wait_for("holding the project");
@@ -98,7 +98,7 @@ removed project 'p'
 }
 
 #[test]
-fn an_ignored_ctrl_c_stays_ignored() {
+fn ignored_ctrl_c_remains_ignored() {
     let sandbox = Sandbox::with_plain();
     let mut held = sandbox.command(&HOLD).after("trap '' INT").start();
     held.wait_for("holding the project");
@@ -110,7 +110,7 @@ fn an_ignored_ctrl_c_stays_ignored() {
 }
 
 #[test]
-fn more_signals_do_not_break_the_cleaning_up() {
+fn further_signals_do_not_interrupt_the_cleanup() {
     let sandbox = Sandbox::with_file("many.h5", |path| crate::common::fixtures::many(path, 400));
     let held = sandbox.hold(&["load-hdf5", "p", "many.h5"]);
     held.signal(Signal::SIGTERM);
@@ -125,7 +125,7 @@ fn more_signals_do_not_break_the_cleaning_up() {
 }
 
 #[test]
-fn a_signal_while_loading_leaves_nothing() {
+fn signal_during_a_load_leaves_no_files() {
     let sandbox = Sandbox::with_file("f.h5", |path| crate::common::fixtures::many(path, 4000));
     let load = sandbox.command(&["load-hdf5", "p", "f.h5", "-p"]).start();
     until("the first segments", || !sandbox.segments("p").is_empty());
@@ -139,7 +139,7 @@ error: interrupted by SIGTERM; all segments of this load were removed
 }
 
 #[test]
-fn the_keeper_of_an_unlinked_project_ends_by_itself() {
+fn keeper_of_an_unlinked_project_exits() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     sandbox.run(&["unlink", "p"]).is(str![[r#"
@@ -161,7 +161,7 @@ another process removed project 'p'
 }
 
 #[test]
-fn the_keeper_of_a_replaced_project_ends_by_itself() {
+fn keeper_of_a_replaced_project_exits() {
     let mut sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     sandbox.loads("p", &["load-hdf5", "-po", "p", "plain.h5"]);
@@ -179,7 +179,7 @@ another process replaced project 'p'
 }
 
 #[test]
-fn a_killed_keeper_leaves_an_abandoned_project_that_a_load_replaces() {
+fn load_replaces_the_abandoned_project_of_a_killed_keeper() {
     let mut sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     held.signal(Signal::SIGKILL);
@@ -214,7 +214,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn a_held_project_is_listed_with_its_keeper() {
+fn held_project_is_listed_with_its_keeper() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     let listed: serde_json::Value = sandbox.run(&["list", "-s", "--json"]).json();
@@ -226,7 +226,7 @@ fn a_held_project_is_listed_with_its_keeper() {
 }
 
 #[test]
-fn gc_leaves_a_held_project_alone() {
+fn gc_keeps_a_held_project() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&HOLD);
     sandbox.run(&["gc", "--older-than", "0s"]).is(str![[r#"
@@ -241,7 +241,7 @@ nothing to remove
 }
 
 #[test]
-fn a_quiet_load_holds_without_a_word() {
+fn quiet_load_holds_without_output() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.command(&["load-hdf5", "p", "plain.h5", "-q"]).start();
     assert_eq!(sandbox.run(&["wait", "p", "--timeout", "60"]).code(), 0);

@@ -15,7 +15,7 @@ fn commands(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn help_of_a_command_is_what_its_long_option_prints() {
+fn help_command_prints_the_same_as_the_help_option() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.run(&["help"]).stdout(), sandbox.run(&["--help"]).stdout());
     let commands = commands(&sandbox);
@@ -41,7 +41,7 @@ hint: run 'cute-shm help' for the list of commands
 }
 
 #[test]
-fn without_a_command_the_program_says_what_there_is() {
+fn missing_subcommand_lists_the_commands() {
     let run = Sandbox::new().run(&[]);
     assert_eq!((run.code(), run.stdout()), (2, ""));
     assert!(
@@ -65,7 +65,7 @@ fn examples_and_exit_codes_fit_a_terminal_of_80_columns() {
 }
 
 #[test]
-fn options_of_a_load_stand_in_groups() {
+fn options_of_a_load_are_in_groups() {
     let help = Sandbox::new().run(&["load-hdf5", "-h"]);
     let heads: Vec<_> = help
         .stdout()
@@ -78,7 +78,7 @@ fn options_of_a_load_stand_in_groups() {
 }
 
 #[test]
-fn a_long_option_with_one_dash_is_told_so() {
+fn long_option_with_one_dash_gets_a_hint() {
     let sandbox = Sandbox::new();
     sandbox.run(&["load-hdf5", "p", "f.h5", "-persistent"]).is(str![[r#"
 --- stderr

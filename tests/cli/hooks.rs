@@ -129,7 +129,7 @@ fn is_bashism(line: &str) -> bool {
 }
 
 #[test]
-fn the_check_for_bashisms_finds_them() {
+fn check_for_bashisms_finds_bashisms() {
     for line in [
         "now=$EPOCHREALTIME",
         "if [[ -n $x ]]; then",
@@ -164,7 +164,7 @@ fn every_script_parses_in_posix_shells_and_has_no_extension_of_bash() {
 }
 
 #[test]
-fn the_slurm_epilog_gives_gc_the_time_of_its_start() {
+fn slurm_epilog_passes_its_start_time_to_gc() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     let env = [("SLURM_JOB_ID", "7"), ("SLURM_JOB_UID", "1000")];
@@ -177,7 +177,7 @@ fn the_slurm_epilog_gives_gc_the_time_of_its_start() {
 }
 
 #[test]
-fn an_epilog_without_a_usable_time_still_calls_gc() {
+fn epilog_without_a_usable_time_still_calls_gc() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     let expected =
@@ -194,7 +194,7 @@ fn an_epilog_without_a_usable_time_still_calls_gc() {
 }
 
 #[test]
-fn an_epilog_exits_0_if_gc_fails() {
+fn epilog_exits_0_if_gc_fails() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     stubs.write("cute-shm", "exit 2");
@@ -207,7 +207,7 @@ fn an_epilog_exits_0_if_gc_fails() {
 }
 
 #[test]
-fn the_lsf_hook_names_array_elements_and_ignores_directories_of_the_user_as_root() {
+fn lsf_hook_names_array_elements_and_ignores_user_directories_as_root() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     let env = [("LSB_JOBID", "7"), ("LSB_JOBINDEX", "3"), ("CUTE_SHM_ROOT", "/of/the/user")];
@@ -221,7 +221,7 @@ fn the_lsf_hook_names_array_elements_and_ignores_directories_of_the_user_as_root
 }
 
 #[test]
-fn the_node_check_does_nothing_without_a_time_or_a_list_of_jobs() {
+fn node_check_does_nothing_without_a_time_or_a_list_of_jobs() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     let env = [("SLURMD_NODENAME", "n1")];
@@ -240,7 +240,7 @@ fn the_node_check_does_nothing_without_a_time_or_a_list_of_jobs() {
 }
 
 #[test]
-fn the_prolog_loads_reference_data_if_there_is_any() {
+fn prolog_loads_the_configured_reference_data() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     let calls = stubs.calls("slurm/prolog", &[], &[("SLURM_JOB_ID", "7")]);
@@ -252,7 +252,7 @@ fn the_prolog_loads_reference_data_if_there_is_any() {
 }
 
 #[test]
-fn the_task_prolog_exports_the_project_and_fails_the_task_only() {
+fn task_prolog_exports_the_project_and_fails_only_the_task() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     assert_eq!(stubs.calls("slurm/task-prolog", &[], &[]), [""; 0]);
@@ -271,7 +271,7 @@ fn the_task_prolog_exports_the_project_and_fails_the_task_only() {
 }
 
 #[test]
-fn a_job_script_ends_when_its_load_fails() {
+fn job_script_exits_when_its_load_fails() {
     let sandbox = Sandbox::new();
     let stubs = Stubs::new(&sandbox);
     stubs.write("jq", "exec cat");
@@ -288,7 +288,7 @@ fn a_job_script_ends_when_its_load_fails() {
 }
 
 #[test]
-fn the_epilog_frees_the_memory_of_its_job() {
+fn epilog_frees_the_memory_of_its_job() {
     if !is_root() {
         return; // The epilog runs as root: without it, --all-users is refused or has no effect.
     }

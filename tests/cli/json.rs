@@ -315,7 +315,7 @@ fn bad<T: Envelope>(run: &Run, command: Option<&str>, code: &str) -> T {
 }
 
 #[test]
-fn load_hdf5_tells_what_was_loaded() {
+fn load_hdf5_json_has_the_loaded_arrays() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let run = sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--json"]);
     let load: Load = good(&run, "load-hdf5");
@@ -338,7 +338,7 @@ fn load_hdf5_tells_what_was_loaded() {
 }
 
 #[test]
-fn load_hdf5_tells_its_plan() {
+fn load_hdf5_json_has_the_plan() {
     let sandbox = Sandbox::with_plain();
     let run = sandbox.run(&["load-hdf5", "p", "plain.h5", "--dry-run", "--json"]);
     let load: Load = good(&run, "load-hdf5");
@@ -352,7 +352,7 @@ fn load_hdf5_tells_its_plan() {
 }
 
 #[test]
-fn load_hdf5_tells_which_rows_it_loaded() {
+fn load_hdf5_json_has_the_loaded_rows() {
     let mut sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "-p", "p", "plain.h5", "--shard", "1/2", "--json"];
     let load: Load = good(&sandbox.loads("p", &args), "load-hdf5");
@@ -364,7 +364,7 @@ fn load_hdf5_tells_which_rows_it_loaded() {
 }
 
 #[test]
-fn doctor_tells_every_check() {
+fn doctor_json_has_every_check() {
     let sandbox = Sandbox::with_project();
     crate::states::stale_project(&sandbox, "q");
     let run = sandbox.run(&["doctor", "--check", "--json"]);
@@ -377,7 +377,7 @@ fn doctor_tells_every_check() {
 }
 
 #[test]
-fn load_hdf5_tells_its_failure() {
+fn load_hdf5_json_has_the_error_of_a_load() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["load-hdf5", "-p", "p", "none.h5", "--json"]);
     let load: Load = bad(&run, Some("load-hdf5"), "not_found");
@@ -386,7 +386,7 @@ fn load_hdf5_tells_its_failure() {
 }
 
 #[test]
-fn load_hdf5_tells_a_failure_of_its_arguments() {
+fn load_hdf5_json_has_the_error_of_its_arguments() {
     let sandbox = Sandbox::with_plain();
     let run = sandbox.run(&["load-hdf5", "-p", "a/b", "plain.h5", "--json"]);
     let load: Load = bad(&run, Some("load-hdf5"), "usage");
@@ -395,7 +395,7 @@ fn load_hdf5_tells_a_failure_of_its_arguments() {
 }
 
 #[test]
-fn list_is_an_object_when_there_is_nothing() {
+fn list_without_projects_prints_json() {
     for args in [&["list", "--json"][..], &["list", "-s", "--json"], &["--json", "list", "x*"]] {
         let list: List = good(&Sandbox::new().run(args), "list");
         assert!(list.projects.is_empty());
@@ -403,7 +403,7 @@ fn list_is_an_object_when_there_is_nothing() {
 }
 
 #[test]
-fn list_tells_every_array() {
+fn list_json_has_every_array() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     let list: List = good(&sandbox.run(&["list", "--json"]), "list");
@@ -439,7 +439,7 @@ fn list_tells_every_array() {
 }
 
 #[test]
-fn list_in_short_has_no_arrays_but_processes() {
+fn short_list_json_has_processes_but_no_arrays() {
     let sandbox = Sandbox::with_project();
     let list: List = good(&sandbox.run(&["list", "-s", "--json"]), "list");
     assert!(list.projects[0].arrays.is_none());
@@ -447,7 +447,7 @@ fn list_in_short_has_no_arrays_but_processes() {
 }
 
 #[test]
-fn list_tells_what_is_missing() {
+fn list_json_marks_missing_segments() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
     let run = sandbox.run(&["list", "--check", "--json"]);
@@ -461,7 +461,7 @@ fn list_tells_what_is_missing() {
 }
 
 #[test]
-fn what_python_made_has_no_provenance() {
+fn python_project_has_no_provenance() {
     let mut sandbox = Sandbox::new();
     crate::states::python_project(&sandbox, "p", &["aaaaaaaaaa"]);
     sandbox.unlink_at_end("p");
@@ -472,7 +472,7 @@ fn what_python_made_has_no_provenance() {
 }
 
 #[test]
-fn show_tells_jobs_and_sources() {
+fn show_json_has_jobs_and_sources() {
     let mut sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "-p", "p", "a=plain.h5", "b=plain.h5"];
     sandbox.command(&args).env("SLURM_JOB_ID", "42").env("SLURM_RESTART_COUNT", "2").run();
@@ -488,7 +488,7 @@ fn show_tells_jobs_and_sources() {
 }
 
 #[test]
-fn show_tells_attributes_of_groups_and_what_was_left_out() {
+fn show_json_has_group_attributes_and_skipped_data() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     let show: Show = good(&sandbox.run(&["show", "p", "--json"]), "show");
@@ -499,7 +499,7 @@ fn show_tells_attributes_of_groups_and_what_was_left_out() {
 }
 
 #[test]
-fn show_with_a_key_tells_what_lies_below_it() {
+fn show_json_with_a_key_has_the_objects_below_it() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     sandbox.load("p", &["f.h5"]);
     let show: Show = good(&sandbox.run(&["show", "p", "/train", "--json"]), "show");
@@ -508,7 +508,7 @@ fn show_with_a_key_tells_what_lies_below_it() {
 }
 
 #[test]
-fn show_tells_that_there_is_nothing() {
+fn show_of_a_missing_project_prints_json() {
     let run = Sandbox::new().run(&["show", "none", "--json"]);
     let show: Show = bad(&run, Some("show"), "not_found");
     assert!(show.project.is_none() && show.group_attrs.is_empty());
@@ -517,7 +517,7 @@ fn show_tells_that_there_is_nothing() {
 }
 
 #[test]
-fn unlink_tells_what_is_free() {
+fn unlink_json_has_the_freed_bytes() {
     let sandbox = Sandbox::with_project();
     let dry: Unlink = good(&sandbox.run(&["unlink", "p", "--dry-run", "--json"]), "unlink");
     assert!(dry.dry_run);
@@ -530,7 +530,7 @@ fn unlink_tells_what_is_free() {
 }
 
 #[test]
-fn unlink_tells_every_failure() {
+fn unlink_json_has_every_failure() {
     let sandbox = Sandbox::with_project();
     let run = sandbox.run(&["unlink", "none", "p", "--json"]);
     let unlink: Unlink = bad(&run, Some("unlink"), "not_found");
@@ -541,7 +541,7 @@ fn unlink_tells_every_failure() {
 }
 
 #[test]
-fn gc_tells_every_project_with_a_reason() {
+fn gc_json_has_every_project_with_a_reason() {
     let sandbox = Sandbox::with_project();
     crate::states::stale_project(&sandbox, "q");
     let check = sandbox.run(&["gc", "--check", "--json"]);
@@ -564,13 +564,13 @@ fn gc_tells_every_project_with_a_reason() {
 }
 
 #[test]
-fn gc_is_an_object_when_there_is_nothing() {
+fn gc_without_projects_prints_json() {
     let gc: Gc = good(&Sandbox::new().run(&["gc", "--json"]), "gc");
     assert!(gc.items.is_empty());
 }
 
 #[test]
-fn wait_tells_the_project_or_that_it_did_not_come() {
+fn wait_json_has_the_project_or_the_timeout() {
     let sandbox = Sandbox::with_project();
     let wait: Wait = good(&sandbox.run(&["wait", "p", "--json"]), "wait");
     assert_eq!(wait.project.unwrap().name, "p");
@@ -580,7 +580,7 @@ fn wait_tells_the_project_or_that_it_did_not_come() {
 }
 
 #[test]
-fn commands_that_print_text_print_an_object_too() {
+fn commands_that_print_text_also_print_json() {
     let sandbox = Sandbox::new();
     let _: Nothing = good(&sandbox.run(&["completions", "bash", "--json"]), "completions");
     let _: Nothing = good(&sandbox.run(&["man", "--json"]), "man");
@@ -589,7 +589,7 @@ fn commands_that_print_text_print_an_object_too() {
 }
 
 #[test]
-fn a_command_line_that_is_not_understood_is_an_object_too() {
+fn usage_error_is_reported_as_json() {
     let sandbox = Sandbox::new();
     for args in [
         &["--json"][..],
@@ -604,7 +604,7 @@ fn a_command_line_that_is_not_understood_is_an_object_too() {
 }
 
 #[test]
-fn warnings_of_a_quiet_load_are_in_the_object() {
+fn warnings_of_a_quiet_load_are_in_the_json() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let run = sandbox.loads("p", &["load-hdf5", "-qp", "p", "f.h5", "--json"]);
     let load: Load = good(&run, "load-hdf5");
@@ -612,7 +612,7 @@ fn warnings_of_a_quiet_load_are_in_the_object() {
 }
 
 #[test]
-fn the_keys_stand_in_a_fixed_order() {
+fn json_keys_have_a_fixed_order() {
     let run = Sandbox::new().run(&["list", "--json"]);
     assert_eq!(
         run.stdout(),

@@ -11,7 +11,7 @@ use snapbox::str;
 use crate::program::{Sandbox, until};
 
 #[test]
-fn a_command_finds_the_project_and_its_status_is_ours() {
+fn command_finds_the_project_and_its_status_is_returned() {
     let sandbox = Sandbox::with_plain();
     let script = "echo $CUTE_SHM_PROJECT $CUTE_SHM_ROOT $CUTE_SHM_DIR; set -- $CUTE_SHM_DIR/cute-shm.p.*00000; test -f $1 && exit 7";
     sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", script]).is(str![[
@@ -52,7 +52,7 @@ fn relative_root_is_absolute_in_the_ledger_and_for_the_command() {
 }
 
 #[test]
-fn a_command_that_ends_well_is_success() {
+fn command_that_succeeds_is_exit_0() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "p", "plain.h5", "--", "/bin/true"]).is(str![[r#"
 --- stderr
@@ -64,7 +64,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn a_command_that_cannot_be_run_is_126_or_127() {
+fn command_that_cannot_be_run_is_exit_126_or_127() {
     let sandbox = Sandbox::with_plain();
     let load = |command: &str| sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", command]);
     load("/no/such/command").is(str![[r#"
@@ -82,7 +82,7 @@ error: cannot run './plain.h5': Permission denied
 }
 
 #[test]
-fn a_failure_before_the_command_is_125() {
+fn failure_before_the_command_is_exit_125() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["load-hdf5", "p", "plain.h5", "--", "/bin/true"]).is(str![[r#"
 --- stderr
@@ -95,7 +95,7 @@ hint: it is live; use --overwrite to replace it, or 'cute-shm unlink p'
 }
 
 #[test]
-fn a_command_that_a_signal_ended_is_128_and_its_number() {
+fn command_killed_by_a_signal_exits_with_128_plus_its_number() {
     let sandbox = Sandbox::with_plain();
     let run =
         sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", "kill -9 $$"]);
@@ -103,7 +103,7 @@ fn a_command_that_a_signal_ended_is_128_and_its_number() {
 }
 
 #[test]
-fn the_object_of_a_load_with_a_command_goes_to_a_file() {
+fn json_of_a_load_with_a_command_is_written_to_a_file() {
     let sandbox = Sandbox::with_plain();
     let args =
         ["load-hdf5", "p", "plain.h5", "--json-to", "out.json", "-q", "--", "/bin/echo", "hi"];
@@ -115,7 +115,7 @@ fn the_object_of_a_load_with_a_command_goes_to_a_file() {
 }
 
 #[test]
-fn a_project_goes_when_the_watched_process_ends() {
+fn project_is_removed_when_the_watched_process_exits() {
     let sandbox = Sandbox::with_plain();
     let mut watched = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
     let pid = watched.id().to_string();
@@ -134,7 +134,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn a_process_that_does_not_exist_cannot_be_watched() {
+fn until_exit_of_a_missing_process_is_an_error() {
     let sandbox = Sandbox::with_plain();
     let mut ended = Command::new("/bin/true").spawn().unwrap();
     ended.wait().unwrap();
@@ -168,7 +168,7 @@ already loaded: 2 arrays, 60 B
 }
 
 #[test]
-fn ensure_adds_the_caller_s_job() {
+fn ensure_adds_the_job_of_the_caller() {
     let mut sandbox = Sandbox::with_plain();
     let ensure = ["load-hdf5", "-p", "--ensure", "p", "plain.h5"];
     for job in ["7", "8", "8"] {
@@ -193,7 +193,7 @@ fn ensure_makes_a_held_project_persistent() {
 }
 
 #[test]
-fn a_project_with_two_keepers_lives_until_the_last_has_gone() {
+fn project_with_two_keepers_is_removed_when_the_last_exits() {
     let sandbox = Sandbox::with_plain();
     let ensure = ["load-hdf5", "--ensure", "p", "plain.h5"];
     let (first, second) = (sandbox.hold(&ensure), sandbox.hold(&ensure));
@@ -206,7 +206,7 @@ fn a_project_with_two_keepers_lives_until_the_last_has_gone() {
 }
 
 #[test]
-fn a_load_waits_for_another_only_as_long_as_it_was_told() {
+fn load_waits_for_another_load_up_to_its_time_limit() {
     let sandbox = Sandbox::with_project();
     let load = ["load-hdf5", "-po", "p", "plain.h5", "--wait"];
     let lock = crate::states::ChangeLock::take(&sandbox);
@@ -229,7 +229,7 @@ fn readiness_is_written_to_a_descriptor() {
 }
 
 #[test]
-fn a_service_manager_is_notified() {
+fn service_manager_is_notified() {
     let sandbox = Sandbox::with_plain();
     let path = sandbox.file("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -244,7 +244,7 @@ fn a_service_manager_is_notified() {
 }
 
 #[test]
-fn ways_to_live_exclude_each_other() {
+fn lifetime_options_exclude_each_other() {
     let sandbox = Sandbox::with_plain();
     for options in [
         &["-p", "--until-exit", "1"][..],
@@ -342,13 +342,13 @@ fn early_sigterm_of_until_exit_is_exit_143() {
     held.signal(Signal::SIGTERM);
     let run = held.end(&sandbox);
     assert_eq!(run.code(), 143, "{}", run.text());
-    until("the keeper is gone", || is_gone(keeper));
+    until("the keeper is gone", || has_exited(keeper));
     drop(lock);
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
 
 #[test]
-fn keeper_of_until_exit_gives_up_its_load_when_the_command_is_killed() {
+fn keeper_of_until_exit_cancels_its_load_when_the_command_is_killed() {
     let sandbox = Sandbox::with_project();
     let lock = crate::states::ChangeLock::take(&sandbox);
     let before = sandbox.in_shm();
@@ -359,7 +359,7 @@ fn keeper_of_until_exit_gives_up_its_load_when_the_command_is_killed() {
     until("the keeper", || !children(held.pid()).is_empty());
     let keeper = children(held.pid())[0];
     held.signal(Signal::SIGKILL);
-    until("the keeper is gone", || is_gone(keeper));
+    until("the keeper is gone", || has_exited(keeper));
     drop(held);
     drop(lock);
     assert_eq!(sandbox.in_shm(), before);
@@ -400,7 +400,7 @@ fn children(pid: nix::unistd::Pid) -> Vec<i32> {
     listed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
-fn is_gone(pid: i32) -> bool {
+fn has_exited(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }

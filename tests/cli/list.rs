@@ -8,7 +8,7 @@ use crate::common::fixtures;
 use crate::program::Sandbox;
 
 #[test]
-fn without_a_root_there_are_no_projects() {
+fn missing_root_has_no_projects() {
     let sandbox = Sandbox::new();
     sandbox.run(&["list"]).is(str![[r#"
 --- stderr
@@ -30,7 +30,7 @@ no projects
 }
 
 #[test]
-fn the_full_form_shows_every_array() {
+fn full_list_shows_every_array() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.write("g.h5", fixtures::groups);
     sandbox.load("b", &["f.h5"]);
@@ -53,7 +53,7 @@ b live 4 B $ROOT/cute-shm.b.toml
 }
 
 #[test]
-fn the_short_form_has_a_row_for_each_project() {
+fn short_list_has_one_row_per_project() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.load("two", &["plain.h5"]);
     sandbox.load("one", &["plain.h5", "--include", "y"]);
@@ -68,7 +68,7 @@ two           2  60 B     8 KiB  live   persistent  0         AGE
 }
 
 #[test]
-fn a_pattern_chooses_projects() {
+fn pattern_selects_projects() {
     let mut sandbox = Sandbox::with_plain();
     for project in ["run-1", "run-2", "other"] {
         sandbox.load(project, &["plain.h5"]);
@@ -96,7 +96,7 @@ error: invalid glob: error parsing glob '{': unclosed alternate group; missing '
 }
 
 #[test]
-fn a_missing_segment_is_marked() {
+fn missing_segment_is_marked() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
     sandbox.run(&["list"]).is(str![[r#"
@@ -126,7 +126,7 @@ warning: 'p': broken: 1 of 2 segments are missing
 }
 
 #[test]
-fn check_finds_nothing_wrong_with_live_projects() {
+fn check_succeeds_if_all_projects_are_live() {
     let sandbox = Sandbox::with_project();
     assert_eq!(sandbox.run(&["list", "-s", "--check"]).code(), 0);
 }
@@ -150,7 +150,7 @@ hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 }
 
 #[test]
-fn files_of_others_in_the_root_are_no_projects() {
+fn unrelated_files_in_the_root_are_not_projects() {
     let mut sandbox = Sandbox::with_project();
     sandbox.may_leave();
     for name in ["notes.toml", "cute-shm.toml", "cute-shm.p.toml.bak", ".cute-shm.x.toml"] {

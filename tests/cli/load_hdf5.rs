@@ -9,7 +9,7 @@ use crate::common::fixtures;
 use crate::program::{Sandbox, is_root, link};
 
 #[test]
-fn a_persistent_load_says_what_it_did_and_returns() {
+fn persistent_load_prints_a_summary_and_returns() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.load("p", &["plain.h5"]).is(str![[r#"
 --- stdout
@@ -24,7 +24,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn the_segments_hold_the_bytes_of_the_file() {
+fn segments_contain_the_bytes_of_the_file() {
     let sandbox = Sandbox::with_project();
     let segments = sandbox.segments("p");
     let bytes = |number: usize| fs::read(sandbox.shm().join(&segments[number])).unwrap();
@@ -34,7 +34,7 @@ fn the_segments_hold_the_bytes_of_the_file() {
 }
 
 #[test]
-fn the_segments_and_the_metadata_are_private_unless_told_otherwise() {
+fn segments_and_metadata_are_private_by_default() {
     let mut sandbox = Sandbox::with_plain();
     let modes = |sandbox: &Sandbox| {
         let segment = sandbox.shm().join(&sandbox.segments("p")[0]);
@@ -49,7 +49,7 @@ fn the_segments_and_the_metadata_are_private_unless_told_otherwise() {
 }
 
 #[test]
-fn a_mode_that_others_can_only_read_is_warned_of() {
+fn mode_that_lets_other_users_only_read_is_a_warning() {
     let mut sandbox = Sandbox::with_plain();
     let run = sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "--mode", "644"]);
     run.is(str![[r#"
@@ -65,7 +65,7 @@ warning: others may read but not write: the stock Python reader opens read-write
 }
 
 #[test]
-fn the_segments_and_the_metadata_go_to_the_group() {
+fn segments_and_metadata_belong_to_the_chosen_group() {
     let mut sandbox = Sandbox::with_plain();
     let gid = if is_root() { 54321 } else { nix::unistd::Gid::effective().as_raw() };
     let group = gid.to_string();
@@ -76,13 +76,13 @@ fn the_segments_and_the_metadata_go_to_the_group() {
 }
 
 #[test]
-fn the_root_is_made_for_everybody() {
+fn root_is_created_writable_for_all_users() {
     let sandbox = Sandbox::with_project();
     assert_eq!(fs::metadata(sandbox.root()).unwrap().permissions().mode() & 0o7777, 0o1777);
 }
 
 #[test]
-fn the_option_for_the_root_wins_over_the_environment() {
+fn root_option_overrides_the_environment() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.may_leave();
     let other = sandbox.file("other");
@@ -143,7 +143,7 @@ p live 60 B $ROOT/cute-shm.p.toml
 }
 
 #[test]
-fn a_file_whose_name_has_an_equals_sign_is_a_file() {
+fn file_with_an_equals_sign_in_its_name_is_loaded() {
     let mut sandbox = Sandbox::with_file("a=b.h5", fixtures::plain);
     sandbox.load("p", &["a=b.h5"]);
     sandbox.run(&["show", "p", "x"]).is(str![[r#"
@@ -158,7 +158,7 @@ x  (2, 3) float64  48 B
 }
 
 #[test]
-fn two_files_of_one_stem_need_names() {
+fn two_files_with_the_same_stem_need_names() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "p", "plain.h5", "x/plain.h5"]).is(str![[r#"
 --- stderr
@@ -170,7 +170,7 @@ hint: name them: first=a/x.h5 second=b/x.h5
 }
 
 #[test]
-fn compounds_become_tables() {
+fn compounds_become_groups_of_arrays() {
     let mut sandbox = Sandbox::with_file("table.h5", fixtures::compound);
     sandbox.load("p", &["table.h5"]);
     sandbox.run(&["list"]).is(str![[r#"
@@ -225,7 +225,7 @@ scalar  () int64  8 B
 }
 
 #[test]
-fn a_file_without_datasets_is_a_project_without_arrays() {
+fn file_without_datasets_is_a_project_without_arrays() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::nothing);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
@@ -245,7 +245,7 @@ p live 0 B $ROOT/cute-shm.p.toml
 }
 
 #[test]
-fn links_are_followed_and_those_that_cannot_be_are_told() {
+fn links_are_followed_and_dangling_links_are_reported() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::links);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
@@ -272,7 +272,7 @@ p live 24 B $ROOT/cute-shm.p.toml
 }
 
 #[test]
-fn what_has_no_form_is_left_out_with_a_warning() {
+fn unsupported_data_is_skipped_with_a_warning() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
@@ -287,7 +287,7 @@ warning: '/reference' is skipped: references to objects or regions
 }
 
 #[test]
-fn a_field_that_has_no_form_is_left_out_alone() {
+fn only_the_unsupported_field_of_a_compound_is_skipped() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::ragged_field);
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
@@ -301,7 +301,7 @@ warning: '/table/bad' is skipped: ragged array (variable-length sequences)
 }
 
 #[test]
-fn strict_refuses_what_has_no_form_before_anything_is_made() {
+fn strict_refuses_unsupported_data_before_any_file_is_created() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.run(&["load-hdf5", "-p", "p", "f.h5", "--strict"]).is(str![[r#"
 --- stderr
@@ -313,7 +313,7 @@ hint: without --strict it is left out; --exclude leaves it out on purpose
 }
 
 #[test]
-fn strict_accepts_what_is_excluded_on_purpose() {
+fn strict_accepts_excluded_data() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     let exclude = ["--exclude", "ragged", "--exclude", "reference"];
     let args = ["load-hdf5", "-p", "p", "f.h5", "--strict"];
@@ -327,7 +327,7 @@ loaded: 1 array, 16 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn a_damaged_dataset_fails_the_load_and_nothing_stays() {
+fn damaged_dataset_fails_the_load_and_leaves_no_files() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::damaged);
     sandbox.run(&["load-hdf5", "-p", "p", "f.h5"]).is(str![[r#"
 --- stderr
@@ -361,7 +361,7 @@ first  (1000,) int64  7.81 KiB  chunks (1000,), deflate
 }
 
 #[test]
-fn a_glob_that_matches_nothing_is_told() {
+fn glob_without_a_match_is_reported() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     let odd = ["--include", "label", "--dtype", "/test/*=float32"];
     let run = sandbox.loads("p", &[&["load-hdf5", "-p", "p", "f.h5"][..], &odd].concat());
@@ -382,7 +382,7 @@ warning: --dtype '/test/*=float32' matches nothing; --dry-run without it lists t
 }
 
 #[test]
-fn an_include_that_matches_nothing_is_not_found() {
+fn include_without_a_match_is_not_found() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     let odd = ["load-hdf5", "-p", "p", "f.h5", "--include", "label", "--include", "/typo/*"];
     for more in [&[][..], &["--dry-run"], &["--ensure"]] {
@@ -400,7 +400,7 @@ hint: list the paths of the file with --dry-run, without --include
 }
 
 #[test]
-fn include_and_exclude_choose_datasets() {
+fn include_and_exclude_select_datasets() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     let keys = |run: crate::program::Run| {
         assert_eq!(run.code(), 0, "{}", run.text());
@@ -431,7 +431,7 @@ p live 8 B $ROOT/cute-shm.p.toml
 }
 
 #[test]
-fn a_bad_glob_is_a_usage_error() {
+fn invalid_glob_is_a_usage_error() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--include", "["]).is(str![[r#"
 --- stderr
@@ -443,7 +443,7 @@ hint: '*' matches within one name, '**' across groups: '/images/*', '**/label'
 }
 
 #[test]
-fn a_dry_run_shows_the_plan_and_makes_nothing() {
+fn dry_run_prints_the_plan_and_creates_nothing() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     sandbox.run(&["load-hdf5", "p", "f.h5", "--dry-run"]).is(str![[r#"
 --- stdout
@@ -459,7 +459,7 @@ array          shape  dtype    size
 }
 
 #[test]
-fn a_dry_run_tells_what_would_be_left_out() {
+fn dry_run_lists_data_that_would_be_skipped() {
     let sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.run(&["load-hdf5", "p", "f.h5", "--dry-run"]).is(str![[r#"
 --- stdout
@@ -482,7 +482,7 @@ hint: without --strict it is left out; --exclude leaves it out on purpose
 }
 
 #[test]
-fn an_existing_project_is_not_replaced_unasked() {
+fn existing_project_is_not_replaced_without_overwrite() {
     let sandbox = Sandbox::with_project();
     let before = sandbox.in_shm();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"
@@ -512,7 +512,7 @@ loaded: 3 arrays, 48 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn a_failed_overwrite_leaves_the_old_project() {
+fn failed_overwrite_keeps_the_old_project() {
     let sandbox = Sandbox::with_project();
     sandbox.write("bad.h5", fixtures::damaged);
     let before = sandbox.segments("p");
@@ -555,7 +555,7 @@ recovered p in '$ROOT' (live): an interrupted change left files; 2 segments, 8 K
 }
 
 #[test]
-fn a_grace_that_is_no_time_is_a_usage_error() {
+fn invalid_grace_time_is_a_usage_error() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--grace=-1"]).is(str![[r#"
 --- stderr
@@ -576,7 +576,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn a_mode_must_leave_the_owner_his_rights() {
+fn mode_without_owner_permissions_is_refused() {
     let sandbox = Sandbox::with_plain();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5", "--mode", "444"]).is(str![[r#"
 --- stderr
@@ -620,7 +620,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn very_many_arrays_are_warned_of() {
+fn very_many_arrays_are_a_warning() {
     let mut sandbox = Sandbox::with_file("f.h5", |path| fixtures::many(path, 600));
     sandbox.load("p", &["f.h5"]).is(str![[r#"
 --- stdout
@@ -634,7 +634,7 @@ warning: 600 arrays: the Python reader opens one file each; raise its limit with
 }
 
 #[test]
-fn a_file_may_be_given_by_a_link() {
+fn file_is_loaded_through_a_symlink() {
     let mut sandbox = Sandbox::with_plain();
     link(&sandbox.file("plain.h5"), &sandbox.file("link.h5"));
     sandbox.load("p", &["link.h5"]);
@@ -644,7 +644,7 @@ fn a_file_may_be_given_by_a_link() {
 }
 
 #[test]
-fn the_job_is_written_down() {
+fn job_is_recorded_in_the_ledger() {
     for (variable, scheduler) in [
         ("SLURM_JOB_ID", "slurm"),
         ("PBS_JOBID", "pbs"),

@@ -8,7 +8,7 @@ use snapbox::str;
 use crate::program::{Sandbox, names};
 
 #[test]
-fn the_committed_pages_are_those_of_this_program() {
+fn committed_man_pages_are_those_of_this_program() {
     let sandbox = Sandbox::new();
     let (made, committed) =
         (sandbox.file("man"), Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
@@ -28,7 +28,7 @@ fn the_committed_pages_are_those_of_this_program() {
 }
 
 #[test]
-fn every_command_has_a_page() {
+fn every_command_has_a_man_page() {
     let sandbox = Sandbox::new();
     let help = sandbox.run(&["--help"]);
     let pages = names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
@@ -44,14 +44,14 @@ fn every_command_has_a_page() {
 }
 
 #[test]
-fn without_a_directory_the_program_s_page_is_printed() {
+fn man_without_a_directory_prints_the_main_page() {
     let run = Sandbox::new().run(&["man"]);
     assert_eq!((run.code(), run.stderr()), (0, ""));
     assert!(run.stdout().contains(".TH cute-shm 1"), "{}", run.stdout());
 }
 
 #[test]
-fn a_directory_that_is_not_there_is_made() {
+fn missing_directory_is_created() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["man", "share/man/man1"]);
     assert_eq!((run.code(), run.text()), (0, "--- exit 0\n".to_owned()));

@@ -8,7 +8,7 @@ use snapbox::str;
 use crate::program::Sandbox;
 
 #[test]
-fn odd_names_work_everywhere() {
+fn odd_names_work_in_every_command() {
     let long = "x".repeat(128);
     for name in ["größe 中", "a.b", "a.toml", "a b", "*", "'\"\\", "$HOME", "a.0123456789", &long]
     {
@@ -25,7 +25,7 @@ fn odd_names_work_everywhere() {
 }
 
 #[test]
-fn bad_names_are_refused_with_the_reason() {
+fn invalid_names_are_refused_with_the_reason() {
     let sandbox = Sandbox::with_plain();
     let long = "x".repeat(129);
     for name in ["", "a/b", ".a", "a\nb", "a\u{9b}b", &long] {
@@ -52,7 +52,7 @@ hint: use 1 to 128 bytes of UTF-8, such as 'imagenet' or 'run-42'
 }
 
 #[test]
-fn a_name_that_is_not_utf_8_is_not_made_but_can_be_removed() {
+fn name_that_is_not_utf8_cannot_be_created_but_can_be_removed() {
     let mut sandbox = Sandbox::with_plain();
     let name = OsString::from_vec(b"a\xff".to_vec());
     let load =
@@ -80,7 +80,7 @@ a�            0   0 B       0 B  live   -         0         AGE
 }
 
 #[test]
-fn a_name_that_python_made_need_not_be_one_of_ours() {
+fn project_name_of_python_may_break_the_rules_for_new_names() {
     let mut sandbox = Sandbox::new();
     for name in [".hidden", "-dash", "two\nlines"] {
         crate::states::python_project(&sandbox, name, &["aaaaaaaaaa"]);
@@ -112,7 +112,7 @@ removed -dash: 1 segment, 4 KiB freed
 }
 
 #[test]
-fn a_slash_in_a_name_is_a_usage_error_everywhere() {
+fn name_with_a_slash_is_a_usage_error_for_every_command() {
     let sandbox = Sandbox::new();
     for args in [&["show", "a/b"][..], &["unlink", "a/b"], &["wait", "a/b"], &["show", ""]] {
         let run = sandbox.run(args);
@@ -146,7 +146,7 @@ fn names_of_ten_thousand_characters_are_exact_in_json_and_files() {
 }
 
 #[test]
-fn a_terminal_gets_no_control_characters_of_a_name_whatever_its_size() {
+fn control_characters_in_names_of_any_length_never_reach_a_terminal() {
     let name = "a\u{1b}[31m\u{202e}\u{85}\u{2028}b";
     let mut sandbox = Sandbox::with_file("f.h5", |path| {
         let file = hdf5::File::create(path).unwrap();

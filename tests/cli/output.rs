@@ -6,7 +6,7 @@ use crate::common::fixtures;
 use crate::program::Sandbox;
 
 #[test]
-fn quiet_says_only_the_result_and_errors() {
+fn quiet_prints_only_the_result_and_errors() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "--quiet"]).is(str![[r#"
 --- exit 0
@@ -22,7 +22,7 @@ hint: it is live; use --overwrite to replace it, or 'cute-shm unlink p'
 }
 
 #[test]
-fn verbose_tells_the_steps() {
+fn verbose_reports_the_steps() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.loads("p", &["load-hdf5", "-p", "p", "f.h5", "-v"]).is(str![[r#"
 --- stdout
@@ -39,7 +39,7 @@ warning: attribute '/group/data@too_large' is not in the metadata: an integer of
 }
 
 #[test]
-fn twice_verbose_tells_every_segment() {
+fn twice_verbose_reports_every_segment() {
     let mut sandbox = Sandbox::with_plain();
     let run = sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-vv"]);
     let text = run.text();
@@ -53,7 +53,7 @@ fn twice_verbose_tells_every_segment() {
 }
 
 #[test]
-fn twice_verbose_tells_what_is_attached_and_removed() {
+fn twice_verbose_reports_attached_and_removed_segments() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-q"]);
     let told = |sandbox: &Sandbox, args: &[&str]| {
@@ -77,7 +77,7 @@ fn twice_verbose_tells_what_is_attached_and_removed() {
 }
 
 #[test]
-fn a_pipe_gets_no_colour() {
+fn pipe_gets_no_color() {
     let sandbox = Sandbox::with_project();
     for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", "none"]] {
         let run = sandbox.run(args);
@@ -86,7 +86,7 @@ fn a_pipe_gets_no_colour() {
 }
 
 #[test]
-fn colour_can_be_demanded_and_forbidden() {
+fn color_can_be_forced_and_disabled() {
     let sandbox = Sandbox::with_project();
     let has_colour = |args: &[&str], no_color: &str| {
         let run = sandbox.command(args).env("NO_COLOR", no_color).run();
@@ -116,7 +116,7 @@ For more information, try '--help'.
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn closed_output_pipe_is_not_an_error() {
     let sandbox = Sandbox::with_project();
     for args in [
         &["list"][..],
@@ -135,7 +135,7 @@ fn a_reader_that_has_enough_is_no_failure() {
 }
 
 #[test]
-fn a_load_whose_reader_has_gone_loads_all_the_same() {
+fn load_succeeds_if_the_reader_of_its_output_has_exited() {
     let mut sandbox = Sandbox::with_plain();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -149,7 +149,7 @@ fn a_load_whose_reader_has_gone_loads_all_the_same() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_an_error() {
+fn unwritable_result_is_an_error() {
     let sandbox = Sandbox::with_project();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     sandbox.command(&["list"]).run_into(full).is(str![[r#"
@@ -161,13 +161,13 @@ error: cannot write the result: No space left on device
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn version_is_that_of_the_package() {
     let run = Sandbox::new().run(&["--version"]);
     assert_eq!(run.stdout(), concat!("cute-shm ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
-fn the_help_tells_the_exit_codes_as_the_readme_does() {
+fn help_and_readme_list_the_same_exit_codes() {
     let help = Sandbox::new().run(&["--help"]);
     let rows = help.stdout().lines().skip_while(|line| *line != "Exit codes:").skip(1);
     let rows = rows.map(|line| line.trim().split_once(' ')).map_while(|row| row);
@@ -180,7 +180,7 @@ fn the_help_tells_the_exit_codes_as_the_readme_does() {
 }
 
 #[test]
-fn without_a_command_the_help_is_a_usage_error() {
+fn missing_subcommand_prints_help_as_a_usage_error() {
     let run = Sandbox::new().run(&[]);
     assert_eq!((run.code(), run.stdout()), (2, ""));
     assert!(run.stderr().contains("Usage: cute-shm"), "{}", run.text());

@@ -13,7 +13,7 @@ fn planned(sandbox: &Sandbox, options: &[&str]) -> Vec<(String, Vec<u64>)> {
 }
 
 #[test]
-fn rows_are_cut_as_slices_are() {
+fn rows_are_clipped_like_slices() {
     let sandbox = Sandbox::with_plain();
     let shapes = |rows| planned(&sandbox, &["--rows", rows]).into_iter().map(|(_, shape)| shape);
     assert!(shapes("1:").eq([vec![1, 3], vec![2]]));
@@ -22,7 +22,7 @@ fn rows_are_cut_as_slices_are() {
 }
 
 #[test]
-fn a_share_comes_from_the_scheduler() {
+fn share_is_read_from_the_scheduler_environment() {
     let sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "p", "plain.h5", "--dry-run", "--shard", "auto", "--json"];
     let missing = sandbox.run(&args);
@@ -36,7 +36,7 @@ fn a_share_comes_from_the_scheduler() {
 }
 
 #[test]
-fn only_root_loads_as_another() {
+fn only_root_loads_as_another_user() {
     let sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "p", "plain.h5", "--as-user", "no-such-user"];
     assert_eq!(sandbox.run(&args).code(), 3);

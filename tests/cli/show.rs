@@ -6,7 +6,7 @@ use crate::common::fixtures;
 use crate::program::Sandbox;
 
 #[test]
-fn a_project_is_shown_with_tree_attributes_and_provenance() {
+fn show_prints_tree_attributes_and_provenance() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::attributes);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p"]).is(str![[r#"
@@ -55,7 +55,7 @@ fn long_attribute_values_are_printed_in_full_on_demand() {
 }
 
 #[test]
-fn the_attributes_of_a_table_are_shown() {
+fn attributes_of_a_compound_are_shown() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::compound);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p", "/"]).is(str![[r#"
@@ -72,7 +72,7 @@ table/
 }
 
 #[test]
-fn a_key_shows_what_lies_below_it() {
+fn show_with_a_key_lists_the_objects_below_it() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p", "/train/label"]).is(str![[r#"
@@ -111,7 +111,7 @@ hint: 'cute-shm show p' lists its arrays
 }
 
 #[test]
-fn an_ambiguous_key_is_a_usage_error() {
+fn ambiguous_key_is_a_usage_error() {
     let mut sandbox = Sandbox::with_file("f.h5", |path| {
         let file = hdf5::File::create(path).unwrap();
         for group in ["a", "a.b"] {
@@ -131,7 +131,7 @@ hint: write it as /group/name
 }
 
 #[test]
-fn what_the_load_left_out_is_shown() {
+fn skipped_data_of_the_load_is_shown() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::unsupported);
     sandbox.load("p", &["f.h5"]);
     sandbox.run(&["show", "p"]).is(str![[r#"
@@ -187,7 +187,7 @@ b/
 }
 
 #[test]
-fn a_missing_project_is_not_found() {
+fn missing_project_is_not_found() {
     Sandbox::new().run(&["show", "p"]).is(str![[r#"
 --- stderr
 error: there is no project 'p'

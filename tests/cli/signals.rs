@@ -85,7 +85,7 @@ fn ignored_signals_are_not_forwarded() {
 }
 
 #[test]
-fn any_ending_signal_removes_a_held_project() {
+fn every_terminating_signal_removes_a_held_project() {
     for number in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGQUIT, libc::SIGALRM, libc::SIGRTMIN() + 2]
     {
         let sandbox = Sandbox::with_plain();
@@ -210,7 +210,7 @@ fn ctrl_z_stops_the_wrapper_with_its_command_and_fg_continues_both() {
 }
 
 #[test]
-fn process_1_of_a_container_reaps_orphans() {
+fn process_1_of_a_container_reaps_orphaned_processes() {
     if !crate::program::is_root() {
         return;
     }

@@ -137,7 +137,7 @@ fn judged(sandbox: &Sandbox, expected: &str, reason: &str) {
 }
 
 #[test]
-fn a_project_that_python_made_is_live() {
+fn python_project_is_live() {
     let mut sandbox = Sandbox::new();
     python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     sandbox.unlink_at_end("p");
@@ -167,7 +167,7 @@ a1  (1,) float64  8 B
 }
 
 #[test]
-fn a_project_that_lost_a_segment_is_broken() {
+fn project_without_one_of_its_segments_is_broken() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     write_segment(&sandbox, "p", "bbbbbbbbbb");
@@ -176,7 +176,7 @@ fn a_project_that_lost_a_segment_is_broken() {
 }
 
 #[test]
-fn a_segment_that_is_too_short_counts_as_gone() {
+fn segment_that_is_too_short_counts_as_missing() {
     let mut sandbox = Sandbox::new();
     python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     fs::write(sandbox.shm().join("cute-shm.p.aaaaaaaaaa"), [0; 7]).unwrap();
@@ -185,7 +185,7 @@ fn a_segment_that_is_too_short_counts_as_gone() {
 }
 
 #[test]
-fn without_a_mark_lost_segments_may_lie_elsewhere() {
+fn missing_segments_without_a_recorded_node_may_be_elsewhere() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
     sandbox.unlink_at_end("p");
@@ -193,7 +193,7 @@ fn without_a_mark_lost_segments_may_lie_elsewhere() {
 }
 
 #[test]
-fn without_a_mark_lost_segments_of_this_very_shm_directory_are_stale() {
+fn missing_segments_without_a_recorded_node_are_stale_in_the_node_s_own_dev_shm() {
     if !is_root() || !can_mount() {
         return; // Only root can make a node of its own: a /dev/shm that process 1 sees.
     }
@@ -216,7 +216,7 @@ removed p in '/mnt' (stale): all segments are missing, and they can only have be
 }
 
 #[test]
-fn a_project_of_an_earlier_boot_is_stale() {
+fn project_of_an_earlier_boot_is_stale() {
     let mut sandbox = Sandbox::new();
     stale_project(&sandbox, "p");
     sandbox.unlink_at_end("p");
@@ -235,7 +235,7 @@ hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 }
 
 #[test]
-fn a_project_whose_segments_somebody_removed_is_stale() {
+fn project_without_segments_is_stale() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", &mark(&boot(), &host(), &shm_id(&sandbox)), &["aaaaa00000"]);
     sandbox.unlink_at_end("p");
@@ -243,7 +243,7 @@ fn a_project_whose_segments_somebody_removed_is_stale() {
 }
 
 #[test]
-fn a_project_of_another_host_is_elsewhere() {
+fn project_of_another_host_is_elsewhere() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", &mark(OTHER_BOOT, "other", "1:2"), &["aaaaa00000"]);
     sandbox.may_leave();
@@ -266,7 +266,7 @@ nothing to remove
 }
 
 #[test]
-fn a_project_of_another_shm_directory_is_elsewhere() {
+fn project_of_another_shm_directory_is_elsewhere() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", &mark(&boot(), &host(), "1:2"), &["aaaaa00000"]);
     sandbox.may_leave();
@@ -279,7 +279,7 @@ fn a_project_of_another_shm_directory_is_elsewhere() {
 }
 
 #[test]
-fn what_is_no_toml_is_corrupt() {
+fn metadata_that_is_not_toml_is_corrupt() {
     let mut sandbox = Sandbox::new();
     make_root(&sandbox);
     write_private(&sandbox.metadata("p"), "[a\n");
@@ -296,7 +296,7 @@ warning: 'p': corrupt: its metadata is invalid: line 1: unclosed table, expected
 }
 
 #[test]
-fn what_is_neither_group_nor_array_is_corrupt() {
+fn metadata_entry_that_is_neither_group_nor_array_is_corrupt() {
     let mut sandbox = Sandbox::new();
     make_root(&sandbox);
     sandbox.unlink_at_end("p");
@@ -314,7 +314,7 @@ fn what_is_neither_group_nor_array_is_corrupt() {
 }
 
 #[test]
-fn metadata_that_names_what_it_may_not_is_corrupt_and_nothing_of_it_is_removed() {
+fn metadata_that_names_segments_of_another_project_is_corrupt_and_removes_nothing() {
     let mut sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
     let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
@@ -368,7 +368,7 @@ removed p: 0 segments, 0 B freed
 }
 
 #[test]
-fn a_damaged_ledger_makes_a_project_corrupt() {
+fn damaged_ledger_makes_a_project_corrupt() {
     let sandbox = Sandbox::with_project();
     let ledger = fs::read_to_string(sandbox.shm_file(".ledger")).unwrap();
     fs::write(sandbox.shm_file(".ledger"), "version = 1\n").unwrap();
@@ -378,7 +378,7 @@ fn a_damaged_ledger_makes_a_project_corrupt() {
 }
 
 #[test]
-fn a_project_whose_lock_is_held_is_live_and_changing() {
+fn project_with_a_held_lock_is_live_and_changing() {
     let sandbox = Sandbox::with_project();
     let lock = ChangeLock::take(&sandbox);
     sandbox.run(&["list", "-s"]).is(str![[r#"
@@ -430,7 +430,7 @@ fn commands_wait_for_a_short_change_of_another_process() {
 }
 
 #[test]
-fn a_locked_project_without_metadata_is_loading() {
+fn locked_project_without_metadata_is_loading() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.metadata("p")).unwrap();
     let lock = ChangeLock::take(&sandbox);
@@ -440,7 +440,7 @@ fn a_locked_project_without_metadata_is_loading() {
 }
 
 #[test]
-fn an_interrupted_removal_is_removing_then_abandoned() {
+fn interrupted_removal_is_removing_then_abandoned() {
     let sandbox = Sandbox::with_project();
     let segments = sandbox.segments("p");
     amend_ledger(&sandbox, &format!("removing = {segments:?}"));
@@ -459,7 +459,7 @@ removed p in '$ROOT' (abandoned): its removal was interrupted; 2 segments, 8 KiB
 }
 
 #[test]
-fn a_project_without_metadata_is_detached() {
+fn project_without_metadata_is_detached() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.metadata("p")).unwrap();
     judged(&sandbox, "detached", "its metadata file is missing");
@@ -492,7 +492,7 @@ hint: it is detached: its metadata file is missing; use --overwrite to replace i
 }
 
 #[test]
-fn segments_that_nothing_claims_are_an_orphan() {
+fn unclaimed_segments_are_an_orphan() {
     let mut sandbox = Sandbox::new();
     sandbox.may_leave();
     make_root(&sandbox);
@@ -522,7 +522,7 @@ hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 }
 
 #[test]
-fn what_an_unprivileged_user_may_not_read_is_foreign() {
+fn unreadable_project_is_foreign() {
     if !is_root() {
         return; // Only root can make a file of another user.
     }
@@ -562,7 +562,7 @@ hint: remove it as its owner, or as root with --all-users
 }
 
 #[test]
-fn the_segments_of_another_user_make_a_project_corrupt() {
+fn segments_of_another_user_make_a_project_corrupt() {
     if !is_root() {
         return; // Only root can give files away.
     }
@@ -588,7 +588,7 @@ removed p: 0 segments, 0 B freed
 }
 
 #[test]
-fn a_load_takes_a_stale_project_for_absent() {
+fn load_replaces_a_stale_project() {
     let mut sandbox = Sandbox::with_plain();
     stale_project(&sandbox, "p");
     sandbox.load("p", &["plain.h5"]).is(str![[r#"
@@ -601,7 +601,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
 }
 
 #[test]
-fn a_load_refuses_a_broken_project_unless_it_may_overwrite() {
+fn load_refuses_a_broken_project_without_overwrite() {
     let sandbox = Sandbox::with_project();
     fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
     sandbox.run(&["load-hdf5", "-p", "p", "plain.h5"]).is(str![[r#"

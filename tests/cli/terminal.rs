@@ -207,7 +207,7 @@ fn hostile_directories_are_not_shown_on_a_terminal() {
 }
 
 #[test]
-fn the_commands_of_the_python_package_show_no_hostile_name() {
+fn old_commands_show_no_hostile_name() {
     let sandbox = Sandbox::with_file("f.h5", hostile_file);
     hostile_projects(&sandbox);
     let live = format!("live{HOSTILE}");
@@ -232,7 +232,7 @@ fn the_commands_of_the_python_package_show_no_hostile_name() {
 }
 
 #[test]
-fn colors_are_those_of_this_program() {
+fn only_color_sequences_of_the_program_reach_a_terminal() {
     let mut sandbox = Sandbox::with_file("f.h5", hostile_file);
     sandbox.load("p", &["f.h5"]);
     hostile_projects(&sandbox);
@@ -247,7 +247,7 @@ fn colors_are_those_of_this_program() {
 }
 
 #[test]
-fn json_is_harmless_and_exact() {
+fn json_is_safe_for_terminals_and_exact() {
     let mut sandbox = Sandbox::with_file("f.h5", hostile_file);
     sandbox.load("p", &["f.h5"]);
     let run = sandbox.run(&["show", "p", "--json"]);

@@ -7,7 +7,7 @@ use snapbox::str;
 use crate::program::Sandbox;
 
 #[test]
-fn a_project_is_removed_whole() {
+fn project_is_removed_completely() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stdout
@@ -20,7 +20,7 @@ removed p: 2 segments, 8 KiB freed
 }
 
 #[test]
-fn a_missing_project_is_an_error_unless_forced() {
+fn missing_project_is_an_error_without_force() {
     let sandbox = Sandbox::new();
     sandbox.run(&["unlink", "p"]).is(str![[r#"
 --- stderr
@@ -54,7 +54,7 @@ error: 1 of 3 failed
 }
 
 #[test]
-fn several_failures_are_all_told() {
+fn several_failures_are_all_reported() {
     Sandbox::new().run(&["unlink", "p", "q"]).is(str![[r#"
 --- stderr
 error: there is no project 'p'
@@ -68,7 +68,7 @@ error: 2 of 2 failed
 }
 
 #[test]
-fn a_project_given_twice_is_removed_once() {
+fn project_named_twice_is_removed_once() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["unlink", "-f", "p", "p"]).is(str![[r#"
 --- stdout
@@ -79,7 +79,7 @@ removed p: 2 segments, 8 KiB freed
 }
 
 #[test]
-fn a_dry_run_removes_nothing() {
+fn dry_run_removes_nothing() {
     let sandbox = Sandbox::with_project();
     let before = sandbox.in_shm();
     sandbox.run(&["unlink", "--dry-run", "p"]).is(str![[r#"
@@ -93,7 +93,7 @@ would remove p: 2 segments, 8 KiB would be freed
 }
 
 #[test]
-fn memory_that_a_process_has_mapped_is_told() {
+fn mapped_memory_is_reported() {
     let sandbox = Sandbox::with_project();
     let path = sandbox.shm().join(&sandbox.segments("p")[0]);
     let file = fs::File::open(path).unwrap();
@@ -108,7 +108,7 @@ fn memory_that_a_process_has_mapped_is_told() {
 }
 
 #[test]
-fn a_project_that_python_made_is_removed() {
+fn python_project_is_removed() {
     let sandbox = Sandbox::new();
     crate::states::python_project(&sandbox, "p", &["aaaaaaaaaa", "bbbbbbbbbb"]);
     sandbox.run(&["unlink", "p"]).is(str![[r#"
@@ -121,7 +121,7 @@ removed p: 2 segments, 8 KiB freed
 }
 
 #[test]
-fn a_project_of_a_longer_name_is_not_touched() {
+fn project_with_a_longer_name_is_not_changed() {
     let mut sandbox = Sandbox::with_project();
     sandbox.load("p.q", &["plain.h5"]);
     sandbox.run(&["unlink", "p"]).is(str![[r#"
@@ -145,7 +145,7 @@ fn python_project_with_a_name_too_long_for_a_temporary_ledger_is_removed() {
 }
 
 #[test]
-fn a_project_that_is_being_changed_is_busy() {
+fn project_with_a_change_in_progress_is_busy() {
     let sandbox = Sandbox::with_project();
     let lock = crate::states::ChangeLock::take(&sandbox);
     sandbox.run(&["unlink", "p"]).is(str![[r#"

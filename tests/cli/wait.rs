@@ -5,7 +5,7 @@ use snapbox::str;
 use crate::program::Sandbox;
 
 #[test]
-fn a_live_project_is_not_waited_for() {
+fn wait_returns_at_once_for_a_live_project() {
     let sandbox = Sandbox::with_project();
     sandbox.run(&["wait", "p"]).is(str![[r#"
 --- exit 0
@@ -20,7 +20,7 @@ project 'p' is live
 }
 
 #[test]
-fn a_project_that_does_not_come_is_given_up() {
+fn wait_times_out_for_a_project_that_does_not_appear() {
     let sandbox = Sandbox::new();
     sandbox.run(&["wait", "p", "--timeout", "0"]).is(str![[r#"
 --- stderr
@@ -32,14 +32,14 @@ hint: 'cute-shm list -s' lists the existing projects
 }
 
 #[test]
-fn a_project_that_is_not_live_is_not_enough() {
+fn wait_does_not_accept_a_project_that_is_not_live() {
     let sandbox = Sandbox::with_project();
     std::fs::remove_file(sandbox.shm().join(&sandbox.segments("p")[0])).unwrap();
     assert_eq!(sandbox.run(&["wait", "p", "--timeout", "0"]).code(), 7);
 }
 
 #[test]
-fn a_project_that_is_loaded_meanwhile_ends_the_waiting() {
+fn wait_returns_when_the_project_is_loaded() {
     let mut sandbox = Sandbox::with_plain();
     let waiting = sandbox.command(&["wait", "p", "--timeout", "60", "-v"]).start();
     sandbox.load("p", &["plain.h5"]);
@@ -52,7 +52,7 @@ project 'p' is live
 }
 
 #[test]
-fn a_timeout_that_is_no_time_is_a_usage_error() {
+fn invalid_timeout_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.run(&["wait", "p", "--timeout=-1"]).is(str![[r#"
 --- stderr

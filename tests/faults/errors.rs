@@ -158,7 +158,7 @@ fn errors_in(
 }
 
 #[test]
-fn errors_in_a_load() {
+fn load_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
@@ -200,7 +200,7 @@ fn one_io_error_at_each_call_of_a_load_is_never_called_damage() {
 }
 
 #[test]
-fn errors_in_a_load_for_a_command() {
+fn load_for_a_command_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--", "/bin/true"]);
@@ -209,7 +209,7 @@ fn errors_in_a_load_for_a_command() {
 }
 
 #[test]
-fn errors_in_an_overwrite() {
+fn overwrite_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
@@ -217,7 +217,7 @@ fn errors_in_an_overwrite() {
 }
 
 #[test]
-fn errors_in_an_ensure_of_a_loaded_project() {
+fn ensure_of_a_loaded_project_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent", "--ensure"]);
@@ -225,7 +225,7 @@ fn errors_in_an_ensure_of_a_loaded_project() {
 }
 
 #[test]
-fn errors_in_an_unlink() {
+fn unlink_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned).to_vec();
@@ -233,7 +233,7 @@ fn errors_in_an_unlink() {
 }
 
 #[test]
-fn errors_in_a_gc() {
+fn gc_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     let mut keeper = sandbox.hold("p", &sandbox.uniform_file(1), &[]);
     keeper.kill_group();
@@ -242,9 +242,12 @@ fn errors_in_a_gc() {
 }
 
 #[test]
-fn errors_in_an_export() {
+fn export_handles_a_failure_of_every_system_call() {
     if !CAN_FAIL {
-        return skip("errors_in_an_export", "system calls can be made to fail on x86_64 only");
+        return skip(
+            "export_handles_a_failure_of_every_system_call",
+            "system calls can be made to fail on x86_64 only",
+        );
     }
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
@@ -378,7 +381,7 @@ fn errors_after(what: &str, sandbox: &Sandbox, args: &[String]) {
 }
 
 #[test]
-fn errors_in_the_recovery_from_an_interrupted_load() {
+fn recovery_of_a_load_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
@@ -386,7 +389,7 @@ fn errors_in_the_recovery_from_an_interrupted_load() {
 }
 
 #[test]
-fn errors_in_the_recovery_from_an_interrupted_overwrite() {
+fn recovery_of_an_overwrite_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
@@ -394,7 +397,7 @@ fn errors_in_the_recovery_from_an_interrupted_overwrite() {
 }
 
 #[test]
-fn errors_in_the_recovery_from_an_interrupted_unlink() {
+fn recovery_of_an_unlink_handles_a_failure_of_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned);

@@ -151,7 +151,7 @@ fn commands_work_if_no_thread_can_be_created() {
 }
 
 #[test]
-fn kill_in_a_load_without_renameat2_and_o_tmpfile() {
+fn load_without_renameat2_and_o_tmpfile_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.root()).unwrap();
     let rules: Vec<Deny> = missing(libc::ENOSYS)
@@ -198,8 +198,8 @@ fn process_that_cannot_be_started_names_the_limit() {
 const UID: u32 = 4_000_123_456;
 
 #[test]
-fn user_at_the_limit_of_processes_still_loads_lists_and_reaps() {
-    if !is_root("user_at_the_limit_of_processes_still_loads_lists_and_reaps") {
+fn user_at_the_limit_of_processes_still_loads_lists_and_runs_gc() {
+    if !is_root("user_at_the_limit_of_processes_still_loads_lists_and_runs_gc") {
         return;
     }
     let sandbox = Sandbox::new();

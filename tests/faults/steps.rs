@@ -83,7 +83,7 @@ pub fn at_every_call_with(
 }
 
 #[test]
-fn kill_in_a_load() {
+fn load_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent"]);
@@ -91,7 +91,7 @@ fn kill_in_a_load() {
 }
 
 #[test]
-fn kill_in_a_load_for_a_command() {
+fn load_for_a_command_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root()).unwrap();
     let args = load_args("p", &sandbox.uniform_file(1), &["--", "/bin/true"]);
@@ -99,7 +99,7 @@ fn kill_in_a_load_for_a_command() {
 }
 
 #[test]
-fn kill_in_an_overwrite() {
+fn overwrite_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(2), &["--persistent", "--overwrite"]);
@@ -107,7 +107,7 @@ fn kill_in_an_overwrite() {
 }
 
 #[test]
-fn kill_in_an_unlink() {
+fn unlink_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = ["unlink", "p"].map(str::to_owned);
@@ -115,7 +115,7 @@ fn kill_in_an_unlink() {
 }
 
 #[test]
-fn kill_in_an_ensure_of_a_loaded_project() {
+fn ensure_of_a_loaded_project_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     sandbox.load("p", &sandbox.uniform_file(1), &[]).expect(0);
     let args = load_args("p", &sandbox.uniform_file(1), &["--persistent", "--ensure"]);
@@ -123,7 +123,7 @@ fn kill_in_an_ensure_of_a_loaded_project() {
 }
 
 #[test]
-fn kill_in_a_gc() {
+fn gc_is_repeatable_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     let mut keeper = sandbox.hold("p", &sandbox.uniform_file(1), &[]);
     keeper.kill_group();
@@ -131,7 +131,7 @@ fn kill_in_a_gc() {
 }
 
 #[test]
-fn kill_in_an_overwrite_of_projects_without_arrays() {
+fn overwrite_of_empty_projects_is_recovered_after_a_kill_at_every_system_call() {
     let sandbox = Sandbox::new();
     let none = fixtures::uniform_pages(&sandbox.file("none.h5"), 0, 0);
     sandbox.load("p", &none, &[]).expect(0);

@@ -78,7 +78,7 @@ fn squatters_on_fixed_names_cost_no_project_and_root_clears_them() {
 }
 
 #[test]
-fn a_kill_a_failed_read_and_a_squatter_together_lose_nothing() {
+fn kill_failed_read_and_squatter_together_lose_nothing() {
     let squats = u8::from(is_full());
     explore_pairs(
         "all faults at once",

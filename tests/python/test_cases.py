@@ -101,7 +101,7 @@ def test_keep_going_leaves_a_trace_in_the_project(cli, project, case):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
-def test_unusual_places_of_shared_memory(cli, tmp_path):
+def test_shared_memory_in_unusual_directories(cli, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w") as f:
         f["x"] = np.arange(3)

@@ -234,7 +234,7 @@ def test_nbit_numbers_are_decoded(cli, python, project, tmp_path, compressed):
     assert differences(expected_leaves(path), python.read(project)) == []
 
 
-def test_a_filter_that_is_not_built_in_is_named_with_the_directory_of_its_plugin(cli, python, project, tmp_path):
+def test_unknown_filter_is_named_with_its_plugin_directory(cli, python, project, tmp_path):
     data = np.cumsum(np.ones(5_000, "f4")) / 7
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file.create_dataset("x", data=data, chunks=(2_000,), **hdf5plugin.SZ3(absolute=0.1))
@@ -302,7 +302,7 @@ def test_edge_chunks_stored_without_rows_beyond_the_edge_are_read(cli, python, p
         }
 
 
-def test_a_chunk_within_the_dataset_that_is_too_short_is_damaged(cli, project, tmp_path):
+def test_short_chunk_within_the_dataset_is_damaged(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as file:
         made = file.create_dataset("x", (2064,), "<f8", chunks=(1032,), compression="gzip")
         for start in [0, 1032]:

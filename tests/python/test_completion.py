@@ -158,12 +158,12 @@ def test_files_and_the_paths_in_them(shell, project):
     assert shell.completed(line + "--json-to not\t-- x")[3:] == ["--json-to", "notes.md", "--", "x"]
 
 
-def test_after_two_dashes_another_command_is_completed(shell):
+def test_command_after_two_dashes_is_completed(shell):
     line = "cute-shm load-hdf5 p data.h5 -- cat "
     assert shell.completed(line + "note\t")[3:] == ["--", "cat", "notes.md"]
 
 
-def test_bash_completes_an_alias_too(folder, environment, loaded):
+def test_bash_completes_an_alias(folder, environment, loaded):
     shell = Shell("bash", folder, environment)
     try:
         shell.send("alias cs=cute-shm; complete -F _cute_shm cs\r")

@@ -76,7 +76,7 @@ def test_environment_selects_a_dev_shm_at_another_path(inside, loaded, tmp_path)
     assert f"attach('{tmp_path}/host-shm/cute-shm.{loaded}." in shown
 
 
-def test_a_bound_root_is_the_same_root(cli, inside, loaded, project):
+def test_bind_mounted_root_is_the_same_root(cli, inside, loaded, project):
     script = 'mkdir other; mount --bind "$root" other; mount --bind "$shm" /dev/shm; export CUTE_SHM_ROOT=other; '
     assert state(inside(script + "cute-shm list --json"), loaded) == "live"
     done = inside(script.replace("mkdir other; ", "") + f"cute-shm unlink {loaded}")

@@ -107,7 +107,7 @@ def test_every_block_has_a_known_kind():
     assert sum(block.kind == "sh run" for page in TESTED for block in page.blocks()) > 20
 
 
-def test_a_python_file_is_run_by_a_later_block():
+def test_python_file_is_run_by_a_later_block():
     for page, _, blocks in SECTIONS:
         for number, block in enumerate(blocks):
             if block.file:
@@ -146,7 +146,7 @@ def test_readme_links_to_every_page():
     assert not left_out, f"README.md links to none of {left_out}"
 
 
-def test_the_figures_of_the_readme_are_those_of_the_performance_page():
+def test_figures_of_the_readme_are_those_of_the_performance_page():
     measured = Page(REPOSITORY / "docs/performance.md").text
     figures = re.findall(r"\| (\d+\.\d+) s ", TESTED[0].text)
     assert len(figures) >= 6
@@ -163,7 +163,7 @@ def test_architecture_names_existing_files():
     assert tree <= named, f"docs/architecture.md does not name {sorted(tree - named)}"
 
 
-def test_the_codes_of_warnings_are_documented():
+def test_codes_of_warnings_are_documented():
     made = set()
     for path in (REPOSITORY / "src").rglob("*.rs"):
         made |= set(re.findall(r'Warning(?:::new\(| \{ code:)\s*"(\w+)"', path.read_text()))

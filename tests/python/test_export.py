@@ -331,7 +331,7 @@ def test_npz_has_every_array_by_path(cli, loaded, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["a", "/g/big", "g.flags", "half"])
-def test_npy_equals_numpy_s_file(cli, shared, tmp_path, key):
+def test_npy_file_equals_the_file_of_numpy(cli, shared, tmp_path, key):
     cli.ok("export", shared, key, "-o", tmp_path / "ours.npy")
     np.save(tmp_path / "numpys.npy", FLAT[key.strip("/").replace(".", "/")])
     assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "numpys.npy").read_bytes()
@@ -368,7 +368,7 @@ def test_safetensors_leaves_out_strings_with_one_warning_or_fails_if_strict(cli,
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_npz_without_arrays_is_an_empty_archive(cli, shared, tmp_path, stream):
+def test_npz_without_arrays_is_an_empty_archive(cli, shared, tmp_path, stream):
     file = tmp_path / "none.npz"
     target = "-" if stream else file
     command = cli.command("export", shared, "-o", target, "--format", "npz", "--include", "nothing")
@@ -393,7 +393,7 @@ def test_hdf5_leaves_out_names_that_it_cannot_represent(cli, python, project, tm
 
 
 @pytest.mark.parametrize("form", ["npy", "npz", "safetensors", "hdf5"])
-def test_a_pipe_gets_the_same_bytes(cli, loaded, tmp_path, form):
+def test_pipe_gets_the_same_bytes(cli, loaded, tmp_path, form):
     command = cli.command("export", loaded, "g", "--include", "big", "-o", "-", "--format", form)
     done = subprocess.run(command, capture_output=True, env=cli.environment)
     assert done.returncode == 0, done.stderr
@@ -432,7 +432,7 @@ def test_existing_file_is_kept_without_overwrite(cli, shared, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if "a.npy" in path.name) == ["a.npy"]
 
 
-def test_a_device_is_written_into_and_never_replaced(cli, shared):
+def test_export_writes_into_a_device_and_never_replaces_it(cli, shared):
     cli.ok("export", shared, "-o", "/dev/null", "--format", "npz")
     assert not os.path.isfile("/dev/null")
 
@@ -448,7 +448,7 @@ def test_impossible_exports_have_their_exit_code(cli, shared, tmp_path, args, co
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_other(cli, project, tmp_path):
+def test_full_disk_keeps_the_old_file_and_leaves_no_other(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["x"] = np.zeros(1_000_000)
     cli.load(project, tmp_path / "f.h5")
@@ -516,14 +516,14 @@ def test_json_lists_the_written_arrays(cli, shared, tmp_path):
     assert doc["file_bytes"] == (tmp_path / "x.h5").stat().st_size
 
 
-def test_aliases_stay_one_dataset(cli, project, tmp_path):
+def test_aliases_are_exported_as_one_dataset(cli, project, tmp_path):
     cli.load(project, write(tmp_path / "f.h5", "links"))
     cli.ok("export", project, "-o", tmp_path / "back.h5")
     with h5py.File(tmp_path / "back.h5") as f:
         assert f["real"] == f["hard"] == f["soft"]
 
 
-def test_a_key_and_globs_select(cli, loaded, tmp_path):
+def test_key_and_globs_select_arrays(cli, loaded, tmp_path):
     cli.ok("export", loaded, "g", "-o", tmp_path / "g.npz")
     assert set(np.load(tmp_path / "g.npz").files) == {"g/big", "g/flags"}
     cli.ok("export", loaded, "-o", tmp_path / "n.npz", "--exclude", "/g", "--exclude", "half")

@@ -28,25 +28,25 @@ def failure(outcome, code):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_empty_node_still_gives_one_json_object(cli, command):
+def test_empty_node_prints_one_json_object(cli, command):
     doc = cli.ok(command, "--json", *COMMANDS[command]).json()
     assert doc["command"] == command
     assert doc["ok"] is True
 
 
-def test_a_load_gives_one_json_object(cli, project, file):
+def test_load_prints_one_json_object(cli, project, file):
     doc = cli.load(project, file, "--json").json()
     assert doc["command"] == "load-hdf5"
 
 
-def test_a_missing_file_is_not_found(cli, project, root, tmp_path):
+def test_missing_file_is_not_found(cli, project, root, tmp_path):
     outcome = cli.run("load-hdf5", "--persistent", "--json", project, tmp_path / "missing.h5")
     assert "missing.h5" in json.dumps(failure(outcome, 3))
     assert in_shared_memory(project) == []
 
 
 @pytest.mark.parametrize("command", ["show", "unlink"])
-def test_a_missing_project_is_not_found(cli, project, command):
+def test_missing_project_is_not_found(cli, project, command):
     assert project in json.dumps(failure(cli.run(command, "--json", project), 3))
 
 
@@ -90,7 +90,7 @@ def test_file_that_is_not_hdf5_is_corrupt(cli, project, root, tmp_path, content)
 
 
 @pytest.mark.parametrize("tenths", [1, 5, 9])
-def test_a_truncated_file_is_corrupt(cli, project, root, file, tenths):
+def test_truncated_file_is_corrupt(cli, project, root, file, tenths):
     data = file.read_bytes()
     file.write_bytes(data[: len(data) * tenths // 10])
     failure(cli.run("load-hdf5", "--persistent", "--json", project, file), 8)
@@ -98,7 +98,7 @@ def test_a_truncated_file_is_corrupt(cli, project, root, file, tenths):
     assert not (root / f"cute-shm.{project}.toml").exists()
 
 
-def test_a_damaged_chunk_is_corrupt_and_keep_going_loads_the_rest(cli, python, project, tmp_path):
+def test_damaged_chunk_is_corrupt_and_keep_going_loads_the_rest(cli, python, project, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w") as f:
         f["beside"] = np.arange(5)
@@ -115,7 +115,7 @@ def test_a_damaged_chunk_is_corrupt_and_keep_going_loads_the_rest(cli, python, p
     assert set(python.read(project)) == {("beside",)}
 
 
-def test_a_failed_overwrite_leaves_the_old_project_whole(cli, python, project, file, tmp_path):
+def test_failed_overwrite_keeps_the_old_project(cli, python, project, file, tmp_path):
     cli.load(project, file)
     before = python.read(project)
     (tmp_path / "bad.h5").write_bytes(b"nothing")
@@ -124,16 +124,16 @@ def test_a_failed_overwrite_leaves_the_old_project_whole(cli, python, project, f
 
 
 @pytest.mark.parametrize("name", [".{}", "-{}", "{}/b", "{}\nline", "{:x<129}"])
-def test_a_bad_project_name_is_a_usage_error(cli, file, tag, name):
+def test_bad_project_name_is_a_usage_error(cli, file, tag, name):
     assert cli.run("load-hdf5", "--persistent", name.format(tag), file).code == 2
     assert in_shared_memory(tag) == []
 
 
-def test_an_empty_project_name_is_a_usage_error(cli, file):
+def test_empty_project_name_is_a_usage_error(cli, file):
     assert cli.run("load-hdf5", "--persistent", "", file).code == 2
 
 
-def test_an_unknown_command_is_a_usage_error(cli):
+def test_unknown_command_is_a_usage_error(cli):
     assert cli.run("lod-hdf5").code == 2
 
 

@@ -27,7 +27,7 @@ def test_every_kind_of_difference_is_detected(found, change):
     assert differences(leaves, {("a",): found, ("b",): found})
 
 
-def test_the_padding_of_a_long_double_is_not_compared(found):
+def test_padding_of_a_long_double_is_not_compared(found):
     array = np.arange(2, dtype=np.longdouble)
     padded = bytearray(array.tobytes())
     padded[10:16] = b"\xff" * 6

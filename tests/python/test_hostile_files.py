@@ -60,7 +60,7 @@ def test_chunk_that_ends_early_is_refused_by_every_decoder(cli, project, tmp_pat
 
 
 @pytest.mark.parametrize("coder", ["gzip", "lzf", *CODERS])
-def test_a_chunk_cut_in_half_is_refused_by_every_decoder(cli, project, tmp_path, coder):
+def test_half_a_chunk_is_refused_by_every_decoder(cli, project, tmp_path, coder):
     data = np.cumsum(np.random.default_rng(3).integers(-9, 9, 5000)).astype("i4")
     options = CODERS[coder]() if coder in CODERS else {"compression": coder}
     with h5py.File(tmp_path / "f.h5", "w") as file:
@@ -93,7 +93,7 @@ def test_szip_parameters_beyond_the_format_never_reach_the_decoder(cli, project,
     refused(cli.run("load-hdf5", "-p", project, path), "'/x'", "szip")
 
 
-def test_a_szip_chunk_that_claims_gigabytes_is_refused(cli, project, tmp_path):
+def test_szip_chunk_that_claims_gigabytes_is_refused(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as file:
         made = dataset(file, "x", np.zeros(64, "u1"), szip=(4, 8))
         made.id.write_direct_chunk((0,), struct.pack("<I", 0x60000000) + bytes(2**16), 0)
@@ -130,7 +130,7 @@ def test_bytes_with_fewer_bits_equal_h5py(cli, python, project, tmp_path, order,
     assert found == expected
 
 
-def test_a_blosc_chunk_with_both_shuffles_is_refused(cli, project, tmp_path):
+def test_blosc_chunk_with_both_shuffles_is_refused(cli, project, tmp_path):
     data = np.arange(4000, dtype="i4")
     with h5py.File(tmp_path / "f.h5", "w") as file:
         made = file.create_dataset("x", data=data, chunks=data.shape, **hdf5plugin.Blosc(cname="lz4", shuffle=1))
@@ -141,7 +141,7 @@ def test_a_blosc_chunk_with_both_shuffles_is_refused(cli, project, tmp_path):
     refused(cli.run("load-hdf5", "-p", project, tmp_path / "f.h5"), "'/x'", "blosc")
 
 
-def test_a_chunk_beyond_the_maximum_extents_is_refused(cli, project, tmp_path):
+def test_chunk_beyond_the_maximum_extents_is_refused(cli, project, tmp_path):
     """The library ignores such a chunk and returns the fill value in its place."""
     path = tmp_path / "f.h5"
     data = np.arange(64, dtype="u2")
@@ -155,7 +155,7 @@ def test_a_chunk_beyond_the_maximum_extents_is_refused(cli, project, tmp_path):
     refused(cli.run("load-hdf5", "-p", project, path), "'/x'", "maximum extents")
 
 
-def test_a_chunk_between_the_extents_and_their_maximum_is_ignored(cli, python, project, tmp_path):
+def test_chunk_between_the_extents_and_their_maximum_is_ignored(cli, python, project, tmp_path):
     path = tmp_path / "f.h5"
     data = np.arange(96, dtype="u2")
     with h5py.File(path, "w", libver="earliest") as file:
@@ -168,7 +168,7 @@ def test_a_chunk_between_the_extents_and_their_maximum_is_ignored(cli, python, p
 
 
 @pytest.mark.parametrize("time", [1, 3, 130])
-def test_a_fill_time_that_is_not_defined_leaves_absent_chunks_zero(cli, python, project, tmp_path, time):
+def test_undefined_fill_time_reads_absent_chunks_as_zero(cli, python, project, tmp_path, time):
     path = tmp_path / "f.h5"
     with h5py.File(path, "w", libver="earliest") as file:
         made = file.create_dataset("x", shape=(64,), dtype="u4", chunks=(16,), fillvalue=0x01020304)

@@ -53,7 +53,7 @@ def test_json_list_has_the_arrays_of_a_python_project(cli, shared):
     assert set(segments_of(shared)) <= strings_in(doc["projects"])
 
 
-def test_a_pattern_narrows_the_list(cli, python, shared, other_project):
+def test_pattern_filters_the_list(cli, python, shared, other_project):
     python.share(other_project, {"x": np.arange(3)})
     doc = cli.ok("list", "--json", f"*{other_project[-4:]}").json()
     assert other_project in strings_in(doc) and shared not in strings_in(doc)
@@ -153,7 +153,7 @@ def test_segment_names_are_parsed_from_the_last_dot(cli, python, project, tmp_pa
     cli.ok("unlink", longer)
 
 
-def test_a_missing_segment_makes_a_project_broken(cli, shared):
+def test_missing_segment_makes_a_project_broken(cli, shared):
     (SHM / segments_of(shared)[0]).unlink()
     outcome = cli.run("list", "--check", "--json")
     assert outcome.code == 11

@@ -40,7 +40,7 @@ def held(cli, project, file):
 
 
 @pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_held_project_is_cleaned_up_on_a_signal(held, python, project, root, file, name, code):
+def test_held_project_is_removed_on_a_signal(held, python, project, root, file, name, code):
     assert differences(expected_leaves(file), python.read(project)) == []
     held.send_signal(getattr(signal, name))
     held.communicate(timeout=20)
@@ -111,7 +111,7 @@ def test_wait_that_times_out_is_busy(cli, project):
     assert cli.run("wait", "--timeout", "0.2", project).code == 7
 
 
-def test_a_reader_keeps_its_arrays_after_unlink(cli, project, root, file):
+def test_reader_keeps_its_arrays_after_unlink(cli, project, root, file):
     script = (
         "import sys, pathlib, cute_shm\n"
         "cute_shm.Project2Toml.root = pathlib.Path(sys.argv[1])\n"

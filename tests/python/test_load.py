@@ -25,7 +25,7 @@ def test_szip_chunks_are_read(tmp_path, load_and_compare):
     assert load_and_compare(file) == []
 
 
-def test_a_file_without_datasets_is_a_project_without_arrays(cli, python, project, tmp_path):
+def test_file_without_datasets_is_a_project_without_arrays(cli, python, project, tmp_path):
     h5py.File(tmp_path / "f.h5", "w").close()
     cli.load(project, tmp_path / "f.h5")
     assert python.read(project) == {}
@@ -108,7 +108,7 @@ def test_integers_of_24_bits_are_widened(cli, python, project, tmp_path):
         assert np.frombuffer(entry["bytes"], dtype=entry["dtype"]).tolist() == values.tolist()
 
 
-def test_a_group_that_contains_itself_ends(cli, python, project, tmp_path):
+def test_group_that_contains_itself_is_walked_once(cli, python, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["group/data"] = np.arange(4)
         f["group/again"] = f["group"]
@@ -195,7 +195,7 @@ def test_verify_warns_about_datasets_that_it_cannot_compare(cli, project, tmp_pa
     assert [w for w in warnings if w.startswith("not verified: /x: ")], warnings
 
 
-def test_a_dry_run_copies_nothing(cli, project, root, tmp_path):
+def test_dry_run_copies_nothing(cli, project, root, tmp_path):
     cli.ok("load-hdf5", "--persistent", "--dry-run", project, write(tmp_path / "f.h5", "scalars"))
     assert segments_of(project) == []
     assert not (root / f"cute-shm.{project}.toml").exists()

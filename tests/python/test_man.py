@@ -29,7 +29,7 @@ def test_there_are_pages():
 
 @pytest.mark.parametrize("name", JUDGES)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_is_rendered_without_a_warning(name, page):
+def test_page_is_rendered_without_a_warning(name, page):
     assert judge(name, page) == (0, "")
 
 

@@ -21,7 +21,7 @@ def test_netcdf_classic_is_named_with_the_command_that_converts_it(cli, project,
     assert "is a netCDF classic file, not netCDF-4" in err and f"'nccopy -k nc4 {file} OUT'" in err
 
 
-def test_an_npz_is_named(cli, project, tmp_path):
+def test_npz_is_named_in_the_error(cli, project, tmp_path):
     np.savez(tmp_path / "f.npz", a=[1])
     err = load_error(cli, project, tmp_path / "f.npz")
     assert "is a numpy archive (zip)" in err and "arrays_to_shm" in err

@@ -220,7 +220,7 @@ def test_loaded_project_remains_and_the_stock_reader_reads_it(commands, python, 
     assert commands.stock("cute-shm-unlink", project).code == 0
 
 
-def test_the_stock_readme_s_lines_run(commands, project):
+def test_lines_of_the_stock_readme_run(commands, project):
     script = "set -e\n" + README.replace("myproject", project)
     environment = {**commands.environment, "CUTE_SHM_ROOT": str(commands.root), "COLUMNS": "200"}
     environment["PATH"] = f"{commands.folder}:{environment['PATH']}"

@@ -126,7 +126,7 @@ def test_attributes_count_under_every_path(cli, project, tmp_path):
     assert used.ru_maxrss < 128 << 10
 
 
-def test_a_dataset_is_selected_under_any_of_its_paths(cli, project, python, tmp_path):
+def test_dataset_is_selected_under_any_of_its_paths(cli, project, python, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["a/d"] = [1, 2]
         f["z"] = f["a"]
@@ -180,7 +180,7 @@ def claim(path, signature, field, length, elements):
 
 @pytest.mark.parametrize("elements", [1 << 40, 1 << 62, (1 << 64) - 1])
 @pytest.mark.parametrize("kind", ["plain", "filtered", "text", "attributes", "rows"])
-def test_an_index_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, project, python, tmp_path, kind, elements):
+def test_index_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, project, python, tmp_path, kind, elements):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w", libver="latest") as f:
         text = kind == "text"
@@ -202,7 +202,7 @@ def test_an_index_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, projec
     assert python.read(project)[("d",)]["bytes"] == expected.tobytes()
 
 
-def test_a_fixed_array_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, project, python, tmp_path):
+def test_fixed_array_that_claims_too_many_chunks_is_read_chunk_by_chunk(cli, project, python, tmp_path):
     file = tmp_path / "f.h5"
     with h5py.File(file, "w", libver="latest") as f:
         # More than 2^10 chunks are stored in pages, of which only the existing ones are read.

@@ -68,7 +68,7 @@ def test_c_reader_reads_a_python_project(cli, python, project, root, tmp_path):
     assert said([compiled(tmp_path), root / f"cute-shm.{project}.toml"], cli) == wanted
 
 
-def test_the_c_reader_survives_metadata_cut_anywhere(cli, project, root, file, tmp_path):
+def test_c_reader_survives_metadata_cut_anywhere(cli, project, root, file, tmp_path):
     cli.load(project, file)
     whole = (root / f"cute-shm.{project}.toml").read_text()
     reader, cut = compiled(tmp_path), tmp_path / "cut.toml"

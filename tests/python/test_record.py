@@ -21,7 +21,7 @@ def shown(text, **options):
     return ["".join(character for character, _ in row).rstrip() for row in screen(text, **options).cells]
 
 
-def test_the_cursor_moves_as_in_a_terminal():
+def test_cursor_moves_as_in_a_terminal():
     assert shown("one\rtwo\r\nthree") == ["two", "three", ""]
     assert shown("a\r\nb\r\nc\r\nd") == ["b", "c", "d"], "it scrolls"
     assert shown("abcdefgh", columns=5) == ["abcde", "fgh", ""], "it wraps"

@@ -45,14 +45,14 @@ def loaded(cli, project, tmp_path):
     return project
 
 
-def test_previews_are_numpy_s_own(cli, loaded):
+def test_previews_equal_the_output_of_numpy(cli, loaded):
     for name, value in ARRAYS.items():
         found = cli.ok("show", loaded, name, "--json").json()["preview"]
         assert found == (str(value) if value.ndim else str(value[()])), name
 
 
 @pytest.mark.parametrize("part", ["0:10,:", "::2,3", "-1", "...,::-1", "5:2,0", ":, 3:50:7", "1,2"])
-def test_slices_are_numpy_s(cli, loaded, part):
+def test_slices_equal_numpy_slices(cli, loaded, part):
     doc = cli.ok("show", loaded, "matrix", "--slice", part, "--json").json()
     wanted = np.asarray(eval(f"ARRAYS['matrix'][{part}]"))
     assert doc["preview"] == str(wanted if wanted.ndim else wanted[()])
@@ -60,12 +60,12 @@ def test_slices_are_numpy_s(cli, loaded, part):
 
 
 @pytest.mark.parametrize("part", ["100", "1,2,3", "a", "::0"])
-def test_a_bad_slice_is_a_usage_error(cli, loaded, part):
+def test_bad_slice_is_a_usage_error(cli, loaded, part):
     assert cli.run("show", loaded, "matrix", "--slice", part).code == 2
 
 
 @pytest.mark.parametrize("name", ["matrix", "integers", "single", "half", "bytes", "big", "flags", "large", "unsigned"])
-def test_statistics_are_numpy_s(cli, loaded, name):
+def test_statistics_equal_those_of_numpy(cli, loaded, name):
     stats = cli.ok("show", loaded, name, "--stats", "--json").json()["stats"]
     value = ARRAYS[name]
     assert stats["count"] == value.size
@@ -78,7 +78,7 @@ def test_statistics_are_numpy_s(cli, loaded, name):
 
 
 @pytest.mark.parametrize("name", ["complex", "big_complex"])
-def test_statistics_of_complex_numbers_are_of_their_magnitudes(cli, loaded, name):
+def test_statistics_of_complex_numbers_use_their_magnitudes(cli, loaded, name):
     stats = cli.ok("show", loaded, name, "--stats", "--json").json()["stats"]
     value = np.abs(ARRAYS[name]).astype("f8")
     assert (stats["count"], stats["is_magnitude"]) == (value.size, True)
@@ -93,7 +93,7 @@ def test_nan_and_infinity_are_counted(cli, loaded):
     assert (stats["nan_count"], stats["inf_count"], stats["min"], stats["max"]) == (1, 1, "-inf", 1.0)
 
 
-def test_a_plot_of_a_scalar_does_not_advise_a_slice(cli, project, tmp_path):
+def test_plot_of_a_scalar_suggests_no_slice(cli, project, tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as f:
         f["s"] = 1.5
     cli.load(project, tmp_path / "f.h5")
@@ -156,7 +156,7 @@ print(hashlib.sha256(x.tobytes()).hexdigest(), arrays["/big"].sum(), arrays["/em
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_python_code_attaches_everything(cli, loaded, tmp_path, with_numpy, version):
+def test_python_code_attaches_everything(cli, loaded, tmp_path, with_numpy, version):
     python = with_numpy(version)
     if python is None:
         pytest.skip(f"no Python {version} on this machine")

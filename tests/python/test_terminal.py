@@ -57,7 +57,7 @@ def loaded(cli, project, tmp_path):
 
 
 @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}], ids=["colored", "plain"])
-def test_a_list_fits_the_terminal(cli, loaded, environment):
+def test_list_fits_the_terminal(cli, loaded, environment):
     for columns in (80, 100, 120):
         seen = plain(on_terminal(cli, columns, "list", loaded, **environment))
         assert all(width(line) <= columns for line in seen[1:]), seen
@@ -81,12 +81,12 @@ def test_keys_are_the_last_to_be_shortened(cli, project, tmp_path):
     assert re.search(r"^  /station/temperature  \(1000,\)  float64  7.81 KiB  units +\S*\w{10}$", row)
 
 
-def test_a_plan_fits_the_terminal(cli, project, loaded, tmp_path):
+def test_plan_fits_the_terminal(cli, project, loaded, tmp_path):
     seen = on_terminal(cli, 60, "load-hdf5", "--dry-run", project, tmp_path / "in.h5")
     assert all(width(line) <= 60 for line in plain(seen)[:5]), seen
 
 
-def test_the_doctor_breaks_lines_between_words(cli):
+def test_doctor_breaks_lines_between_words(cli):
     seen = plain(on_terminal(cli, 80, "doctor"))
     checks = cli.ok("doctor", "--json").json()["checks"]
     told = " ".join(line[23:] for line in seen)

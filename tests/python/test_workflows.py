@@ -57,7 +57,7 @@ def test_release_notes_are_the_section_of_the_changelog(tmp_path):
     assert (tmp_path / "notes.md").read_text() == "### Added\n- one\n\n"
 
 
-def test_the_tag_has_to_be_the_version():
+def test_tag_equals_the_version():
     def check(tag):
         return subprocess.run([REPOSITORY / "scripts/package", "--tag", tag], capture_output=True, text=True)
 
