@@ -1,9 +1,8 @@
-//! Looks at the HDF5 that is going to be linked, and says in one sentence what is wrong with it, before
-//! the compiler names every function that it lacks.
+//! Checks the version of the HDF5 library to link, before the linker reports every function that it lacks.
 
 use std::env;
 
-/// What `H5Tdecode2` and the complex numbers came with.
+/// The first version with `H5Tdecode2` and complex numbers.
 const OLDEST: &str = "2.0.0";
 
 fn main() {
@@ -22,12 +21,12 @@ fn main() {
     }
 }
 
-/// Whether the bindings found this version or a newer one: they tell of each that they know.
+/// Whether the bindings found this version or a newer one. They set a variable for each version.
 fn is_there(version: &str) -> bool {
     env::var_os(format!("DEP_HDF5_VERSION_{}", version.replace('.', "_"))).is_some()
 }
 
-/// The newest version that they tell of.
+/// The newest version for which there is a variable.
 fn newest() -> Option<String> {
     let numbers = |name: &str| -> Option<Vec<u32>> {
         name.strip_prefix("DEP_HDF5_VERSION_")?

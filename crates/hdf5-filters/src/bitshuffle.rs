@@ -7,12 +7,12 @@ use crate::decoder::Decoder;
 use crate::error::{Decoded, Error};
 use crate::{lz, shuffle};
 
-/// Elements come in groups of this many; what is left over is stored as it is.
+/// Elements are in groups of this many; elements after the last group are stored as they are.
 const GROUP: usize = 8;
-/// Words of a row that are turned at once, and groups that these have.
+/// Words of a row that are transposed at once, and their groups.
 const WORDS: usize = 8;
 const WIDE: usize = WORDS * 8;
-/// Bytes that a block has when the file does not say how many elements.
+/// Bytes of a block if the file does not contain its number of elements.
 const TARGET: usize = 8192;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +42,13 @@ impl Params {
         let coder = match at(4)? {
             2 => Coder::Lz4,
             3 => Coder::Zstd,
-            // The filter's own code takes every other number for none.
+            // The filter's own code treats every other number as no coder.
             _ => Coder::Plain,
         };
         Some(Self { element, block, coder })
     }
 
-    /// The decoded size that a chunk claims.
+    /// The decoded size in a chunk's header.
     pub(super) fn size(self, source: &[u8]) -> Option<usize> {
         match self.coder {
             Coder::Plain => Some(source.len()),
@@ -113,8 +113,8 @@ fn usual_block(element: usize) -> usize {
     (TARGET / element / GROUP * GROUP).max(128)
 }
 
-/// Turns rows of bits back into elements; both slices hold the same whole groups of elements. `planes`
-/// gets the first bytes of all elements, then the second ones, and so on.
+/// Converts rows of bits to elements; both slices contain the same whole groups of elements. `planes`
+/// receives the first bytes of all elements, then the second ones, and so on.
 ///
 /// # Errors
 /// Returns [`Error::NoMemory`] if `planes` cannot grow.
@@ -158,9 +158,9 @@ fn plane(row: usize, bits: &[u8], target: &mut [u8]) {
     }
 }
 
-/// The same for [`WIDE`] groups at once: whole words swap their bits, then the words' bytes are joined.
+/// The same for [`WIDE`] groups at once: swaps bits of whole words, then joins the words' bytes.
 fn wide(rows: &[&[u8]; 8], groups: &mut [[u8; GROUP]]) {
-    // Loops, not array::map, which moves whole arrays about.
+    // Loops, because array::map copies whole arrays.
     let mut words = [[0; WORDS]; 8];
     for (words, row) in words.iter_mut().zip(rows) {
         for (word, bytes) in words.iter_mut().zip(row.as_chunks::<8>().0) {
@@ -177,7 +177,7 @@ fn wide(rows: &[&[u8]; 8], groups: &mut [[u8; GROUP]]) {
     shuffle::join8::<WIDE>(&bytes.each_ref().map(|bytes| bytes.as_flattened()), groups);
 }
 
-/// Swaps bits between the words of each two rows that are `DISTANCE` apart.
+/// Swaps bits between the words of rows that are `DISTANCE` apart.
 fn swap<const DISTANCE: usize>(words: &mut [[u64; WORDS]; 8], mask: u64) {
     for pair in words.chunks_exact_mut(2 * DISTANCE) {
         let (first, second) = pair.split_at_mut(DISTANCE);
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_come_back_to_their_elements() {
+    fn unshuffle_restores_the_bits_of_elements() {
         for (element, row) in [1, 2, 4, 8, 3, 16].into_iter().flat_map(|e| [(e, 8), (e, 200)]) {
             let plain: Vec<u8> = (0..8 * row * element)
                 .map(|n| u8::try_from(n * n / 7 * 37 % 253).unwrap_or(0))
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_data_is_refused() {
         assert!(Params::new(&[0, 4, 0, 0, 2]).is_none());
         assert!(Params::new(&[0, 4, 4, 7, 2]).is_none());
         let params = Params::new(&[0, 4, 4, 0, 2]).unwrap();

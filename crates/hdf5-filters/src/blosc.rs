@@ -36,7 +36,7 @@ impl Header {
         Some(Self { flags, element, bytes: at(4)?, block: at(8)? })
     }
 
-    /// The coder is told by three bits.
+    /// Three bits contain the number of the coder.
     fn coder(&self) -> u8 {
         self.flags >> 5
     }
@@ -44,12 +44,12 @@ impl Header {
     /// Whether a whole block is in one part for each byte of an element.
     fn is_split(&self, block: usize) -> bool {
         let few = self.element <= 16 && block / self.element >= 128;
-        // A flag says that it is not; older versions always did.
+        // A flag for blocks that are not split; older versions always split them.
         self.flags & 0x10 == 0 && few && block.is_multiple_of(self.element)
     }
 }
 
-/// The decoded size that a chunk claims.
+/// The decoded size in a chunk's header.
 pub(super) fn size(source: &[u8]) -> Option<usize> {
     Header::parse(source).map(|header| header.bytes)
 }
@@ -117,7 +117,7 @@ fn block(decoder: &mut Decoder, header: &Header, mut code: &[u8], target: &mut [
     Ok(())
 }
 
-/// Undoes the coder: fills `part` exactly. What did not shrink is as it was.
+/// Undoes the coder: fills `part` exactly. Data that did not shrink are stored as they are.
 pub(super) fn stream(decoder: &mut Decoder, coder: u8, bytes: &[u8], part: &mut [u8]) -> Decoded {
     match coder {
         _ if bytes.len() == part.len() => part.copy_from_slice(bytes),
@@ -134,11 +134,11 @@ pub(super) fn stream(decoder: &mut Decoder, coder: u8, bytes: &[u8], part: &mut 
     Ok(())
 }
 
-/// Undoes what came before the coder.
+/// Undoes the shuffles before the coder.
 fn unfilter(header: &Header, decoder: &mut Decoder, plain: &[u8], target: &mut [u8]) -> Decoded {
     let element = header.element;
     if header.flags & BITSHUFFLE != 0 {
-        // Blocks that are no whole groups of eight elements are not shuffled.
+        // Blocks without whole groups of eight elements are not shuffled.
         let (count, rest) = (plain.len() / element, plain.len() % element);
         let whole = if count % 8 == 0 { plain.len() - rest } else { 0 };
         unbitshuffle(element, &plain[..whole], &mut decoder.planes, &mut target[..whole])?;

@@ -6,10 +6,10 @@
 
 use crate::lz::repeat;
 
-/// The distance after which two more bytes tell the rest.
+/// The distance after which two more bytes contain the rest.
 const FAR: usize = 8191;
 
-/// Fills `target` exactly; `None` when the data do not.
+/// Fills `target` exactly; `None` if the data do not.
 pub(super) fn decode(source: &[u8], target: &mut [u8]) -> Option<()> {
     let mut source = source.iter();
     let mut done = 0;

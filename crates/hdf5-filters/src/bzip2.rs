@@ -8,7 +8,7 @@ use crate::error::Error;
 
 const DAMAGED: Error = Error::Corrupt("bzip2: damaged data");
 
-/// How much of `target` one stream fills.
+/// The number of bytes of `target` that one stream fills.
 pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Error> {
     check_room()?;
     let mut engine = Decompress::new(false);
@@ -22,7 +22,7 @@ pub(super) fn fills(source: &[u8], target: &mut [u8]) -> Result<usize, Error> {
         match status {
             Status::StreamEnd => return place(engine.total_out()),
             Status::MemNeeded => return Err(Error::NoMemory),
-            // Neither input nor room is left.
+            // The input or the room is used up.
             _ if read == 0 && done == 0 => return Err(DAMAGED),
             _ => {}
         }

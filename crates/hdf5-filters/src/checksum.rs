@@ -7,7 +7,7 @@ use crate::error::Error;
 /// Words that can be added before the sums must be folded.
 const WORDS: usize = 360;
 
-/// Checks the four bytes at the end and copies what is before them.
+/// Checks the four bytes at the end and copies the bytes before them.
 pub(super) fn check(source: &[u8], target: &mut [u8]) -> Result<(), Error> {
     let Some((data, stored)) = source.split_last_chunk::<4>() else {
         return Err(Error::Corrupt("fletcher32: data without a checksum"));
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_those_of_the_algorithm() {
+    fn sums_equal_those_of_a_plain_implementation() {
         assert_eq!(sum(&[]), 0);
         assert_eq!(sum(&[1]), 0x0100_0100);
         assert_eq!(sum(&[0, 1, 0, 1]), 0x0003_0002);

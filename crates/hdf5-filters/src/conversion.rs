@@ -1,5 +1,5 @@
-//! Elements as the file has them become elements as they are read: what HDF5's own conversion makes of
-//! strings with any padding, of integers that numpy lacks, and of compounds with such fields.
+//! Converts elements of the file to elements in memory, with the results of HDF5's own conversion: strings with any
+//! padding, integers that numpy lacks, and compounds with such fields.
 
 use crate::buffer::resize_buffer;
 use crate::error::Decoded;
@@ -8,7 +8,7 @@ use crate::widening::Widening;
 /// A conversion with more steps than this is left to HDF5.
 const MOST_STEPS: usize = 512;
 
-/// How one element is converted.
+/// The conversion of one element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
     /// Bytes of an element in the file.
@@ -27,22 +27,22 @@ struct Step {
     value: Value,
 }
 
-/// What becomes of a value.
+/// The conversion of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
-    /// Bytes that stay as they are.
+    /// Bytes that are copied.
     Same(usize),
-    /// A string of so many bytes that ends at its first NUL.
+    /// A string of this many bytes that ends at its first NUL.
     Terminated(usize),
-    /// A string of so many bytes that ends before its trailing spaces.
+    /// A string of this many bytes that ends before its trailing spaces.
     Spaced(usize),
-    /// An integer whose size stays.
+    /// An integer that keeps its size.
     Widened(Widening),
     /// An integer of a size that numpy lacks.
     Resized(Resizing),
 }
 
-/// An integer of up to 8 bytes that gets more of them, least significant byte first.
+/// An integer of up to 8 bytes that is extended to more, least significant byte first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resizing {
     /// Bytes in the file.
@@ -84,7 +84,7 @@ impl Value {
     }
 }
 
-/// Where a string ends: at its first NUL, or nowhere before its end.
+/// The length of a string: up to its first NUL, or all of it.
 fn first_nul(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let (words, rest) = text.as_chunks::<8>();
@@ -100,7 +100,7 @@ fn first_nul(text: &[u8]) -> usize {
     nul.map_or(text.len(), |place| words.len() * 8 + place)
 }
 
-/// Copies strings of `size` bytes up to the `length` of each; what is behind becomes NUL.
+/// Copies strings of `size` bytes up to the `length` of each; the rest becomes NUL.
 fn strings(size: usize, source: &[u8], target: &mut [u8], length: impl Fn(&[u8]) -> usize) {
     target.copy_from_slice(source);
     for text in target.chunks_exact_mut(size.max(1)) {
@@ -141,7 +141,7 @@ impl Conversion {
         Self { from, to, steps: vec![Step { from: 0, to: 0, count: 1, value }] }
     }
 
-    /// Elements that stay as they are.
+    /// Elements that are copied.
     pub fn same(size: usize) -> Self {
         Self::one(Value::Same(size))
     }
@@ -156,7 +156,7 @@ impl Conversion {
         Self::one(Value::Spaced(size))
     }
 
-    /// Integers whose size stays.
+    /// Integers that keep their size.
     pub fn widened(widen: Widening) -> Self {
         Self::one(Value::Widened(widen))
     }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_nul_is_found_wherever_it_is() {
+    fn the_first_nul_is_found_at_every_position() {
         for length in 0..40 {
             for place in 0..=length {
                 let mut text = vec![0x80; length];
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_of_three_bytes_get_a_fourth() {
+    fn integers_of_three_bytes_become_four_bytes() {
         let resize = |big_endian, signed| {
             Conversion::resized(Resizing { from: 3, to: 4, big_endian, signed, bits: (24, 0) })
                 .unwrap()

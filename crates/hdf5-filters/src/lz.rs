@@ -17,7 +17,7 @@ pub(super) fn lzf(source: &[u8], target: &mut [u8]) -> Result<(), Error> {
     }
 }
 
-/// How much of `target` the data fill.
+/// The number of bytes of `target` that the data fill.
 pub(super) fn lzf_fills(source: &[u8], target: &mut [u8]) -> Option<usize> {
     let (mut at, mut done) = (0, 0);
     while let Some(&opcode) = source.get(at) {
@@ -26,7 +26,7 @@ pub(super) fn lzf_fills(source: &[u8], target: &mut [u8]) -> Option<usize> {
         if opcode < 32 {
             let run = opcode + 1;
             match (source.get(at..at + 2 * WIDE), target.get_mut(done..done + 2 * WIDE)) {
-                // What is too much is overwritten by the next step.
+                // The next step overwrites the surplus.
                 (Some(from), Some(to)) => to.copy_from_slice(from),
                 _ => target.get_mut(done..done + run)?.copy_from_slice(source.get(at..at + run)?),
             }
@@ -51,7 +51,7 @@ pub(super) fn lzf_fills(source: &[u8], target: &mut [u8]) -> Option<usize> {
     Some(done)
 }
 
-/// Repeats what was written `distance` before; the two may overlap.
+/// Repeats the bytes at `distance` before; the two may overlap.
 pub(super) fn repeat(target: &mut [u8], at: usize, distance: usize, length: usize) -> Option<()> {
     let (start, end) = (at.checked_sub(distance)?, at.checked_add(length)?);
     if end > target.len() {
@@ -68,7 +68,7 @@ pub(super) fn repeat(target: &mut [u8], at: usize, distance: usize, length: usiz
     } else if distance >= length {
         target.copy_within(start..start + length, at);
     } else {
-        // A pattern shorter than the match: each copy doubles what there is of it.
+        // A pattern shorter than the match: each copy doubles it.
         let mut there = distance;
         while there < length + distance {
             let more = there.min(length + distance - there);
@@ -103,7 +103,7 @@ pub(super) fn lz4_framed(source: &[u8], target: &mut [u8]) -> Result<(), Error> 
     Ok(())
 }
 
-/// The whole size that such data claim.
+/// The whole size in the header of such data.
 pub(super) fn framed_size(source: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*source.first_chunk()?))
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_of_every_distance_and_length_are_right() {
+    fn matches_of_every_distance_and_length_are_copied() {
         for distance in 1..40 {
             for length in 1..100 {
                 let mut target: Vec<u8> = (0..200_u8).collect();

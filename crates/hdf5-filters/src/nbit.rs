@@ -1,7 +1,6 @@
-//! Filter 5, nbit: of each number only the bits that have a meaning.
-//! Source: HDF5's own filter, `H5Znbit.c`, read for the format: numbers lie one right after the other,
-//! most significant bit first; what is no number, and no table or array of numbers, is stored byte by
-//! byte among them.
+//! Filter 5, nbit: the significant bits of each number.
+//! Source: HDF5's own filter, `H5Znbit.c`, read for the format: numbers follow each other without
+//! gaps, most significant bit first. All other types except compounds and arrays of numbers are stored byte by byte.
 
 use crate::buffer::same_size;
 use crate::error::Error;
@@ -11,12 +10,12 @@ const DAMAGED: Error = Error::Corrupt("nbit: damaged data");
 const INVALID: Error = Error::Corrupt("nbit: invalid parameters");
 const TOO_LARGE: Error = Error::Unsupported("nbit: a type with more parts than are known here");
 
-/// The most numbers and other parts of an element: beyond it, this takes more memory than decoding.
+/// The most numbers and other parts of an element: a plan with more takes more memory than decoding.
 const MOST_PARTS: usize = 1 << 16;
 /// How deep tables and arrays may nest.
 const MOST_DEEP: usize = 32;
 
-/// What stands for the kinds of types among the parameters.
+/// The numbers of the classes of types in the parameters.
 const NUMBER: u32 = 1;
 const ARRAY: u32 = 2;
 const TABLE: u32 = 3;
@@ -24,13 +23,13 @@ const OTHER: u32 = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Params {
-    /// Every bit has a meaning: the filter did nothing.
+    /// Every bit is significant: the filter did nothing.
     Plain,
     Packed {
         count: usize,
         /// Bytes of an element.
         size: usize,
-        /// What is stored of an element, in this order.
+        /// The stored parts of an element, in this order.
         parts: Vec<Part>,
     },
 }
@@ -63,7 +62,7 @@ impl Part {
 }
 
 impl Params {
-    /// From the filter's parameters: how many they are, whether it does nothing, the count of elements,
+    /// From the filter's parameters: their number, whether it does nothing, the count of elements,
     /// and their type.
     pub(super) fn new(params: &[u32]) -> Result<Self, Error> {
         let &[told, plain, count, ref kind @ ..] = params else { return Err(INVALID) };
@@ -83,7 +82,7 @@ impl Params {
         if is_whole { Ok(Self::Packed { count, size, parts: reader.parts }) } else { Err(INVALID) }
     }
 
-    /// The most bytes that the filter makes of a chunk of `bytes`; `None` if it is not made for that.
+    /// The most bytes that the filter writes for a chunk of `bytes`; `None` if they do not fit its parameters.
     pub(super) fn most(&self, bytes: usize) -> Option<usize> {
         match self {
             Self::Plain => Some(bytes),
@@ -128,7 +127,7 @@ impl Params {
 }
 
 impl Number {
-    /// Elements that are nothing but such numbers.
+    /// Elements that consist of one such number.
     fn all<W: Word>(self, code: &[u8], target: &mut [u8]) {
         each(code, self.bits, target, |value: W| value.up(self.below));
         if self.big_endian {
@@ -192,7 +191,7 @@ impl Reader<'_> {
         usize::try_from(first).ok()
     }
 
-    /// A type whose first byte is at `first`; tells its size.
+    /// Reads a type whose first byte is at `first`; returns its size.
     fn kind(&mut self, first: usize) -> Option<usize> {
         let kind = u32::try_from(self.number()?).ok()?;
         let size = self.number().filter(|&size| size > 0)?;
@@ -221,7 +220,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// The same type again and again; of bytes only the array's size counts.
+    /// An array of one type; of an array of bytes only the size matters.
     fn array(&mut self, first: usize, size: usize) -> Option<()> {
         if self.rest.first() == Some(&OTHER) {
             self.rest = self.rest.get(2..)?;
@@ -240,7 +239,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// How many fields, then the place and type of each: none beyond the table, all within its size.
+    /// The number of fields, then the place and type of each. All must be within the size of the compound.
     fn table(&mut self, first: usize, size: usize) -> Option<()> {
         let mut used = 0_usize;
         // One without fields would make an array of such endless work.
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_where_they_were() {
+    fn numbers_are_restored_at_their_bit_offsets() {
         let twelve = |order| params(2, &[NUMBER, 2, order, 12, 3]);
         let code = [0xab, 0xcd, 0xef, 0];
         let plain = [0xabc_u16 << 3, 0xdef << 3];
@@ -297,19 +296,19 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_less_than_its_table_leaves_the_rest_empty() {
+    fn a_table_larger_than_its_only_field_is_filled_with_zeros() {
         let kind = params(2, &[TABLE, 4, 1, 0, NUMBER, 3, 1, 24, 0]);
         assert_eq!(decode(&kind, &[1, 2, 3, 4, 5, 6, 0], 8).unwrap(), [1, 2, 3, 0, 4, 5, 6, 0]);
     }
 
     #[test]
-    fn nothing_to_do_is_a_copy() {
+    fn a_type_without_unused_bits_is_copied() {
         assert_eq!(decode(&[3, 1, 7], b"abc", 3).unwrap(), b"abc");
         assert!(decode(&[3, 1, 7], b"abc", 4).is_none());
     }
 
     #[test]
-    fn descriptions_that_are_odd_are_refused() {
+    fn invalid_type_parameters_are_refused() {
         for bad in [
             &[NUMBER, 2, 0, 12][..],
             &[NUMBER, 2, 0, 12, 5],

@@ -1,5 +1,4 @@
-//! A dataset's filters, one after the other: which of them a chunk went through, and how large it was
-//! between them.
+//! The filters of a dataset in their order: those that a chunk went through, and the sizes between them.
 
 use crate::blosc;
 use crate::buffer::resize_buffer;
@@ -15,19 +14,19 @@ const SLACK: u64 = 64 << 10;
 /// blocks on eight axes it is ten times as large.
 const PADDED: u64 = 10;
 
-/// A chunk of more bytes than this is large: it is decoded in pieces where that can be.
+/// A chunk of more bytes than this is decoded in pieces if possible.
 pub const LARGE_CHUNK_BYTES: usize = 16 << 20;
-/// What decoding in pieces takes.
+/// Bytes that decoding in pieces takes.
 const PIECES: u64 = 2 << 20;
 
-/// How a chunk can be decoded in pieces.
+/// The way to decode a chunk in pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Streaming {
     /// It is stored as it is.
     Stored,
     /// It is only deflated.
     Deflate,
-    /// It was shuffled, in elements of so many bytes, and then deflated.
+    /// It was shuffled, in elements of this many bytes, and then deflated.
     ShuffleDeflate(usize),
 }
 
@@ -36,7 +35,7 @@ pub enum Streaming {
 pub struct Pipeline {
     steps: Vec<Step>,
     chunk_bytes: usize,
-    /// What becomes of the elements at last.
+    /// The conversion of the decoded elements.
     convert: Option<Conversion>,
 }
 
@@ -48,7 +47,7 @@ pub fn corrupt_filters(filters: &[Filter]) -> impl Iterator<Item = (usize, &'sta
     })
 }
 
-/// The steps of filters; `None` if one is not known here, or cannot follow those before it.
+/// The steps of filters; `None` if one is not supported, or cannot follow those before it.
 fn steps(filters: &[Filter]) -> Option<Vec<Step>> {
     let steps = filters.iter().map(step).collect::<Result<Vec<_>, _>>().ok()?;
     let mut known = Known::Size;
@@ -66,14 +65,14 @@ impl Pipeline {
         Some(Self { steps, chunk_bytes: usize::try_from(chunk_bytes).ok()?, convert: None })
     }
 
-    /// The same for elements that are to be converted, too.
+    /// The same for elements that are also converted.
     #[must_use]
     pub fn converting(self, convert: Option<Conversion>) -> Self {
         Self { convert, ..self }
     }
 
-    /// Whether it is the chunks that tell what it takes to undo them, and not the dataset.
-    pub fn is_told_by_chunks(&self) -> bool {
+    /// Whether the parameters for decoding are in the chunks, and not in the dataset.
+    pub fn has_parameters_in_chunks(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Blosc | Step::Blosc2(_)))
     }
 
@@ -102,7 +101,7 @@ impl Pipeline {
         self.convert.is_none() && self.applied(mask).next().is_none()
     }
 
-    /// How a chunk with this mask can be decoded in pieces, if it can.
+    /// The way to decode a chunk with this mask in pieces, if there is one.
     pub fn streamed(&self, mask: u32) -> Option<Streaming> {
         match self.applied(mask).collect::<Vec<_>>()[..] {
             [] => Some(Streaming::Stored),
@@ -142,8 +141,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Bytes that decoding a chunk of `stored` bytes takes, besides those that become of it; `least` of those
-    /// that it has are needed.
+    /// Bytes that decoding a chunk of `stored` bytes takes, besides the result; `least` of its
+    /// decoded bytes are needed.
     pub fn memory(&self, (stored, least): (u64, u64), mask: u32) -> u64 {
         let mut chunk = self.chunk_bytes as u64;
         if self.begins_alone(mask) {
@@ -175,7 +174,7 @@ impl Pipeline {
         steps.filter(move |(place, _)| used(*place).is_some_and(|bits| bits & 1 == 0)).map(|s| s.1)
     }
 
-    /// What is known of the bytes that each step was given when a chunk of `size` was written.
+    /// The known size of each step's input when a chunk of `size` was written.
     fn sizes(&self, mask: u32, mut size: Size) -> Vec<Size> {
         let given = |step: &Step| {
             let after = step.size_after(size);
@@ -185,7 +184,7 @@ impl Pipeline {
     }
 
     /// Decodes `stored` into `target`, which then has [`Self::plain_bytes`]. A chunk at the dataset's edge may
-    /// be stored without what is beyond it: at least `least` bytes, of [`Self::chunk_bytes`].
+    /// be stored without the part beyond it: at least `least` bytes, of [`Self::chunk_bytes`].
     pub fn decode(
         &self,
         decoder: &mut Decoder,
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_filter_is_left_out() {
+    fn a_masked_filter_is_skipped() {
         let filters = [filter(2, &[2]), filter(1, &[4])];
         assert_eq!(decode(&filters, 0b11, b"abcd", 4).unwrap(), b"abcd");
         assert_eq!(decode(&filters, 0b10, b"acbd", 4).unwrap(), b"abcd");
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_certain_size_is_as_large_as_it_is() {
+    fn output_of_an_uncertain_size_is_accepted_as_it_is() {
         // Four bits for each of two numbers above 7, compressed.
         let scaled = [&[4, 0, 0, 0, 8, 7][..], &[0; 15], &[0x12, 0]].concat();
         let mut params = [2, 0, 2, 0, 1, 0, 0, 0].to_vec();
@@ -301,7 +300,7 @@ mod tests {
         );
         assert!(decode(&filters, 0, &code, 4).is_err());
         assert!(decode(&filters, 0, &code[..size - 1], 2).is_err());
-        // A checksum of what was compressed: four bytes less than there are.
+        // The checksum is applied before compression: the data are four bytes shorter.
         let sum = [&code[..], &checksum_of(&code)].concat();
         let filters = [filter(6, &params), filter(1, &[]), filter(3, &[])];
         assert_eq!(decode(&filters, 0, &sum, 2).unwrap(), [8, 9]);
@@ -313,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_chunk_may_be_stored_without_what_is_beyond_the_edge() {
+    fn an_edge_chunk_may_end_at_the_edge_of_the_dataset() {
         let mut engine = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
         let mut code = vec![0; 100];
         let size = engine.zlib_compress(b"acebdf", &mut code).unwrap();

@@ -1,16 +1,15 @@
-//! Filter 6, scaleoffset: numbers as what they are above the least of a chunk, in as few bits as hold
-//! that; floats are rounded to a decimal place before.
-//! Source: HDF5's own filter, `H5Zscaleoffset.c`, read for the format: 4 bytes of bits per number,
-//! one of 8, the least in 8 bytes, and from byte 21 on the numbers, most significant bit first. All
-//! ones stand for the fill value, if there is one.
+//! Filter 6, scaleoffset: numbers minus the minimum of their chunk, in as few bits as hold the differences. Floats
+//! are rounded to a decimal place first. Source: HDF5's own filter, `H5Zscaleoffset.c`, read for the format: 4
+//! bytes of bits per number, one of 8, the minimum in 8 bytes, and from byte 21 on the numbers, most significant
+//! bit first. All ones are the fill value, if there is one.
 
 use crate::buffer::same_size;
 use crate::error::Error;
 use crate::unpack::{Word, each, swap};
 
-/// Parameters that the filter has, always.
+/// The number of parameters.
 const COUNT: usize = 20;
-/// Where the packed numbers begin.
+/// The offset of the packed numbers.
 const HEADER: usize = 21;
 const DAMAGED: Error = Error::Corrupt("scaleoffset: damaged data");
 
@@ -27,7 +26,7 @@ pub(super) struct Params {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Integer,
-    /// So many bits were asked for that the filter did nothing.
+    /// The writer requested all bits, so that the filter did nothing.
     Plain,
     /// Digits after the decimal point, of 4 bytes or 8.
     Float(i32),
@@ -67,7 +66,7 @@ impl Params {
         })
     }
 
-    /// The most bytes that the filter makes of a chunk of `bytes`; `None` if it is not made for that.
+    /// The most bytes that the filter writes for a chunk of `bytes`; `None` if they do not fit its parameters.
     pub(super) fn most(self, bytes: usize) -> Option<usize> {
         let fits = self.count.checked_mul(self.size) == Some(bytes);
         if fits { bytes.checked_add(HEADER + 1) } else { None }
@@ -133,7 +132,7 @@ impl Params {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation)] // what does not belong to the number is zero
+    #[allow(clippy::cast_possible_truncation)] // the upper bytes are zero
     #[allow(clippy::cast_precision_loss)] // the filter counts so
     fn singles(self, code: &[u8], bits: usize, (digits, least): (i32, u64), target: &mut [u8]) {
         // The filter takes these powers from the C library, as does `powf`.
@@ -164,7 +163,7 @@ impl Params {
     }
 }
 
-/// What stands for the fill value.
+/// The packed number of the fill value.
 fn ones(bits: usize) -> u64 {
     (1 << bits) - 1
 }
@@ -179,8 +178,8 @@ mod tests {
         let (low, high) = (half(0), half(32));
         let filled = u32::from(fill.is_some());
         let [class, size, sign, order] = type_;
-        let told = [kind[0], kind[1], count, class, size, sign, order, filled, low, high];
-        told.into_iter().chain([0; 10]).collect()
+        let parameters = [kind[0], kind[1], count, class, size, sign, order, filled, low, high];
+        parameters.into_iter().chain([0; 10]).collect()
     }
 
     fn stored(bits: u32, least: u64, code: &[u8]) -> Vec<u8> {
@@ -198,28 +197,31 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_above_the_least_and_all_ones_are_the_fill_value() {
+    fn integers_are_offsets_from_the_minimum_and_all_ones_are_the_fill_value() {
         let code = stored(4, 1000, &[0x01, 0x2f]);
         let plain = |numbers: [u16; 4]| Some(numbers.map(u16::to_le_bytes).concat());
-        let told = params([2, 0], 4, [0, 2, 0, 0], None);
-        assert_eq!(decode(&told, &code, 8), plain([1000, 1001, 1002, 1015]));
-        let told = params([2, 0], 4, [0, 2, 1, 1], Some(0x0102));
+        let parameters = params([2, 0], 4, [0, 2, 0, 0], None);
+        assert_eq!(decode(&parameters, &code, 8), plain([1000, 1001, 1002, 1015]));
+        let parameters = params([2, 0], 4, [0, 2, 1, 1], Some(0x0102));
         let swapped = [1000, 1001, 1002, 0x0102].map(u16::swap_bytes);
-        assert_eq!(decode(&told, &code, 8), plain(swapped));
+        assert_eq!(decode(&parameters, &code, 8), plain(swapped));
         let below = stored(4, (-3_i64).cast_unsigned(), &[0x01, 0x2f]);
-        let told = params([2, 0], 4, [0, 2, 1, 0], None);
-        assert_eq!(decode(&told, &below, 8), plain([-3, -2, -1, 12].map(i16::cast_unsigned)));
+        let parameters = params([2, 0], 4, [0, 2, 1, 0], None);
+        assert_eq!(decode(&parameters, &below, 8), plain([-3, -2, -1, 12].map(i16::cast_unsigned)));
     }
 
     #[test]
-    fn floats_are_decimal_digits() {
+    fn floats_are_restored_from_decimal_digits() {
         let code = stored(4, u64::from(1.5_f32.to_bits()), &[0x0f]);
-        let told = params([0, 1], 2, [1, 4, 0, 0], Some(u64::from(9.0_f32.to_bits())));
-        assert_eq!(decode(&told, &code, 8).unwrap(), [1.5_f32, 9.0].map(f32::to_le_bytes).concat());
+        let parameters = params([0, 1], 2, [1, 4, 0, 0], Some(u64::from(9.0_f32.to_bits())));
+        assert_eq!(
+            decode(&parameters, &code, 8).unwrap(),
+            [1.5_f32, 9.0].map(f32::to_le_bytes).concat()
+        );
         let code = stored(4, 1.5_f64.to_bits(), &[0x5f]);
         let doubles = |digits: i32| {
-            let told = params([0, digits.cast_unsigned()], 2, [1, 8, 0, 0], None);
-            decode(&told, &code, 16).unwrap()
+            let parameters = params([0, digits.cast_unsigned()], 2, [1, 8, 0, 0], None);
+            decode(&parameters, &code, 16).unwrap()
         };
         assert_eq!(doubles(1), [2.0_f64, 3.0].map(f64::to_le_bytes).concat());
         assert_eq!(doubles(-2), [501.5_f64, 1501.5].map(f64::to_le_bytes).concat());
@@ -227,17 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn no_bits_are_one_value_and_all_bits_are_the_values() {
-        let told = params([2, 0], 2, [0, 4, 0, 1], None);
-        assert_eq!(decode(&told, &stored(0, 7, &[]), 8).unwrap(), [0, 0, 0, 7, 0, 0, 0, 7]);
+    fn zero_bits_repeat_one_value_and_all_bits_copy_the_values() {
+        let parameters = params([2, 0], 2, [0, 4, 0, 1], None);
+        assert_eq!(decode(&parameters, &stored(0, 7, &[]), 8).unwrap(), [0, 0, 0, 7, 0, 0, 0, 7]);
         let all = stored(32, 0, &[1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(decode(&told, &all, 8).unwrap(), [4, 3, 2, 1, 8, 7, 6, 5]);
-        let told = params([2, 32], 2, [0, 4, 0, 1], None);
-        assert_eq!(decode(&told, b"abcdefgh", 8).unwrap(), b"abcdefgh");
+        assert_eq!(decode(&parameters, &all, 8).unwrap(), [4, 3, 2, 1, 8, 7, 6, 5]);
+        let parameters = params([2, 32], 2, [0, 4, 0, 1], None);
+        assert_eq!(decode(&parameters, b"abcdefgh", 8).unwrap(), b"abcdefgh");
     }
 
     #[test]
-    fn what_is_odd_is_refused() {
+    fn invalid_parameters_and_data_are_refused() {
         let good = params([2, 0], 4, [0, 2, 0, 0], None);
         let code = stored(4, 1000, &[0x01, 0x2f]);
         assert!(decode(&good, &code, 8).is_some());

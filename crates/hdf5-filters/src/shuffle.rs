@@ -1,9 +1,9 @@
 //! Filter 2, shuffle: the first bytes of all elements, then the second ones, and so on.
 
-/// Elements that are put together at a time: what is between planes and elements stays in the cache.
+/// Elements that are joined at a time, so that the intermediate bytes stay in the cache.
 const RUN: usize = 512;
 
-/// Puts elements of `size` bytes back together; bytes beyond the last whole element are as they were.
+/// Joins elements of `size` bytes; bytes after the last whole element are copied.
 /// Both slices are equally long.
 pub fn unshuffle(size: usize, source: &[u8], target: &mut [u8]) {
     match size {
@@ -31,7 +31,7 @@ pub fn unshuffle(size: usize, source: &[u8], target: &mut [u8]) {
     }
 }
 
-/// Hands `join` up to [`RUN`] elements at a time, and their bytes in each plane.
+/// Passes `join` up to [`RUN`] elements at a time, and their bytes in each plane.
 fn by_runs<const N: usize>(
     source: &[u8],
     target: &mut [u8],
@@ -47,8 +47,8 @@ fn by_runs<const N: usize>(
     rest.copy_from_slice(&source[count * N..]);
 }
 
-// Two at a time, then two of those: the compiler makes each step an interleaving of vectors, which it
-// does not see in one step of four or eight.
+// Two at a time, then two of those: the compiler vectorizes each step as an interleaving, but not one step of four or
+// eight.
 
 fn join4(planes: &[&[u8]; 4], elements: &mut [[u8; 4]]) {
     let (mut low, mut high) = ([0; RUN], [0; RUN]);
@@ -59,7 +59,7 @@ fn join4(planes: &[&[u8]; 4], elements: &mut [[u8; 4]]) {
     }
 }
 
-/// Puts elements of eight bytes together, `MOST` at a time.
+/// Joins elements of eight bytes, `MOST` at a time.
 pub(super) fn join8<const MOST: usize>(planes: &[&[u8]; 8], elements: &mut [[u8; 8]]) {
     let mut pairs = [[0; MOST]; 4];
     for (pair, planes) in pairs.iter_mut().zip(planes.as_chunks::<2>().0) {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_size_is_put_together() {
+    fn elements_of_every_size_are_unshuffled() {
         for size in [1, 2, 3, 4, 5, 8, 16, 24, 100] {
             for length in [0, 1, size, 7 * size + 3, 3000 * size + 1] {
                 let plain: Vec<u8> =

@@ -33,7 +33,7 @@ pub(crate) enum Step {
     Vbz(vbz::Params),
 }
 
-/// What is known of the bytes that a step was given on writing.
+/// The known size of a step's input on writing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Size {
     Exactly(usize),
@@ -41,7 +41,7 @@ pub(crate) enum Size {
     AtMost(Option<usize>),
 }
 
-/// The same before there is a chunk.
+/// The same without a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     Size,
@@ -88,8 +88,8 @@ fn other_step(filter: &Filter) -> Option<Step> {
 }
 
 impl Step {
-    /// What will be known of a chunk's size once it went through here; `None` if what is known before
-    /// is not enough to undo it.
+    /// The known size of this step's output for any chunk; `None` if the known size of its input is not
+    /// enough to undo it.
     pub(crate) fn known_after(&self, known: Known) -> Option<Known> {
         match self {
             Self::Shuffle(_) | Self::Fletcher32 => Some(known),
@@ -101,7 +101,7 @@ impl Step {
         }
     }
 
-    /// What is known of the size of a chunk of `size` once it went through here.
+    /// The known size of this step's output for a chunk of `size`.
     pub(crate) fn size_after(&self, size: Size) -> Size {
         let most = |most: Option<usize>| Size::AtMost(most);
         match (self, size) {
@@ -116,7 +116,7 @@ impl Step {
         }
     }
 
-    /// The size of what the step was given on writing, if the stored bytes tell it.
+    /// The size of the step's input on writing, if the stored bytes contain it.
     fn claimed_size(&self, decoder: &mut Decoder, source: &[u8]) -> Result<Option<usize>, Error> {
         let size = |size: Option<u64>| usize::try_from(size?).ok();
         Ok(match self {
@@ -138,7 +138,7 @@ impl Step {
         })
     }
 
-    /// Makes `target` what the step was given on writing, of which only a bound is known.
+    /// Decodes to `target`, when only a limit for the size of the step's input on writing is known.
     pub(crate) fn undo_some(
         &self,
         decoder: &mut Decoder,
@@ -174,7 +174,7 @@ impl Step {
         Ok(())
     }
 
-    /// Fills `target`, whose size is exactly what the step was given on writing.
+    /// Fills `target`, which has exactly the size of the step's input on writing.
     pub(crate) fn undo(&self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         match self {
             Self::Deflate => decoder.inflate(source, target),
@@ -206,8 +206,8 @@ impl Step {
     }
 }
 
-/// Undoes one filter, if it is known here, for a library that does not say how large the chunk was before:
-/// no more than `most` bytes.
+/// Undoes one filter, if it is supported, for a library that does not pass the size of the result. It has at most
+/// `most` bytes.
 pub fn decode_filter(
     filter: &Filter,
     decoder: &mut Decoder,
@@ -230,7 +230,7 @@ pub fn decode_filter(
     }
 }
 
-/// Whether a filter with these parameters is known here.
+/// Whether a filter with these parameters is supported.
 pub fn is_supported(filter: &Filter) -> bool {
     step(filter).is_ok()
 }

@@ -1,5 +1,5 @@
-//! Filter 4, szip: decoding by libaec. The bundled HDF5 is built without it and gets this decoder; a
-//! system's has its own, or none.
+//! Filter 4, szip: decoding by libaec. The bundled HDF5 is built without it and uses this decoder. A
+//! system's library has its own, or none.
 //!
 //! Szip is the extended Rice coder with conventions of its own: samples of 32 and 64 bits are stored
 //! as planes of bytes, and each scanline is filled up to whole blocks.
@@ -16,7 +16,7 @@ use crate::buffer::resize_buffer;
 use crate::error::Error;
 
 /// Bits of the options parameter that concern decoding: most significant byte first, and
-/// prediction from the nearest neighbour.
+/// prediction from the nearest neighbor.
 const MSB: c_uint = 16;
 const NEAREST_NEIGHBOUR: c_uint = 32;
 
@@ -29,7 +29,7 @@ const DAMAGED: Error = Error::Corrupt("szip: damaged data");
 const MOST_IN_BLOCK: usize = 32;
 const MOST_IN_SCANLINE: usize = 4096;
 
-/// How a chunk was encoded: HDF5's four parameters, within the limits of the format. libaec checks none
+/// The encoding of a chunk: HDF5's four parameters, within the limits of the format. libaec checks none
 /// of the first two, and writes past its buffers with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Params {
@@ -79,7 +79,7 @@ impl Params {
         let lines = size.div_ceil(line);
         let room = if padded == line { Some(size) } else { padded.checked_mul(lines) };
         let room = room.ok_or(DAMAGED)?;
-        // A bit stands for 64 blocks at the most: what claims to be larger is no szip.
+        // One bit encodes at most 64 blocks: a larger size is invalid.
         let most = code.len().saturating_mul(8 * 64).saturating_mul(self.pixels_per_block * pixel);
         if room > most {
             return Err(DAMAGED);
@@ -120,7 +120,7 @@ impl Params {
             flags,
             state: std::ptr::null_mut(),
         };
-        // SAFETY: both buffers live through the call, and the stream says how long they are.
+        // SAFETY: both buffers outlive the call, and the stream contains their lengths.
         let status = unsafe { aec_buffer_decode(&raw mut stream) };
         match status {
             OK => {}
@@ -143,7 +143,7 @@ fn remove_padding(plain: &mut Vec<u8>, padded: usize, line: usize) {
     plain.truncate(done);
 }
 
-/// Puts planes of bytes back together to words.
+/// Joins planes of bytes to words.
 fn interleave(planes: &[u8], word: usize) -> Result<Vec<u8>, Error> {
     let count = planes.len() / word;
     let mut words = Vec::new();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_data_is_refused() {
         let params = Params::new(&[141, 32, 8, 256]).unwrap();
         assert!(params.chunk(&[1, 0], 1 << 20) == Err(DAMAGED));
         assert!(params.chunk(&[255, 255, 255, 255, 7], usize::MAX) == Err(DAMAGED));

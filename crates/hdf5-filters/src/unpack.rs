@@ -1,8 +1,8 @@
-//! Numbers of any count of bits, one right after the other, most significant bit first.
+//! Numbers of any number of bits, without gaps between them, most significant bit first.
 
-/// Numbers that fill whole bytes, whatever their bits.
+/// The number of numbers that fill whole bytes at any number of bits.
 const GROUP: usize = 8;
-/// Bytes that are looked at for a group: its own, at most 64, and a word's beyond.
+/// Bytes that are read for a group: its own, at most 64, and one word beyond.
 const WINDOW: usize = 80;
 /// Numbers that are unpacked before they are finished: small enough for the stack, whole bytes.
 const RUN: usize = 256;
@@ -15,7 +15,7 @@ pub(super) trait Word: Copy + Default + PartialEq {
     fn low(bits: u64) -> Self;
     /// The sum without its overflow.
     fn plus(self, other: Self) -> Self;
-    /// The bits, so many places up; fewer than there are.
+    /// The bits, shifted up by fewer places than there are bits.
     fn up(self, places: usize) -> Self;
     /// Writes it, least significant byte first.
     fn store(self, target: &mut [u8]);
@@ -49,7 +49,7 @@ macro_rules! word {
 
 word!(u8 u16 u32 u64);
 
-/// Unpacks numbers and writes what `finish` makes of each.
+/// Unpacks numbers and writes the result of `finish` for each.
 pub(super) fn each<W: Word>(code: &[u8], bits: usize, target: &mut [u8], finish: impl Fn(W) -> W) {
     let mut room = [W::default(); RUN];
     for (run, part) in target.chunks_mut(RUN * size_of::<W>()).enumerate() {
@@ -64,7 +64,7 @@ pub(super) fn each<W: Word>(code: &[u8], bits: usize, target: &mut [u8], finish:
     }
 }
 
-/// Turns numbers of `size` bytes around.
+/// Reverses the bytes of numbers of `size` bytes.
 pub(super) fn swap(size: usize, numbers: &mut [u8]) {
     match size {
         1 => {}
@@ -98,9 +98,9 @@ fn unpack<W: Word>(code: &[u8], bits: usize, numbers: &mut [W]) {
     }
 }
 
-/// How as many numbers as a word can hold are moved apart within it: by halves of halves.
+/// The steps that spread the numbers of a word within it, by halves of halves.
 struct Spread {
-    /// Whether so many lie in one word, wherever they begin.
+    /// Whether this many fit into one word at any bit offset.
     fits: bool,
     /// Bits of all of them in the code.
     bits: usize,
@@ -111,7 +111,7 @@ struct Spread {
 impl Spread {
     fn new(word: usize, bits: usize) -> Self {
         let all = 64 / word * bits;
-        // A group begins at a byte; what is within it, at a multiple of all bits.
+        // A group begins at a byte; a part of it begins at a multiple of all bits.
         let furthest = (0..GROUP * word / 64).map(|n| n * all % 8).max().unwrap_or(0);
         let step = |lane: usize| {
             let half = (bits * lane / word).min(63);
@@ -154,7 +154,7 @@ fn word(window: &[u8; WINDOW], at: usize) -> u64 {
     window.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |b| u64::from_be_bytes(*b))
 }
 
-#[allow(clippy::cast_possible_truncation)] // what is above it is meant to go
+#[allow(clippy::cast_possible_truncation)] // the upper bits are dropped on purpose
 fn low_word(wide: u128) -> u64 {
     wide as u64
 }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_width_come_back() {
+    fn numbers_of_every_width_are_unpacked() {
         for bits in 1..=64_usize {
             let most = u64::MAX >> (64 - bits);
             let plain: Vec<u64> = (0..77_u64)

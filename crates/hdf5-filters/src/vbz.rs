@@ -9,7 +9,7 @@ use crate::error::{Decoded, Error};
 
 const DAMAGED: Error = Error::Corrupt("vbz: damaged data");
 
-/// How a chunk was encoded.
+/// The encoding of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Params {
     /// Bytes of an integer; 0 if the bytes went into Zstandard as they were.
@@ -34,7 +34,7 @@ impl Params {
         })
     }
 
-    /// Decodes the code behind the decoded size, which is 4 bytes.
+    /// Decodes the code after the decoded size, which is 4 bytes.
     pub(super) fn decode(self, decoder: &mut Decoder, source: &[u8], target: &mut [u8]) -> Decoded {
         let (size, code) = source.split_first_chunk::<4>().ok_or(DAMAGED)?;
         if u32::from_le_bytes(*size) as usize != target.len() {
@@ -46,7 +46,7 @@ impl Params {
             (_, false) => self.integers(code, target),
             (_, true) => {
                 let mut bytes = std::mem::take(&mut decoder.planes);
-                // A quarter of a byte says how many bytes an integer has, which are no more than 4.
+                // A quarter of a byte contains the number of bytes of an integer, which is at most 4.
                 let most = (target.len() / self.size).saturating_mul(5);
                 let done = resize_buffer(&mut bytes, most).and_then(|()| {
                     let done = decoder.unzstd_some(code, &mut bytes)?;
@@ -95,9 +95,9 @@ impl Params {
     }
 }
 
-/// The values behind the keys.
+/// The values after the keys.
 trait Values {
-    /// The next one, whose length the key says.
+    /// The next value, whose length is in the key.
     fn next(&mut self, key: u8) -> Option<u32>;
     fn is_at_end(&self) -> bool;
 }
@@ -123,7 +123,7 @@ impl Values for Bytes<'_> {
     }
 }
 
-/// Values of no, one, two or four half bytes, the lower half of a byte first.
+/// Values of zero, one, two or four half bytes, the lower half of a byte first.
 struct Halves<'a> {
     values: &'a [u8],
     at: usize,
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_integers_are_as_they_were() {
+    fn bytes_that_are_not_integers_are_copied() {
         assert_eq!(decode(&[0, 0, 0, 0], 3, b"abc").unwrap(), b"abc");
         assert!(decode(&[0, 0, 0, 0], 4, b"abc").is_none());
         assert!(Params::new(&[2, 2, 1, 1]).is_none());

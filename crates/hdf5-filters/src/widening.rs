@@ -1,20 +1,20 @@
-//! Integers of fewer bits than their bytes could hold become common ones: what HDF5's own conversion
-//! makes of them, where the size and the byte order stay.
+//! Converts integers with unused bits to full ones of the same size and byte order, with the results of HDF5's own
+//! conversion.
 
-/// How such integers lie in their bytes.
+/// The place of such integers in their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Widening {
     size: usize,
     big_endian: bool,
     signed: bool,
-    /// Bits that have a meaning, at least 1.
+    /// Significant bits, at least 1.
     bits: usize,
     /// Bits below these.
     below: usize,
 }
 
 impl Widening {
-    /// `None` for sizes that no machine has.
+    /// `None` for sizes other than 1, 2, 4 and 8.
     pub fn new(
         size: usize,
         (big_endian, signed): (bool, bool),
@@ -30,7 +30,7 @@ impl Widening {
         self.size
     }
 
-    /// Converts all `elements` where they are.
+    /// Converts all `elements` in place.
     pub(crate) fn apply(self, elements: &mut [u8]) {
         match self.size {
             1 => self.bytes(elements),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_are_kept_and_what_is_around_goes() {
+    fn widening_keeps_signs_and_drops_unused_bits() {
         let twelve = |big, signed| Widening::new(2, (big, signed), (12, 3));
         // 0x801 between ones above and below.
         assert_eq!(widened(twelve(false, false), &[0x0f, 0xc0]), [0x01, 0x08]);

@@ -1,8 +1,8 @@
 //! Filter 32013, zfp: arrays of numbers in blocks of four on each axis, decoded by the reference library.
 //!
-//! That library takes its input on trust, so this module proves first that nothing is read or written
-//! beyond a buffer: the extents must be those of the chunk, and the code is copied into a buffer as
-//! large as what the library can read for such an array.
+//! That library does not check its input, so this module first proves that nothing is read or written beyond a
+//! buffer: the extents must be those of the chunk, and the code is copied into a buffer of the size that the
+//! library can read for such an array.
 //! Source: <https://zfp.readthedocs.io>, "Low-Level C API"; <https://h5z-zfp.readthedocs.io>, "Interfaces".
 #![allow(unsafe_code)]
 
@@ -22,7 +22,7 @@ const DAMAGED: Error = Error::Corrupt("zfp: damaged data");
 /// The most parameters of a filter: version, and a header of 148 bits.
 const MOST_VALUES: usize = 16;
 
-/// How chunks were encoded: zfp's own header, which the filter keeps in its parameters.
+/// The encoding of chunks: zfp's own header, which the filter keeps in its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Params {
     header: Vec<u64>,
@@ -40,7 +40,7 @@ impl Params {
             return None;
         }
         let bytes: Vec<u8> = header.iter().flat_map(|value| value.to_le_bytes()).collect();
-        // Zeros behind it are what a reader may run into.
+        // A reader may read the zeros after it.
         let mut words = vec![0; MOST_VALUES];
         fill(&mut words, &bytes);
         let (bytes, most) = Decoder::open(&mut words)?.sizes()?;
@@ -70,7 +70,7 @@ impl Params {
     }
 }
 
-/// Zeros for that many bytes, and a word more.
+/// Zeros for this many bytes, and one word more.
 fn words(bytes: usize) -> Result<Vec<u64>, Error> {
     let count = bytes / 8 + 2;
     let mut words = Vec::new();
@@ -88,7 +88,7 @@ fn fill(words: &mut [u64], bytes: &[u8]) {
     }
 }
 
-/// A stream of the library's with what a header says, and that header's bits.
+/// A stream of the library with the values of a header, and that header's bits.
 struct Decoder {
     bits: *mut bitstream,
     stream: *mut zfp_stream,
@@ -96,7 +96,7 @@ struct Decoder {
 }
 
 impl Decoder {
-    /// Reads the header in `words`, which has zeros behind it.
+    /// Reads the header in `words`, which has zeros after it.
     fn open(words: &mut [u64]) -> Option<Self> {
         // SAFETY: the words outlive the stream of bits, which is not used after this function; the
         // library allocates the other two.
@@ -113,7 +113,7 @@ impl Decoder {
         (read > 0 && size_of_val(words) >= 32).then_some(decoder)
     }
 
-    /// Bytes of the decoded array, and the most that the library reads of its code; `None` for sizes that are odd.
+    /// Bytes of the decoded array, and the most that the library reads of its code; `None` for invalid sizes.
     fn sizes(&self) -> Option<(usize, usize)> {
         // SAFETY: the field and the stream were allocated and filled by the library.
         let (field, stream) = unsafe { (&*self.field, &*self.stream) };
@@ -137,7 +137,7 @@ impl Decoder {
         (most <= limit).then(|| Some((bytes, most.checked_add(64)?)))?
     }
 
-    /// Decodes `code`, which is as large as [`Self::sizes`] tells, into `plain`, which is so, too.
+    /// Decodes `code` into `plain`. Both have the sizes that [`Self::sizes`] returns.
     fn decode(self, code: &mut [u64], plain: &mut [u64]) -> Result<(), Error> {
         let (bytes, most) = self.sizes().ok_or(DAMAGED)?;
         if size_of_val(code) < most || size_of_val(plain) < bytes {
@@ -159,7 +159,7 @@ impl Decoder {
     }
 }
 
-/// What bounds the bits of one block.
+/// The limits for the bits of one block.
 struct Block {
     least: usize,
     most: usize,
@@ -191,7 +191,7 @@ impl Block {
         Self { least, most, prefix, precision }
     }
 
-    /// The most bits that the library reads for a block of so many numbers. `None` if the prefix does not fit: the
+    /// The most bits that the library reads for a block of this many numbers. `None` if the prefix does not fit: the
     /// library subtracts it from the limit without a check, and then reads without a limit.
     fn bits(&self, values: usize) -> Option<usize> {
         let numbers = values.checked_mul(self.precision + 1)?;
@@ -322,7 +322,7 @@ mod tests {
     /// Parameters of 4 x 4 x 4 numbers in expert mode.
     fn expert(kind: zfp_type, maxbits: u32, maxprec: u32, minexp: i32) -> Vec<u32> {
         let header = |stream: *mut zfp_stream, field: *mut zfp_field| {
-            // SAFETY: the caller passes what it opened.
+            // SAFETY: the caller passes a stream that it opened.
             unsafe {
                 zfp_stream_set_params(stream, 1, maxbits, maxprec, minexp);
                 assert!(zfp_write_header(stream, field, ZFP_HEADER_FULL) > 0);
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reversible_code_may_take_every_bit_whatever_the_precision_says() {
+    fn a_reversible_code_may_use_more_bits_than_its_precision() {
         for kind in [zfp_type_zfp_type_int64, zfp_type_zfp_type_double] {
             let known = Params::new(&expert(kind, 16658, 1, -1075)).unwrap();
             assert!(known.most > known.bytes(), "{} {}", known.most, known.bytes());
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_without_a_header_are_unknown() {
+    fn parameters_without_a_header_are_unsupported() {
         assert!(Params::new(&[]).is_none());
         assert!(Params::new(&[1]).is_none());
         assert!(Params::new(&[1, 2, 3, 4, 5, 6]).is_none());

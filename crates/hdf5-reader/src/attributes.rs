@@ -11,20 +11,20 @@ use crate::raw_attribute::{self, RawAttribute};
 use crate::serialized::with_paths;
 use crate::types::type_reader::TypeReader;
 
-/// More values than this are left out.
+/// The most values of an attribute in TOML.
 const MOST_VALUES: u64 = 65_536;
 
-/// More bytes than this are left out.
+/// The largest attribute in TOML, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Attributes as TOML has them.
+/// The attributes of an object.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attributes {
     /// Name to value.
     pub values: toml::Table,
     /// Name and reason of each that TOML cannot hold, or that cannot be read.
     pub left_out: Vec<(String, String)>,
-    /// Each as the file has it, for an export; large ones and references to regions are missing.
+    /// Each with its HDF5 type, for an export; large ones and references to regions are missing.
     pub exact: Vec<RawAttribute>,
     /// References in `exact` that have no path yet; none once the walk has ended.
     pub(crate) references: Vec<raw_attribute::References>,
@@ -79,7 +79,7 @@ impl Attributes {
         self.committed.iter().map(|(_, token)| *token)
     }
 
-    /// Sets the committed datatypes of the attributes to what `number` returns for their tokens.
+    /// Sets the committed datatypes of the attributes to the numbers that `number` returns for their tokens.
     pub(crate) fn resolve_types(&mut self, number: impl Fn(Token) -> Option<usize>) {
         for (attribute, token) in std::mem::take(&mut self.committed) {
             self.exact[attribute].named_type = number(token);
@@ -104,9 +104,9 @@ fn value(object: &Id, name: &CStr) -> ObjectResult<toml::Value> {
     attribute_values::array(&node, &shape, attribute.read(&node.memory)?.elements())
 }
 
-/// Puts the paths of objects into the attributes that refer to them, by the address of each object. An
-/// attribute that becomes too large is dropped, as one that is too large in the file. `left` bounds the
-/// bytes of the paths of a whole load: a short reference can stand for a long path, many times over.
+/// Inserts the paths of objects into the attributes that refer to them, by the address of each object. An
+/// attribute that becomes too large is dropped, as one that is too large in the file. `left` limits the
+/// bytes of the paths of a whole load: many short references can have long paths.
 pub(crate) fn resolve_references<'p>(
     attributes: &mut Attributes,
     left: &mut usize,

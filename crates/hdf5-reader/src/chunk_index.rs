@@ -21,8 +21,7 @@ use crate::object_header::Headers;
 /// The library always goes through this many elements of an index, which takes milliseconds.
 const FEW_ELEMENTS: u64 = 1 << 18;
 
-/// The most chunks that a dataset may be cut into: beyond it, those that were never written cannot be
-/// told in bounded memory.
+/// The most chunks of a dataset: the numbers of those that were never written take memory.
 const MOST_CHUNKS: u64 = 1 << 27;
 
 /// A chunk in the file: 32 bytes.
@@ -30,9 +29,9 @@ const MOST_CHUNKS: u64 = 1 << 27;
 pub struct Stored {
     /// Its number in C order.
     pub number: u64,
-    /// Where in the file it begins.
+    /// Its offset in the file.
     pub address: u64,
-    /// Its bytes there.
+    /// Its bytes in the file.
     pub size: u64,
     /// A bit for each filter that it did not go through.
     pub mask: u32,
@@ -43,13 +42,13 @@ pub struct Stored {
 pub struct ChunkIndex {
     /// Extents of a chunk.
     pub chunk: Vec<u64>,
-    /// Extents of what is read, counted from the first element of the first chunk.
+    /// Extents of the part that is read, counted from the first element of the first chunk.
     pub shape: Vec<u64>,
-    /// Those of the dataset itself, counted likewise: what is beyond them may be missing in a chunk.
+    /// Those of the dataset itself, counted likewise: elements beyond them may be missing in a chunk.
     pub edge: Vec<u64>,
-    /// How many elements there are before the first wanted one: rows that a chunk has before it.
+    /// The number of elements before the first wanted one: rows that a chunk has before it.
     pub before: u64,
-    /// How many chunks there are along each axis.
+    /// The number of chunks along each axis.
     pub grid: Vec<u64>,
     /// Those that are stored, each number once, in the order of their addresses.
     pub stored: Vec<Stored>,
@@ -62,7 +61,7 @@ pub struct ChunkIndex {
 }
 
 impl ChunkIndex {
-    /// How many elements the chunk at `start` must have: those up to the last one within the dataset.
+    /// The number of elements that the chunk at `start` must have: those up to the last one within the dataset.
     pub fn least(&self, start: &[u64]) -> u64 {
         needed(&self.edge, start, &self.chunk)
     }
@@ -78,18 +77,18 @@ pub(crate) fn needed(edge: &[u64], start: &[u64], chunk: &[u64]) -> u64 {
     last.saturating_add(1)
 }
 
-/// Where a contiguous dataset begins; `None` if nothing of it is stored.
+/// The offset of a contiguous dataset in its file; `None` if nothing of it is stored.
 pub(crate) fn offset(dataset: &Id) -> Option<u64> {
     let offset = dataset::offset(dataset)?;
-    // In a file with a user block the library adds its length also to "nowhere", so the offset alone does
-    // not tell that nothing is stored. Chunked datasets have none, and are not asked: the library would count
-    // all chunks.
+    // In a file with a user block the library adds its length also to an undefined address, so the offset alone
+    // does not show whether anything is stored. Chunked datasets have no offset. Their size is not queried,
+    // because the library would count all chunks.
     (dataset::storage_size(dataset) > 0).then_some(offset)
 }
 
-/// Whether the library goes through the chunks of a dataset in a time that its extents bound. A fixed or
-/// extensible array is gone through element by element, as many as its header claims; a damaged one
-/// claims quintillions. Reading single chunks is not affected.
+/// Whether the extents of a dataset limit the time in which the library lists its chunks. The library visits
+/// every element of a fixed or extensible array that its header declares, and a damaged header can declare
+/// quintillions. Reading single chunks is not affected.
 pub(crate) fn is_bounded(
     id: &Id,
     (file, token): (Option<&Id>, Token),
@@ -110,11 +109,11 @@ pub(crate) fn is_bounded(
 /// Decoded bytes of the largest chunk that is tried.
 const MOST_TRIED: usize = 256 << 20;
 
-/// Tries the first chunk of a dataset whose filters the library lacks: some say only in each chunk what it
-/// takes to undo them, and what is not known here is no damage.
+/// Tries the first chunk of a dataset whose filters the library lacks: the parameters of some are in each chunk, and
+/// an unknown parameter is not damage.
 pub(crate) fn check_codec(dataset: &Dataset, files: &Files) -> ObjectResult<()> {
     let pipeline =
-        pipeline(dataset).filter(|pipeline| dataset.bounded && pipeline.is_told_by_chunks());
+        pipeline(dataset).filter(|pipeline| dataset.bounded && pipeline.has_parameters_in_chunks());
     let Some(pipeline) = pipeline else { return Ok(()) };
     let path = files.plain_path(dataset.file());
     let first = first_filtered(&dataset.place.open(files)?, &pipeline);
@@ -132,12 +131,12 @@ pub(crate) fn check_codec(dataset: &Dataset, files: &Files) -> ObjectResult<()> 
         Err(hdf5_filters::Error::Unsupported(why)) => unsupported(format!(
             "compressed in a way that neither this HDF5 nor this program has ({why})"
         )),
-        // What is damaged is told when it is read.
+        // Damage is reported when the chunk is read.
         _ => Ok(()),
     }
 }
 
-/// What undoes the filters of a dataset in chunks, if it is known here.
+/// The pipeline that undoes the filters of a chunked dataset, if all of them are known.
 fn pipeline(dataset: &Dataset) -> Option<Pipeline> {
     let (chunk, node) = (dataset.storage.chunk.as_deref()?, &dataset.place.node);
     let bytes = chunk.iter().try_fold(node.file_size() as u64, |all, &n| all.checked_mul(n))?;
@@ -178,7 +177,7 @@ pub(crate) fn decoding(dataset: &Dataset, files: &Files) -> (u64, u64) {
 /// The first chunk that the library lists which went through a filter; its number is not known.
 fn first_filtered(id: &Id, pipeline: &Pipeline) -> Option<Stored> {
     let mut found = None;
-    // What is damaged is reported when it is read.
+    // Damage is reported when the chunks are read.
     let _ = dataset::visit_chunks(id, &mut |RawChunk { mask, address, size, .. }| {
         if pipeline.is_plain(mask) {
             return ControlFlow::Continue(());
@@ -198,8 +197,8 @@ pub(crate) enum Zeros {
     Needed,
 }
 
-/// The chunks of an open dataset; `None` if it is not for this module, or if the library shall find out why
-/// they cannot be listed. An error is final: the library would ignore it.
+/// The chunks of an open dataset; `None` if only the library can read it, or if the library must report why they
+/// cannot be listed. An error is final: the library would ignore it.
 pub(crate) fn index(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<ChunkIndex>> {
     let Ok(Some((index, furthest))) = list(dataset, id, zeros) else { return Ok(None) };
     check_limits(id, &index.chunk, &furthest)?;
@@ -236,15 +235,15 @@ fn list(dataset: &Dataset, id: &Id, zeros: Zeros) -> ObjectResult<Option<(ChunkI
     let Some(pipeline) = pipeline(dataset) else { return Ok(None) };
     let creation = Creation::of(id)?;
     if creation.chunk_options()? != 0 {
-        // Partial chunks at the edge are not filtered, and nothing else says so.
+        // Partial chunks at the edge are not filtered, and their masks do not show it.
         return Ok(None);
     }
     if grid.len() > 1
         && dataset::index_type(id)? == IndexType::ExtensibleArray
         && grows_elsewhere(id)?
     {
-        // libhdf5 2.0 tells the chunks of these with wrong coordinates: it stores them with the
-        // unlimited axis first and forgets to turn that back.
+        // libhdf5 2.0 lists the chunks of these with wrong coordinates: it stores them with the unlimited
+        // axis first and does not reverse that.
         return Ok(None);
     }
     let (mut stored, furthest) = collect(id, chunk, &grid, first)?;
@@ -277,8 +276,8 @@ fn grows_elsewhere(id: &Id) -> ObjectResult<bool> {
     Ok(dataset::space(id)?.limits()?.first() != Some(&UNLIMITED))
 }
 
-/// Refuses chunks beyond the maximum extents. Those between these and the current ones are what shrinking a
-/// dataset may leave.
+/// Refuses chunks beyond the maximum extents. Shrinking a dataset may leave
+/// chunks between these and the current extents.
 fn check_limits(id: &Id, chunk: &[u64], furthest: &[u64]) -> ObjectResult<()> {
     if furthest.is_empty() {
         return Ok(());
@@ -429,7 +428,7 @@ mod tests {
     use super::needed;
 
     #[test]
-    fn a_chunk_needs_what_is_before_its_last_element_inside() {
+    fn needed_counts_elements_up_to_the_last_one_inside_the_dataset() {
         assert_eq!(needed(&[10], &[8], &[4]), 2);
         assert_eq!(needed(&[10, 10], &[8, 0], &[4, 10]), 20);
         assert_eq!(needed(&[10, 9], &[0, 0], &[4, 10]), 39);

@@ -11,14 +11,14 @@ use crate::skip::Skip;
 use crate::storage::Storage;
 use crate::types::field_layout::{Field, FieldLayout};
 
-/// A dataset: what its arrays will be, and how to find it again.
+/// A planned dataset: its arrays, and its place in the files.
 #[derive(Debug)]
 pub struct Dataset {
     /// The first path that led to it.
     pub path: String,
-    /// The extents of what is read of it; empty for a scalar.
+    /// The extents of the part that is read; empty for a scalar.
     pub shape: Vec<u64>,
-    /// Which of its rows that are; `None` when `shape` is all of it.
+    /// The rows of that part; `None` if `shape` is the whole dataset.
     pub part: Option<Part>,
     /// Its array, or its table of arrays.
     pub form: FieldLayout,
@@ -32,15 +32,15 @@ pub struct Dataset {
     pub storage: Storage,
     /// Bytes of one element as it is read.
     pub element_size: u64,
-    /// Whether its elements can be had from the file's bytes without libhdf5.
+    /// Whether its elements can be read from the file's bytes without libhdf5.
     pub raw: bool,
-    /// Path and reason of each field left out; they stand in [`Inventory::skips`] too.
+    /// Path and reason of each field left out; they are in [`crate::Inventory::skips`] too.
     pub skipped_fields: Vec<Skip>,
     /// Whether libhdf5 undoes its filters without the codecs of this program.
     pub verifiable: bool,
-    /// Whether its chunks can be listed: see [`chunk_index::is_bounded`].
+    /// Whether its chunks can be listed: see [`crate::chunk_index::is_bounded`].
     pub(crate) bounded: bool,
-    /// Where its elements come from, if it is virtual.
+    /// The sources of its elements, if it is virtual.
     pub sources: Option<Box<Virtual>>,
     pub(crate) offset: Option<u64>,
     /// Whether it is contiguous and nothing of it is stored.
@@ -49,12 +49,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Its arrays, depth first: one buffer each is what [`Inventory::read`] wants.
+    /// Its arrays, depth first. [`crate::Inventory::read`] takes one buffer for each.
     pub fn fields(&self) -> Vec<&Field> {
         self.form.fields()
     }
 
-    /// Where its elements begin in its file, if they lie there one after the other.
+    /// The offset of its elements in its file, if they are contiguous there.
     pub fn raw_offset(&self) -> Option<u64> {
         self.offset
     }
@@ -69,12 +69,12 @@ impl Dataset {
         self.unwritten && !self.place.node.has_pointers()
     }
 
-    /// What the file's elements need to become what is read, where [`Self::raw`].
+    /// The conversion of the file's elements, where [`Self::raw`].
     pub fn convert(&self) -> Option<&hdf5_filters::Conversion> {
         self.place.node.convert.as_ref()
     }
 
-    /// Which of [`Inventory::raw_files`] it is in.
+    /// Its file: an index into [`crate::Inventory::raw_files`].
     pub fn file(&self) -> usize {
         self.place.file
     }
@@ -84,12 +84,12 @@ impl Dataset {
     }
 }
 
-/// The rows of a dataset that are wanted: as many as its shape says, from here on.
+/// The wanted rows of a dataset: as many as its shape has, from `first` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     /// The first of them.
     pub first: u64,
-    /// How many the file has.
+    /// The number of rows in the file.
     pub of: u64,
 }
 

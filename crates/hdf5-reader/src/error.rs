@@ -7,18 +7,18 @@ use nix::errno::Errno;
 
 use crate::plugin_directories;
 
-/// Why an object of the file is not loaded.
+/// The reason why an object of the file is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ObjectError {
-    /// Sound, but it has no form in shared memory.
+    /// Shared memory cannot represent it.
     Unsupported(String),
     /// Compressed with a filter that neither HDF5 nor this program has; its name and number.
     MissingFilter(String),
-    /// There is no memory to read it in.
+    /// There is not enough memory to read it.
     NoMemory(String),
-    /// It stands in another file, which must not be read. Ends the load whatever the options are.
+    /// It is in another file, which must not be read. Always ends the load.
     Refused(String),
-    /// A system call of this program failed: the reason with the system's words, and the error number.
+    /// A system call of this program failed: the reason with the message of the system, and the error number.
     System(String, Errno),
     /// The file fails: a checksum, a structure that contradicts itself.
     Damaged(String),
@@ -31,15 +31,15 @@ pub(crate) enum ObjectError {
 pub(crate) struct LibraryFailure {
     /// The reason in plain English.
     pub(crate) reason: String,
-    /// The library's own words.
+    /// The message of the library.
     pub(crate) original: String,
-    /// What the reason comes down to.
+    /// The cause.
     pub(crate) cause: Cause,
-    /// What the user can do, if the library's words tell it.
+    /// The action of the user that can help, if the message implies one.
     pub(crate) advice: Option<Advice>,
 }
 
-/// What a failure comes down to, as far as it decides what follows.
+/// The cause of a failure, as far as callers distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// A system call failed with this error; `UnknownErrno` if the HDF5 library does not report the number.
@@ -62,12 +62,12 @@ pub enum Cause {
     Damage,
 }
 
-/// The result of everything here that concerns one object of the file.
+/// The result of a function that concerns one object of the file.
 pub(crate) type ObjectResult<T> = std::result::Result<T, ObjectError>;
 
 impl ObjectError {
     /// The failure of a system call that concerns a file which another one names. A file that this user may not
-    /// read, or whose links lead to each other, is damage of what names it.
+    /// read, or whose links lead to each other, counts as damage of the file that names it.
     pub(crate) fn of_system(reason: String, errno: Option<i32>) -> Self {
         match errno.map(Errno::from_raw) {
             None | Some(Errno::EACCES | Errno::EPERM | Errno::ELOOP) => Self::Damaged(reason),
@@ -75,12 +75,12 @@ impl ObjectError {
         }
     }
 
-    /// Whether the file fails, as opposed to what it holds.
+    /// Whether the file cannot be read, in contrast to content that cannot be represented.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_) | Self::System(..) | Self::Library(_))
     }
 
-    /// What it comes down to.
+    /// The cause.
     pub(crate) fn cause(&self) -> Cause {
         match self {
             Self::System(_, errno) => Cause::System(*errno),
@@ -92,7 +92,7 @@ impl ObjectError {
         }
     }
 
-    /// The HDF5 library's own words, where it reported the failure.
+    /// The message of the HDF5 library, if it reported the failure.
     pub(crate) fn original(&self) -> Option<&str> {
         match self {
             Self::Library(failure) => Some(&failure.original),
@@ -114,7 +114,7 @@ impl ObjectError {
         }
     }
 
-    /// The sentence, whichever sort it is.
+    /// The reason as text.
     pub(crate) fn into_reason(self) -> String {
         match self {
             Self::Unsupported(reason)
@@ -146,7 +146,7 @@ pub enum Advice {
     LoadLess,
     /// Allow reading of other files.
     AllowExternal,
-    /// The file has another format: an instruction in which `FILE` stands for the quoted path.
+    /// The file has another format: an instruction that contains `FILE` in place of the quoted path.
     Convert(&'static str),
 }
 
@@ -201,7 +201,7 @@ impl Error {
         Self { advice: Some(advice), ..self }
     }
 
-    /// What the failure comes down to.
+    /// The cause.
     pub fn cause(&self) -> Cause {
         self.cause
     }
@@ -246,7 +246,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The same for a failure that this module describes.
+/// The error of the object at `path` in `file` that cannot be read, for this reason.
 pub(crate) fn unreadable(path: &str, file: &Path, trouble: ObjectError) -> Error {
     let original = trouble.original().map(Box::from);
     let error = Error::cannot_read((path, Some(file)), trouble.cause(), trouble.into_reason());
@@ -285,12 +285,12 @@ pub(crate) fn cannot_write(object: &str, trouble: ObjectError) -> Error {
     Error::new(cause, action).with_subject(object)
 }
 
-/// Shorthand for what has no form in shared memory.
+/// The error of an object that shared memory cannot represent.
 pub(crate) fn unsupported<T>(reason: impl Into<String>) -> ObjectResult<T> {
     Err(ObjectError::Unsupported(reason.into()))
 }
 
-/// Shorthand for what contradicts itself.
+/// The error of a file that contradicts itself.
 pub(crate) fn damaged<T>(reason: impl Into<String>) -> ObjectResult<T> {
     Err(ObjectError::Damaged(reason.into()))
 }

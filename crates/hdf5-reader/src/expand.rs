@@ -1,5 +1,5 @@
 //! Turns the graph of groups into the tree of all paths. Groups that several links lead to are repeated
-//! under each path, so that a file of a few kilobytes can stand for billions of paths: they are counted
+//! under each path, so that a file of a few kilobytes can have billions of paths: they are counted
 //! first.
 
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use crate::error::{ObjectError, ObjectResult, Result};
 use crate::inventory::{Child, Group};
 use crate::walk::{self, Known, MAX_DEPTH, Target, Walk};
 
-/// How many links are followed before the next one is reported.
+/// The number of links that are followed before the next one is reported.
 const SEEN_EVERY: u64 = 1 << 16;
 
 /// A group on the way, and the number of its link that is next.

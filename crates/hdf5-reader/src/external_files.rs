@@ -1,5 +1,5 @@
-//! The files of one load: opened when they are needed, at most a few at a time, so that a file may
-//! link to any number of others. Records every path that was looked for.
+//! The files of one load. They are opened when they are needed, and only a few remain open at the same time, so
+//! that a file may link to any number of others. Records every path that was tried.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::fs::MetadataExt as _;
@@ -16,7 +16,7 @@ use crate::ffi::{file, object};
 use crate::lookup::{self, Looked, Presence, Purpose};
 use crate::other_formats;
 
-/// Files that libhdf5 keeps open for us at the same time, besides those of open objects.
+/// The files that remain open at the same time, besides those of open objects.
 const MAX_OPEN: usize = 32;
 
 /// Device and inode.
@@ -37,15 +37,15 @@ struct State {
     /// libhdf5 numbers each opening of a file; a number is never used twice.
     by_number: HashMap<u64, usize>,
     by_identity: HashMap<Identity, usize>,
-    /// The open ones; the one that was used last stands at the end.
+    /// The open files; the one that was used last is at the end.
     recent: VecDeque<usize>,
     looked: IndexMap<PathBuf, Presence>,
     outside: IndexMap<PathBuf, ()>,
-    /// Why the last external link was not followed.
+    /// The reason why the last external link was not followed.
     missed: Option<Missed>,
 }
 
-/// Why an external link was not followed.
+/// The reason why an external link was not followed.
 #[derive(Debug)]
 pub(crate) enum Missed {
     /// Its file is absent.
@@ -54,7 +54,7 @@ pub(crate) enum Missed {
     ObjectError(ObjectError),
 }
 
-/// The files.
+/// The files of one load.
 #[derive(Debug)]
 pub(crate) struct Files {
     state: Mutex<State>,
@@ -159,7 +159,7 @@ impl Files {
         state.entries.get(index).filter(|entry| entry.plain).map(|entry| entry.path.clone())
     }
 
-    /// Looks at a path and records the result, once per path.
+    /// Checks a path and records the result, once per path.
     pub(crate) fn look(&self, path: &Path) -> Presence {
         let known = self.state().looked.get(path).cloned();
         known.unwrap_or_else(|| {
@@ -169,7 +169,7 @@ impl Files {
         })
     }
 
-    /// Every path that was looked for.
+    /// Every path that was tried.
     pub(crate) fn looked(&self) -> Vec<Looked> {
         let looked = |(path, presence): (&PathBuf, &Presence)| Looked {
             path: path.clone(),
@@ -235,7 +235,7 @@ impl Files {
         self.add(id)
     }
 
-    /// Makes sure that a file that another one names may be read.
+    /// Fails if a file that another one names must not be read.
     pub(crate) fn admit(&self, path: &Path, metadata: &std::fs::Metadata) -> ObjectResult<()> {
         let identity = (metadata.dev(), metadata.ino());
         let first = self.state().entries.first().map(|entry| entry.identity);
@@ -262,7 +262,7 @@ impl Files {
         Ok(())
     }
 
-    /// Why the last external link was not followed, once.
+    /// The reason why the last external link was not followed, once.
     pub(crate) fn take_missed(&self) -> Option<Missed> {
         self.state().missed.take()
     }
@@ -294,7 +294,7 @@ impl State {
         self.recent.push_back(index);
     }
 
-    /// Keeps a file open; returns what is to be closed for it.
+    /// Keeps a file open; returns the files to close in its place.
     fn keep(&mut self, index: usize, id: Arc<Id>) -> Vec<Arc<Id>> {
         let mut closed: Vec<_> = match self.entries.get_mut(index) {
             Some(entry) => entry.open.replace(id).into_iter().collect(),

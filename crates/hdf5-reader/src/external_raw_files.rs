@@ -7,8 +7,8 @@ use crate::external_files::Files;
 use crate::ffi::creation::Creation;
 use crate::lookup::{self, Presence};
 
-/// Whether a dataset has raw files, and whether they lie beside the HDF5 file, where the library
-/// looks only on request.
+/// Whether a dataset has raw files, and whether they are in the directory of the HDF5 file, which the library
+/// searches only on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RawFiles {
     None,
@@ -17,7 +17,7 @@ pub(crate) enum RawFiles {
 }
 
 /// Finds the raw files as the library does: under `HDF5_EXTFILE_PREFIX`, or from the working
-/// directory. Without that variable they may also lie beside the HDF5 file.
+/// directory. Without that variable they may also be in the directory of the HDF5 file.
 pub(crate) fn raw_files(creation: &Creation, file: &Path, files: &Files) -> ObjectResult<RawFiles> {
     let names = creation.external_files()?;
     if names.is_empty() {
@@ -40,7 +40,7 @@ pub(crate) fn raw_files(creation: &Creation, file: &Path, files: &Files) -> Obje
     }
 }
 
-/// Looks at all of these files; returns the first that is absent.
+/// Checks all of these files; returns the first that is absent.
 fn find(paths: impl Iterator<Item = PathBuf>, files: &Files) -> ObjectResult<Option<PathBuf>> {
     let mut found = Vec::new();
     for path in paths {

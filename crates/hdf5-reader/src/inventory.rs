@@ -16,18 +16,18 @@ use crate::ffi::object::Token;
 use crate::lookup::Looked;
 use crate::skip::Skip;
 
-/// Returns the rows to read of a dataset with so many rows. A row is an index on the first axis.
+/// Returns the rows to read of a dataset with this many rows. A row is an index on the first axis.
 pub type SelectRows<'a> = dyn Fn(u64) -> Range<u64> + 'a;
 
-/// What to look at, and how to go on.
+/// The datasets to plan, and how.
 pub struct Options<'a> {
     /// Whether the dataset at this path (`/a/b`) is wanted.
     pub select: &'a dyn Fn(&str) -> bool,
-    /// Told each path before it is opened, and again now and then while planning it takes long.
+    /// Receives each path before it is opened, and repeatedly while planning takes long.
     pub seen: &'a mut dyn FnMut(&str),
-    /// The rows to read of a dataset with so many rows; `None` for all.
+    /// The rows to read of a dataset with this many rows; `None` for all.
     pub rows: Option<&'a SelectRows<'a>>,
-    /// Collect what is unreadable in [`Inventory::damaged`] instead of failing on the first.
+    /// Collect unreadable objects in [`Inventory::damaged`] instead of failing on the first.
     pub keep_going: bool,
     /// Which other files may be read.
     pub external: External,
@@ -42,26 +42,26 @@ impl fmt::Debug for Options<'_> {
     }
 }
 
-/// Everything that a file holds, and the open files it was found in.
+/// The content of a file, and the open files that contain it.
 #[derive(Debug)]
 pub struct Inventory {
-    /// The tree from the root group on.
+    /// The root group.
     pub root: Group,
-    /// Each dataset once, in the order in which they were met.
+    /// Each dataset once, in the order of the walk.
     pub datasets: Vec<Dataset>,
-    /// The attributes of each group once, however many paths it has.
+    /// The attributes of each group once, even if it has several paths.
     pub group_attrs: Vec<Attributes>,
-    /// What has no form in shared memory.
+    /// Objects that shared memory cannot represent.
     pub skips: Vec<Skip>,
     /// The filters that some of those would need; each by name and number.
     pub missing_filters: BTreeSet<String>,
-    /// What the file fails to give; empty unless [`Options::keep_going`].
+    /// Objects that cannot be read; empty unless [`Options::keep_going`].
     pub damaged: Vec<Skip>,
     /// Virtual datasets with elements whose source is absent: they have the fill value.
     pub filled: Vec<Skip>,
-    /// Every file that was opened or will be read, and every path at which one was looked for.
+    /// Every file that was opened or will be read, and every path that was tried.
     pub sources: Vec<Looked>,
-    /// Those that are read although they are not in the directory of the file that was given.
+    /// Files among them outside of the directory of the file that was given.
     pub outside: Vec<PathBuf>,
     /// Committed datatypes, each once.
     pub named_types: Vec<NamedType>,
@@ -89,7 +89,7 @@ impl Inventory {
     }
 }
 
-/// A group: its attributes, and what its links lead to.
+/// A group: its attributes, and the targets of its links.
 #[derive(Debug, Default)]
 pub struct Group {
     /// The group's own attributes: an index into [`Inventory::group_attrs`].
@@ -98,7 +98,7 @@ pub struct Group {
     pub children: IndexMap<String, Child>,
 }
 
-/// What a link leads to.
+/// The target of a link.
 #[derive(Debug)]
 pub enum Child {
     /// A group; one that several links lead to is repeated.

@@ -1,4 +1,4 @@
-//! Where libhdf5 looks for a file that another file names, and whether a file may be opened at all.
+//! The paths at which libhdf5 expects a file that another file names, and the test whether a file may be opened.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, OpenOptions};
@@ -16,7 +16,7 @@ pub enum Presence {
     Absent,
     /// Something exists there, but it cannot be read.
     Unusable {
-        /// The reason in words.
+        /// The reason.
         reason: String,
         /// The system's error number, if a system call failed.
         errno: Option<i32>,
@@ -25,10 +25,10 @@ pub enum Presence {
     },
 }
 
-/// A path that was looked for, and the result.
+/// A path that was tried, and the result.
 #[derive(Debug, Clone)]
 pub struct Looked {
-    /// The path as it was tried.
+    /// The path.
     pub path: PathBuf,
     /// The result.
     pub presence: Presence,
@@ -46,13 +46,13 @@ pub(crate) enum Purpose {
 /// Opens a regular file for reading. Never blocks, and never opens a pipe, a socket or a device.
 ///
 /// # Errors
-/// The reason as text for a file that is not regular, and the system's error otherwise.
+/// Returns the reason as text for a file that is not regular, and the system's error otherwise.
 pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     let regular = |metadata: &Metadata| match describe(metadata) {
         None => Ok(()),
         Some(kind) => Err(io::Error::other(format!("it is {kind}, not a regular file"))),
     };
-    // A look before: merely opening some devices has an effect.
+    // Before the call of open, which has an effect on some devices.
     regular(&std::fs::metadata(path)?)?;
     let file =
         OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
@@ -61,7 +61,7 @@ pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// The type of a file that is not regular, in words.
+/// The name of the type of a file that is not regular.
 fn describe(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -95,12 +95,12 @@ pub fn presence(path: &Path) -> Presence {
     }
 }
 
-/// The system's words without its number.
+/// The message of the system without the error number.
 fn reason(error: &io::Error, code: Option<i32>) -> String {
     code.map_or_else(|| error.to_string(), |code| nix::Error::from_raw(code).desc().to_owned())
 }
 
-/// The paths at which libhdf5 looks for the file `name` that the open file `primary` names, in its
+/// The paths at which libhdf5 expects the file `name` that the open file `primary` names, in its
 /// order. Source: `H5F_prefix_open_file` in H5Fint.c of HDF5 2.0, and the reference manual of
 /// `H5Lcreate_external` and `H5Pset_virtual_prefix`.
 pub(crate) fn candidates(purpose: Purpose, name: &[u8], primary: &Path) -> Vec<PathBuf> {
@@ -195,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn relative_name_is_looked_for_beside_the_file_then_in_the_working_directory() {
+    fn candidates_of_a_relative_name_are_beside_the_file_then_in_the_working_directory() {
         let here = std::env::current_dir().unwrap();
         let found = candidates(Purpose::Link, b"sub/x.h5", Path::new("/no/such/v.h5"));
         assert_eq!(found, [PathBuf::from("/no/such/sub/x.h5"), here.join("sub/x.h5")]);
     }
 
     #[test]
-    fn absolute_name_is_looked_for_by_its_last_component_too() {
+    fn candidates_of_an_absolute_name_include_its_last_component() {
         let here = std::env::current_dir().unwrap();
         let found = candidates(Purpose::Link, b"/data/x.h5", Path::new("/no/v.h5"));
         let wanted = [PathBuf::from("/data/x.h5"), PathBuf::from("/no/x.h5"), here.join("x.h5")];

@@ -1,4 +1,4 @@
-//! The mappings of a virtual dataset as its creation list has them. Source of the rules: `H5Dvirtual.c`
+//! The mappings of a virtual dataset in its creation list. Source of the rules: `H5Dvirtual.c`
 //! and `H5Shyper.c` of HDF5 2.0, and the reference manual of `H5Pset_virtual`.
 
 use crate::error::{ObjectResult, damaged};
@@ -95,14 +95,14 @@ impl Slab {
         axis.map_or_else(|| damaged("a mapping with blocks that overlap"), Ok)
     }
 
-    /// How many of its indices an axis of this extent has.
+    /// The number of its indices on an axis of this extent.
     fn len_within(&self, extent: u64) -> ObjectResult<u64> {
         Ok(self.axis(extent)?.below(extent))
     }
 }
 
 impl Span {
-    /// The axis without a limit, and what is known of it.
+    /// The axis without a limit, and its hyperslab.
     pub(crate) fn unlimited(&self) -> Option<(usize, Slab)> {
         let Self::Regular(slabs) = self else { return None };
         let axis = slabs.iter().position(Slab::is_unlimited)?;
@@ -136,7 +136,7 @@ impl Span {
         Ok(Self::Regular(slabs))
     }
 
-    /// How many indices of its unlimited axis an array of this shape has.
+    /// The number of indices of its unlimited axis in an array of this shape.
     pub(crate) fn len_within(&self, shape: &[u64]) -> ObjectResult<u64> {
         let Some((axis, slab)) = self.unlimited() else { return Ok(0) };
         match shape.get(axis) {
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_the_number_of_their_block() {
+    fn block_numbers_are_inserted_into_names() {
         assert_eq!(numbered(b"a-%b.h5", 12).unwrap(), (b"a-12.h5".to_vec(), true));
         assert_eq!(numbered(b"%b%%%b", 0).unwrap(), (b"0%0".to_vec(), true));
         assert_eq!(numbered(b"50%%", 3).unwrap(), (b"50%".to_vec(), false));

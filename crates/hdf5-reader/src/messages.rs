@@ -1,5 +1,5 @@
-//! Translates the HDF5 library's error messages into plain English. The library speaks of its own
-//! structures and functions; users know files, datasets and datatypes.
+//! Translates the error messages of the HDF5 library, which name its own structures and functions, into plain
+//! English about files, datasets and datatypes.
 
 use nix::errno::Errno;
 
@@ -113,14 +113,14 @@ const WITHOUT_NUMBER: [&str; 5] = [
     "can't retrieve real path for file",
 ];
 
-/// What a message of the library means.
+/// The meaning of a message of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Meaning {
     /// The reason in plain English.
     pub(crate) reason: String,
     /// The error of the system call that failed, if one did; `UnknownErrno` if the message does not give it.
     pub(crate) errno: Option<Errno>,
-    /// What the user can do about it, if the message tells.
+    /// The action of the user that can help, if the message implies one.
     pub(crate) advice: Option<Advice>,
 }
 
@@ -134,7 +134,7 @@ fn system_error(original: &str) -> Option<Errno> {
     digits.parse().ok().filter(|&errno| errno != 0).map(Errno::from_raw)
 }
 
-/// What a message of the library means; one that is not known is quoted.
+/// Returns the meaning of a message of the library. A message that is not known is quoted.
 pub(crate) fn interpret(original: &str) -> Meaning {
     let truncated = truncated(original);
     let errno = if truncated.is_some() { None } else { system_error(original) };

@@ -1,10 +1,10 @@
-//! The object headers of plain datasets, read without the library: it takes ten microseconds to open a
-//! dataset, most of them to set up what only writers need, and files with 100,000 datasets are common.
+//! The object headers of plain datasets, read without the library, which takes ten microseconds to open a dataset.
+//! Files with 100,000 datasets are common.
 //!
-//! A header is understood here when it says nothing but this: a simple dataspace, a type of its own, and
-//! elements that lie in one piece, with neither attributes nor filters. For all else, and for whatever
-//! looks odd, the library is asked. Source: the HDF5 File Format Specification, version 3.0, sections
-//! II.A (superblock), IV.A.1 (object headers of both versions) and IV.A.2 (messages).
+//! A header is accepted here if it contains a simple dataspace, a type that is not committed, and contiguous
+//! elements, with neither attributes nor filters. The library reads all others. Source: the HDF5 File Format
+//! Specification, version 3.0, sections II.A (superblock), IV.A.1 (object headers of both versions) and IV.A.2
+//! (messages).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -19,7 +19,7 @@ const WINDOW: usize = 4096;
 /// HDF5's limit.
 const MOST_DIMENSIONS: usize = 32;
 
-/// An address that says that there is none.
+/// The undefined address.
 const NOWHERE: u64 = u64::MAX;
 
 /// Bytes before the messages of a header of version 1.
@@ -29,8 +29,8 @@ const PREFIX: usize = 16;
 const MOST_BLOCKS: usize = 64;
 const MOST_BLOCK_BYTES: u64 = 1 << 20;
 
-/// What a header of version 2 begins with, and the flags that say what stands before its messages: times,
-/// limits for attributes, and before each message its number.
+/// The first bytes of a header of version 2, and the flags for the fields before its messages: times, limits for
+/// attributes, and the number of each message.
 const SIGNATURE: &[u8] = b"OHDR";
 const TIMES: u8 = 0x20;
 const PHASES: u8 = 0x10;
@@ -54,10 +54,10 @@ pub(crate) struct Headers {
     at: u64,
 }
 
-/// What the header of a plain dataset says.
+/// The content of the header of a plain dataset.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plain<'h> {
-    /// The datatype message as it stands in the header, with its padding.
+    /// The datatype message of the header, with its padding.
     pub(crate) kind: &'h [u8],
     /// The extents; none for a scalar.
     pub(crate) shape: Vec<u64>,
@@ -67,7 +67,7 @@ pub(crate) struct Plain<'h> {
     pub(crate) bytes: u64,
 }
 
-/// The address that a native token stands for.
+/// The address in a native token.
 fn address(token: Token) -> u64 {
     number(&token, 0, 8).unwrap_or(NOWHERE)
 }
@@ -80,7 +80,7 @@ impl Headers {
     }
 
     /// For an open file, whose root group has this token; `None` where addresses are not plain offsets into
-    /// one file, or where what the file says may be overruled elsewhere (a cache image in an extension).
+    /// one file, or where a superblock extension may replace metadata (a cache image).
     pub(crate) fn open(file: &Id, root: Token) -> Option<Self> {
         let file = File::open(plain_path(file)?).ok()?;
         let size = file.metadata().ok()?.len();
@@ -107,8 +107,8 @@ impl Headers {
     }
 
     /// The number of elements that the header of a chunk index claims to have: of a fixed or an extensible
-    /// array, which the library goes through one by one. `None` for other indexes, and for what is not
-    /// understood.
+    /// array, which the library visits one by one. `None` for other indexes, and for an unknown
+    /// format.
     pub(crate) fn claimed_elements(&self, token: Token) -> Option<u64> {
         let layout = self.layout(address(token))?;
         // Version, class (chunked), flags, rank, and the width of the extents that follow.
@@ -123,7 +123,7 @@ impl Headers {
         header.starts_with(signature).then(|| number(&header, field, 8))?
     }
 
-    /// The layout message of an object, in whichever block of its header it stands.
+    /// The layout message of an object, in any block of its header.
     fn layout(&self, address: u64) -> Option<Vec<u8>> {
         let prefix = self.read(address, (self.size.checked_sub(address)?).min(PREFIX_ROOM))?;
         let second = prefix.starts_with(SIGNATURE);
@@ -178,7 +178,7 @@ impl Headers {
         self.at = address;
         let read = self.file.read_exact_at(&mut self.window, address);
         if read.is_err() {
-            // What is left of another place is not what lies here.
+            // Do not keep bytes of another place.
             self.window.clear();
         }
         read.ok()
@@ -235,17 +235,17 @@ fn first(header: &[u8]) -> Option<Plain<'_>> {
     (number(header, 0, 2)? == 1).then_some(())?;
     let (mut left, length) = (number(header, 2, 2)?, number(header, 8, 4)?);
     let messages = header.get(PREFIX..usize::try_from(length).ok()?.checked_add(PREFIX)?)?;
-    let (mut at, mut told) = (0, Told::default());
+    let (mut at, mut content) = (0, Content::default());
     while left > 0 {
         let (sort, size) = (number(messages, at, 2)?, number(messages, at + 2, 2)?);
         size.is_multiple_of(8).then_some(())?;
         let flags = *messages.get(at + 4)?;
         let to = at + 8 + usize::try_from(size).ok()?;
-        told.add(sort, flags, messages.get(at + 8..to)?)?;
+        content.add(sort, flags, messages.get(at + 8..to)?)?;
         (at, left) = (to, left - 1);
     }
     (at == messages.len()).then_some(())?;
-    told.plain()
+    content.plain()
 }
 
 /// The flags and the place of the messages of an object header of version 2.
@@ -270,23 +270,23 @@ fn second(header: &[u8]) -> Option<Plain<'_>> {
     }
     let messages = header.get(place)?;
     let head = if flags & ORDERED == 0 { 4 } else { 6 };
-    let (mut at, mut told, mut empty) = (0, Told::default(), false);
-    // What is shorter than the head of a message is a gap.
+    let (mut at, mut content, mut empty) = (0, Content::default(), false);
+    // Bytes shorter than the head of a message are a gap.
     while messages.len() - at >= head {
         let (sort, size) = (number(messages, at, 1)?, number(messages, at + 1, 2)?);
         let flags = *messages.get(at + 3)?;
         let to = at + head + usize::try_from(size).ok()?;
-        told.add(sort, flags, messages.get(at + head..to)?)?;
+        content.add(sort, flags, messages.get(at + head..to)?)?;
         (at, empty) = (to, empty || sort == 0);
     }
     // A gap beside an empty message contradicts the format.
     (at == messages.len() || !empty).then_some(())?;
-    told.plain()
+    content.plain()
 }
 
-/// What the messages read so far tell.
+/// The content of the messages that were read.
 #[derive(Default)]
-struct Told<'h> {
+struct Content<'h> {
     kind: Option<&'h [u8]>,
     shape: Option<Vec<u64>>,
     place: Option<(u64, u64)>,
@@ -294,8 +294,8 @@ struct Told<'h> {
     fills: Vec<u64>,
 }
 
-impl<'h> Told<'h> {
-    /// Takes one message; `None` for what is not understood here, or stands twice.
+impl<'h> Content<'h> {
+    /// Takes one message; `None` for one that is not known here, or is repeated.
     fn add(&mut self, sort: u64, flags: u8, message: &'h [u8]) -> Option<()> {
         // "Constant" and "not to be shared" change nothing; a shared message lies elsewhere.
         (flags & !0b101 == 0).then_some(())?;
@@ -376,7 +376,7 @@ fn fill(message: &[u8]) -> Option<u64> {
     match *message {
         // When space is allocated, when the value is written, whether there is one.
         [1 | 2, 0..=3, 2, 1, ..] => value_size(message, 4),
-        // The same in bits, of which the two above tell whether there is a value, or none at all.
+        // The same in bits; the two above show whether there is a value, or none at all.
         [3, flags, ..] if flags & 0xc0 == 0 && flags >> 2 & 3 == 2 => match flags & 0x30 {
             0x20 => value_size(message, 2),
             0x10 | 0x30 => None,
@@ -429,7 +429,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     if let Some(plain) = parse(bytes) {
         assert!(plain.shape.len() <= MOST_DIMENSIONS && (whole || bytes.len() < PREFIX));
     }
-    // Checksums hide what is behind them: with the right one, the rest is read, too.
+    // A wrong checksum ends the parse early: with the right one, the rest is parsed too.
     let mut bytes = bytes.to_vec();
     if let Some((_, place)) = frame(&bytes).filter(|_| bytes.starts_with(SIGNATURE)) {
         let end = place.end;
@@ -473,14 +473,14 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_header_tells_type_shape_and_place() {
+    fn a_plain_header_has_type_shape_and_place() {
         let bytes = header(&plain_messages());
         let plain = Plain { kind: &[7; 8], shape: vec![6], offset: 2048, bytes: 48 };
         assert_eq!(parse(&bytes), Some(plain));
     }
 
     #[test]
-    fn checksums_are_those_of_their_author() {
+    fn checksums_equal_the_published_values() {
         // Source: the values that lookup3.c gives in its comments.
         assert_eq!(lookup3(b""), 0xdead_beef);
         assert_eq!(lookup3(b"Four score and seven years ago"), 0x1777_0551);
@@ -501,12 +501,12 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_version_2_tells_the_same() {
+    fn a_header_of_version_2_has_the_same_content() {
         let mut bytes = second_header(&plain_messages());
         let plain = Plain { kind: &[7; 8], shape: vec![6], offset: 2048, bytes: 48 };
         assert_eq!(parse(&bytes), Some(plain));
         assert!(is_whole(&bytes, 0) && !is_whole(&bytes[..bytes.len() - 1], 0));
-        // Any change is seen by the checksum, which also stands for itself.
+        // The checksum detects any change, also of itself.
         for at in 0..bytes.len() {
             bytes[at] ^= 0x10;
             assert_eq!(parse(&bytes), None, "byte {at}");
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_more_is_refused() {
+    fn headers_with_other_messages_are_refused() {
         // Attributes, filters, external files, a continuation, and whatever is not known.
         for sort in (0..0x20).filter(|sort| ![0x00, 0x04, 0x05, 0x12].contains(sort)) {
             let mut messages = plain_messages();
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_no_panic() {
+    fn damaged_headers_do_not_panic() {
         let whole = header(&plain_messages());
         for at in 0..whole.len() {
             let _refused_or_other = parse(&whole[..at]);

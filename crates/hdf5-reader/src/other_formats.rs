@@ -1,5 +1,5 @@
-//! Names the format of a file without an HDF5 signature by its first bytes, and what to do with it: users
-//! mix up formats and stages of a download more often than they meet damage.
+//! Finds the format of a file without an HDF5 signature by its first bytes, and an instruction for the user: a
+//! wrong format or an incomplete download is more frequent than damage.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -7,10 +7,10 @@ use std::path::Path;
 
 use crate::error::{Advice, Cause, Error};
 
-/// As many bytes tell every format here.
+/// The number of bytes that identify every format here.
 const HEAD: u64 = 1024;
 
-/// What a file is, and what to do with it; `FILE` stands for its quoted name.
+/// The name of a format and the instruction, which contains `FILE` in place of the quoted path.
 type Format = (&'static str, &'static str);
 
 /// Formats by how their files begin.
@@ -55,7 +55,7 @@ const NUMPY: &str = "share its arrays from Python with cute_shm.arrays_to_shm(PR
 const TABLE: &str = "convert it to HDF5, for example with pandas.DataFrame.to_hdf";
 const AGAIN: &str = "download the file again, and check its address";
 
-/// What a file without a signature is, for a message.
+/// The format of a file without a signature, for a message.
 pub(crate) fn format_of(path: &Path) -> &'static str {
     look(path).0
 }

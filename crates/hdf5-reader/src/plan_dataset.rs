@@ -28,21 +28,21 @@ use crate::types::field_layout::FieldLayout;
 use crate::types::type_reader::TypeReader;
 use crate::{chunk_index, filters};
 
-/// A type as HDF5 encodes it, and what its elements are in memory.
+/// A type as HDF5 encodes it, and the type of its elements in memory.
 type Kind = (Arc<[u8]>, Arc<ElementType>);
 
-/// The types met so far: most files have many datasets of few types.
+/// The types that were read: most files have many datasets of few types.
 #[derive(Debug, Default)]
 pub(crate) struct Types {
-    /// By what HDF5 encodes them as.
+    /// By HDF5's encoding.
     encoded: HashMap<Arc<[u8]>, Arc<ElementType>>,
     /// By the messages in object headers that the library has read before.
     messages: HashMap<Vec<u8>, Kind>,
 }
 
 impl Types {
-    /// Remembers which type the datatype message of a dataset stands for, if what its header says is what
-    /// the library made of it.
+    /// Records the type for the datatype message of a dataset, if its header agrees with the plan that the
+    /// library's answers led to.
     pub(crate) fn learn(
         &mut self,
         plain: &Plain<'_>,
@@ -63,7 +63,7 @@ impl Types {
         })
     }
 
-    /// What [`Self::learn`] was told.
+    /// The type that [`Self::learn`] recorded for a message.
     pub(crate) fn of_message(&self, message: &[u8]) -> Option<Kind> {
         self.messages.get(message).cloned()
     }
@@ -74,7 +74,7 @@ impl Types {
             return Ok((Arc::clone(encoded), Arc::clone(node)));
         }
         let node = Arc::new(reader.node(file, "")?);
-        // Fields that are left out have to be told of for each dataset.
+        // Fields that are left out are reported for each dataset.
         if reader.skipped.is_empty() {
             self.encoded.insert(Arc::clone(&encoded), Arc::clone(&node));
         }
@@ -82,7 +82,7 @@ impl Types {
     }
 }
 
-/// Plans a dataset; also why elements of a virtual one have the fill value.
+/// Plans a dataset. Also returns the reasons why elements of a virtual one have the fill value.
 pub(crate) fn plan(
     found: Found,
     (files, types): (&Arc<Files>, &mut Types),
@@ -138,7 +138,7 @@ pub(crate) fn plan(
         }
         None => true,
     };
-    // Only asked where it matters: the library goes through all chunks to tell.
+    // Only where it matters: the library reads the places of all chunks for the answer.
     let lacking = filters::lacks_any(&storage.filters);
     let asks = bounded && (lacking || node.has_pointers() || storage.chunk.is_none());
     let written = stored_at.is_some() || !asks || is_written(&id, &storage);
@@ -182,8 +182,8 @@ pub(crate) fn plan(
     Ok((dataset, filled))
 }
 
-/// Plans a dataset of which its header tells all, and whose type is known; `None` where the two do not
-/// agree, or where it has no form.
+/// Plans a dataset from its header and its known type; `None` if the two do not agree, or if it cannot be
+/// represented.
 pub(crate) fn plan_plain(
     plain: &Plain<'_>,
     (path, file, token): (&str, usize, Token),
@@ -224,7 +224,7 @@ fn skipped_bytes(part: Option<Part>, shape: &[u64], node: &ElementType) -> Optio
         .try_fold(first.checked_mul(node.file_size() as u64)?, |all, &n| all.checked_mul(n))
 }
 
-/// Reduces `shape` to the wanted rows; a scalar has none and stays whole.
+/// Reduces `shape` to the wanted rows. A scalar has none, and remains whole.
 fn cut(shape: &mut [u64], rows: Option<&SelectRows<'_>>) -> Option<Part> {
     let (all, rows) = (shape.first_mut()?, rows?);
     let wanted = rows(*all);
@@ -233,7 +233,7 @@ fn cut(shape: &mut [u64], rows: Option<&SelectRows<'_>>) -> Option<Part> {
     Some(part)
 }
 
-/// Finds the length of variable-length strings, which takes reading them.
+/// Finds the length of variable-length strings by reading them.
 fn measure(
     dataset: &mut Dataset,
     files: &Files,

@@ -1,5 +1,5 @@
-//! Plans a virtual dataset: which elements of which sources become which of its own. Sources are
-//! opened here and not by libhdf5, which silently fills in for a source that it cannot open.
+//! Plans a virtual dataset: the sources of its elements. Sources are opened here and not by libhdf5, which uses the
+//! fill value for a source that it cannot open, without an error.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
@@ -22,7 +22,7 @@ use crate::place::{self, Found};
 use crate::selection::Selection;
 use crate::types::element_type::ElementType;
 
-/// Virtual datasets within virtual datasets are followed so far.
+/// How deep virtual datasets may nest.
 const MAX_DEPTH: usize = 16;
 /// Mappings of a virtual dataset and of those within it, all together.
 const MAX_MAPPINGS: usize = 1 << 20;
@@ -53,7 +53,7 @@ pub(crate) struct Planned {
     /// The largest size of each dimension, as its file stores them.
     pub(crate) limits: Option<Vec<u64>>,
     pub(crate) layout: Virtual,
-    /// Why elements have the fill value.
+    /// The reasons why elements have the fill value.
     pub(crate) filled: Vec<String>,
 }
 
@@ -123,14 +123,14 @@ struct Planner<'c, 'a> {
     node: &'c Arc<ElementType>,
     /// The virtual datasets around the one that is planned, itself included.
     within: Vec<(usize, Token)>,
-    /// What is known of sources that were met before, by file and name of the dataset.
+    /// The sources that were found before, by file and name of the dataset.
     sources: HashMap<(usize, Vec<u8>), Known>,
     absent: BTreeSet<String>,
     mappings: usize,
     is_ordered: bool,
 }
 
-/// A source that was met before.
+/// A source that was looked for before.
 enum Known {
     Absent,
     Found(Token, usize, Vec<u64>, bool),
@@ -333,7 +333,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Puts the mappings of one virtual dataset together.
+    /// Combines the mappings of one virtual dataset.
     fn join(
         &mut self,
         shape: Vec<u64>,
@@ -388,7 +388,7 @@ impl Planner<'_, '_> {
                 let elements = inner.shape.iter().product();
                 let origin = Origin::Fill(elements, inner.fill);
                 feeds.insert(0, Feed { name, origin, chains: vec![Vec::new()] });
-                // What has no source must not hide what has one.
+                // An element without a source must not replace one with a source.
                 self.is_ordered = true;
             }
             for feed in &mut feeds {

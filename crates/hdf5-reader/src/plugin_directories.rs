@@ -48,7 +48,7 @@ fn safe(directory: &Path) -> Result<PathBuf, String> {
         check_owner(above)?;
     }
     for entry in directory.read_dir().map_err(cannot)? {
-        // A file is as safe as what a link leads to.
+        // The target of a link decides.
         let file = entry.and_then(|entry| entry.path().canonicalize()).map_err(cannot)?;
         for above in file.ancestors() {
             check_owner(above)?;

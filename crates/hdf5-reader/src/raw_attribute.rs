@@ -8,10 +8,10 @@ use crate::ffi::ids::Id;
 use crate::ffi::object::Token;
 use crate::serialized::{Packed, pack};
 
-/// More bytes than this are not remembered.
+/// The largest attribute that is kept, in bytes.
 pub(crate) const MOST_BYTES: u64 = 16 << 20;
 
-/// One attribute as the file has it.
+/// An attribute with its HDF5 type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawAttribute {
     /// Its name.
@@ -26,21 +26,21 @@ pub struct RawAttribute {
     pub named_type: Option<usize>,
 }
 
-/// An attribute as read, before the paths and numbers of other objects are known.
+/// An attribute before the paths and numbers of other objects are known.
 pub(crate) struct Unresolved {
     pub(crate) attribute: RawAttribute,
-    /// Where in its data the path of each reference belongs, and the address that it leads to.
+    /// The place of each reference's path in its data, and the address of the object.
     pub(crate) references: Vec<(usize, u64)>,
     /// The token of its committed datatype.
     pub(crate) committed: Option<Token>,
 }
 
-/// The references of one attribute, whose paths are not known before every object was met.
+/// The references of one attribute, whose paths are known once the walk has found every object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct References {
     /// Index of the attribute among those of its object.
     pub(crate) attribute: usize,
-    /// Where in the attribute's data the path of each belongs, and the address that it leads to.
+    /// The place of each path in the attribute's data, and the address of the object.
     pub(crate) places: Vec<(usize, u64)>,
 }
 

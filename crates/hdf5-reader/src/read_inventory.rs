@@ -35,7 +35,7 @@ impl Inventory {
     /// The chunks of a dataset, if they can be read and decoded without libhdf5.
     ///
     /// # Errors
-    /// An error with [`Cause::Damage`] if they contradict the dataset in a way that libhdf5 ignores.
+    /// Returns an error with [`Cause::Damage`] if they contradict the dataset in a way that libhdf5 ignores.
     pub fn chunk_index(&self, dataset: usize) -> Result<Option<ChunkIndex>> {
         let _lock = ids::lock();
         let Some(dataset) = self.datasets.get(dataset) else { return Ok(None) };
@@ -44,7 +44,7 @@ impl Inventory {
             .map_err(|trouble| self.error(dataset, trouble))
     }
 
-    /// How source number `feed` of the virtual dataset `dataset` can be read.
+    /// The way to read source number `feed` of the virtual dataset `dataset`.
     ///
     /// # Errors
     /// As [`Self::chunk_index`].
@@ -56,7 +56,7 @@ impl Inventory {
         feed.way(&self.files).map_err(|trouble| self.error(dataset, feed.cannot(trouble)))
     }
 
-    /// Shows the elements of source number `feed` of the virtual dataset `dataset` as libhdf5 reads them:
+    /// Passes the elements of source number `feed` of the virtual dataset `dataset` as libhdf5 reads them:
     /// the number of the first one, and those that follow it.
     pub fn visit_source<E: From<Error>>(
         &self,
@@ -99,14 +99,14 @@ impl Inventory {
         }
     }
 
-    /// One element of a dataset that was never written; `None` if only the library can tell.
+    /// One element of a dataset that was never written; `None` if only the library can read it.
     pub fn fill(&self, dataset: usize) -> Option<Vec<u8>> {
         let _lock = ids::lock();
         let dataset = self.datasets.get(dataset).filter(|dataset| dataset.is_unwritten())?;
         chunk_index::fill_of(dataset, &dataset.place.open(&self.files).ok()?).ok()
     }
 
-    /// Shows dataset number `dataset` block by block: first index and count on each axis, and the
+    /// Passes dataset number `dataset` block by block: first index and count on each axis, and the
     /// elements as libhdf5 reads them.
     pub fn visit<E: From<Error>>(
         &self,
@@ -130,9 +130,9 @@ impl Inventory {
         seen.map_err(|trouble| self.error(dataset, trouble).into())
     }
 
-    /// Copies dataset number `dataset` into `sinks`, one per leaf and exactly as long, all zero
-    /// before (HDF5 leaves out what has neither data nor fill value). `progress` is told the bytes
-    /// of each block as it is done.
+    /// Copies dataset number `dataset` into `sinks`, one for each field and exactly as long. They must be zero:
+    /// HDF5 skips elements that have neither data nor a fill value. `progress` receives the bytes of each
+    /// block.
     pub fn read(
         &self,
         dataset: usize,

@@ -1,7 +1,7 @@
 //! The elements that a mapping of a virtual dataset takes from its source, or puts into the virtual
 //! dataset, in the order in which HDF5 pairs them. Pure arithmetic.
 
-use super::error::{ObjectResult, damaged};
+use crate::error::{ObjectResult, damaged};
 
 /// HDF5's limit.
 const MAX_RANK: usize = 32;
@@ -38,12 +38,12 @@ impl Axis {
         (block > 0 && stride > block).then_some(Self { start, stride, block, len })
     }
 
-    /// How many indices there are.
+    /// The number of indices.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The index after the last one; `None` if that is beyond what a number holds.
+    /// The index after the last one; `None` if that is larger than a number can be.
     pub(crate) fn end(&self) -> Option<u64> {
         let Some(last) = self.len.checked_sub(1) else { return Some(0) };
         let (number, within) = (last / self.block, last % self.block);
@@ -61,7 +61,7 @@ impl Axis {
         (self.start + number * self.stride + within, follow)
     }
 
-    /// How many of the indices are below `index`.
+    /// The number of indices below `index`.
     pub(crate) fn below(&self, index: u64) -> u64 {
         let Some(from) = index.checked_sub(self.start) else { return 0 };
         let (number, within) = (from / self.stride, (from % self.stride).min(self.block));
@@ -208,7 +208,7 @@ impl Selection {
                     let (index, follow) = axis.at(position);
                     place += index * stride;
                     if whole {
-                        // What is left of this block, of which the innermost element may not be the first.
+                        // The rest of this block, whose innermost element may not be the first.
                         run += (follow - 1) * inner;
                         whole = axis.len() == extent;
                         inner *= extent;

@@ -1,21 +1,21 @@
-//! Elements as bytes that can be kept outside of a file, with their strings and sequences written out and references as
-//! paths.
+//! Elements as bytes that can be kept outside of a file, with their strings and sequences written out and
+//! references as paths.
 
 use crate::error::{ObjectResult, damaged, unsupported};
 use crate::ffi::datatype::{Datatype, TypeClass};
 use crate::ffi::elements::Elements;
 
-/// The length that stands for "no string", which is not the empty one.
+/// The length of a null string, which is not the empty one.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// More bytes than this are not packed.
+/// The most bytes that are serialized.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
 
 /// Types are nested no deeper than this in practice.
 const MAX_DEPTH: usize = 32;
 
-/// How to pack the elements of one type. Computed once for each attribute: to ask the library about the
-/// type of each element takes far longer than to copy the element.
+/// The plan to serialize the elements of one type. Computed once for each attribute: calls of the library for each
+/// element take longer than to copy the element.
 enum Packer {
     /// The bytes themselves.
     Flat,

@@ -1,13 +1,13 @@
 //! Objects that are not loaded, with the reasons.
 
-/// A path that is not loaded, and why.
+/// A path that is not loaded, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
-    /// Where it is: `/group/dataset`, or `/group/dataset/field`.
+    /// The path: `/group/dataset`, or `/group/dataset/field`.
     pub path: String,
     /// A sentence without capital and full stop.
     pub reason: String,
-    /// The HDF5 library's own words, where it reported the reason.
+    /// The message of the HDF5 library, if it reported the reason.
     pub detail: Option<String>,
 }
 

@@ -161,7 +161,7 @@ fn int32() -> hid_t {
 }
 
 #[test]
-fn odd_names_are_kept_and_what_is_not_utf8_is_skipped() {
+fn unusual_names_are_kept_and_names_that_are_not_utf8_are_skipped() {
     let mut file = Fixture::new();
     for name in [c"a.b", c"new\nline", c"\xc3\xa9", c"true", c"#", c"\xff\xfe"] {
         file.dataset(name, int32(), &[1], &[7_i32]);
@@ -173,7 +173,7 @@ fn odd_names_are_kept_and_what_is_not_utf8_is_skipped() {
 }
 
 #[test]
-fn the_reserved_name_is_only_accepted_at_the_top() {
+fn the_reserved_name_is_accepted_at_the_top_level_alone() {
     let mut file = Fixture::new();
     file.dataset(c"shm_name", int32(), &[1], &[7_i32]).group(c"g");
     file.dataset(c"g/shm_name", int32(), &[1], &[7_i32]);
@@ -217,7 +217,7 @@ fn a_hard_link_alias_is_planned_once() {
 }
 
 #[test]
-fn links_that_lead_nowhere_or_back_are_skipped() {
+fn dangling_links_and_links_to_ancestors_are_skipped() {
     let mut file = Fixture::new();
     file.group(c"g");
     {
@@ -242,7 +242,7 @@ fn links_that_lead_nowhere_or_back_are_skipped() {
 }
 
 #[test]
-fn scalars_and_empty_arrays_are_loaded_and_null_is_not() {
+fn scalars_and_empty_arrays_are_planned_and_null_dataspaces_are_not() {
     let mut file = Fixture::new();
     file.dataset(c"scalar", int32(), &[], &[9_i32]);
     file.dataset::<i32>(c"empty", int32(), &[3, 0], &[]);
@@ -334,7 +334,7 @@ fn chunks_at_the_edges_are_read_whole() {
 }
 
 #[test]
-fn only_what_is_selected_is_planned() {
+fn datasets_that_are_not_selected_are_not_planned() {
     let mut file = Fixture::new();
     file.group(c"g").dataset(c"x", int32(), &[1], &[1_i32]);
     file.dataset(c"g/y", int32(), &[1], &[1_i32]);
@@ -356,7 +356,7 @@ fn only_what_is_selected_is_planned() {
 }
 
 #[test]
-fn files_that_are_not_hdf5_are_told_from_missing_ones() {
+fn files_that_are_not_hdf5_and_missing_files_have_different_errors() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str| {
         let options = Options {
@@ -388,7 +388,7 @@ fn outside(name: &CStr) -> Id {
 }
 
 #[test]
-fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
+fn raw_files_are_found_beside_the_file_and_missing_ones_are_an_error() {
     let mut file = Fixture::new();
     file.stored::<i32>(c"here", int32(), &[2], &[], outside(c"values.raw").raw());
     file.stored::<i32>(c"gone", int32(), &[2], &[], outside(c"no.raw").raw());
@@ -409,7 +409,7 @@ fn raw_files_are_found_beside_the_file_and_missed_when_they_are_gone() {
 }
 
 #[test]
-fn groups_are_followed_only_so_deep() {
+fn groups_nested_too_deep_are_skipped() {
     let mut file = Fixture::new();
     let mut name = String::new();
     for _ in 0..310 {
@@ -465,7 +465,7 @@ fn in_chunks(columns: u64) -> Id {
 }
 
 #[test]
-fn selected_rows_are_those_of_the_file() {
+fn selected_rows_equal_the_rows_of_the_file() {
     let mut file = Fixture::new();
     let values: Vec<i32> = (0..35).collect();
     file.dataset(c"a", int32(), &[7, 5], &values);
@@ -484,7 +484,7 @@ fn selected_rows_are_those_of_the_file() {
 }
 
 #[test]
-fn what_was_never_written_is_zero_also_behind_a_user_block() {
+fn elements_that_were_never_written_are_zero_also_with_a_user_block() {
     for block in [0, 512] {
         let mut file = Fixture::made(block, H5F_libver_t::H5F_LIBVER_EARLIEST);
         file.dataset(c"a", int32(), &[4], &[] as &[i32]);
@@ -534,7 +534,7 @@ fn many(mut file: Fixture) -> Fixture {
 }
 
 #[test]
-fn what_a_header_tells_is_what_the_library_tells() {
+fn a_plan_from_a_header_equals_the_plan_of_the_library() {
     for version in VERSIONS {
         same_behind_a_user_block(version);
     }
@@ -563,13 +563,13 @@ fn same_behind_a_user_block(version: H5F_libver_t) {
 }
 
 #[test]
-fn headers_are_read_where_they_tell_all() {
+fn headers_of_plain_datasets_alone_are_read() {
     for version in VERSIONS {
-        headers_that_tell_all(version);
+        plain_headers(version);
     }
 }
 
-fn headers_that_tell_all(version: H5F_libver_t) {
+fn plain_headers(version: H5F_libver_t) {
     let file = many(Fixture::made(0, version));
     let _lock = lock();
     let id = super::file::open(&file.path()).unwrap();

@@ -12,10 +12,10 @@ use crate::read::blocks::Emit;
 use crate::read::read_dataset::Reading;
 use crate::types::element_type::ElementType;
 
-/// How a source can be read.
+/// The way to read a source.
 #[derive(Debug)]
 pub enum Way {
-    /// Its elements lie in its file from this offset on.
+    /// The elements are in its file from this offset on.
     Contiguous(PathBuf, u64),
     /// In chunks that can be decoded without libhdf5.
     Chunked(PathBuf, Box<ChunkIndex>),
@@ -24,7 +24,7 @@ pub enum Way {
 }
 
 impl Virtual {
-    /// Leaves out everything that is not in this part of the virtual dataset.
+    /// Removes the sources that have no element in this part of the virtual dataset.
     pub(crate) fn cut(&mut self, part: Option<Part>, shape: &[u64]) {
         let Some(part) = part else { return };
         let row: u64 = shape.iter().skip(1).product();
@@ -54,7 +54,7 @@ impl Virtual {
         !self.is_ordered && self.feeds.iter().all(alone)
     }
 
-    /// Shows every element as libhdf5 reads it, in no particular order: how many, and their bytes.
+    /// Passes every element as libhdf5 reads it, in no particular order: their number, and the elements.
     pub(crate) fn visit(
         &self,
         files: &Files,
@@ -95,12 +95,12 @@ impl Virtual {
         self.is_ordered
     }
 
-    /// Whether elements go to places of their own, far from each other, in runs of fewer than this many.
+    /// Whether elements go to places far from each other, in runs of fewer than this many.
     pub fn is_scattered(&self, neighbors: u64) -> bool {
         self.feeds.iter().any(|feed| feed.run() < neighbors)
     }
 
-    /// Passes the elements of a source from number `first` on to where they belong.
+    /// Passes the elements of a source from number `first` on to their places in the virtual dataset.
     pub fn route<E>(
         &self,
         feed: &Feed,
@@ -183,7 +183,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Elements that go together, as a rule.
+    /// The usual number of elements in a run.
     fn run(&self) -> u64 {
         let chunk = match &self.origin {
             Origin::Dataset(dataset, _) => dataset.storage.chunk.as_deref(),
@@ -205,7 +205,7 @@ impl Feed {
         })
     }
 
-    /// How it can be read; the files of its load are `files`.
+    /// The way to read it; the files of its load are `files`.
     pub(crate) fn way(&self, files: &Files) -> ObjectResult<Way> {
         let Origin::Dataset(dataset, true) = &self.origin else { return Ok(Way::Library) };
         let Some(path) = files.plain_path(dataset.file()) else { return Ok(Way::Library) };
@@ -218,7 +218,7 @@ impl Feed {
         Ok(index.map_or(Way::Library, |index| Way::Chunked(path, Box::new(index))))
     }
 
-    /// Shows the elements of the source block by block as libhdf5 reads them through `node`: the first
+    /// Passes the elements of the source block by block as libhdf5 reads them through `node`: the first
     /// one's number, and as many as follow it.
     pub(crate) fn visit(
         &self,
@@ -243,7 +243,7 @@ impl Feed {
     }
 }
 
-/// Shows the same element many times.
+/// Passes the same element many times.
 fn repeat(
     elements: u64,
     fill: &ElementBuffer,

@@ -1,6 +1,6 @@
-//! Walks from the root group along all links. Reads each group once, plans each dataset once, and notes
-//! links that are not followed, datasets that cannot be represented, and damage. The tree of all paths is
-//! built from that in [`super::expand`].
+//! Follows all links from the root group. Reads each group once, plans each dataset once, and records links that are
+//! not followed, datasets that cannot be represented, and damage. [`crate::expand`] builds the tree of all paths from
+//! that.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::CString;
@@ -24,19 +24,19 @@ use crate::place::{Found as FoundDataset, LinkPlace, open_by_token};
 use crate::plan_dataset::{self, Types};
 use crate::skip::Skip;
 
-/// Groups within groups are followed so far.
+/// How deep groups may nest.
 pub(crate) const MAX_DEPTH: usize = 300;
 
-/// The name by which readers of the metadata tell an array from a group.
+/// The key by which readers of the metadata distinguish an array from a group.
 const RESERVED: &str = "shm_name";
 
-/// The bytes of all paths that references are replaced by.
+/// The most bytes of all paths that replace references.
 const MAX_REFERENCE_BYTES: usize = 256 << 20;
 
 /// The file number and the token of an object.
 type Key = (u64, Token);
 
-/// Where a link leads: an index into [`Walk::groups`], [`Walk::datasets`] or [`Walk::troubles`].
+/// The target of a link: an index into [`Walk::groups`], [`Walk::datasets`] or [`Walk::troubles`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     Group(usize),
@@ -44,7 +44,7 @@ pub(crate) enum Target {
     Nowhere(usize),
 }
 
-/// A group. It is read once, however many links lead to it.
+/// A group. It is read once, even if several links lead to it.
 pub(crate) struct GroupNode {
     key: Key,
     /// The first path that led to it.
@@ -55,13 +55,13 @@ pub(crate) struct GroupNode {
 /// A dataset that a link led to.
 pub(crate) enum Known {
     Planned(usize),
-    /// Why it is not loaded: an index into [`Walk::troubles`].
+    /// The reason why it is not loaded: an index into [`Walk::troubles`].
     Failed(usize),
     /// Not selected so far.
     Unwanted(Unwanted),
 }
 
-/// What it takes to open a dataset that was not selected under its first path.
+/// The place of a dataset that was not selected under its first path.
 #[derive(Clone)]
 pub(crate) struct Unwanted {
     file: usize,
@@ -79,10 +79,10 @@ impl GroupNode {
 pub(crate) struct Walk<'a> {
     pub(crate) options: Options<'a>,
     pub(crate) inventory: Inventory,
-    /// How links are followed.
+    /// The callback for external links.
     access: LinkAccess,
-    /// How headers of one of the open files are read around the library, if they can be: of the one that
-    /// was last looked into, for a file may link to thousands.
+    /// The object headers of the file that was used last, if they can be read without the library. Only of one file,
+    /// because a file may link to thousands.
     headers: Option<(usize, Option<Headers>)>,
     known: HashMap<Key, Target>,
     pub(crate) groups: Vec<GroupNode>,
@@ -92,19 +92,19 @@ pub(crate) struct Walk<'a> {
     budget: Budget,
 }
 
-/// A group on the way, and which of its links are still to be followed.
+/// An open group on the current path, and its links that were not followed yet.
 struct Here {
     id: Id,
     object: Object,
     index: usize,
-    /// How many groups are above it.
+    /// The number of groups above it.
     depth: usize,
     links: std::vec::IntoIter<Link>,
     /// The names of the links followed so far.
     names: HashSet<CString>,
 }
 
-/// Where a link leads, and the group there if it was not known; `None` for a committed datatype.
+/// The target of a link, and the group if it was not known; `None` for a committed datatype.
 type Found = std::result::Result<Option<(Target, Option<Here>)>, ObjectError>;
 
 /// Reads the open `file` from its root: every group and dataset once.
@@ -217,7 +217,7 @@ impl Walk<'_> {
         Ok(below)
     }
 
-    /// Finds what a link leads to; opens it unless it is known.
+    /// Finds the target of a link, and opens it unless it is known.
     fn target(&mut self, here: &Here, link: &Link, name: &str, path: &str) -> Result<Found> {
         if let LinkKind::Hard(token) = link.kind {
             let key = (here.object.key.0, token);
@@ -265,7 +265,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A dataset of which its header tells all is planned without the library.
+    /// Plans a dataset from its header, without the library, if that is sufficient.
     fn plain(
         &mut self,
         here: &Here,
@@ -298,7 +298,7 @@ impl Walk<'_> {
         target
     }
 
-    /// Remembers the type of a dataset that the library planned, if its header says the same.
+    /// Records the type of a dataset that was planned with the library, if its header agrees.
     fn learn(&mut self, token: Token, dataset: &Dataset) -> Option<()> {
         dataset.raw_offset()?;
         let open = headers(&mut self.headers, &self.inventory.files, dataset.file())?;
@@ -351,7 +351,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Keeps the reason why an object of file number `file` is not loaded; damage ends the walk unless it shall go on.
+    /// Records the reason why an object of file number `file` is not loaded. Damage ends the walk without
+    /// `keep_going`.
     fn fail(&mut self, trouble: ObjectError, path: &str, file: usize) -> Result<usize> {
         if matches!(trouble, ObjectError::NoMemory(_))
             || (trouble.is_damage() && !self.options.keep_going)
@@ -365,15 +366,15 @@ impl Walk<'_> {
         Ok(self.troubles.len() - 1)
     }
 
-    /// What an open object is, with a key that stays the same when its file is closed and opened again.
+    /// The type and identity of an open object. The key stays the same when its file is closed and opened again.
     fn object(&self, id: &Id) -> std::result::Result<Object, ObjectError> {
         let mut object = object::object(id)?;
         object.key.0 = self.inventory.files.index_of(id, object.key.0)? as u64;
         Ok(object)
     }
 
-    /// Opens what a link leads to. A soft or external one that leads nowhere is only skipped; a file
-    /// that exists and cannot be read is not.
+    /// Opens the target of a link. A soft or external link without a target is skipped; a file that exists and cannot
+    /// be read is an error.
     fn open(&self, here: &Here, link: &Link) -> std::result::Result<(Id, Object), ObjectError> {
         let sort = match link.kind {
             LinkKind::User(number) => {
@@ -390,7 +391,7 @@ impl Walk<'_> {
             Err(trouble) if !sort.is_empty() => {
                 let target = link.target(&here.id);
                 let cannot = |reason: String| format!("{sort} link to '{target}': {reason}");
-                // That says nothing about the link: its target must not be skipped silently.
+                // The cause is not the link: its target must not be skipped silently.
                 if let Some(lack) = lack_of_descriptors() {
                     return Err(ObjectError::System(cannot(lack.desc().to_owned()), lack));
                 }
@@ -522,7 +523,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes why a path is not loaded; what is unreadable ends the walk unless it shall go on.
+    /// Records the reason why a path is not loaded. Damage ends the walk without `keep_going`.
     pub(crate) fn note(&mut self, path: &str, file: usize, trouble: ObjectError) -> Result<()> {
         let path = if path.is_empty() { "/" } else { path }.to_owned();
         match trouble {
@@ -572,7 +573,7 @@ pub(crate) fn too_deep() -> ObjectError {
     ObjectError::Unsupported(format!("groups nested deeper than {MAX_DEPTH}"))
 }
 
-/// The headers of file number `number`; the file that was looked into before is closed.
+/// The headers of file number `number`; closes the file that was used before.
 fn headers<'w>(
     of: &'w mut Option<(usize, Option<Headers>)>,
     files: &Files,
@@ -585,7 +586,7 @@ fn headers<'w>(
     of.as_mut()?.1.as_mut()
 }
 
-/// Whether nothing can be opened any more: the library does not tell.
+/// The error if no further file can be opened, which the library does not report.
 fn lack_of_descriptors() -> Option<Errno> {
     let error = std::fs::File::open("/dev/null").err()?;
     let errno = Errno::from_raw(error.raw_os_error()?);

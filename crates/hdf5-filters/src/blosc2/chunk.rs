@@ -1,5 +1,5 @@
 //! A chunk of Blosc2: a header of 32 bytes that names up to six filters, then blocks of one part or of
-//! one for each byte of an element; or a header that says that all elements are the same.
+//! one for each byte of an element; or a header with a flag for a single element that is repeated.
 
 use super::damaged::DAMAGED;
 use crate::bitshuffle::unbitshuffle;
@@ -9,26 +9,26 @@ use crate::error::{Decoded, Error};
 use crate::{blosc, shuffle};
 
 const HEADER: usize = 32;
-/// Both kinds of shuffle at once: what tells this header from that of Blosc 1.
+/// Both types of shuffle at once, which distinguishes this header from that of Blosc 1.
 const EXTENDED: u8 = 5;
 const COPY: u8 = 2;
 const WHOLE: u8 = 16;
 
-/// Filters by their numbers; truncation of floats leaves nothing to be undone.
+/// Filters by their numbers; truncation of floats cannot be undone.
 const NONE: u8 = 0;
 const SHUFFLE: u8 = 1;
 const BITSHUFFLE: u8 = 2;
 const DELTA: u8 = 3;
 const TRUNCATE: u8 = 4;
 
-/// The element that a chunk is full of.
+/// The element that a chunk repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Same<'a> {
     Zeros,
-    /// Of so many bytes.
+    /// An element of this many bytes.
     NaN(usize),
     Value(&'a [u8]),
-    /// Nobody wrote it, so that whatever it is, is right.
+    /// The element was never written, so that any value is correct.
     Anything,
 }
 
@@ -55,7 +55,7 @@ impl Same<'_> {
 
 #[derive(Debug)]
 pub(super) struct Chunk<'a> {
-    /// The whole of it, with its header.
+    /// The chunk with its header.
     source: &'a [u8],
     flags: u8,
     element: usize,
@@ -65,9 +65,9 @@ pub(super) struct Chunk<'a> {
     pub(super) block: usize,
     /// Shuffles, in the order of undoing.
     shuffles: Vec<u8>,
-    /// Whether, before them, blocks were told from the first.
+    /// Whether blocks are differences from the first block.
     delta: bool,
-    /// Whether it is nothing but this.
+    /// The element that it repeats, if it does.
     pub(super) same: Option<Same<'a>>,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Chunk<'a> {
         };
         let (flags, element) = (header[2], usize::from(header[3]));
         let (block, coded) = (at(8)?, at(12)?);
-        // Those with the meaning of their flags and filters that is told here.
+        // The versions whose flags and filters are known here.
         if !matches!(header[0], 4 | 5) || flags & EXTENDED != EXTENDED {
             return Err(Error::Unsupported("blosc2: a chunk of a version that is not known here"));
         }
@@ -169,7 +169,7 @@ impl<'a> Chunk<'a> {
                     part.fill(0);
                     rest
                 }
-                // A run of one byte, which is what the size is below zero.
+                // A run of one byte, whose value is the negated size.
                 (size @ -255..=-1, [token, rest @ ..]) if token & 1 != 0 => {
                     part.fill(u8::try_from(size.unsigned_abs()).map_err(|_| DAMAGED)?);
                     rest
@@ -213,7 +213,7 @@ impl<'a> Chunk<'a> {
             shuffle::unshuffle(self.element, source, target);
             return Ok(());
         }
-        // What is no whole group of eight elements was left as it is.
+        // Elements after the last whole group of eight are stored as they are.
         let whole = source.len() / self.element / 8 * 8 * self.element;
         let (bits, rest) = source.split_at(whole);
         let (elements, end) = target.split_at_mut(whole);
@@ -243,7 +243,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Shuffles in the order of undoing, and whether what came before them is a difference.
+/// Shuffles in the order of undoing, and whether a difference was applied before them.
 fn filters(filters: &[u8], meta: &[u8]) -> Result<(Vec<u8>, bool), Error> {
     let mut shuffles = Vec::new();
     let mut delta = false;

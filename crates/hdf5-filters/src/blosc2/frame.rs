@@ -1,4 +1,4 @@
-//! The frame around a chunk: what it says of itself, where the chunk is, and whether it is an array.
+//! The frame around a chunk: its header, the place of the chunk, and the shape of an array.
 
 use super::chunk::{Chunk, Same};
 use super::damaged::DAMAGED;
@@ -6,7 +6,7 @@ use super::grid::Grid;
 use crate::decoder::{BlockBuffers, Decoder};
 use crate::error::Error;
 
-/// The least that a header has: everything before the metalayers.
+/// The size of a header without metalayers.
 const HEADER: usize = 87;
 const MAGIC: &[u8] = b"\xa8b2frame\0";
 /// Bytes of an entry of the index.
@@ -23,11 +23,11 @@ pub(super) struct Frame<'a> {
     pub(super) grid: Option<Grid>,
 }
 
-/// What a frame has for its chunk.
+/// The content of a frame.
 #[derive(Debug)]
 pub(super) enum Content<'a> {
     Chunk(Chunk<'a>),
-    /// Nothing but the same element again and again, which the index says.
+    /// One element that is repeated, which the index describes.
     Same(Same<'a>),
 }
 
@@ -75,7 +75,7 @@ struct Header {
     size: usize,
     bytes: usize,
     element: usize,
-    /// Where the index of chunks begins, behind them.
+    /// The offset of the index of chunks, after the chunks.
     index: usize,
 }
 
@@ -108,7 +108,7 @@ impl Header {
     }
 }
 
-/// A signed number of 32 bits behind its tag.
+/// A signed number of 32 bits after its tag.
 fn long_tagged(source: &[u8], at: usize, tag: u8) -> Option<usize> {
     let (&found, rest) = source.get(at..)?.split_first()?;
     let number = i32::from_be_bytes(*rest.first_chunk()?);
@@ -122,7 +122,7 @@ fn longer_tagged(source: &[u8], at: usize, tag: u8) -> Option<usize> {
     usize::try_from(number).ok().filter(|_| found == tag)
 }
 
-/// The shape that a frame's metalayers tell; none where it is no array.
+/// The shape in a frame's metalayers; `None` if it is not an array.
 fn grid(header: &[u8]) -> Result<Option<Grid>, Error> {
     match layer(header).ok_or(DAMAGED)? {
         (b"", _) => Ok(None),
@@ -133,7 +133,7 @@ fn grid(header: &[u8]) -> Result<Option<Grid>, Error> {
 
 type Layer<'a> = (&'a [u8], &'a [u8]);
 
-/// The metalayer that makes a frame an array: its name, empty if there is none, and what it says.
+/// The metalayer of an array: its name, empty if there is none, and its content.
 fn layer(header: &[u8]) -> Option<Layer<'_>> {
     let [0x93, 0xcd, _, _, 0xde, count @ ..] = header.get(HEADER..)? else { return None };
     let (count, mut rest) = count.split_first_chunk::<2>()?;

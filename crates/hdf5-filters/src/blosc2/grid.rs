@@ -1,10 +1,9 @@
-//! An array that is cut into blocks on every axis: each is stored whole, whatever of it is beyond the
-//! array's end.
+//! An array in blocks on every axis. Each block is stored whole, also the part of it beyond the end of the array.
 
 use super::damaged::DAMAGED;
 use crate::error::Error;
 
-/// The most axes, as the tag of a short list tells.
+/// The most axes: the tag of a short list has four bits for their number.
 const AXES: usize = 15;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +35,7 @@ impl Grid {
         (chunk == shape && within).then_some(Self { shape, block })
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     pub(super) fn count(&self) -> Option<usize> {
         product(self.counts(), 1)
     }
@@ -59,7 +58,7 @@ impl Grid {
         self.count()?.checked_mul(self.block_bytes(element)?)
     }
 
-    /// Puts what is within the array of block `number`; `None` if something does not fit.
+    /// Copies the part of block `number` that is within the array; `None` if a size does not fit.
     pub(super) fn put(
         &self,
         number: usize,
@@ -88,7 +87,7 @@ impl Grid {
         }
     }
 
-    /// Where a block begins, and how much of it is within the array.
+    /// The start of a block, and the extents of its part within the array.
     fn place(&self, mut number: usize) -> Option<([usize; AXES], [usize; AXES])> {
         let (mut start, mut extent) = ([0; AXES], [0; AXES]);
         for (axis, count) in self.counts().enumerate().collect::<Vec<_>>().into_iter().rev() {
@@ -104,7 +103,7 @@ fn product(mut numbers: impl Iterator<Item = usize>, first: usize) -> Option<usi
     numbers.try_fold(first, usize::checked_mul)
 }
 
-/// A list of `rank` signed numbers of `N` bytes, none below 1, and what follows it.
+/// A list of `rank` signed numbers of `N` bytes, none below 1, and the bytes after it.
 fn extents<const N: usize>(source: &[u8], rank: usize, tag: u8) -> Option<(Vec<usize>, &[u8])> {
     let (list, rest) = source.split_first()?;
     let (numbers, rest) = rest.split_at_checked(rank * (N + 1))?;
@@ -112,7 +111,7 @@ fn extents<const N: usize>(source: &[u8], rank: usize, tag: u8) -> Option<(Vec<u
         let mut wide = [0; 8];
         wide[8 - N..].copy_from_slice(number.get(1..)?);
         let wide = usize::try_from(u64::from_be_bytes(wide)).ok()?;
-        // Of 32 bits, as the sign says.
+        // At most 31 bits: the numbers are signed.
         (number[0] == tag && (1..=0x7fff_ffff).contains(&wide)).then_some(wide)
     };
     let extents = numbers.chunks_exact(N + 1).map(extent).collect::<Option<Vec<_>>>()?;
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_come_to_their_place_and_what_is_beyond_is_left_out() {
+    fn blocks_are_placed_in_the_array_and_cut_at_its_edges() {
         let grid = Grid { shape: vec![2, 3, 5], block: vec![1, 2, 3] };
         assert_eq!(
             (grid.count(), grid.bytes(2), grid.padded_bytes(2)),

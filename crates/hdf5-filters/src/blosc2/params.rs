@@ -8,7 +8,7 @@ use crate::buffer::resize_buffer;
 use crate::decoder::{BlockBuffers, Decoder};
 use crate::error::{Decoded, Error};
 
-/// An element of so many bytes is beyond what a chunk's header can tell.
+/// The smallest element size that a chunk's header cannot contain.
 const TOO_LARGE: u32 = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Params {
 
 impl Params {
     /// From the filter's parameters: four of its own, then level, filter and coder for writing, rank and
-    /// extents. Filters and coders that others add to Blosc2 are not for this module.
+    /// extents. Filters and coders of Blosc2 plugins are not supported.
     pub(crate) fn new(params: &[u32]) -> Option<Self> {
         let filter = params.get(5).copied().unwrap_or(0);
         let coder = params.get(6).copied().unwrap_or(0);
@@ -40,7 +40,7 @@ impl Params {
         Some(Self { shape })
     }
 
-    /// The decoded size that a chunk claims, if it is sound.
+    /// The decoded size in a chunk's header, if it is valid.
     pub(crate) fn size(decoder: &mut Decoder, source: &[u8]) -> Result<Option<usize>, Error> {
         let mut room = std::mem::take(&mut decoder.blocks);
         let frame = Frame::parse(decoder, &mut room, source);
@@ -54,7 +54,7 @@ impl Params {
     }
 
     /// Decodes the first blocks of a chunk of `whole` bytes, which have the first `least` bytes; all of them
-    /// where blocks do not follow each other.
+    /// if blocks do not follow each other.
     pub(crate) fn begin(
         &self,
         decoder: &mut Decoder,
@@ -125,7 +125,7 @@ impl Params {
     }
 }
 
-/// Puts an array together from blocks that are whole on each axis, whatever the array is.
+/// Joins an array from blocks that are stored whole on each axis.
 fn array(
     decoder: &mut Decoder,
     room: &mut BlockBuffers,
@@ -171,7 +171,7 @@ mod tests {
         chunk
     }
 
-    /// A frame with a chunk, if there is one, where `index` says.
+    /// A frame with a chunk, if there is one, and this index.
     fn frame(
         bytes: u64,
         element: u32,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_put_together_from_their_parts() {
+    fn blocks_are_joined_from_their_parts() {
         let plain = |filters| decode(&PLAIN, &frame(6, 2, &shuffled(filters), [0; 8], None), 6);
         assert_eq!(plain([0; 6]).unwrap(), [7, 7, 0, 0, 1, 2]);
         assert_eq!(plain([4, 0, 0, 0, 0, 1]).unwrap(), [7, 0, 7, 0, 1, 2]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_element_everywhere_is_told_by_the_index_or_by_the_chunk() {
+    fn an_element_that_is_repeated_everywhere_is_in_the_index_or_in_the_chunk() {
         let index = |kind| decode(&PLAIN, &frame(8, 4, &[], [0, 0, 0, 0, 0, 0, 0, kind], None), 8);
         assert_eq!(index(0x81).unwrap(), [0; 8]);
         assert_eq!(index(0x82).unwrap(), [f32::NAN; 2].map(f32::to_le_bytes).concat());
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_put_together_from_blocks_of_several_axes() {
+    fn an_array_is_joined_from_blocks_of_several_axes() {
         let told = |shape: [u32; 2]| [&PLAIN[..], &[2], &shape].concat();
         assert_eq!(decode(&told([2, 3]), &array(), 6).unwrap(), [0, 1, 2, 3, 4, 5]);
         assert_eq!(decode(&PLAIN, &array(), 6).unwrap(), [0, 1, 2, 3, 4, 5]);

@@ -11,7 +11,7 @@ use hdf5_filters::{Decoder, Filter};
 use hdf5_sys::h5::{H5allocate_memory, H5free_memory};
 use hdf5_sys::h5z::{H5Z_FLAG_REVERSE, H5Z_class2_t, H5Z_func_t, H5Zfilter_avail, H5Zregister};
 
-/// The filters, with the function that HDF5 calls for each: it is not told which filter it is for.
+/// The filters, with the function that HDF5 calls for each. HDF5 does not pass the number of the filter.
 const FILTERS: [(i32, H5Z_func_t); 8] = [
     (307, Some(undo::<307>)),
     (32001, Some(undo::<32001>)),
@@ -77,10 +77,10 @@ fn encoder(id: i32) -> H5Z_func_t {
     }
 }
 
-/// A bit for each of [`FILTERS`] that the library has from here.
+/// A bit for each of [`FILTERS`] that this program has registered.
 static REGISTERED: AtomicU32 = AtomicU32::new(0);
 
-/// The most bytes of a chunk when no dataset says it: what HDF5 allows.
+/// HDF5's limit for the bytes of a chunk.
 const MOST: usize = u32::MAX as usize;
 
 thread_local! {
@@ -111,7 +111,7 @@ pub(crate) fn provide(id: i32) -> Provided {
     Provided::Here
 }
 
-/// Where a filter comes from.
+/// The origin of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provided {
     /// HDF5 itself, or a plugin.
@@ -161,7 +161,7 @@ pub(crate) fn within<T>(bytes: u64, read: impl FnOnce() -> T) -> T {
     read()
 }
 
-/// Whether a codec had no memory for a chunk in what [`within`] runs.
+/// Whether a codec had no memory for a chunk since [`within`] began.
 pub(crate) fn lacked_memory() -> bool {
     LACKED_MEMORY.get()
 }

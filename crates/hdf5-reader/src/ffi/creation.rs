@@ -141,7 +141,7 @@ impl Creation {
         let _lock = lock();
         let mut chunk = vec![0_u64; MAX_RANK];
         let room = c_int::try_from(MAX_RANK).unwrap_or(0);
-        // SAFETY: there is room for as many extents as the call is told.
+        // SAFETY: there is room for as many extents as the call allows.
         let rank = check(unsafe { H5Pget_chunk(self.0.raw(), room, chunk.as_mut_ptr()) })?;
         chunk.truncate(usize::try_from(rank).unwrap_or(0));
         if rank > room || chunk.contains(&0) {
@@ -173,7 +173,7 @@ impl Creation {
             let (mut flags, mut count) = (0, params.len());
             let mut name = [0 as c_char; 256];
             let none = std::ptr::null_mut();
-            // SAFETY: every place outlives the call and is as large as the call is told.
+            // SAFETY: every place outlives the call and is as large as the call allows.
             let id = check(unsafe {
                 H5Pget_filter2(
                     self.0.raw(),
@@ -210,7 +210,7 @@ impl Creation {
         let mut name = [0 as c_char; 8192];
         let (mut offset, mut size) = (0, 0);
         let (place, room) = (name.as_mut_ptr(), name.len() - 1);
-        // SAFETY: every place outlives the call and is as large as the call is told.
+        // SAFETY: every place outlives the call and is as large as the call allows.
         check(unsafe {
             H5Pget_external(self.0.raw(), index, room, place, &raw mut offset, &raw mut size)
         })?;

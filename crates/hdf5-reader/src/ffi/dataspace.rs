@@ -42,7 +42,7 @@ pub(crate) enum Selected {
 pub(crate) struct Dataspace(Id);
 
 impl Dataspace {
-    /// Takes what an HDF5 call returned.
+    /// Takes the result of a call of libhdf5.
     pub(super) fn own(id: hid_t) -> ObjectResult<Self> {
         Id::own(id).map(Self)
     }
@@ -69,7 +69,7 @@ impl Dataspace {
         Self::own(unsafe { H5Screate_simple(rank, shape.as_ptr(), std::ptr::null()) })
     }
 
-    /// A space of these extents that can grow to `limits`; `u64::MAX` is no limit.
+    /// A space of these extents that can grow to `limits`; `u64::MAX` means no limit.
     pub(crate) fn growing(shape: &[u64], limits: &[u64]) -> ObjectResult<Self> {
         if shape.len() != limits.len() {
             return damaged("limits of other dimensions than the extents");

@@ -301,7 +301,8 @@ impl Datatype {
         check(unsafe { H5Tequal(self.raw(), other.raw()) }).map(|equal| equal > 0)
     }
 
-    /// The type of the elements of an array or a sequence, of the values of an enum, or of the parts of a complex number.
+    /// The type of the elements of an array or a sequence, of the values of an enum, or of the parts of a complex
+    /// number.
     pub(crate) fn base(&self) -> ObjectResult<Self> {
         let _lock = lock();
         // SAFETY: a call without pointers.
@@ -524,12 +525,14 @@ impl Datatype {
     pub(crate) fn boolean() -> ObjectResult<Self> {
         let _lock = lock();
         // SAFETY: the base type is one of the library's own.
-        let made = Self::own(unsafe { H5Tenum_create(*H5T_NATIVE_INT8) })?;
+        let created = Self::own(unsafe { H5Tenum_create(*H5T_NATIVE_INT8) })?;
         for (name, value) in [(c"FALSE", 0_i8), (c"TRUE", 1)] {
-            // SAFETY: the value is one byte, as the base type says.
-            check(unsafe { H5Tenum_insert(made.raw(), name.as_ptr(), (&raw const value).cast()) })?;
+            // SAFETY: the value is one byte, as is the base type.
+            check(unsafe {
+                H5Tenum_insert(created.raw(), name.as_ptr(), (&raw const value).cast())
+            })?;
         }
-        Ok(made)
+        Ok(created)
     }
 }
 
@@ -538,7 +541,7 @@ fn take_string(text: *mut c_char) -> ObjectResult<Vec<u8>> {
     if text.is_null() {
         return Err(error_stack::last());
     }
-    // SAFETY: HDF5 returned a NUL-terminated string that is ours to free.
+    // SAFETY: HDF5 returned a string that ends with NUL, and that the caller frees.
     unsafe {
         let bytes = CStr::from_ptr(text).to_bytes().to_vec();
         H5free_memory(text.cast());

@@ -50,7 +50,7 @@ pub(crate) fn last() -> ObjectError {
 
 /// Called by libhdf5 for every entry of the error stack; the last call is the innermost.
 unsafe extern "C" fn collect(_: c_uint, entry: *const H5E_error2_t, data: *mut c_void) -> herr_t {
-    // SAFETY: HDF5 passes a valid entry for the time of the call and hands on our pointer.
+    // SAFETY: HDF5 passes an entry that is valid during the call, and the pointer that `last` gave it.
     unsafe {
         let stack = &mut *data.cast::<Stack>();
         let (major, minor) = ((*entry).maj_num, (*entry).min_num);

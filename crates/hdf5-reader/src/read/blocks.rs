@@ -1,4 +1,4 @@
-//! Cuts a dataset into blocks of whole chunks, so that memory is bounded and no chunk is decoded twice.
+//! Divides a dataset into blocks of whole chunks, so that memory is limited and no chunk is decoded twice.
 
 use crate::ffi::elements::Elements;
 
@@ -19,7 +19,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// How many elements it has.
+    /// The number of elements.
     pub(crate) fn elements(&self) -> u64 {
         self.count.iter().product()
     }
@@ -59,13 +59,13 @@ impl Block {
 pub(crate) struct Blocks {
     shape: Vec<u64>,
     extent: Vec<u64>,
-    /// How far into an extent the first row lies.
+    /// The distance of the first row from the start of its extent.
     phase: u64,
     next: Option<Vec<u64>>,
 }
 
 impl Blocks {
-    /// Blocks of about [`TARGET`] bytes for elements of `size` bytes, made of whole chunks.
+    /// Blocks of about [`TARGET`] bytes of whole chunks, for elements of `size` bytes.
     pub(crate) fn new(shape: &[u64], chunk: Option<&[u64]>, size: u64) -> Self {
         let ones = vec![1; shape.len()];
         let unit = chunk.filter(|chunk| chunk.len() == shape.len()).unwrap_or(&ones);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_cut_from_an_empty_dataset() {
+    fn an_empty_dataset_has_no_blocks() {
         assert!(cut(&[0, 5], None, 8).is_empty());
         assert!(cut(&[5, 0], Some(&[1, 1]), 8).is_empty());
     }

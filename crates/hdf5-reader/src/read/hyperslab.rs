@@ -7,7 +7,7 @@ pub struct Hyperslab<'a> {
     pub shape: &'a [u64],
     /// First index on each axis.
     pub start: &'a [u64],
-    /// The buffer's extents; what of it is beyond the dataset does not count.
+    /// The buffer's extents; the part beyond the dataset is ignored.
     pub extent: &'a [u64],
 }
 
@@ -86,7 +86,7 @@ impl OutputBox {
         Self { start: vec![0; shape.len()], shape: shape.to_vec(), before }
     }
 
-    /// What of the box of this extent at `start` is in a dataset.
+    /// The part of the box of this extent at `start` that is in a dataset.
     pub fn within(shape: &[u64], start: Vec<u64>, extent: &[u64]) -> Self {
         let rest =
             |((&n, &start), &extent): ((&u64, &u64), &u64)| extent.min(n.saturating_sub(start));
@@ -94,12 +94,12 @@ impl OutputBox {
         Self { start, shape, before: 0 }
     }
 
-    /// How many elements it has.
+    /// The number of elements.
     pub fn elements(&self) -> u64 {
         self.shape.iter().product()
     }
 
-    /// A place in the dataset, as seen from here; it is not before the frame's start.
+    /// A place in the dataset, relative to the start of this box, which is not after it.
     pub fn relative(&self, mut start: Vec<u64>) -> Vec<u64> {
         for (at, &first) in start.iter_mut().zip(&self.start) {
             *at = at.saturating_sub(first);
@@ -108,7 +108,7 @@ impl OutputBox {
     }
 }
 
-/// What is left of a run of elements when those `before` the first wanted one are left out: its first index
+/// The rest of a run of elements without those `before` the first wanted one: its first index
 /// counted from that one, its first index in the buffer, and its length.
 pub fn wanted((to, from, run): (u64, u64, u64), before: u64) -> Option<(u64, u64, u64)> {
     let cut = before.saturating_sub(to).min(run);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_as_long_as_both_sides_allow() {
+    fn runs_are_as_long_as_source_and_target_allow() {
         assert_eq!(runs(&[4, 6], &[2, 0], &[2, 6]), [(12, 0, 12)]);
         assert_eq!(runs(&[4, 6], &[2, 4], &[2, 4]), [(16, 0, 2), (22, 4, 2)]);
         assert_eq!(runs(&[5], &[4], &[4]), [(4, 0, 1)]);

@@ -1,5 +1,5 @@
-//! Reads datasets with libhdf5, block by block: plain ones directly into their buffer, others through a bounded buffer
-//! from which each field is copied.
+//! Reads datasets with libhdf5, block by block: plain ones directly into their buffer, others through a bounded
+//! buffer from which each field is copied.
 
 use super::blocks::{Block, Blocks};
 use crate::dataset::{Dataset, Part};

@@ -8,10 +8,10 @@ use crate::types::fields;
 /// Padding that is always accepted, in bytes of the whole array.
 const SMALL: u64 = 64 << 20;
 
-/// Beyond it, how many times the strings' own bytes the array may take.
+/// Beyond it, the array may take this many times the bytes of the strings.
 const WASTE: u64 = 16;
 
-/// More strings than this are not read to find the longest.
+/// The most strings that are read to find the longest.
 const MOST: u64 = 1 << 32;
 
 /// The lengths of the strings of one field.
@@ -27,8 +27,8 @@ pub(crate) type Visit<'a> = dyn FnMut(u64, Elements<'_>) -> ObjectResult<()> + '
 /// Passes all elements to a visitor.
 pub(crate) type Each<'a> = dyn FnMut(&mut Visit<'_>) -> ObjectResult<()> + 'a;
 
-/// Reads all strings of a dataset once and gives each leaf its length, at least 1. Leaves that
-/// would be mostly padding are taken out of the form: their paths below the dataset, and why.
+/// Reads all strings of a dataset once and sets the length of each field, at least 1. Fields that would be mostly
+/// padding are removed from the form; returns their paths below the dataset, and the reasons.
 pub(crate) fn measure(
     form: &mut FieldLayout,
     elements: u64,

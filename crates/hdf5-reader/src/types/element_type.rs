@@ -1,5 +1,5 @@
-//! The type of an element in memory: numpy's dtype where there is one, and the HDF5 type to read it with, which is the
-//! file's own wherever the bytes are the same.
+//! The type of an element in memory: numpy's dtype where there is one, and the HDF5 type to read it with, which is
+//! the file's own wherever the bytes are the same.
 
 use hdf5_filters::Conversion;
 use numpy_dtype::Dtype;
@@ -26,13 +26,13 @@ pub(crate) struct ElementType {
 pub(crate) enum ElementClass {
     /// One value; with the names of its values if it is an enum.
     Scalar(Dtype, Vec<(String, i128)>),
-    /// A pointer to a NUL-terminated string.
+    /// A string of variable length.
     Text,
     /// Several of the same.
     Array(Vec<u64>, Box<ElementType>),
     /// Fields with their offsets.
     Table(Vec<(String, usize, ElementType)>),
-    /// A length and a pointer: in attributes only.
+    /// A sequence of variable length: in attributes only.
     Ragged(Box<ElementType>),
 }
 

@@ -15,12 +15,12 @@ pub enum FieldLayout {
     Table(IndexMap<String, FieldLayout>),
 }
 
-/// What the file's bytes of a leaf are.
+/// The representation of a field in an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// The value itself.
     Value,
-    /// A pointer to a NUL-terminated string.
+    /// A string of variable length.
     Text,
     /// A string to be written with spaces after it.
     Spaced,
@@ -41,7 +41,7 @@ pub struct Field {
     pub steps: Vec<(u64, usize)>,
     /// Bytes of one value as it is read.
     pub size: usize,
-    /// Whether that is the value or a pointer.
+    /// The representation of a value.
     pub content: Content,
     nbytes: u64,
 }
@@ -52,12 +52,12 @@ impl Field {
         self.nbytes
     }
 
-    /// How many values each element of the dataset has.
+    /// The number of values in each element of the dataset.
     pub fn per_element(&self) -> u64 {
         self.steps.iter().map(|(count, _)| count).product()
     }
 
-    /// Gives strings their length, which only reading them can tell.
+    /// Sets the length of strings, which is known once they were read.
     pub(crate) fn set_length(&mut self, length: u64) -> ObjectResult<()> {
         self.dtype = Dtype::bytes(length);
         self.nbytes = checked_nbytes(&self.dtype, &self.shape)?;
@@ -74,7 +74,7 @@ impl FieldLayout {
         }
     }
 
-    /// How many arrays and tables there are, and the bytes of the names of fields and of enum values.
+    /// The number of arrays and tables, and the bytes of the names of fields and of enum values.
     pub(crate) fn extent(&self) -> (u64, u64) {
         let names =
             |names: &[(String, i128)]| names.iter().map(|(name, _)| name.len() as u64).sum();
@@ -87,14 +87,14 @@ impl FieldLayout {
         }
     }
 
-    /// What elements like `node` become in a dataset of `shape`.
+    /// The arrays for elements like `node` in a dataset of `shape`.
     pub(crate) fn of(node: &ElementType, shape: &[u64]) -> ObjectResult<Self> {
         let spot = Spot { shape: shape.to_vec(), offset: 0, steps: Vec::new() };
         spot.form(node)
     }
 }
 
-/// Where in an element the next node stands.
+/// The place of the next node in an element.
 #[derive(Clone)]
 struct Spot {
     shape: Vec<u64>,

@@ -1,9 +1,9 @@
-//! How the elements of a dataset are put together from its arrays, without the library.
+//! The order of the fields in the elements of a dataset, for writing elements without the library.
 
 use super::field_layout::{Content, Field};
 use super::fields;
 
-/// The arrays of a dataset, and where their values stand in its elements.
+/// The arrays of a dataset, and the places of their values in its elements.
 #[derive(Debug, Clone)]
 pub struct FieldOrder {
     leaves: Vec<Field>,
@@ -12,7 +12,7 @@ pub struct FieldOrder {
 }
 
 impl FieldOrder {
-    /// For elements of `size` bytes in a dataset of `shape`; `None` when there are too many.
+    /// For elements of `size` bytes in a dataset of `shape`; `None` if there are too many.
     pub(crate) fn new(leaves: Vec<Field>, size: usize, shape: &[u64]) -> Option<Self> {
         let bytes = shape.iter().try_fold(size as u64, |all, &n| all.checked_mul(n))?;
         Some(Self { leaves, size, bytes })
@@ -34,14 +34,14 @@ impl FieldOrder {
         self.bytes
     }
 
-    /// Bytes that array `number` has of each element.
+    /// Bytes of array `number` in each element.
     pub fn width(&self, number: usize) -> usize {
         let leaf = &self.leaves[number];
         let width = leaf.per_element().saturating_mul(leaf.dtype.itemsize());
         usize::try_from(width).unwrap_or(usize::MAX)
     }
 
-    /// Puts values of array `number` into as many `elements`.
+    /// Copies values of array `number` into as many `elements`.
     pub fn put(&self, number: usize, values: &[u8], elements: &mut [u8]) {
         // A layout without strings of variable length.
         let none = &mut |_: &[u8]| Ok(0);

@@ -98,7 +98,7 @@ fn row_starts(shape: &[u64], (start, count): (&[u64], &[u64])) -> impl Iterator<
     })
 }
 
-/// Whether the values of an element lie one after the other as they do in the array.
+/// Whether the values of an element follow each other as in the array.
 fn is_contiguous(leaf: &Field) -> bool {
     let mut stride = leaf.size as u64;
     let follows = leaf.steps.iter().rev().all(|&(count, step)| {
@@ -217,7 +217,7 @@ pub(crate) fn value<'a>(leaf: &Field, number: u64, element: &'a [u8]) -> Option<
     element.get(range(leaf, number)?)
 }
 
-/// Where value `number` of `leaf` stands in an element.
+/// The place of value `number` of `leaf` in an element.
 fn range(leaf: &Field, number: u64) -> Option<std::ops::Range<usize>> {
     let (mut rest, mut offset) = (number, leaf.offset);
     for &(count, stride) in leaf.steps.iter().rev() {

@@ -1,5 +1,5 @@
 //! The numeric HDF5 types in numpy's terms, by the rules of h5py 3.16.
-//! What numpy lacks is widened to the next type that holds every value.
+//! A type that numpy lacks is widened to the next type that holds every value.
 
 use hdf5_filters::{Conversion, Resizing, Widening};
 use numpy_dtype::{Class, Dtype};
@@ -49,7 +49,7 @@ pub(crate) fn integer(file: &Datatype) -> ObjectResult<ElementType> {
     if !node.exact {
         let (from, bits) = (file.size()?, file.bits()?);
         node.convert = match size == from {
-            // The library turns such a byte around, which changes nothing, and looks at no bit of it.
+            // The library reverses the order of one byte, which changes nothing, and ignores its bits.
             true if size == 1 && big && bits.1 == 0 => Some(Conversion::same(1)),
             true => Widening::new(size, (big, signed), bits).map(Conversion::widened),
             false => {
@@ -131,12 +131,12 @@ pub(crate) fn complex(file: &Datatype) -> ObjectResult<ElementType> {
     let part = Datatype::float(size / 2, big)?;
     let dtype = Dtype::new(Class::Complex, size as u64, big);
     let whole = part.complex()?;
-    // h5py hands out IEEE quads as if they were long doubles, byte for byte; so do we.
+    // As h5py does: IEEE quads are copied byte for byte, as if they were long doubles.
     let memory = if size == 32 { file.copy()? } else { whole };
     ElementType::scalar(file, memory, dtype)
 }
 
-/// The complex number that a compound of two equal floats, `r` and `i`, stands for.
+/// The complex number for a compound of two equal floats, `r` and `i`.
 pub(crate) fn complex_pair(
     file: &Datatype,
     fields: &[(String, usize, ElementType)],

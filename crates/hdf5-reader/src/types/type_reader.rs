@@ -151,7 +151,7 @@ impl TypeReader {
     }
 }
 
-/// A compound of our own, field after field without gaps.
+/// A compound in memory: its fields follow each other without gaps.
 fn packed(
     file_size: usize,
     mut fields: Vec<(String, usize, ElementType)>,
@@ -174,7 +174,7 @@ fn packed(
     Ok(ElementType { kind: ElementClass::Table(fields), memory, size, exact: false, convert })
 }
 
-/// Fixed strings keep their length; others are read as pointers.
+/// Fixed strings keep their length.
 fn string(file: &Datatype, writing: bool) -> ObjectResult<ElementType> {
     if file.charset() == CharSet::Unknown {
         return unsupported("strings in an unknown character set");
@@ -206,7 +206,7 @@ fn string(file: &Datatype, writing: bool) -> ObjectResult<ElementType> {
     Ok(node)
 }
 
-/// Raw bytes; h5py's tag may say which numpy type they are.
+/// Raw bytes; h5py's tag may name their numpy type.
 fn opaque(file: &Datatype) -> ObjectResult<ElementType> {
     let size = file.size()? as u64;
     let tag = file.tag()?;

@@ -1,4 +1,5 @@
-//! The dataset that arrays become in an export: its type in the file, and the place of each array's values in an element.
+//! The dataset that arrays become in an export: its type in the file, and the place of each array's values in an
+//! element.
 
 use numpy_dtype::{Class, Dtype};
 use toml::Value;
@@ -12,7 +13,7 @@ use crate::types::field_layout::{Content, Field, FieldLayout};
 use crate::types::field_order::FieldOrder;
 use crate::types::type_reader::TypeReader;
 
-/// Type and shape of the array of a field path; `None` when there is no such array.
+/// Type and shape of the array of a field path; `None` if there is no such array.
 pub type Find<'a> = &'a dyn Fn(&[String]) -> Option<(Dtype, Vec<u64>)>;
 
 /// A dataset to be written.
@@ -25,8 +26,8 @@ pub struct DatasetSpec {
 }
 
 impl DatasetSpec {
-    /// The dataset of `shape` whose type was remembered as `encoded`, made of the arrays that `find`
-    /// tells; fields without an array are left out. `None` when they do not fit the type.
+    /// The dataset of `shape` of the type that was recorded as `encoded`, with the arrays that `find` returns.
+    /// Fields without an array are left out. `None` if the arrays do not fit the type.
     pub fn of_source(encoded: &[u8], shape: &[u64], find: Find) -> Option<Self> {
         let _lock = ids::lock();
         let whole = Datatype::decode(encoded).ok()?;
@@ -35,15 +36,15 @@ impl DatasetSpec {
         spec.fit(find)
     }
 
-    /// A dataset for an array of which only the dtype is known, as h5py would write it; text of
-    /// code points is to be given as UTF-8 in `|S<n>`.
+    /// The dataset that h5py would write for an array of this dtype. Text of code points is given as UTF-8
+    /// in `|S<n>`.
     ///
     /// # Errors
-    /// A reason when HDF5 has no such type.
+    /// Returns the reason if HDF5 has no such type.
     pub fn of_dtype(dtype: &Dtype, shape: &[u64]) -> Result<Self, String> {
         let _lock = ids::lock();
-        let made = file_type(dtype).and_then(|file_type| Self::new(file_type, shape));
-        let spec = made.map_err(ObjectError::into_reason)?;
+        let created = file_type(dtype).and_then(|file_type| Self::new(file_type, shape));
+        let spec = created.map_err(ObjectError::into_reason)?;
         let found = (dtype.clone(), shape.to_vec());
         spec.fit(&|_| Some(found.clone())).ok_or_else(|| format!("{dtype} has no HDF5 type"))
     }
@@ -51,11 +52,11 @@ impl DatasetSpec {
     /// A dataset of variable-length UTF-8 strings for an array of `|S<n>`.
     ///
     /// # Errors
-    /// A reason when that cannot be.
+    /// Returns the reason if the array is too large.
     pub fn of_text(bytes: &Dtype, shape: &[u64]) -> Result<Self, String> {
         let _lock = ids::lock();
-        let made = Datatype::utf8().and_then(|file_type| Self::new(file_type, shape));
-        let spec = made.map_err(ObjectError::into_reason)?;
+        let created = Datatype::utf8().and_then(|file_type| Self::new(file_type, shape));
+        let spec = created.map_err(ObjectError::into_reason)?;
         let found = (bytes.clone(), shape.to_vec());
         spec.fit(&|_| Some(found.clone())).ok_or_else(|| "too large".to_owned())
     }
@@ -67,12 +68,12 @@ impl DatasetSpec {
         Ok(Self { file_type, element, shape: shape.to_vec(), form })
     }
 
-    /// Gives strings their lengths, and makes sure that every array is what the type wants.
+    /// Sets the lengths of strings; `None` if an array does not fit the type.
     fn fit(mut self, find: Find) -> Option<Self> {
         fit(&mut self.form, &mut Vec::new(), find).then_some(self)
     }
 
-    /// The arrays that it is made of, in the order of the type.
+    /// Its arrays in the order of the type.
     pub fn fields(&self) -> Vec<&Field> {
         self.form.fields()
     }
@@ -84,7 +85,7 @@ impl DatasetSpec {
         paths
     }
 
-    /// How its elements are put together; `None` where HDF5 must convert them, or keeps strings elsewhere.
+    /// The order of its fields; `None` if HDF5 must convert them, or has strings of variable length.
     pub fn layout(&self) -> Option<FieldOrder> {
         if !self.element.exact || self.element.has_pointers() {
             return None;
@@ -93,7 +94,7 @@ impl DatasetSpec {
         FieldOrder::new(leaves, self.element.size, &self.shape)
     }
 
-    /// Whether elements are pointers to strings elsewhere in the file.
+    /// Whether elements contain strings of variable length.
     pub fn has_pointers(&self) -> bool {
         self.element.has_pointers()
     }
@@ -104,7 +105,7 @@ impl DatasetSpec {
     }
 }
 
-/// The type of what is left of `kind` when only fields with arrays are kept, as they are now.
+/// The type `kind` reduced to the fields that have arrays, with the dtypes of these; `None` if there are none.
 fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> ObjectResult<Option<Datatype>> {
     if let Some((dtype, _)) = find(path) {
         return converted(kind, &dtype).map(Some);
@@ -120,7 +121,7 @@ fn subset(kind: &Datatype, path: &mut Vec<String>, find: Find) -> ObjectResult<O
     }
 }
 
-/// `kind` itself, or what became of it when the load converted its values to `dtype`.
+/// `kind` itself, or the type of its values if the load converted them to `dtype`.
 fn converted(kind: &Datatype, dtype: &Dtype) -> ObjectResult<Datatype> {
     if kind.class() == TypeClass::Array {
         return converted(&kind.base()?, dtype)?.array(&kind.array_dims()?);
@@ -154,13 +155,13 @@ fn compound(kind: &Datatype, path: &mut Vec<String>, find: Find) -> ObjectResult
     for (_, field) in &fields {
         size += field.size()?;
     }
-    let made = Datatype::compound(size)?;
+    let created = Datatype::compound(size)?;
     let mut offset = 0;
     for (name, field) in &fields {
-        made.insert(name, offset, field)?;
+        created.insert(name, offset, field)?;
         offset += field.size()?;
     }
-    Ok(Some(made))
+    Ok(Some(created))
 }
 
 fn fit(form: &mut FieldLayout, path: &mut Vec<String>, find: Find) -> bool {
@@ -224,15 +225,15 @@ fn file_type(dtype: &Dtype) -> ObjectResult<Datatype> {
     }
 }
 
-/// How h5py marks a datetime: `NUMPY:<M8[ns]`.
+/// The tag by which h5py marks a datetime: `NUMPY:<M8[ns]`.
 fn time_tag(code: &str, unit: &str, big: bool) -> String {
     let order = if big { '>' } else { '<' };
     let unit = if unit.is_empty() { String::new() } else { format!("[{unit}]") };
     format!("NUMPY:{order}{code}{unit}")
 }
 
-/// An attribute of which only the TOML value is known, as h5py would write it; `None` for values that
-/// have no form in HDF5, such as tables and arrays of unequal rows.
+/// The attribute that h5py would write for a TOML value; `None` for values that HDF5 cannot represent, such as tables
+/// and arrays of unequal rows.
 pub fn attribute(name: &str, value: &Value) -> Option<RawAttribute> {
     let _lock = ids::lock();
     let mut shape = Vec::new();

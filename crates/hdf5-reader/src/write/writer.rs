@@ -193,11 +193,11 @@ impl Writer {
         dataset::offset(&dataset.0)
     }
 
-    /// Writes a dataset block by block; `read` gets the number of an array, an offset in bytes, and
-    /// the place for the bytes there.
+    /// Writes a dataset block by block. `read` receives the number of an array, an offset in bytes, and the
+    /// buffer for the bytes there.
     ///
     /// # Errors
-    /// In HDF5's words, and the errors of `read`.
+    /// Returns an error if libhdf5 cannot write it, and the errors of `read`.
     pub fn write<E: From<Error>>(
         &self,
         dataset: &Object,
@@ -246,8 +246,8 @@ impl Writer {
     }
 
     /// Writes an attribute; `rename` returns the path in this file for a path that a reference has in the
-    /// source. Its type is the committed datatype `named`, if that is equal. Returns how many references
-    /// became null because the file lacks their objects.
+    /// source. Its type is the committed datatype `named`, if that is equal. Returns the number
+    /// of references that became null because the file lacks their objects.
     ///
     /// # Errors
     /// Returns an error if the record is damaged, or if libhdf5 does not accept it.
