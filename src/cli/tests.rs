@@ -23,7 +23,7 @@ fn ours(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_command_line_takes_every_example() {
+fn every_example_is_a_valid_command_line() {
     for command in commands() {
         let lines = examples_of(&command);
         assert!(!lines.is_empty(), "{} has no examples", command.get_name());
@@ -38,7 +38,7 @@ fn the_command_line_takes_every_example() {
 }
 
 #[test]
-fn what_is_cited_is_there() {
+fn cited_pages_exist() {
     let commands = commands();
     let known = codes(&commands[0]);
     for command in &commands {

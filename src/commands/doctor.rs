@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_gets_lines_that_fit_and_a_pipe_gets_one() {
+    fn terminal_gets_wrapped_lines_and_pipe_gets_one_line() {
         let check = Check::new("shm_size", Level::Problem, "64 MiB: what containers get")
             .with_hint("start it with --shm-size=16g");
         assert_eq!(

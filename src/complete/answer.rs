@@ -1,11 +1,11 @@
-//! Answers the question of a completion script.
+//! Answers the request of a completion script.
 
 use std::ffi::OsString;
 use std::io::Write as _;
 
-use super::context::Wanted;
+use super::context::Context;
 use super::line::{Cursor, Line};
-use super::probe::{self, MOST, PATHS};
+use super::probe::{self, MAX_CANDIDATES, PATHS};
 use super::values::{self, Answer, Candidate};
 use crate::text::is_unsafe;
 
@@ -24,33 +24,33 @@ pub(crate) fn run(args: &[OsString], program: clap::Command) -> u8 {
     };
     if let Some(line) = line {
         let text = answer(&line, program, shell == "zsh");
-        // A shell that does not listen any more has what it wants.
+        // EPIPE is not an error: the shell needs no further candidates.
         let _ = std::io::stdout().lock().write_all(text.as_bytes());
     }
     0
 }
 
-/// The first line says what kind of words can stand here, and what of the word belongs to something else (`--root=`);
-/// the others are such words, each with a tabulator and its meaning.
+/// Formats the answer. The first line has the type of the candidates and the part of the word before the value
+/// (`--root=`). Each further line has a candidate, a tab and its description.
 fn answer(line: &Line, mut program: clap::Command, has_globs: bool) -> String {
     program.build();
-    let wanted = Wanted::at(&program, line);
-    let answer = values::of(&wanted, has_globs);
-    let mut out = format!("{}\t{}\n", answer.word(), wanted.prefix);
+    let context = Context::at(&program, line);
+    let answer = values::of(&context, has_globs);
+    let mut out = format!("{}\t{}\n", answer.word(), context.prefix);
     if let Answer::Values(candidates) = answer {
-        let shown = candidates.iter().filter_map(|candidate| shown(candidate, &wanted, line));
-        out.extend(shown.take(MOST));
+        let shown = candidates.iter().filter_map(|candidate| shown(candidate, &context, line));
+        out.extend(shown.take(MAX_CANDIDATES));
     }
     out
 }
 
-/// A candidate's line; `None` for one that does not go on from the word, and for names that no shell can take.
-fn shown(candidate: &Candidate, wanted: &Wanted, line: &Line) -> Option<String> {
+/// Formats a candidate; `None` if it does not start with the word, or if no shell accepts its characters.
+fn shown(candidate: &Candidate, context: &Context, line: &Line) -> Option<String> {
     let Candidate { value, about } = candidate;
-    if !value.starts_with(&wanted.begun) || value.chars().any(is_unsafe) {
+    if !value.starts_with(&context.begun) || value.chars().any(is_unsafe) {
         return None;
     }
-    let whole = format!("{}{value}", wanted.prefix);
+    let whole = format!("{}{value}", context.prefix);
     let word = match &line.cursor {
         Cursor::Bash(cursor) => cursor.insert(&whole)?,
         Cursor::Zsh => value.clone(),

@@ -1,4 +1,4 @@
-//! From the words before the cursor to what is wanted at it, by the command line's definition.
+//! Determines the completion context at the cursor from the definition of the command line.
 
 use std::collections::HashMap;
 
@@ -6,40 +6,40 @@ use clap::{Arg, Command};
 
 use crate::complete::line::Line;
 
-/// What stands at the cursor.
+/// The syntactic element at the cursor.
 #[derive(Debug)]
 pub(super) enum Place<'a> {
-    /// A subcommand's name.
+    /// The name of a subcommand.
     Subcommand,
-    /// An option's name.
+    /// The name of an option.
     Option,
     /// The value of an option, or an argument.
     Value(&'a Arg),
-    /// A word of the command behind `--`.
+    /// A word of the command after `--`.
     Command,
-    /// Nothing can.
+    /// No word is valid.
     Nothing,
 }
 
-/// What is wanted, and what is known by then.
+/// The element at the cursor, and the arguments before it.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Context<'a> {
     /// The definition of the whole command line.
     pub(crate) program: &'a Command,
-    /// The command, or subcommand, that is written.
+    /// The command or subcommand on the line.
     pub(crate) command: &'a Command,
     pub(crate) place: Place<'a>,
-    /// The part of the word that is not of the value: `--root=`, the name of `NAME=FILE`.
+    /// The part of the word before the value: `--root=`, the name in `NAME=FILE`.
     pub(crate) prefix: String,
-    /// The value as far as it is written.
+    /// The part of the value before the cursor.
     pub(crate) begun: String,
-    /// The values that were given, by argument.
+    /// The values on the line, by argument.
     pub(crate) given: HashMap<String, Vec<String>>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> Context<'a> {
     pub(crate) fn at(program: &'a Command, line: &Line) -> Self {
-        let mut wanted = Self {
+        let mut context = Self {
             program,
             command: program,
             place: Place::Nothing,
@@ -51,20 +51,20 @@ impl<'a> Wanted<'a> {
         let mut number = 0;
         for word in &line.words {
             if let Some(arg) = awaits.take() {
-                wanted.give(arg, word);
+                context.give(arg, word);
             } else if word == "--" {
-                wanted.place = Place::Command;
-                return wanted;
+                context.place = Place::Command;
+                return context;
             } else if word.len() > 1 && word.starts_with('-') {
-                awaits = wanted.option(word);
-            } else if let Some(found) = wanted.command.find_subcommand(word) {
-                wanted.command = found;
-            } else if let Some(arg) = wanted.argument(&mut number) {
-                wanted.give(arg, word);
+                awaits = context.option(word);
+            } else if let Some(found) = context.command.find_subcommand(word) {
+                context.command = found;
+            } else if let Some(arg) = context.argument(&mut number) {
+                context.give(arg, word);
             }
         }
-        wanted.decide(awaits, number);
-        wanted
+        context.decide(awaits, number);
+        context
     }
 
     fn decide(&mut self, awaits: Option<&'a Arg>, mut number: usize) {
@@ -97,7 +97,7 @@ impl<'a> Wanted<'a> {
         self.given.entry(arg.get_id().to_string()).or_default().push(value.to_owned());
     }
 
-    /// The argument of this number, which it counts on; the last takes all that follow.
+    /// Returns the positional argument of this number and increments it; an argument with many values repeats.
     fn argument(&self, number: &mut usize) -> Option<&'a Arg> {
         let mut positionals = self.command.get_positionals().filter(|arg| !arg.is_last_set());
         let arg = positionals.nth(*number)?;
@@ -112,7 +112,7 @@ impl<'a> Wanted<'a> {
         self.command.get_arguments().find(takes)
     }
 
-    /// Takes an option; the argument whose value is the next word.
+    /// Records an option. Returns its argument if the next word is the value.
     fn option(&mut self, word: &str) -> Option<&'a Arg> {
         if word.starts_with("--") {
             let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
@@ -140,7 +140,7 @@ impl<'a> Wanted<'a> {
         None
     }
 
-    /// The values given for an argument.
+    /// Returns the values of an argument.
     pub(crate) fn values(&self, id: &str) -> &[String] {
         self.given.get(id).map_or(&[], Vec::as_slice)
     }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::complete::line::Cursor;
 
-    /// A command line with each sort of argument that the program has.
+    /// A command line with each type of argument of the program.
     fn program() -> Command {
         let global = Arg::new("root").long("root").global(true).action(ArgAction::Set);
         let verbose = Arg::new("verbose").short('v').global(true).action(ArgAction::Count);
@@ -179,20 +179,20 @@ mod tests {
         command.build();
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let current = words.pop().unwrap_or_default();
-        let wanted = Wanted::at(&command, &Line { words, current, cursor: Cursor::Zsh });
-        let place = match wanted.place {
+        let context = Context::at(&command, &Line { words, current, cursor: Cursor::Zsh });
+        let place = match context.place {
             Place::Value(arg) => arg.get_id().to_string(),
             other => format!("{other:?}"),
         };
         assert_eq!(
-            format!("{} {place} {}", wanted.command.get_name(), wanted.begun),
+            format!("{} {place} {}", context.command.get_name(), context.begun),
             what,
             "{line}"
         );
     }
 
     #[test]
-    fn the_definition_says_what_stands_where() {
+    fn context_follows_the_definition() {
         is("sh", "cute-shm Subcommand sh");
         is("--root /x ", "cute-shm Subcommand ");
         is("show --st", "show Option --st");

@@ -1,9 +1,9 @@
-//! A command line up to the cursor, as each shell tells it: words without quotes, and how to write what is
-//! put at the cursor.
+//! Parses the command line that a shell sends: the words up to the cursor without quotes, and the quoting of a
+//! candidate.
 
 use std::ffi::OsString;
 
-/// The words after the program's name, and the one at the cursor as far as it is written.
+/// The words after the program's name, and the start of the word at the cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(crate) words: Vec<String>,
@@ -11,17 +11,17 @@ pub(super) struct Line {
     pub(crate) cursor: Cursor,
 }
 
-/// How a candidate is written.
+/// The quoting of a candidate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cursor {
     Bash(Bash),
-    /// The value alone: zsh quotes it.
+    /// Only the value; zsh quotes it.
     Zsh,
-    /// The whole word: fish quotes it.
+    /// The whole word; fish quotes it.
     Fish,
 }
 
-/// Where readline puts a candidate: behind this beginning of the word, within this quote.
+/// The text before the insertion point of readline: the start of the word, and an open quote.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bash {
     head: String,
@@ -29,7 +29,7 @@ pub(super) struct Bash {
 }
 
 impl Line {
-    /// The words with the last at the cursor; in fish that one as it is written, quotes and all.
+    /// Parses the words; the last is at the cursor. In fish, the last word contains its quotes (`quoted`).
     pub(crate) fn of_words(args: &[OsString], quoted: bool) -> Option<Self> {
         let mut words: Vec<String> =
             args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -41,8 +41,8 @@ impl Line {
         Some(Self { words, current, cursor })
     }
 
-    /// The program's name, readline's idea of the word at the cursor, and the line up to the cursor: bash
-    /// breaks words at colons and equals signs, so that its own list of words is of no use.
+    /// Parses the program's name, readline's word at the cursor, and the line up to the cursor. The word list of
+    /// bash is not usable, because it splits words at colons and equals signs.
     pub(crate) fn of_bash(args: &[OsString]) -> Option<Self> {
         let [program, word, line] = args else { return None };
         let (program, word, line) = (program.to_str()?, word.to_str()?, line.to_str()?);
@@ -51,7 +51,7 @@ impl Line {
         let start = words.iter().position(|word| word.raw == program)?;
         let quote = last.open;
         let head = match quote {
-            // What is within quotes is one word, but the quotes must stand at its beginning.
+            // Quoted text is one word if the quote is at its start.
             Some(quote) if last.raw.starts_with(quote) => String::new(),
             Some(_) => return None,
             None => last_of(last.raw.strip_suffix(word)?).text,
@@ -62,7 +62,7 @@ impl Line {
 }
 
 impl Bash {
-    /// What readline has to put for the word `whole`; `None` when these quotes cannot hold it.
+    /// Returns the text that readline inserts for the word `whole`; `None` if these quotes cannot contain it.
     pub(crate) fn insert(&self, whole: &str) -> Option<String> {
         let rest = whole.strip_prefix(self.head.as_str())?;
         let special = |c: char| match self.quote {
@@ -71,7 +71,7 @@ impl Bash {
         };
         match self.quote {
             Some('\'') => (!rest.contains('\'')).then(|| rest.to_owned()),
-            // Within double quotes nothing keeps it from the history.
+            // Double quotes do not prevent history expansion.
             Some(_) if rest.contains('!') => None,
             _ => {
                 let escaped = |c| special(c).then_some('\\').into_iter().chain([c]);
@@ -81,7 +81,7 @@ impl Bash {
     }
 }
 
-/// A word as written, what it means, and the quote that is still open.
+/// A word with quotes, without quotes, and its open quote.
 #[derive(Debug, Default)]
 struct Word {
     raw: String,
@@ -89,7 +89,7 @@ struct Word {
     open: Option<char>,
 }
 
-/// The words of the last command on the line; the last one, which may be empty, is at the cursor.
+/// Splits the last command on the line into words. The last word, which may be empty, is at the cursor.
 fn split(line: &str) -> Vec<Word> {
     let mut words = vec![Word::default()];
     let mut chars = line.chars();
@@ -124,13 +124,13 @@ fn split(line: &str) -> Vec<Word> {
     words
 }
 
-/// The words of a command line, without quotes.
+/// Returns the words of a command line without quotes.
 #[cfg(test)]
 pub(crate) fn words_of(line: &str) -> Vec<String> {
     split(line).into_iter().map(|word| word.text).collect()
 }
 
-/// The last word of `text`.
+/// Returns the last word of `text`.
 fn last_of(text: &str) -> Word {
     split(text).pop().unwrap_or_default()
 }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn words_lose_their_quotes() {
+    fn quotes_are_removed_from_words() {
         let line = bash("x", r#"ls | cute-shm 'a b' "c\"d" e\ f x"#);
         assert_eq!(line.words, ["a b", "c\"d", "e f"]);
         assert_eq!(line.current, "x");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_is_quoted_as_the_word_was_begun() {
+    fn candidate_is_quoted_like_the_start_of_the_word() {
         let quoted = |word, line| inserted(word, line, "a $b'c");
         assert_eq!(quoted("a", "cute-shm show a"), Some(r"a\ \$b\'c".to_owned()));
         assert_eq!(quoted(r"a\ ", r"cute-shm show a\ "), Some(r"a\ \$b\'c".to_owned()));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readline_keeps_is_not_repeated() {
+    fn text_before_the_readline_word_is_not_repeated() {
         assert_eq!(inserted("b", "cute-shm show a:b", "a:bc"), Some("bc".to_owned()));
         assert_eq!(inserted("", "cute-shm --root=", "--root=/x"), Some("/x".to_owned()));
     }

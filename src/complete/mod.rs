@@ -1,5 +1,5 @@
-//! What can stand at the cursor of a shell's command line. The scripts in `completions/` ask, with
-//! `cute-shm __complete SHELL ...`; nothing here ever prints an error, and nothing takes long.
+//! Completion of a shell's command line. The scripts in `completions/` run `cute-shm __complete SHELL ...`, which
+//! never prints an error and takes at most about two seconds.
 
 mod answer;
 mod context;

@@ -1,5 +1,5 @@
-//! The paths in an HDF5 file, from a process of their own: a file that crashes the HDF5 library, or keeps
-//! it busy, ends that process and nothing else.
+//! Reads the paths in an HDF5 file in a separate process, because a damaged file can crash the HDF5 library or
+//! keep it busy.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,22 +9,22 @@ use std::process::{Command, Stdio};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::alarm;
 
-/// The word that the scripts put before their question.
+/// The hidden subcommand that the scripts run.
 pub(crate) const WORD: &str = "__complete";
 
-/// The word with which the program asks itself for the paths in a file.
+/// The request of the program to its child process for the paths in a file.
 pub(super) const PATHS: &str = "__paths";
 
 /// The maximum number of candidates: a shell cannot show more in a usable way.
-pub(super) const MOST: usize = 10_000;
+pub(super) const MAX_CANDIDATES: usize = 10_000;
 
 /// The time limit for an answer, in seconds: the user waits for the shell.
-const PATIENCE: u32 = 2;
+const TIME_LIMIT_SECONDS: u32 = 2;
 
-/// The memory that a look at a file may take.
-const MEMORY: u64 = 2 << 30;
+/// The maximum address space of the child process.
+const MEMORY_LIMIT: u64 = 2 << 30;
 
-/// The paths of groups and datasets in the file, as many as it gives in time.
+/// Returns the paths of groups and datasets in the file that are found within the time limit.
 pub(super) fn paths(file: &Path) -> Vec<String> {
     let child = Command::new("/proc/self/exe")
         .args([WORD, PATHS])
@@ -36,23 +36,24 @@ pub(super) fn paths(file: &Path) -> Vec<String> {
     let Ok(mut child) = child else { return Vec::new() };
     let lines = child.stdout.take().map(|pipe| BufReader::new(pipe).split(b'\0'));
     let found = lines.into_iter().flatten().flatten();
-    let found = found.filter_map(|path| String::from_utf8(path).ok()).take(MOST).collect();
+    let found =
+        found.filter_map(|path| String::from_utf8(path).ok()).take(MAX_CANDIDATES).collect();
     let _ = child.wait();
     found
 }
 
-/// Prints the paths in a file, each with a NUL behind it; the process that it is may die of it.
+/// Prints the paths in a file, each followed by NUL. A damaged file can end this process.
 pub(super) fn list(args: &[OsString]) {
     let [file] = args else { return };
-    alarm::set(PATIENCE);
+    alarm::set(TIME_LIMIT_SECONDS);
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    let _ = setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY);
+    let _ = setrlimit(Resource::RLIMIT_AS, MEMORY_LIMIT, MEMORY_LIMIT);
     let mut out = std::io::stdout().lock();
     let mut count = 0;
     let mut seen = |path: &str| {
         count += 1;
-        let heard = path == "/" || write!(out, "{path}\0").and_then(|()| out.flush()).is_ok();
-        if count > MOST || !heard {
+        let is_written = path == "/" || write!(out, "{path}\0").and_then(|()| out.flush()).is_ok();
+        if count > MAX_CANDIDATES || !is_written {
             std::process::exit(0);
         }
     };
@@ -63,6 +64,6 @@ pub(super) fn list(args: &[OsString]) {
         rows: None,
         external: hdf5_reader::External::Allow,
     };
-    // What was seen until it failed is what there is.
+    // On an error, the paths found so far are the answer.
     let _ = hdf5_reader::inventory(Path::new(file), options);
 }

@@ -1,8 +1,8 @@
-//! The scripts: ours for the shells whose completion asks the program, clap's for the others.
+//! The completion scripts: for bash, zsh and fish, scripts that run the program; for other shells, those of clap.
 
 use clap_complete::Shell;
 
-/// The completion script of `shell`.
+/// Returns the completion script of `shell`.
 pub(crate) fn script(shell: Shell, mut program: clap::Command) -> String {
     match shell {
         Shell::Bash => include_str!("scripts/cute-shm.bash").to_owned(),

@@ -1,12 +1,11 @@
-//! The words that can stand at the cursor: from the definition, the registry, or an HDF5 file.
+//! Finds the candidates at the cursor: from the definition, the projects, or an HDF5 file.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ValueHint};
 
-use super::context::{Place as At, Wanted};
+use super::context::{Context, Place as At};
 use super::probe;
-use crate::context::Context;
 use crate::load::named;
 use crate::shm::format::metadata::{METADATA_LIMIT, Metadata};
 use crate::shm::format::name::ProjectName;
@@ -15,28 +14,28 @@ use crate::shm::store::node_dirs::NodeDirs;
 use crate::shm::store::scan::{Scan, metadata_in};
 use crate::shm::store::state;
 
-/// A word and what it means.
+/// A word and its description.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(crate) value: String,
     pub(crate) about: String,
 }
 
-/// What can stand at the cursor.
+/// The candidates at the cursor.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// One of these.
+    /// These words.
     Values(Vec<Candidate>),
-    /// A file, an HDF5 file, a directory, a command: the shell knows.
+    /// Files, HDF5 files, directories or commands, which the shell completes.
     Shell(&'static str),
 }
 
-/// Suffixes of files that HDF5 opens, as people name them.
+/// Common suffixes of HDF5 files.
 const SUFFIXES: [&str; 13] =
     ["h5", "hdf5", "hdf", "he5", "h4h5", "nc", "nc4", "cdf", "nxs", "mat", "h5ad", "loom", "cxi"];
 
 impl Answer {
-    /// The word for it in the answer.
+    /// Returns the type in the first line of the answer.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Values(_) => "values",
@@ -45,12 +44,12 @@ impl Answer {
     }
 }
 
-/// What can stand where something is wanted. A shell that `has_globs` finds HDF5 files itself.
-pub(super) fn of(wanted: &Wanted, has_globs: bool) -> Answer {
-    match wanted.place {
-        At::Subcommand => Answer::Values(subcommands(wanted.command)),
-        At::Option => Answer::Values(options(wanted)),
-        At::Value(arg) => value(wanted, arg, has_globs),
+/// Returns the candidates for a context. A shell that `has_globs` finds HDF5 files itself.
+pub(super) fn of(context: &Context, has_globs: bool) -> Answer {
+    match context.place {
+        At::Subcommand => Answer::Values(subcommands(context.command)),
+        At::Option => Answer::Values(options(context)),
+        At::Value(arg) => value(context, arg, has_globs),
         At::Command => Answer::Shell("command"),
         At::Nothing => Answer::Values(Vec::new()),
     }
@@ -72,23 +71,23 @@ fn subcommands(command: &clap::Command) -> Vec<Candidate> {
         .collect()
 }
 
-fn options(wanted: &Wanted) -> Vec<Candidate> {
+fn options(context: &Context) -> Vec<Candidate> {
     let named = |arg: &Arg| {
         let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let long = arg.get_long().map(|long| format!("--{long}"));
         let short = arg.get_short().map(|short| format!("-{short}"));
-        let short = short.filter(|_| wanted.begun == "-");
+        let short = short.filter(|_| context.begun == "-");
         long.into_iter()
             .chain(short)
             .map(move |value| Candidate { value, about: about.clone() })
             .collect()
     };
-    let shown = wanted.command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let shown = context.command.get_arguments().filter(|arg| !arg.is_hide_set());
     let found: Vec<Vec<Candidate>> = shown.map(named).collect();
     found.into_iter().flatten().collect()
 }
 
-fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
+fn value(context: &Context, arg: &Arg, has_globs: bool) -> Answer {
     let possible: Vec<Candidate> = arg
         .get_possible_values()
         .iter()
@@ -99,14 +98,14 @@ fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
         return Answer::Values(possible);
     }
     let found = match arg.get_id().as_str() {
-        "project" | "projects" | "pattern" => projects(wanted),
-        "subcommand" => return Answer::Values(subcommands(wanted.program)),
-        "key" => keys(wanted),
-        "include" | "exclude" | "dtype" if wanted.command.get_name() == "load-hdf5" => {
-            Some(file_paths(wanted))
+        "project" | "projects" | "pattern" => projects(context),
+        "subcommand" => return Answer::Values(subcommands(context.program)),
+        "key" => keys(context),
+        "include" | "exclude" | "dtype" if context.command.get_name() == "load-hdf5" => {
+            Some(file_paths(context))
         }
-        "include" | "exclude" => keys(wanted).map(globs),
-        "files" => return files(wanted, has_globs),
+        "include" | "exclude" => keys(context).map(globs),
+        "files" => return files(context, has_globs),
         _ => match arg.get_value_hint() {
             ValueHint::FilePath | ValueHint::AnyPath => return Answer::Shell("files"),
             ValueHint::DirPath => return Answer::Shell("dirs"),
@@ -116,13 +115,13 @@ fn value(wanted: &Wanted, arg: &Arg, has_globs: bool) -> Answer {
     Answer::Values(found.unwrap_or_default())
 }
 
-/// Where the projects are, also when the line says so.
-fn open(wanted: &Wanted) -> Option<NodeDirs> {
-    let root = wanted.values("root").last().map(|root| expanded(root));
-    NodeDirs::open(&Context::resolve(root).paths).ok()
+/// Opens root and shm directory; `--root` on the line counts.
+fn open(context: &Context) -> Option<NodeDirs> {
+    let root = context.values("root").last().map(|root| expanded(root));
+    NodeDirs::open(&crate::context::Context::resolve(root).paths).ok()
 }
 
-/// A path without the shell's sign for the home directory.
+/// Expands `~/` at the start of a path.
 fn expanded(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
@@ -130,10 +129,10 @@ fn expanded(path: &str) -> PathBuf {
     }
 }
 
-/// The names of projects that can be read; where others count too, all that belong to the root.
-fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
-    let dirs = open(wanted)?;
-    let all = matches!(wanted.command.get_name(), "wait" | "unlink" | "list");
+/// Returns the names of the projects with metadata. For some commands, returns all projects of the root.
+fn projects(context: &Context) -> Option<Vec<Candidate>> {
+    let dirs = open(context)?;
+    let all = matches!(context.command.get_name(), "wait" | "unlink" | "list");
     let names: Vec<ProjectName> = if all {
         let scan = Scan::new(&dirs);
         let keys = state::keys_of_root(&dirs, &scan, |_| true).ok()?;
@@ -141,15 +140,15 @@ fn projects(wanted: &Wanted) -> Option<Vec<Candidate>> {
     } else {
         metadata_in(dirs.root.as_ref()?).ok()?.into_iter().collect()
     };
-    let given = wanted.values("projects");
+    let given = context.values("projects");
     let names = names.iter().filter_map(|name| name.as_os_str().to_str());
     Some(names.filter(|name| !given.iter().any(|given| given == name)).map(plain).collect())
 }
 
-/// The groups and arrays of the project on the line, written as the key was begun: `/a/b`, `a/b` or `a.b`.
-fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
-    let name = ProjectName::existing(wanted.values("project").first()?.as_ref()).ok()?;
-    let dirs = open(wanted)?;
+/// Returns the groups and arrays of the project on the line, in the style of the typed key: `/a/b`, `a/b` or `a.b`.
+fn keys(context: &Context) -> Option<Vec<Candidate>> {
+    let name = ProjectName::existing(context.values("project").first()?.as_ref()).ok()?;
+    let dirs = open(context)?;
     let (text, _) =
         dirs.root.as_ref()?.read_text(&name.metadata_file(), METADATA_LIMIT).known().ok()??;
     let mut found = Vec::new();
@@ -161,7 +160,7 @@ fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
         };
         found.push(Candidate { value: to_path(path), about });
     });
-    let written = |key: String| match &wanted.begun {
+    let written = |key: String| match &context.begun {
         begun if begun.is_empty() || begun.starts_with('/') => key,
         begun if begun.contains('.') && !key[1..].starts_with(begun.as_str()) => {
             key[1..].replace('/', ".")
@@ -172,15 +171,15 @@ fn keys(wanted: &Wanted) -> Option<Vec<Candidate>> {
     Some(found.into_iter().map(written).collect())
 }
 
-/// Names in which a glob's characters stand for themselves.
+/// Escapes the special characters of globs.
 fn globs(names: Vec<Candidate>) -> Vec<Candidate> {
     let escaped = |Candidate { value, about }| Candidate { value: globset::escape(&value), about };
     names.into_iter().map(escaped).collect()
 }
 
-/// The paths in the files on the line, below the groups that the files become.
-fn file_paths(wanted: &Wanted) -> Vec<Candidate> {
-    let files = wanted.values("files");
+/// Returns the paths in the files on the line, below the group of each file.
+fn file_paths(context: &Context) -> Vec<Candidate> {
+    let files = context.values("files");
     let mut found = Vec::new();
     for file in files {
         let (name, path) = named(&file.into());
@@ -190,16 +189,16 @@ fn file_paths(wanted: &Wanted) -> Vec<Candidate> {
         let below = group.map_or_else(String::new, |group| format!("/{group}"));
         found.extend(probe::paths(&path).into_iter().map(|path| plain(format!("{below}{path}"))));
     }
-    globs(if wanted.begun.is_empty() || wanted.begun.starts_with('/') {
+    globs(if context.begun.is_empty() || context.begun.starts_with('/') {
         found
     } else {
         found.into_iter().map(|path| plain(&path.value[1..])).collect()
     })
 }
 
-/// HDF5 files by their suffix, and directories; other files when there are none of these.
-fn files(wanted: &Wanted, has_globs: bool) -> Answer {
-    let begun = wanted.begun.as_str();
+/// Returns directories and files with a suffix of HDF5; if there are none, the shell lists all files.
+fn files(context: &Context, has_globs: bool) -> Answer {
+    let begun = context.begun.as_str();
     if has_globs || begun.starts_with('~') {
         return Answer::Shell(if has_globs { "hdf5" } else { "files" });
     }

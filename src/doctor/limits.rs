@@ -3,10 +3,10 @@
 use super::check::{Check, Level};
 use super::node::Node;
 
-/// What a Python program has open beside the arrays.
-const OTHERS: u64 = 64;
+/// Open files of a Python program besides its arrays.
+const OTHER_FILES: u64 = 64;
 
-/// Open files against the largest project's arrays.
+/// Compares the limit on open files with the number of arrays of the largest project.
 pub(super) fn descriptors(node: &Node) -> Check {
     let name = "open_files";
     let text = node.text("/proc/self/limits");
@@ -17,16 +17,20 @@ pub(super) fn descriptors(node: &Node) -> Check {
         return Check::new(name, Level::Ok, "no limit on open files");
     };
     let arrays = node.most_arrays;
-    let said = format!(
-        "{soft} files may be open (at most {hard}); the largest project has {}",
+    let message = format!(
+        "limit of {soft} open files (hard limit: {hard}); the largest project has {}",
         crate::text::count(arrays, "array")
     );
-    if arrays.saturating_add(OTHERS) > soft {
+    if arrays.saturating_add(OTHER_FILES) > soft {
         let enough = arrays.saturating_mul(2).next_power_of_two().max(4096);
-        return Check::new(name, Level::Warning, format!("{said}: Python opens a file for each"))
-            .with_hint(format!("ulimit -n {enough}, before Python starts"));
+        return Check::new(
+            name,
+            Level::Warning,
+            format!("{message}: Python opens a file for each array"),
+        )
+        .with_hint(format!("run 'ulimit -n {enough}' before Python starts"));
     }
-    Check::new(name, Level::Ok, said)
+    Check::new(name, Level::Ok, message)
 }
 
 #[cfg(test)]
@@ -35,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_of_more_arrays_than_files_is_a_warning() {
+    fn more_arrays_than_open_files_is_a_warning() {
         let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
             Max open files            1024                 4096                 files\n";
         let (_temp, mut node) = node(&[("proc/self/limits", limits)]);

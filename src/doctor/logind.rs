@@ -1,41 +1,45 @@
-//! systemd-logind's `RemoveIPC`: when a user's last session ends, everything of the user in /dev/shm goes.
+//! Check of `RemoveIPC` of systemd-logind, which removes a user's files in /dev/shm when the last session ends.
 
 use super::check::{Check, Level};
 use super::node::Node;
 
 const DIRECTORIES: [&str; 3] =
     ["/etc/systemd/logind.conf.d", "/run/systemd/logind.conf.d", "/usr/lib/systemd/logind.conf.d"];
-/// Users below this number are the system's and spared, unless login.defs says otherwise.
+/// The first uid that is not a system user, if login.defs does not set it. System users keep their files.
 const FIRST_USER: u32 = 1000;
 
-/// Whether logging out removes this user's segments.
+/// Checks whether logging out removes the segments of this user.
 pub(super) fn remove_ipc(node: &Node) -> Check {
     let name = "remove_ipc";
     if !node.has_systemd() {
-        return Check::new(name, Level::Ok, "no systemd here");
+        return Check::new(name, Level::Ok, "systemd does not run");
     }
-    let (removes, said_by) = setting(node);
+    let (removes, source) = setting(node);
     if !removes {
-        return Check::new(name, Level::Ok, format!("RemoveIPC=no ({said_by})"));
+        return Check::new(name, Level::Ok, format!("RemoveIPC=no ({source})"));
     }
     let user = &node.user;
     if node.uid < first_user(node) {
-        let why = format!("RemoveIPC=yes ({said_by}), but '{user}' is a system user and spared");
+        let why =
+            format!("RemoveIPC=yes ({source}), but '{user}' is a system user, which is exempt");
         return Check::new(name, Level::Ok, why);
     }
     if node.exists(format!("/var/lib/systemd/linger/{user}")) {
-        let why = format!("RemoveIPC=yes ({said_by}), but '{user}' lingers and is spared");
+        let why = format!(
+            "RemoveIPC=yes ({source}), but '{user}' has lingering enabled, which is exempt"
+        );
         return Check::new(name, Level::Ok, why);
     }
-    let why =
-        format!("RemoveIPC=yes ({said_by}): all segments of '{user}' go with the last session");
+    let why = format!(
+        "RemoveIPC=yes ({source}): all segments of '{user}' are removed when the last session ends"
+    );
     Check::new(name, Level::Warning, why).with_hint(format!(
-        "loginctl enable-linger {user}, or RemoveIPC=no in the section [Login] of {}/cute-shm.conf",
+        "run 'loginctl enable-linger {user}', or set RemoveIPC=no in the section [Login] of {}/cute-shm.conf",
         DIRECTORIES[0]
     ))
 }
 
-/// What the configuration says last, and where.
+/// Returns the last value in the configuration, and its file.
 fn setting(node: &Node) -> (bool, String) {
     let main = "/etc/systemd/logind.conf";
     let mut files = vec![(main.into(), node.text(main))];
@@ -70,7 +74,7 @@ mod tests {
     const SYSTEMD: (&str, &str) = ("run/systemd/system/x", "");
 
     #[test]
-    fn the_default_removes_a_user_s_segments() {
+    fn default_removes_the_segments_of_a_user() {
         let check = remove_ipc(&node(&[SYSTEMD, ("etc/systemd/logind.conf", "#RemoveIPC=no\n")]).1);
         assert_eq!(check.level, Level::Warning);
         assert!(check.hint.unwrap().contains("enable-linger ann"));
@@ -78,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_file_decides() {
+    fn last_file_decides() {
         let files = [
             SYSTEMD,
             ("etc/systemd/logind.conf", "[Login]\nRemoveIPC=yes\n"),
@@ -90,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn system_users_and_those_who_linger_are_spared() {
+    fn system_users_and_lingering_users_are_exempt() {
         let (_temp, mut system) = node(&[SYSTEMD]);
         system.uid = 999;
         assert_eq!(remove_ipc(&system).level, Level::Ok);

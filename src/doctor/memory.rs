@@ -1,35 +1,34 @@
-//! Memory beside the shm file system: the cgroup's limit, swap, and the NUMA nodes.
+//! Checks of memory limits besides the shm file system: cgroups, swap and NUMA nodes.
 
 use super::check::{Check, Level};
 use super::node::Node;
 use crate::os::memory::{self, meminfo};
 use crate::text::size;
 
-/// Less than this under a cgroup's limit is too little for any load worth the name.
-const LITTLE: u64 = 256 << 20;
+/// Less free memory than this in a cgroup is a warning.
+const MIN_FREE_BYTES: u64 = 256 << 20;
 
-/// The tightest limit of this process's cgroups, of either version.
+/// Checks the lowest limit of the cgroups of this process, of both versions.
 pub(super) fn cgroup(node: &Node) -> Check {
     let name = "cgroup";
-    let tightest = memory::cgroups(&node.top).into_iter().min_by_key(|bound| bound.free_bytes);
-    let Some(bound) = tightest else {
+    let lowest = memory::cgroups(&node.top).into_iter().min_by_key(|bound| bound.free_bytes);
+    let Some(bound) = lowest else {
         return Check::new(name, Level::Ok, "no cgroup limits this process's memory");
     };
-    let said = format!("{} free ({})", size(bound.free_bytes), bound.what);
-    let hint =
-        "segments count for the job that writes them: ask for more (--mem), or load before the job";
+    let message = format!("{} free ({})", size(bound.free_bytes), bound.what);
+    let hint = "segments count as memory of the job that writes them: request more (--mem), or load before the job";
     let shm = node.space.map_or(u64::MAX, |space| space.free);
     match bound.free_bytes {
-        free if free < LITTLE => Check::new(name, Level::Warning, said).with_hint(hint),
+        free if free < MIN_FREE_BYTES => Check::new(name, Level::Warning, message).with_hint(hint),
         free if free < shm => {
-            Check::new(name, Level::Note, format!("{said}: less than shared memory has"))
+            Check::new(name, Level::Note, format!("{message}: less than is free in shared memory"))
                 .with_hint(hint)
         }
-        _ => Check::new(name, Level::Ok, said),
+        _ => Check::new(name, Level::Ok, message),
     }
 }
 
-/// Shared memory is swapped out like any other that is not locked.
+/// Checks the use of swap. Shared memory that is not locked can be swapped out.
 pub(super) fn swap(node: &Node) -> Check {
     let text = node.text("/proc/meminfo");
     let read = |field| meminfo(&text, field).unwrap_or(0);
@@ -38,17 +37,19 @@ pub(super) fn swap(node: &Node) -> Check {
     if total == 0 {
         return Check::new("swap", Level::Ok, "no swap");
     }
-    let said = format!("{} of {} swap used", size(used), size(total));
+    let message = format!("{} of {} swap used", size(used), size(total));
     match used > total / 2 {
-        false => Check::new("swap", Level::Note, format!("{said}: idle arrays may be swapped out")),
-        true => Check::new("swap", Level::Warning, format!("{said}: arrays may be on disk"))
+        false => {
+            Check::new("swap", Level::Note, format!("{message}: idle arrays may be swapped out"))
+        }
+        true => Check::new("swap", Level::Warning, format!("{message}: arrays may be on disk"))
             .with_hint(
-                "free memory, then 'swapoff -a && swapon -a'; compute nodes do best without swap",
+                "free memory, then run 'swapoff -a && swapon -a'; disable swap on compute nodes",
             ),
     }
 }
 
-/// Memory of each NUMA node: an array lies where the loader ran.
+/// Reports the free memory of each NUMA node. An array is on the node where the loader ran.
 pub(super) fn numa(node: &Node) -> Check {
     let mut nodes = Vec::new();
     for number in 0..1024 {
@@ -60,12 +61,12 @@ pub(super) fn numa(node: &Node) -> Check {
     let each = |&(number, total, free): &(u32, u64, u64)| {
         format!("node {number} {} of {}", size(free), size(total))
     };
-    let said = format!("free on {}", nodes.iter().map(each).collect::<Vec<_>>().join(", "));
+    let message = format!("free on {}", nodes.iter().map(each).collect::<Vec<_>>().join(", "));
     match nodes.len() {
-        0 => Check::new("numa", Level::Ok, "no NUMA nodes are told"),
-        1 => Check::new("numa", Level::Ok, said),
-        _ => Check::new("numa", Level::Note, said)
-            .with_hint("pages lie on the node that loads: 'cute-shm load-hdf5 --numa interleave ...' spreads them"),
+        0 => Check::new("numa", Level::Ok, "the kernel reports no NUMA nodes"),
+        1 => Check::new("numa", Level::Ok, message),
+        _ => Check::new("numa", Level::Note, message)
+            .with_hint("pages are on the node of the loader: 'cute-shm load-hdf5 --numa interleave ...' distributes them"),
     }
 }
 
@@ -87,15 +88,15 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_cgroup_is_judged() {
+    fn lowest_cgroup_limit_is_checked() {
         assert_eq!(limited("max", "5"), Level::Ok);
         assert_eq!(limited("1099511627776", "0"), Level::Ok);
-        assert_eq!(limited("8589934592", "0"), Level::Note, "less than shared memory has");
+        assert_eq!(limited("8589934592", "0"), Level::Note, "less than is free in shared memory");
         assert_eq!(limited("8589934592", "8589000000"), Level::Warning);
     }
 
     #[test]
-    fn swap_is_worth_a_word_and_a_warning_when_used() {
+    fn swap_is_a_note_and_a_warning_if_mostly_used() {
         let level = |text| swap(&node(&[("proc/meminfo", text)]).1).level;
         assert_eq!(level("SwapTotal: 0 kB\nSwapFree: 0 kB\n"), Level::Ok);
         assert_eq!(level("SwapTotal: 1000 kB\nSwapFree: 900 kB\n"), Level::Note);

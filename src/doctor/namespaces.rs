@@ -1,4 +1,4 @@
-//! Private namespaces: who has another /dev/shm or root than process 1 shares with nobody outside.
+//! Check for private namespaces: whether /dev/shm and the root are the directories that process 1 sees.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,11 +7,11 @@ use std::path::Path;
 use super::check::{Check, Level};
 use super::node::Node;
 
-/// Whether both directories are those of process 1.
+/// Checks whether both directories are those of process 1.
 pub(super) fn private(node: &Node) -> Check {
     let name = "namespaces";
     let shm = is_private(node, &node.paths.shm);
-    // A root that nobody has made yet is judged by the directory that it will be made in.
+    // For a root that does not exist yet, the nearest existing parent directory decides.
     let root = node.paths.root.ancestors().find(|path| node.exists(path));
     let root = root.and_then(|root| is_private(node, root));
     let (shown_shm, shown_root) = (node.paths.shm.display(), node.paths.root.display());
@@ -22,22 +22,22 @@ pub(super) fn private(node: &Node) -> Check {
         (Some(true), Some(true)) => {
             let why = "shared memory and root are private to this container or job";
             Check::new(name, Level::Note, why)
-                .with_hint("load within it: what others load is not seen here")
+                .with_hint("load inside it: projects that are loaded outside are not visible here")
         }
-        (Some(true), _) => Check::new(name, Level::Warning, format!("'{shown_shm}' is private, '{shown_root}' is not: others see metadata without arrays"))
-            .with_hint("give this container or job a root of its own: CUTE_SHM_ROOT"),
-        (_, Some(true)) => Check::new(name, Level::Warning, format!("'{shown_root}' is private, '{shown_shm}' is not: others see arrays without metadata"))
-            .with_hint("use a root that all share: CUTE_SHM_ROOT, such as /var/tmp/cute-shm"),
-        _ => Check::new(name, Level::Ok, "process 1 cannot be looked at: nothing to compare with"),
+        (Some(true), _) => Check::new(name, Level::Warning, format!("'{shown_shm}' is private, '{shown_root}' is not: processes outside see metadata without arrays"))
+            .with_hint("set CUTE_SHM_ROOT to a root that only this container or job uses"),
+        (_, Some(true)) => Check::new(name, Level::Warning, format!("'{shown_root}' is private, '{shown_shm}' is not: processes outside see arrays without metadata"))
+            .with_hint("set CUTE_SHM_ROOT to a root that all processes share, such as /var/tmp/cute-shm"),
+        _ => Check::new(name, Level::Ok, "cannot read the directories of process 1: no comparison"),
     }
 }
 
-/// Whether process 1 sees another directory at `path`; `None` when we may not look.
+/// Whether process 1 sees another directory at `path`; `None` without permission to read it.
 fn is_private(node: &Node, path: &Path) -> Option<bool> {
     let inside = path.strip_prefix("/").unwrap_or(path);
     let theirs = match fs::metadata(node.at("/proc/1/root").join(inside)) {
         Ok(theirs) => theirs,
-        // Process 1 can be looked at, but has no such directory.
+        // The root of process 1 is readable, but has no such directory.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return fs::metadata(node.at("/proc/1/root")).ok().map(|_| true);
         }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn made(private: &[&str]) -> Check {
+    fn check(private: &[&str]) -> Check {
         let (temp, node) = node(&[("proc/1/x", ""), ("dev/shm/x", ""), ("tmp/cute-shm/x", "")]);
         let process_1 = temp.path().join("proc/1/root");
         for path in ["dev/shm", "tmp/cute-shm"] {
@@ -64,27 +64,23 @@ mod tests {
                 false => symlink(temp.path().join(path), &theirs).unwrap(),
             }
         }
-        private_of(&node)
-    }
-
-    fn private_of(node: &Node) -> Check {
-        super::private(node)
+        super::private(&node)
     }
 
     #[test]
-    fn what_is_shared_with_process_1_is_well() {
-        assert_eq!(made(&[]).level, Level::Ok);
+    fn directories_of_process_1_are_ok() {
+        assert_eq!(check(&[]).level, Level::Ok);
     }
 
     #[test]
-    fn a_container_is_told_and_half_a_container_warned_of() {
-        assert_eq!(made(&["dev/shm", "tmp/cute-shm"]).level, Level::Note);
-        assert_eq!(made(&["dev/shm"]).level, Level::Warning);
-        assert_eq!(made(&["tmp/cute-shm"]).level, Level::Warning);
+    fn private_directories_are_a_note_and_one_private_directory_is_a_warning() {
+        assert_eq!(check(&["dev/shm", "tmp/cute-shm"]).level, Level::Note);
+        assert_eq!(check(&["dev/shm"]).level, Level::Warning);
+        assert_eq!(check(&["tmp/cute-shm"]).level, Level::Warning);
     }
 
     #[test]
-    fn who_may_not_look_learns_so() {
-        assert_eq!(private_of(&node(&[]).1).level, Level::Ok);
+    fn node_without_access_to_process_1_is_ok() {
+        assert_eq!(super::private(&node(&[]).1).level, Level::Ok);
     }
 }

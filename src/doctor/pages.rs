@@ -1,4 +1,4 @@
-//! Huge pages for shared memory: allocation is most of the time of a load, and they make it faster.
+//! Check for huge pages in shared memory, which shorten the allocation and so the load.
 
 use super::check::{Check, Level};
 use super::node::Node;
@@ -6,7 +6,7 @@ use crate::os::mounts::Mount;
 
 const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
-/// Whether the shm mount, or the kernel for all of them, gives huge pages.
+/// Checks whether the shm mount or the kernel enables huge pages.
 pub(super) fn huge(node: &Node) -> Check {
     let name = "huge_pages";
     let enabled = node.text(ENABLED);
@@ -16,29 +16,35 @@ pub(super) fn huge(node: &Node) -> Check {
     let mount = mount_option(&mounts, &shm).unwrap_or("never");
     let remount = format!("mount -o remount,huge=within_size {shm}");
     match (kernel, mount) {
-        (None, _) => Check::new(name, Level::Ok, "the kernel has none for shared memory"),
+        (None, _) => {
+            Check::new(name, Level::Ok, "the kernel does not support huge pages for shared memory")
+        }
         (Some("deny"), _) => {
-            Check::new(name, Level::Note, "the kernel denies them to shared memory")
+            Check::new(name, Level::Note, "the kernel disables huge pages for shared memory")
                 .with_hint(format!("echo never > {ENABLED}; {remount}"))
         }
-        (Some("force"), _) => Check::new(name, Level::Ok, "the kernel gives them to all"),
+        (Some("force"), _) => {
+            Check::new(name, Level::Ok, "the kernel enables huge pages for all shared memory")
+        }
         (_, "always" | "within_size") => {
             Check::new(name, Level::Ok, format!("'{shm}' has huge={mount}"))
         }
-        (_, "advise") => {
-            Check::new(name, Level::Ok, format!("'{shm}' has huge=advise: who asks gets them"))
-        }
-        _ => Check::new(name, Level::Note, format!("'{shm}' has none: loads take longer"))
+        (_, "advise") => Check::new(
+            name,
+            Level::Ok,
+            format!("'{shm}' has huge=advise: programs can request huge pages"),
+        ),
+        _ => Check::new(name, Level::Note, format!("'{shm}' has no huge pages: loads take longer"))
             .with_hint(remount),
     }
 }
 
-/// The word in brackets.
+/// Returns the word in brackets.
 fn chosen(text: &str) -> Option<&str> {
     Some(text.split_once('[')?.1.split_once(']')?.0)
 }
 
-/// The mount's `huge=`; the last mount on a directory is the one that is seen.
+/// Returns the value of `huge=` of the mount. The last mount on a directory hides the others.
 fn mount_option<'a>(mounts: &'a str, shm: &str) -> Option<&'a str> {
     Mount::parse_all(mounts).rfind(|mount| mount.path == shm)?.huge()
 }

@@ -1,4 +1,4 @@
-//! Cleaners of /tmp: systemd-tmpfiles with an age that reaches the root, or a cron job.
+//! Check for cleaners of /tmp that remove old metadata: systemd-tmpfiles or a cron job.
 
 use std::path::Path;
 
@@ -11,49 +11,55 @@ const DIRECTORIES: [&str; 3] = ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/
 const CRON: [&str; 3] =
     ["/etc/cron.daily/tmpreaper", "/etc/cron.daily/tmpwatch", "/etc/cron.daily/tmpreap"];
 
-/// One line of tmpfiles.d that bears on cleaning.
+/// One line of tmpfiles.d that affects cleaning.
 #[derive(Debug)]
 struct Line {
     file: String,
-    /// Stays as it is, with what is below.
-    spared: bool,
+    /// Whether the path and everything below it is excluded from cleaning.
+    is_excluded: bool,
     path: String,
     age: Option<String>,
 }
 
-/// Whether something removes metadata files that nobody touched for a while.
+/// Checks whether a cleaner removes metadata files that were not used for some time.
 pub(super) fn ages(node: &Node) -> Check {
     let name = "tmp_cleaners";
     if let Some(cron) = CRON.iter().find(|cron| node.exists(cron)) {
         return Check::new(name, Level::Warning, format!("'{cron}' cleans temporary directories"))
             .with_hint(
-                "let it spare the root (--protect, or its configuration), or use another --root",
+                "exclude the root (--protect, or its configuration), or use another --root",
             );
     }
     let root = &node.paths.root;
     if !node.has_systemd() {
-        return Check::new(name, Level::Ok, "no systemd here, and no cron job that cleans");
+        return Check::new(
+            name,
+            Level::Ok,
+            "systemd does not run, and no cron job cleans temporary directories",
+        );
     }
     let lines = lines(node);
     let shown = root.display();
     let hint = format!("echo 'd {shown} 1777 root root -' > {}/cute-shm.conf", DIRECTORIES[0]);
     match governing(&lines, root) {
-        None => Check::new(name, Level::Ok, format!("no line of tmpfiles.d reaches '{shown}'")),
-        Some(Line { age: Some(age), file, path, spared: false }) => {
-            let why =
-                format!("'{file}' cleans '{path}' of what is older than {age}, '{shown}' too");
-            Check::new(name, Level::Warning, why)
-                .with_hint(format!("{hint}; 'cute-shm gc --repair' restores what went"))
+        None => Check::new(name, Level::Ok, format!("no line of tmpfiles.d applies to '{shown}'")),
+        Some(Line { age: Some(age), file, path, is_excluded: false }) => {
+            let why = format!(
+                "'{file}' removes files in '{path}' older than {age}, including those in '{shown}'"
+            );
+            Check::new(name, Level::Warning, why).with_hint(format!(
+                "{hint}; run 'cute-shm gc --repair' to restore removed metadata"
+            ))
         }
         Some(line) => Check::new(
             name,
             Level::Ok,
-            format!("'{}' spares '{shown}' ('{}')", line.file, line.path),
+            format!("'{}' excludes '{shown}' ('{}')", line.file, line.path),
         ),
     }
 }
 
-/// Every line in force. Of several for one path that in the first file, by name, counts.
+/// Returns the effective lines. Of several lines for one path, that in the first file by name counts.
 fn lines(node: &Node) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (file, text) in node.configuration(&DIRECTORIES) {
@@ -66,7 +72,7 @@ fn lines(node: &Node) -> Vec<Line> {
     lines
 }
 
-/// Type, path, mode, user, group, age: tmpfiles.d(5). Lines with specifiers are of no use to us.
+/// Parses a line: type, path, mode, user, group, age (tmpfiles.d(5)). Skips lines with specifiers.
 fn parse(line: &str, file: &Path) -> Option<Line> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let kind = words.first()?.chars().next()?;
@@ -74,25 +80,25 @@ fn parse(line: &str, file: &Path) -> Option<Line> {
     if !matches!(kind, 'd' | 'D' | 'e' | 'v' | 'q' | 'Q' | 'C' | 'x') || path.contains('%') {
         return None;
     }
-    // What stands before a colon says which times count; '~' spares the first level.
+    // The text before a colon selects the timestamps; '~' excludes the first level.
     let age = words.get(5).map(|age| age.trim_start_matches('~'));
     let age = age.map(|age| age.rsplit(':').next().unwrap_or(age)).filter(|age| *age != "-");
     Some(Line {
         file: file.display().to_string(),
-        spared: kind == 'x',
+        is_excluded: kind == 'x',
         path: path.trim_end_matches('/').to_owned(),
         age: age.map(str::to_owned),
     })
 }
 
-/// The line for the directory or the nearest one above it: what has a line of its own is left to that.
+/// Returns the line that applies to the directory: its own line, or that of the nearest parent.
 fn governing<'a>(lines: &'a [Line], root: &Path) -> Option<&'a Line> {
     root.ancestors().find_map(|directory| {
         let fits = |line: &&Line| {
             let glob = GlobBuilder::new(&line.path).literal_separator(true).build();
             glob.is_ok_and(|glob| glob.compile_matcher().is_match(directory))
         };
-        // A glob steps back behind a line that names the directory itself.
+        // A line that names the directory itself takes precedence over a glob.
         let exact = lines.iter().find(|line| Path::new(&line.path) == directory);
         exact.or_else(|| lines.iter().find(fits))
     })
@@ -113,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_on_tmp_reaches_the_root() {
+    fn age_of_tmp_applies_to_the_root() {
         let found = check(&[TMP]);
         assert_eq!(found.level, Level::Warning);
         assert!(found.message.contains("older than 10d"), "{found:?}");
@@ -121,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_its_own_stops_it() {
+    fn line_for_the_root_overrides_the_age_of_tmp() {
         let own = ("etc/tmpfiles.d/cute-shm.conf", "d /tmp/cute-shm 1777 root root -\n");
         assert_eq!(check(&[TMP, own]).level, Level::Ok);
         assert_eq!(check(&[TMP, ("etc/tmpfiles.d/a.conf", "x /tmp/cute-*\n")]).level, Level::Ok);
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn etc_hides_what_the_distribution_says() {
+    fn etc_overrides_the_distribution() {
         assert_eq!(
             check(&[TMP, ("etc/tmpfiles.d/tmp.conf", "q /tmp 1777 root root -\n")]).level,
             Level::Ok
@@ -141,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_and_other_directories_do_not_count() {
+    fn unrelated_lines_and_directories_are_ignored() {
         assert_eq!(
             check(&[(
                 "usr/lib/tmpfiles.d/a.conf",
@@ -153,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn cron_jobs_clean_too_and_without_systemd_nothing_else_does() {
+    fn cron_job_is_a_warning_and_without_systemd_nothing_else_is() {
         assert_eq!(ages(&node(&[("etc/cron.daily/tmpreaper", "")]).1).level, Level::Warning);
         assert_eq!(ages(&node(&[TMP]).1).level, Level::Ok);
     }

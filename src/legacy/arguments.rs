@@ -1,11 +1,11 @@
-//! Reads arguments as Python's argparse does: options anywhere, long ones with one dash, any beginning of an
-//! option that is not ambiguous (`-s` for `-short`), letters together (`-vo`).
+//! Parses arguments like Python's argparse: options at any position, long options with one dash, unambiguous
+//! prefixes of options (`-s` for `-short`), and joined letters (`-vo`).
 
 use std::ffi::{OsStr, OsString};
 
 use crate::legacy::syntax::{Flag, Syntax};
 
-/// What was given.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
     flags: Vec<&'static str>,
@@ -18,20 +18,20 @@ impl Arguments {
     }
 }
 
-/// Why the command does not run.
+/// The reason why the command does not run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Help was asked for.
+    /// Help was requested: its text.
     Help(String),
-    /// What is wrong with the arguments.
+    /// The arguments are invalid: the error message.
     Usage(String),
 }
 
-/// What one argument is.
+/// The role of one argument.
 enum Meaning {
     Positional,
     Unknown,
-    /// An option, and what is glued to it.
+    /// An option, and the text joined to it.
     Flag(&'static Flag, Option<String>),
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn parse(syntax: &'static Syntax, args: &[OsString]) -> Result<Argume
                 found.positionals.push(arg.clone());
             }
             Meaning::Positional | Meaning::Unknown => unknown.push(arg.to_string_lossy()),
-            Meaning::Flag(flag, glued) => take(syntax, flag, glued.as_deref(), &mut found.flags)?,
+            Meaning::Flag(flag, joined) => take(syntax, flag, joined.as_deref(), &mut found.flags)?,
         }
     }
     let missing = &syntax.positionals[found.positionals.len()..];
@@ -78,11 +78,11 @@ fn meaning(syntax: &'static Syntax, arg: &OsStr) -> Result<Meaning, Stop> {
     {
         return Ok(Meaning::Flag(flag, Some(value.to_owned())));
     }
-    let mut begun = begun(syntax, &text);
-    match (begun.pop(), begun.is_empty()) {
-        (Some((_, flag, glued)), true) => Ok(Meaning::Flag(flag, glued)),
+    let mut matches = matches(syntax, &text);
+    match (matches.pop(), matches.is_empty()) {
+        (Some((_, flag, joined)), true) => Ok(Meaning::Flag(flag, joined)),
         (Some((last, ..)), false) => {
-            let mut names: Vec<&str> = begun.iter().map(|(name, ..)| *name).collect();
+            let mut names: Vec<&str> = matches.iter().map(|(name, ..)| *name).collect();
             names.push(last);
             let what = format!("ambiguous option: {text} could match {}", names.join(", "));
             Err(wrong(syntax, &what))
@@ -96,10 +96,10 @@ fn exact(syntax: &'static Syntax, text: &str) -> Option<&'static Flag> {
     syntax.flags.iter().find(|flag| flag.written.contains(&text))
 }
 
-type Begun = (&'static str, &'static Flag, Option<String>);
+type Match = (&'static str, &'static Flag, Option<String>);
 
-/// The options that `text` is the beginning of, and the letter that it begins with.
-fn begun(syntax: &'static Syntax, text: &str) -> Vec<Begun> {
+/// Returns the options that start with `text`, and the one-letter option at its start.
+fn matches(syntax: &'static Syntax, text: &str) -> Vec<Match> {
     let long = text.starts_with("--");
     let (prefix, value) = match text.split_once('=') {
         Some((prefix, value)) if long => (prefix, Some(value.to_owned())),
@@ -127,20 +127,20 @@ fn is_number(text: &str) -> bool {
     }
 }
 
-/// Takes a flag; what is glued to it are the letters of others.
+/// Adds a flag. The text joined to it consists of the letters of other flags.
 fn take(
     syntax: &'static Syntax,
     flag: &'static Flag,
-    glued: Option<&str>,
+    joined: Option<&str>,
     flags: &mut Vec<&'static str>,
 ) -> Result<(), Stop> {
     let mut flag = flag;
-    let mut letters = glued.unwrap_or_default().chars();
-    let given = glued.is_some_and(str::is_empty);
+    let mut letters = joined.unwrap_or_default().chars();
+    let is_empty = joined.is_some_and(str::is_empty);
     loop {
         let next = letters.clone().next();
         let other = next.and_then(|letter| exact(syntax, &format!("-{letter}")));
-        if given || (next.is_some() && other.is_none()) {
+        if is_empty || (next.is_some() && other.is_none()) {
             let (name, rest) = (flag.written.join("/"), letters.as_str());
             let what = format!("argument {name}: ignored explicit argument '{rest}'");
             return Err(wrong(syntax, &what));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_anywhere_and_may_be_begun() {
+    fn options_are_accepted_at_any_position_and_abbreviated() {
         is("p f -o", "overwrite", "p f");
         is("-no-progress p -v f", "no_progress verbose", "p f");
         is("p -n f --ver", "no_progress verbose", "p f");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_as_argparse_does() {
+    fn error_messages_equal_those_of_argparse() {
         fails("p", "the following arguments are required: hdf5_file");
         fails("p f x -z", "unrecognized arguments: x -z");
         fails("-ox p f", "argument -o/--overwrite: ignored explicit argument 'x'");

@@ -1,4 +1,4 @@
-//! What the old commands do: our own loads, judgements and removals, told in their words.
+//! `cute-shm-hdf5` and `cute-shm-unlink`, with the output of the Python package.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::shm::store::removal::Owners;
 use crate::shm::store::unlink::unlink as remove;
 use crate::text;
 
-/// `cute-shm-hdf5`: loads a file to stay.
+/// Runs `cute-shm-hdf5`: loads a file as a persistent project.
 pub(crate) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
     let request = request(context, arguments)?;
     check_readable(&request.inputs[0].path)?;
@@ -31,7 +31,7 @@ pub(crate) fn hdf5(context: &Context, arguments: &Arguments) -> Result<String> {
     warn_of(&dirs, context);
     let outcome = load::load_in_child(&dirs, &request, &mut signals, &mut progress)?;
     drop(progress);
-    told(&dirs, &request.project, &outcome)
+    summary(&dirs, &request.project, &outcome)
 }
 
 fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
@@ -54,9 +54,9 @@ fn request(context: &Context, arguments: &Arguments) -> Result<Request> {
     })
 }
 
-/// The three lines after a load: the names at the top of the file are its "datasets", and scalars, which
-/// the Python package does not load, do not count.
-fn told(dirs: &NodeDirs, project: &ProjectName, outcome: &Outcome) -> Result<String> {
+/// Formats the three lines after a load. As in the Python package, "datasets" are the names at the top of the
+/// file, and scalars do not count.
+fn summary(dirs: &NodeDirs, project: &ProjectName, outcome: &Outcome) -> Result<String> {
     let (root, file) = (dirs.root()?, project.metadata_file());
     let text =
         root.read_text(&file, METADATA_LIMIT).known()?.map(|(text, _)| text).unwrap_or_default();
@@ -76,7 +76,7 @@ fn told(dirs: &NodeDirs, project: &ProjectName, outcome: &Outcome) -> Result<Str
     ))
 }
 
-/// `cute-shm-unlink`: removes a project.
+/// Runs `cute-shm-unlink`: removes a project.
 pub(crate) fn unlink(context: &Context, arguments: &Arguments) -> Result<String> {
     let name = ProjectName::existing(&arguments.positionals[0])?;
     let dirs = NodeDirs::open(&context.paths)?;

@@ -1,4 +1,4 @@
-//! `cute-shm-list`: every project that has a metadata file, in the Python package's tables.
+//! `cute-shm-list`: the projects with a metadata file, in the tables of the Python package.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use crate::shm::store::scan::{Scan, metadata_in};
 use crate::shm::store::state::{self, State};
 use crate::text;
 
-/// Lists them.
+/// Runs `cute-shm-list`.
 pub(crate) fn list(context: &Context, arguments: &Arguments) -> Result<String> {
     let dirs = NodeDirs::open(&context.paths)?;
     warn_of(&dirs, context);
@@ -39,26 +39,26 @@ pub(crate) fn list(context: &Context, arguments: &Arguments) -> Result<String> {
     })
 }
 
-/// As wide as the Python commands' tables: `COLUMNS`, else a terminal's width, else 80.
+/// Returns the width of tables like the Python commands: `COLUMNS`, else the terminal's width, else 80.
 fn width() -> usize {
     let digits = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
-    let told = std::env::var("COLUMNS").ok().filter(digits).and_then(|text| text.parse().ok());
+    let requested = std::env::var("COLUMNS").ok().filter(digits).and_then(|text| text.parse().ok());
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let terminal = || {
         terminal_size_of(stdin)
             .or_else(|| terminal_size_of(stdout))
             .or_else(|| terminal_size_of(stderr))
     };
-    let found = told.or_else(|| terminal().map(|(Width(width), _)| width.into()));
+    let found = requested.or_else(|| terminal().map(|(Width(width), _)| width.into()));
     found.filter(|width| *width > 0).unwrap_or(80)
 }
 
-/// A project as its table has it.
+/// The texts of a project in the tables.
 struct Listed {
     name: String,
     path: String,
     bytes: u64,
-    /// Key path, shape, dtype, size, attributes, segment of each array; or why there is none.
+    /// Key path, shape, dtype, size, attributes, segment of each array; or the reason why they are unknown.
     rows: std::result::Result<Vec<Vec<String>>, String>,
     broken: bool,
     corrupt: bool,
@@ -135,7 +135,7 @@ fn short(projects: &[Listed], width: usize) -> String {
                 (rows.len().to_string(), human::bytes(*bytes), whole)
             }
             Err(why) => {
-                out += &told_of(&format!("Error processing project '{name}': {why}"), width);
+                out += &wrapped(&format!("Error processing project '{name}': {why}"), width);
                 ("Error".to_owned(), "Error".to_owned(), "")
             }
         };
@@ -159,7 +159,7 @@ fn full(projects: &[Listed], width: usize) -> String {
                     true => "cute-shm project error, failed to parse TOML metadata file",
                     false => "Error: cannot read",
                 };
-                out += &told_of(&format!("{what} {path}: {why}"), width);
+                out += &wrapped(&format!("{what} {path}: {why}"), width);
             }
         }
     }
@@ -168,13 +168,13 @@ fn full(projects: &[Listed], width: usize) -> String {
     if !broken.is_empty() {
         let what = "| Warning ! some project(s) has missing shared memory segment(s):";
         let _ = writeln!(out, "|");
-        out += &told_of(&format!("{what} {}", broken.join(", ")), width);
+        out += &wrapped(&format!("{what} {}", broken.join(", ")), width);
         let _ = writeln!(out, "|");
     }
     out
 }
 
-/// A message, broken at the width.
-fn told_of(message: &str, width: usize) -> String {
+/// Wraps a message at the width.
+fn wrapped(message: &str, width: usize) -> String {
     wrap(message, width, Long::Fold).join("\n") + "\n"
 }

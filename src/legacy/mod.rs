@@ -1,6 +1,6 @@
-//! The commands of the Python package `cute-shm` 1.2 by their old names: called through a link named
-//! `cute-shm-hdf5`, `cute-shm-list` or `cute-shm-unlink`, the program takes their arguments and prints what
-//! they printed, so that existing scripts work. docs/from-python.md lists the differences.
+//! The commands of the Python package `cute-shm` 1.2 by their old names: if the program is
+//! called through a link named `cute-shm-hdf5`, `cute-shm-list` or `cute-shm-unlink`, it accepts their arguments
+//! and prints their output, so that existing scripts work. docs/from-python.md lists the differences.
 
 mod arguments;
 mod commands;

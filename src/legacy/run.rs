@@ -1,4 +1,4 @@
-//! Runs one of the Python commands.
+//! Runs a command of the Python package under its old name.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -23,7 +23,7 @@ pub(crate) enum Old {
 }
 
 impl Old {
-    /// The old command that the program was called as, if it was.
+    /// Returns the old command that the program was called as, if any.
     pub(crate) fn of(program: Option<&OsString>) -> Option<Self> {
         let name = Path::new(program?).file_name().and_then(OsStr::to_str)?;
         [Self::Hdf5, Self::List, Self::Unlink].into_iter().find(|old| old.syntax().program == name)
@@ -38,8 +38,8 @@ impl Old {
     }
 }
 
-/// Runs the old command with its arguments (without the program's name) and gives the exit code: 0, 1 for any
-/// failure, 2 for arguments that it does not take, as the Python commands have it.
+/// Runs the old command with its arguments (without the program's name). Returns the exit code like the Python
+/// commands: 0, 1 for any failure, 2 for invalid arguments.
 pub(crate) fn run(old: Old, args: &[OsString]) -> u8 {
     let arguments = match parse(old.syntax(), args) {
         Ok(arguments) => arguments,
@@ -49,7 +49,7 @@ pub(crate) fn run(old: Old, args: &[OsString]) -> u8 {
             return Kind::Usage.exit_code();
         }
     };
-    // `-v` shows what the Python commands logged: every segment.
+    // `-v` reports every segment, like the log of the Python commands.
     let context = context(if arguments.has("verbose") { 2 } else { 0 });
     events::install(&context);
     let result = match old {
@@ -59,7 +59,7 @@ pub(crate) fn run(old: Old, args: &[OsString]) -> u8 {
     };
     match result {
         Ok(text) => print(&text, &context),
-        Err(error) => tell(&error, &context),
+        Err(error) => report(&error, &context),
     }
 }
 
@@ -71,7 +71,7 @@ fn print(text: &str, context: &Context) -> u8 {
     let text = Text::block(text).render(context.width.is_some(), false);
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever closed the pipe has read enough.
+        // EPIPE is not an error: the reader closed the pipe early.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             let error = Error::io("cannot write the result", error);
             say(format!("Error: {error}"), context);
@@ -81,7 +81,7 @@ fn print(text: &str, context: &Context) -> u8 {
     }
 }
 
-fn tell(error: &Error, context: &Context) -> u8 {
+fn report(error: &Error, context: &Context) -> u8 {
     say(format!("Error: {error}"), context);
     if let Some(hint) = error.hint() {
         say(format!("hint: {hint}"), context);

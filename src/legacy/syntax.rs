@@ -1,4 +1,4 @@
-//! What each old command takes, and how it says so.
+//! The arguments and help texts of the old commands.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ pub(crate) struct Syntax {
     pub(crate) flags: &'static [Flag],
 }
 
-/// An option without a value: its name among ours, how it is written, and its help.
+/// An option without a value: its internal name, its spellings, and its help.
 #[derive(Debug)]
 pub(crate) struct Flag {
     pub(crate) name: &'static str,
@@ -25,22 +25,26 @@ const HELP: Flag =
 const VERBOSE: Flag = Flag {
     name: "verbose",
     written: &["-v", "--verbose"],
-    help: "tell of every segment, on standard error",
+    help: "report every segment on standard error",
 };
 const PROJECT: (&str, &str) = ("project", "the name of the project");
 
 pub(crate) const HDF5: Syntax = Syntax {
     program: "cute-shm-hdf5",
-    about: "Load an HDF5 file into shared memory, to stay. New name: cute-shm load-hdf5 --persistent",
+    about: "Load an HDF5 file into shared memory as a persistent project. New name: cute-shm load-hdf5 --persistent",
     positionals: &[PROJECT, ("hdf5_file", "the HDF5 file")],
     flags: &[
         HELP,
-        Flag { name: "no_progress", written: &["-no-progress"], help: "draw no progress bar" },
+        Flag {
+            name: "no_progress",
+            written: &["-no-progress"],
+            help: "do not show a progress bar",
+        },
         VERBOSE,
         Flag {
             name: "overwrite",
             written: &["-o", "--overwrite"],
-            help: "replace a project of that name",
+            help: "replace an existing project",
         },
     ],
 };
@@ -49,7 +53,7 @@ pub(crate) const LIST: Syntax = Syntax {
     program: "cute-shm-list",
     about: "List the projects of this node. New name: cute-shm list",
     positionals: &[],
-    flags: &[HELP, Flag { name: "short", written: &["-short"], help: "one row a project" }],
+    flags: &[HELP, Flag { name: "short", written: &["-short"], help: "print one row per project" }],
 };
 
 pub(crate) const UNLINK: Syntax = Syntax {
@@ -60,7 +64,7 @@ pub(crate) const UNLINK: Syntax = Syntax {
 };
 
 impl Syntax {
-    /// The line that begins with "usage:".
+    /// Returns the line that starts with "usage:".
     pub(crate) fn usage(&self) -> String {
         let mut out = format!("usage: {}", self.program);
         for flag in self.flags {

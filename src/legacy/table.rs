@@ -1,11 +1,10 @@
-//! Tables as the Python commands draw them: the same lines, the same widths, so that what reads them
-//! finds each column where it was.
+//! Tables with the lines and widths of the Python commands, for programs that parse them.
 
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::legacy::wrap::{Align, Long, place, whole, wrap};
 
-/// A column: its title, where its cells lie, whether they may take several lines.
+/// A column: its title, the alignment of its cells, and whether they wrap.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     pub(crate) head: &'static str,
@@ -13,7 +12,7 @@ pub(crate) struct Column {
     pub(crate) wraps: bool,
 }
 
-/// The table, in at most `width` columns of a terminal where that can be.
+/// Formats a table, in at most `width` columns of a terminal if possible.
 pub(crate) fn render(
     title: &str,
     columns: &[Column],
@@ -43,7 +42,7 @@ pub(crate) fn render(
     lines.join("\n")
 }
 
-/// The lines of a row. Titles of columns stand at the bottom of theirs, cells at the top.
+/// Formats a row. Titles are aligned to the bottom of the row, other cells to the top.
 fn row(columns: &[Column], cells: &[String], widths: &[usize], border: &str) -> Vec<String> {
     let head = border == "┃";
     let folded: Vec<Vec<String>> = columns
@@ -63,7 +62,7 @@ fn row(columns: &[Column], cells: &[String], widths: &[usize], border: &str) -> 
             let above = if head { height - lines.len() } else { 0 };
             let text = number.checked_sub(above).and_then(|number| lines.get(number));
             match text {
-                // No room beside the spaces.
+                // The width suffices only for the spaces.
                 _ if *width < 3 => " ".repeat(*width),
                 Some(text) => format!(" {text} "),
                 None => " ".repeat(*width),
@@ -74,8 +73,8 @@ fn row(columns: &[Column], cells: &[String], widths: &[usize], border: &str) -> 
     (0..height).map(line).collect()
 }
 
-/// The columns' widths with a space on either side: what they need, or, when that is too much, the
-/// widest made narrower until they are like the next, and so on.
+/// Returns the widths of the columns, with a space on either side. If the table is too wide, reduces the widest
+/// columns to the width of the next ones, and so on.
 fn fit(columns: &[Column], rows: &[Vec<String>], room: usize) -> Vec<usize> {
     let need = |number: usize| {
         let cells = rows.iter().filter_map(|row| row.get(number));
@@ -99,14 +98,14 @@ fn fit(columns: &[Column], rows: &[Vec<String>], room: usize) -> Vec<usize> {
     }
     let over = excess(&widths);
     if over > 0 {
-        // What may not wrap has to be cut as well.
+        // Cut columns that do not wrap.
         let all: Vec<bool> = widths.iter().map(|width| *width > 0).collect();
         reduce(&mut widths, &all, over, |width| width);
     }
     widths
 }
 
-/// Takes `total` away from the chosen widths in equal parts, from none more than it may lose.
+/// Reduces the chosen widths by `total` in equal parts, each by at most `most`.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn reduce(widths: &mut [usize], which: &[bool], total: usize, most: impl Fn(usize) -> usize) {
     let mut left = total;
@@ -130,7 +129,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_table_that_is_too_wide_wraps() {
+    fn wide_table_wraps() {
         let rows = [vec!["key".to_owned(), "1 2".to_owned()]];
         let table = render("T", &COLUMNS, &rows, 16);
         let want = [

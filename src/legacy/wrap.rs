@@ -1,17 +1,17 @@
-//! Lines of at most so many columns, broken and placed as the Python commands' tables do.
+//! Wraps, cuts and aligns text like the tables of the Python commands.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// What becomes of a word that is longer than a line.
+/// The treatment of a word that is longer than a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Long {
-    /// It goes on in the next line.
+    /// Continue it in the next line.
     Fold,
-    /// It ends in `…`.
+    /// Cut it and append `…`.
     Cut,
 }
 
-/// Where a line lies in its width.
+/// The alignment of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -19,7 +19,7 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Breaks one line of text between words. Spaces stay at the end of a line as far as they fit.
+/// Wraps one line of text between words. Spaces remain at the end of a line if they fit.
 pub(crate) fn wrap(text: &str, width: usize, long: Long) -> Vec<String> {
     let mut breaks: Vec<usize> = Vec::new();
     let mut column = 0;
@@ -46,7 +46,7 @@ pub(crate) fn wrap(text: &str, width: usize, long: Long) -> Vec<String> {
     starts.zip(ends).map(|(from, to)| cut(crop(&text[from..to], width), width, long)).collect()
 }
 
-/// Each word with the spaces behind it, and where it begins; the first has those before it too.
+/// Returns each word with its offset and the spaces after it; the first word includes those before it.
 fn words(text: &str) -> Vec<(usize, &str)> {
     let mut starts = Vec::new();
     let mut before = true;
@@ -60,7 +60,7 @@ fn words(text: &str) -> Vec<(usize, &str)> {
     starts.iter().copied().zip(ends).map(|(from, to)| (from, &text[from..to])).collect()
 }
 
-/// A word in pieces of at most `width` columns.
+/// Splits a word into pieces of at most `width` columns.
 fn pieces(word: &str, width: usize) -> Vec<&str> {
     let (mut found, mut from, mut column) = (Vec::new(), 0, 0);
     for (at, c) in word.char_indices() {
@@ -75,7 +75,7 @@ fn pieces(word: &str, width: usize) -> Vec<&str> {
     found
 }
 
-/// Without the spaces at the end that stand beyond the width.
+/// Removes trailing spaces beyond the width.
 fn crop(line: &str, width: usize) -> &str {
     let excess = line.chars().count().saturating_sub(width);
     let spaces = line.len() - line.trim_end_matches(' ').len();
@@ -96,12 +96,12 @@ fn cut(line: &str, width: usize, long: Long) -> String {
     format!("{}{gap}{mark}", if room == 0 { "" } else { head })
 }
 
-/// A line as one without a break, cut where it is too long.
+/// Returns the text as one line, cut to the width.
 pub(crate) fn whole(text: &str, width: usize) -> Vec<String> {
     vec![cut(crop(text, width), width, Long::Cut)]
 }
 
-/// The line, filled with spaces to its width.
+/// Pads the line with spaces to the width.
 pub(crate) fn place(line: &str, width: usize, align: Align) -> String {
     let text = if align == Align::Left { line } else { line.trim_end() };
     let room = width.saturating_sub(text.width());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_placed_in_its_width() {
+    fn lines_are_aligned() {
         assert_eq!(place("ab ", 5, Align::Right), "   ab");
         assert_eq!(place("ab", 5, Align::Center), " ab  ");
     }

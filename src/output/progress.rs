@@ -1,5 +1,5 @@
 //! The progress of a load on a terminal's stderr: bytes, rate, time left. It appears after a quarter
-//! of a second, is drawn at most 20 times a second, and vanishes when it is dropped.
+//! of a second, is drawn at most 20 times a second, and is cleared when it is dropped.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -79,7 +79,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(self.total), target)
             .with_elapsed(self.begun.elapsed());
         if let Ok(style) = ProgressStyle::with_template(style) {
-            // The bar's own estimate takes the first step, all that was done before it appeared, for a moment's.
+            // The estimate of indicatif would count all bytes before the bar appeared as loaded in an instant.
             bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
                 let _ = write!(out, "{}/s", HumanBytes(rate(state.pos(), state.elapsed())));
             }));
@@ -96,7 +96,7 @@ fn generalize(reason: &str) -> String {
     parts.map(|(at, part)| if at % 2 == 0 { part } else { "'...'" }).collect()
 }
 
-/// Bytes a second, on average.
+/// Returns the average number of bytes per second.
 fn rate(bytes: u64, elapsed: Duration) -> u64 {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     bytes.saturating_mul(1000) / millis

@@ -2,15 +2,15 @@
 
 use anstyle::{AnsiColor, Style};
 
-/// The bold red of "error".
+/// Errors.
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 /// Warnings.
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-/// What is well.
+/// Success.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 /// Names.
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
-/// Less important.
+/// Details.
 pub(crate) const DIM: Style = Style::new().dimmed();
 /// Titles.
 pub(crate) const BOLD: Style = Style::new().bold();

@@ -147,7 +147,7 @@ mod tests {
     const HOSTILE: &str = "a\u{1b}[31m\u{202e}\u{9b}\nb\t";
 
     #[test]
-    fn a_part_of_a_line_is_escaped_for_a_terminal() {
+    fn part_of_a_line_is_escaped_for_a_terminal() {
         let text = Text::from(HOSTILE);
         assert_eq!(text.render(true, true), "a\\u{1b}[31m\\u{202e}\\u{9b}\\nb\\t");
         assert_eq!(text.render(false, false), "a\u{1b}[31m\u{202e}\u{9b}\\nb\t");
@@ -161,21 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn a_block_keeps_its_lines() {
+    fn block_keeps_its_lines() {
         let text = Text::block(HOSTILE);
         assert_eq!(text.render(true, false), "a\\u{1b}[31m\\u{202e}\\u{9b}\nb\t");
         assert_eq!(text.render(false, false), HOSTILE);
     }
 
     #[test]
-    fn a_drawing_keeps_colors_and_nothing_else() {
+    fn drawing_keeps_only_colors() {
         let text = Text::drawing("\u{1b}[38;5;1mx\u{1b}[0m\n\u{1b}[2Jy\u{1b}]0;t\u{7}\u{1b}");
         let shown = "\u{1b}[38;5;1mx\u{1b}[0m\n\\u{1b}[2Jy\\u{1b}]0;t\\u{7}\\u{1b}";
         assert_eq!(text.render(true, false), shown);
     }
 
     #[test]
-    fn lines_are_ended_only_by_the_caller() {
+    fn only_the_caller_ends_lines() {
         let mut text = Text::new();
         text.push("a\n");
         text.end_line();

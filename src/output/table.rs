@@ -1,4 +1,4 @@
-//! Tables: as wide as the terminal and no wider; plain and untruncated into a pipe.
+//! Tables that fit the terminal; plain and not shortened for a pipe.
 
 use anstyle::Style;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::styled::Text;
 use crate::text::{shorten, shorten_end, shorten_start, shown};
 
-/// Spaces between two columns: one of each.
+/// Number of spaces between two columns, one from each column.
 const GAP: usize = 2;
 
 /// One cell: its text, and the style in which it is printed. The table escapes the text for its reader.
@@ -36,14 +36,14 @@ impl From<&str> for Cell {
     }
 }
 
-/// How a column gives way on a terminal that is too narrow.
+/// The part of a cell that is removed on a terminal that is too narrow, and the minimum width.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Give {
-    /// By what stands in the middle of its texts, down to so many columns.
+    /// The middle.
     Middle(usize),
-    /// By the beginning of its texts, down to so many columns.
+    /// The start.
     Start(usize),
-    /// By the end of its texts, down to so many columns.
+    /// The end.
     End(usize),
 }
 
@@ -53,16 +53,16 @@ pub(crate) struct Columns {
     head: Vec<&'static str>,
     right: Vec<bool>,
     rows: Vec<Vec<Cell>>,
-    giving: Vec<(usize, Give)>,
+    shrinking: Vec<(usize, Give)>,
 }
 
 impl Columns {
-    /// Columns with these headings; `>` before a heading aligns its column to the right. The columns that are
-    /// `giving` are shortened in this order until the table fits the terminal.
-    pub(crate) fn new(head: &[&'static str], giving: &[(usize, Give)]) -> Self {
+    /// Creates a table with these headings; `>` before a heading aligns its column to the right. The columns in
+    /// `shrinking` are shortened in this order until the table fits the terminal.
+    pub(crate) fn new(head: &[&'static str], shrinking: &[(usize, Give)]) -> Self {
         let right = head.iter().map(|name| name.starts_with('>')).collect();
         let head = head.iter().map(|name| name.trim_start_matches('>')).collect();
-        Self { head, right, rows: Vec::new(), giving: giving.to_vec() }
+        Self { head, right, rows: Vec::new(), shrinking: shrinking.to_vec() }
     }
 
     /// Adds a row.
@@ -75,10 +75,10 @@ impl Columns {
         self.rows.is_empty()
     }
 
-    /// The lines of the table, each after `indent`, for a terminal of this width or for a pipe.
+    /// Formats the table for a terminal of this width or for a pipe. Each line starts with `indent`.
     pub(crate) fn render(mut self, width: Option<usize>, indent: &'static str) -> Text {
         for cell in self.rows.iter_mut().flatten() {
-            // Before the widths are counted: an escaped character takes more columns.
+            // Escape before the widths are computed: an escaped character takes more columns.
             cell.text = shown(&cell.text, width.is_some());
         }
         if let Some(width) = width {
@@ -98,7 +98,7 @@ impl Columns {
             table.add_row(row(&mut cells.iter().map(|cell| cell.text.as_str())));
         }
         for (number, column) in table.column_iter_mut().enumerate() {
-            // Together two spaces between columns, and none at the edge.
+            // Two spaces between columns, and none at the left edge.
             column.set_padding((u16::from(number > 0), 1));
         }
         let rows = [None].into_iter().chain(self.rows.iter().map(Some));
@@ -111,11 +111,11 @@ impl Columns {
         out
     }
 
-    /// Shortens what gives way until the whole fits.
+    /// Shortens the `shrinking` columns until the table fits.
     fn shorten_to(&mut self, width: usize) {
         let mut widths: Vec<usize> =
             (0..self.head.len()).map(|column| self.width(column)).collect();
-        for (column, give) in std::mem::take(&mut self.giving) {
+        for (column, give) in std::mem::take(&mut self.shrinking) {
             let needed = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
             let Some(excess) = needed.checked_sub(width).filter(|excess| *excess > 0) else {
                 return;
@@ -140,7 +140,7 @@ impl Columns {
     }
 }
 
-/// Appends a line of the table with its cells in their styles: they stand there in order, with spaces between.
+/// Appends a line of the table and sets the styles of its cells.
 fn push_line(line: &str, cells: &[Cell], out: &mut Text) {
     let mut rest = line;
     for Cell { text, style } in cells {
@@ -170,26 +170,26 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_everything() {
+    fn pipe_gets_full_cells() {
         let text = plain(columns(), None);
         assert_eq!(text, "name                      size\na-very-long-name-indeed  1 KiB\n");
     }
 
     #[test]
-    fn a_terminal_gets_what_fits() {
+    fn terminal_gets_shortened_cells() {
         let text = plain(columns(), Some(20));
         assert_eq!(text, "name            size\na-very…indeed  1 KiB\n");
     }
 
     #[test]
-    fn what_fits_exactly_is_not_shortened() {
+    fn cells_that_fit_exactly_are_not_shortened() {
         let whole = plain(columns(), None);
         assert_eq!(plain(columns(), Some(30)), whole);
         assert_ne!(plain(columns(), Some(29)), whole);
     }
 
     #[test]
-    fn colour_takes_no_room() {
+    fn color_takes_no_columns() {
         let table = |colour| {
             let mut columns = Columns::new(&["name", "state", ">age"], &[(0, Give::Middle(4))]);
             let cells = ["live name", "live", "1 s"].map(str::to_owned);
@@ -203,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn columns_give_way_in_their_order() {
+    fn columns_are_shortened_in_the_given_order() {
         let table = |width| {
-            let giving = [(1, Give::Start(5)), (0, Give::Middle(6))];
-            let mut columns = Columns::new(&["key", "id"], &giving);
+            let shrinking = [(1, Give::Start(5)), (0, Give::Middle(6))];
+            let mut columns = Columns::new(&["key", "id"], &shrinking);
             columns.row(vec!["/group/name".to_owned().into(), "p.abcdefgh".to_owned().into()]);
             plain(columns, Some(width)).lines().last().unwrap_or_default().to_owned()
         };
