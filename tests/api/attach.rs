@@ -1,4 +1,4 @@
-//! Attaching what others made, also what nobody should have made.
+//! Attachment of projects of other programs, including invalid ones.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +9,7 @@ use cute_shm::{Entry, FileLock, Kind, Node, State, Tree};
 
 use crate::Scene;
 
-/// Metadata and one segment as another program may write them.
+/// Writes metadata and one segment like another program.
 fn make(scene: &Scene, dtype: &str, segment: &str, bytes: &[u8]) -> Node {
     fs::create_dir_all(scene.node.root()).unwrap();
     let length = bytes.len() / 4;
@@ -30,7 +30,7 @@ fn big_endian_array_is_copied_and_has_no_view() {
     let array = project.array("a").unwrap();
     assert_eq!(array.to_vec::<f32>().unwrap(), [1.5, -2.0]);
     assert_eq!(array.to_bytes(), bytes);
-    // SAFETY: nobody else knows of this project.
+    // SAFETY: no other process uses this project.
     #[allow(unsafe_code)]
     let reading = unsafe { project.assume_unchanged() };
     let error = reading.slice::<f32>("a").unwrap_err();
@@ -110,7 +110,7 @@ fn empty_shapes_may_have_any_other_extents() {
     let lock = FileLock::new(scene.sandbox.file("lock"));
     let mut writing = project.write_locked(&lock, Duration::ZERO).unwrap();
     assert!(writing.slice_mut::<i8>("a").unwrap().is_empty());
-    // More places than there are addresses, even for nothing.
+    // More elements than addresses, although one extent is 0.
     #[cfg(feature = "ndarray")]
     assert_eq!(writing.view_mut::<i8, ndarray::Ix3>("a").unwrap_err().kind(), Kind::Unsupported);
 }
@@ -122,7 +122,7 @@ fn replaced_metadata_does_not_admit_a_second_writer() {
     tree.array("x", &[1_i32]).unwrap();
     let guard = scene.node.share("p").hold(&tree).unwrap();
     let before = guard.open().unwrap();
-    // What `gc --repair` does.
+    // As `gc --repair` does.
     let metadata = &guard.report().metadata;
     let text = fs::read(metadata).unwrap();
     fs::remove_file(metadata).unwrap();

@@ -1,4 +1,4 @@
-//! Log events: who sets a logger hears of every segment.
+//! Log events: a logger receives one for every segment.
 
 use std::sync::Mutex;
 
@@ -7,10 +7,10 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::Scene;
 
-/// Events of the project `logged`, which no other test has.
-struct Heard(Mutex<Vec<(Level, String)>>);
+/// Records the events of the project `logged`, whose name no other test uses.
+struct Recorder(Mutex<Vec<(Level, String)>>);
 
-impl Log for Heard {
+impl Log for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "cute_shm"
     }
@@ -25,11 +25,11 @@ impl Log for Heard {
     fn flush(&self) {}
 }
 
-static HEARD: Heard = Heard(Mutex::new(Vec::new()));
+static RECORDER: Recorder = Recorder(Mutex::new(Vec::new()));
 
 #[test]
 fn created_attached_and_removed_segments_are_logged() {
-    log::set_logger(&HEARD).unwrap();
+    log::set_logger(&RECORDER).unwrap();
     log::set_max_level(LevelFilter::Trace);
     let scene = Scene::new();
     let mut tree = Tree::new();
@@ -40,15 +40,15 @@ fn created_attached_and_removed_segments_are_logged() {
     let names: Vec<_> = project.arrays().iter().map(|array| array.segment().to_owned()).collect();
     guard.remove().unwrap();
     log::set_max_level(LevelFilter::Off);
-    let heard = HEARD.0.lock().unwrap();
-    let tells = |level, verb: &str, name: &str| {
+    let events = RECORDER.0.lock().unwrap();
+    let count = |level, verb: &str, name: &str| {
         let begin = format!("{verb} segment {name}");
-        heard.iter().filter(|(at, text)| *at == level && text.starts_with(&begin)).count()
+        events.iter().filter(|(at, text)| *at == level && text.starts_with(&begin)).count()
     };
     for name in &names {
-        assert_eq!(tells(Level::Debug, "created", name), 1, "{heard:?}");
-        assert_eq!(tells(Level::Trace, "attached", name), 1, "{heard:?}");
-        assert_eq!(tells(Level::Debug, "removed", name), 1, "{heard:?}");
+        assert_eq!(count(Level::Debug, "created", name), 1, "{events:?}");
+        assert_eq!(count(Level::Trace, "attached", name), 1, "{events:?}");
+        assert_eq!(count(Level::Debug, "removed", name), 1, "{events:?}");
     }
-    assert!(heard.contains(&(Level::Debug, "attached project 'logged': 2 segments".to_owned())));
+    assert!(events.contains(&(Level::Debug, "attached project 'logged': 2 segments".to_owned())));
 }

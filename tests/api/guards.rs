@@ -1,4 +1,4 @@
-//! Locks and guards: who keeps whom out, and what goes when a guard does.
+//! Locks and guards: exclusion, and removal when a guard is dropped.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! HDF5 files loaded within the test's process.
+//! HDF5 files that are loaded in the process of the test.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,13 +20,13 @@ fn numbers() -> Vec<f64> {
     (0..2000).map(f64::from).collect()
 }
 
-/// Cancels as soon as the first bytes of a dataset are there.
-struct Impatient<'a> {
+/// Cancels the load after the first bytes.
+struct Canceller<'a> {
     cancel: &'a AtomicBool,
     moved: u64,
 }
 
-impl Observer for Impatient<'_> {
+impl Observer for Canceller<'_> {
     fn advanced(&mut self, bytes: u64) {
         self.moved += bytes;
         self.cancel.store(true, Ordering::Relaxed);
@@ -42,11 +42,11 @@ fn load_is_cancelled_within_a_large_dataset() {
     file.new_dataset_builder().with_data(&numbers).create("large").unwrap();
     file.close().unwrap();
     let cancel = AtomicBool::new(false);
-    let mut impatient = Impatient { cancel: &cancel, moved: 0 };
-    let load = scene.node.load_hdf5("p", &path).cancel(&cancel).observer(&mut impatient);
+    let mut canceller = Canceller { cancel: &cancel, moved: 0 };
+    let load = scene.node.load_hdf5("p", &path).cancel(&cancel).observer(&mut canceller);
     let error = load.persist().unwrap_err();
     assert_eq!((error.kind(), &*error.to_string()), (Kind::Busy, "the load was cancelled"));
-    assert!((1..64 << 20).contains(&impatient.moved), "{} bytes were read", impatient.moved);
+    assert!((1..64 << 20).contains(&canceller.moved), "{} bytes were read", canceller.moved);
     assert_eq!(scene.files(), 0);
 }
 
@@ -91,17 +91,17 @@ fn progress_reaches_the_total_and_the_observer_still_gets_events() {
     let zeros = vec![0_u8; 40 << 20];
     file.new_dataset_builder().with_data(&zeros).create("zeros").unwrap();
     file.close().unwrap();
-    let (mut told, mut seen) = (Vec::new(), Seen::default());
-    let load = scene.node.load_hdf5("p", &path).progress(|done, total| told.push((done, total)));
+    let (mut calls, mut seen) = (Vec::new(), Seen::default());
+    let load = scene.node.load_hdf5("p", &path).progress(|done, total| calls.push((done, total)));
     drop(load.observer(&mut seen).hold().unwrap());
-    assert!(told.len() > 1 && told.is_sorted(), "{told:?}");
-    assert!(told.iter().all(|&(_, total)| total == 40 << 20), "{told:?}");
-    assert_eq!(told.last(), Some(&(40 << 20, 40 << 20)));
+    assert!(calls.len() > 1 && calls.is_sorted(), "{calls:?}");
+    assert!(calls.iter().all(|&(_, total)| total == 40 << 20), "{calls:?}");
+    assert_eq!(calls.last(), Some(&(40 << 20, 40 << 20)));
     assert!(seen.planned == 40 << 20 && seen.moved > 0);
 }
 
 #[test]
-fn failed_or_cancelled_share_leaves_no_files() {
+fn failed_or_cancelled_load_leaves_no_files() {
     let scene = Scene::new();
     let path = file(&scene);
     let cancel = AtomicBool::new(true);
@@ -119,26 +119,26 @@ fn failed_or_cancelled_share_leaves_no_files() {
     assert_eq!(scene.files(), 0);
 }
 
-/// Panics when it is told this.
-struct Fragile(&'static str);
+/// Panics in the method of this name.
+struct PanickingObserver(&'static str);
 
-impl Fragile {
-    fn hear(&self, what: &'static str) {
-        if self.0 == what {
-            std::panic::panic_any(what);
+impl PanickingObserver {
+    fn panic_in(&self, method: &'static str) {
+        if self.0 == method {
+            std::panic::panic_any(method);
         }
     }
 }
 
-impl Observer for Fragile {
+impl Observer for PanickingObserver {
     fn at(&mut self, _: &str) {
-        self.hear("at");
+        self.panic_in("at");
     }
     fn planned(&mut self, _: &Planned) {
-        self.hear("planned");
+        self.panic_in("planned");
     }
     fn advanced(&mut self, _: u64) {
-        self.hear("advanced");
+        self.panic_in("advanced");
     }
 }
 
@@ -152,8 +152,8 @@ fn observer_that_panics_leaves_no_files_of_an_hdf5_load() {
     file.close().unwrap();
     for when in ["at", "planned", "advanced"] {
         let load = || {
-            let mut fragile = Fragile(when);
-            scene.node.load_hdf5("p", &path).observer(&mut fragile).hold().map(drop)
+            let mut observer = PanickingObserver(when);
+            scene.node.load_hdf5("p", &path).observer(&mut observer).hold().map(drop)
         };
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
         assert_eq!(caught.unwrap_err().downcast_ref(), Some(&when));

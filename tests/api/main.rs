@@ -1,4 +1,4 @@
-//! The library as a program uses it: temporary roots and shm directories, no Python. tests/attach runs these tests with
+//! Tests of the library: temporary roots and shm directories, no Python. tests/attach runs these tests with
 //! fewer features.
 
 mod attach;
@@ -16,7 +16,7 @@ mod share;
 use common::sandbox::Sandbox;
 use cute_shm::Node;
 
-/// The directories of one test, and the node that they are.
+/// The directories of one test, and a node in them.
 struct Scene {
     sandbox: Sandbox,
     node: Node,
@@ -29,7 +29,7 @@ impl Scene {
         Self { sandbox, node }
     }
 
-    /// The number of files in the shm directory.
+    /// Returns the number of files in the shm directory.
     fn files(&self) -> usize {
         self.sandbox.in_shm().len()
     }

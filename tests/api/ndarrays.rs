@@ -1,4 +1,4 @@
-//! Arrays and views of the crate ndarray: every rank and layout.
+//! Arrays and views of the crate ndarray, of every rank and memory order.
 
 use std::num::NonZero;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What else happens to a program: panics, forks, threads, and others of the same name.
+//! Panics, forks, threads, and concurrent loads of one name.
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn share(scene: &Scene, numbers: &[i64]) -> cute_shm::Result<Guard> {
     scene.node.share("p").hold(&tree)
 }
 
-/// Runs `child` in a process of its own, and whether it came to its end.
+/// Runs `child` in a forked process. Returns whether it exited without a panic.
 #[allow(unsafe_code)]
 fn forked(child: impl FnOnce()) -> bool {
     // SAFETY: the child only does what these tests ask for, and the C library's allocator may be used
@@ -38,7 +38,7 @@ fn forked_process_neither_removes_nor_keeps_the_project_of_its_parent() {
     let mut guard = Some(share(&scene, &[1, 2]).unwrap());
     assert!(forked(|| drop(guard.take())));
     assert_eq!(scene.node.projects().unwrap()[0].state, State::Live);
-    // It also has the lock that tells that the guard lives: that must not keep the project.
+    // The child inherits the liveness lock of the guard, which must not keep the project.
     let (begin, end) = (nix::unistd::pipe().unwrap(), nix::unistd::pipe().unwrap());
     std::thread::scope(|scope| {
         let child = scope.spawn(|| {
@@ -50,7 +50,7 @@ fn forked_process_neither_removes_nor_keeps_the_project_of_its_parent() {
         nix::unistd::read(&begin.0, &mut [0]).unwrap();
         drop(guard.take());
         let left = scene.files();
-        // The child is let go first, whatever was found.
+        // Let the child exit before any assertion fails.
         nix::unistd::write(&end.1, b"e").unwrap();
         assert!(child.join().unwrap());
         assert_eq!(left, 0);

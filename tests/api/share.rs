@@ -1,4 +1,4 @@
-//! What goes in comes out, whatever its type, shape and layout.
+//! Shared arrays are read back unchanged, for every type, shape and memory order.
 
 use cute_shm::{Kind, Source, Tree};
 

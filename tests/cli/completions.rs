@@ -1,4 +1,4 @@
-//! `completions`: the scripts in `completions/` are those that the program prints.
+//! `completions`: the scripts in `completions/` equal those that the program prints.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn committed_completions_are_those_of_this_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
     for (shell, name) in SCRIPTS {
         let run = sandbox.run(&["completions", shell]);
-        assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.text());
+        assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.transcript());
         let committed = fs::read_to_string(folder.join(name)).unwrap_or_default();
         assert!(
             committed == run.stdout(),

@@ -1,4 +1,4 @@
-//! `doctor`: one line a check, and an exit code for health checks.
+//! `doctor`: one line per check, and an exit code for health checks.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use crate::program::{NOBODY, Program, Run, Sandbox, can_mount, is_root};
 fn every_check_has_one_line_and_the_exit_code_is_0() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["doctor"]);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     for name in ["shm_size", "cgroup", "remove_ipc", "tmp_cleaners", "namespaces", "leftovers"] {
         let lines =
             run.stdout().lines().filter(|line| line.split_whitespace().nth(1) == Some(name));
@@ -24,7 +24,7 @@ fn removable_project_is_a_finding_of_doctor() {
     let sandbox = Sandbox::with_project();
     crate::states::stale_project(&sandbox, "q");
     let run = sandbox.run(&["doctor", "--check"]);
-    assert_eq!(run.code(), 11, "{}", run.text());
+    assert_eq!(run.code(), 11, "{}", run.transcript());
     assert!(run.stdout().contains("To do: run 'cute-shm gc'"));
     sandbox.run(&["gc"]);
 }
@@ -33,8 +33,8 @@ fn removable_project_is_a_finding_of_doctor() {
 fn doctor_reports_a_missing_directory_as_a_finding() {
     let sandbox = Sandbox::new();
     let run = sandbox.command(&["doctor"]).env("CUTE_SHM_DIR", "/nonexistent").run();
-    assert_eq!(run.code(), 0, "{}", run.text());
-    assert!(run.stdout().contains("problem  directories"), "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
+    assert!(run.stdout().contains("problem  directories"), "{}", run.transcript());
 }
 
 /// A load, its dry run and `doctor --check`, in this order.
@@ -49,17 +49,17 @@ fn load_and_its_checks(program: impl Fn(&[&str]) -> Run) -> [Run; 3] {
 /// Asserts that all three fail for this reason, and that only the shm directory or only the root is to be changed.
 #[track_caller]
 fn assert_fails([load, dry_run, doctor]: &[Run; 3], reason: &str, is_root: bool) {
-    assert_eq!((load.code(), dry_run.code(), doctor.code()), (6, 6, 11), "{}", load.text());
-    assert_eq!(load.text(), dry_run.text());
-    assert!(load.text().contains(&format!("error: {reason}\n")), "{}", load.text());
-    assert_eq!(load.text().contains("--root"), is_root, "{}", load.text());
-    let text = doctor.text();
+    assert_eq!((load.code(), dry_run.code(), doctor.code()), (6, 6, 11), "{}", load.transcript());
+    assert_eq!(load.transcript(), dry_run.transcript());
+    assert!(load.transcript().contains(&format!("error: {reason}\n")), "{}", load.transcript());
+    assert_eq!(load.transcript().contains("--root"), is_root, "{}", load.transcript());
+    let text = doctor.transcript();
     let line = text.lines().find(|line| line.starts_with("problem  directories")).unwrap();
     assert!(line.contains(reason), "{text}");
     assert_eq!(line.contains("--root"), is_root, "{text}");
 }
 
-/// A sandbox whose file every user may read.
+/// Creates a sandbox with a file that every user may read.
 fn open_sandbox() -> Sandbox {
     let sandbox = Sandbox::with_plain();
     fs::set_permissions(sandbox.file("plain.h5"), Permissions::from_mode(0o644)).unwrap();
@@ -136,7 +136,7 @@ fn root_checks_for_another_user() {
     }
     let directories = |program: Program<'_>| {
         let run = program.run();
-        let text = run.text();
+        let text = run.transcript();
         let line = text.lines().find(|line| line.contains(" directories ")).unwrap();
         line.to_owned()
     };
@@ -164,14 +164,14 @@ fn dev_shm_that_is_a_link_of_root_is_accepted() {
     };
     let load = ["load-hdf5", "p", "plain.h5", "-q", "--", "/bin/ls", "/run/shm"];
     let run = sandbox.command(&load).unshared(&mounts("ln -s /run/shm /dev/shm")).run();
-    assert_eq!(run.code(), 0, "{}", run.text());
-    assert!(run.stdout().contains("cute-shm.p."), "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
+    assert!(run.stdout().contains("cute-shm.p."), "{}", run.transcript());
     let of_nobody = mounts("ln -s /run/shm /dev/shm && chown -h 65534 /dev/shm");
     let run = sandbox.command(&load).unshared(&of_nobody).run();
-    assert_eq!(run.code(), 125, "{}", run.text());
+    assert_eq!(run.code(), 125, "{}", run.transcript());
     assert!(
         run.stderr().contains("'/dev/shm' is refused: it is a symbolic link"),
         "{}",
-        run.text()
+        run.transcript()
     );
 }

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use snapbox::str;
 
 use crate::common::fixtures;
-use crate::program::{Run, Sandbox, link, until};
+use crate::program::{Run, Sandbox, link, wait_until};
 
 /// Runs `load-hdf5 --persistent --ensure p`.
 fn ensure(sandbox: &Sandbox, more: &[&str]) -> Run {
@@ -19,7 +19,7 @@ fn ensure(sandbox: &Sandbox, more: &[&str]) -> Run {
 #[track_caller]
 fn is_reused(sandbox: &Sandbox, more: &[&str]) -> bool {
     let run = ensure(sandbox, more);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     run.json::<serde_json::Value>()["reused"].as_bool().unwrap()
 }
 
@@ -28,14 +28,14 @@ fn is_reused(sandbox: &Sandbox, more: &[&str]) -> bool {
 fn assert_refused(sandbox: &Sandbox, more: &[&str], difference: &str) {
     let before = (sandbox.in_shm(), fs::read(sandbox.metadata("p")).unwrap());
     let run = ensure(sandbox, more);
-    assert_eq!(run.code(), 4, "{}", run.text());
-    let told = run.json::<serde_json::Value>();
-    let error = &told["errors"][0];
+    assert_eq!(run.code(), 4, "{}", run.transcript());
+    let json = run.json::<serde_json::Value>();
+    let error = &json["errors"][0];
     assert_eq!(error["code"], "exists");
     let message = error["message"].as_str().unwrap();
     let message = message.replace(sandbox.work().to_str().unwrap(), "");
     assert_eq!(message, format!("project 'p' exists already: {difference}"));
-    assert!(error["hint"].as_str().unwrap().contains("--overwrite"), "{}", run.text());
+    assert!(error["hint"].as_str().unwrap().contains("--overwrite"), "{}", run.transcript());
     assert_eq!(before, (sandbox.in_shm(), fs::read(sandbox.metadata("p")).unwrap()));
 }
 
@@ -170,10 +170,10 @@ fn ensure_rejects_an_incomplete_load() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::damaged);
     sandbox.load("p", &["f.h5", "--keep-going"]);
     let run = ensure(&sandbox, &["f.h5"]);
-    assert_eq!(run.code(), 8, "it was loaded only in part: {}", run.text());
+    assert_eq!(run.code(), 8, "it was loaded only in part: {}", run.transcript());
     assert_eq!(sandbox.segments("p").len(), 1, "the part is still there");
     let run = ensure(&sandbox, &["f.h5", "--keep-going"]);
-    assert_eq!(run.code(), 10, "{}", run.text());
+    assert_eq!(run.code(), 10, "{}", run.transcript());
     assert_eq!(run.json::<serde_json::Value>()["reused"], false);
 }
 
@@ -183,7 +183,7 @@ fn ensure_with_strict_rejects_a_load_with_skips() {
     sandbox.load("p", &["f.h5"]);
     assert!(is_reused(&sandbox, &["f.h5"]));
     let run = ensure(&sandbox, &["f.h5", "--strict"]);
-    assert_eq!(run.code(), 9, "{}", run.text());
+    assert_eq!(run.code(), 9, "{}", run.transcript());
     assert!(is_reused(&sandbox, &["f.h5"]));
 }
 
@@ -199,7 +199,7 @@ fn ensure_does_not_share_the_failure_of_a_load_of_other_files() {
     let lock = ChangeLock::take_now(&shm, &key).unwrap();
     let waiting = sandbox.command(&["load-hdf5", "-p", "--ensure", "p", "plain.h5"]).start();
     let descriptors = format!("/proc/{}/fd", waiting.pid());
-    until("the command waits for the lock", || {
+    wait_until("the command waits for the lock", || {
         let open = fs::read_dir(&descriptors).into_iter().flatten().flatten();
         let targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
         targets.into_iter().any(|target| target.to_string_lossy().ends_with(".lock"))
@@ -208,5 +208,5 @@ fn ensure_does_not_share_the_failure_of_a_load_of_other_files() {
     lock.store_error(&FailedLoad { request: "another load".to_owned(), error });
     lock.remove_file(&shm).unwrap();
     let run = waiting.end(&sandbox);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
 }

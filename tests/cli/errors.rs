@@ -1,4 +1,4 @@
-//! What goes wrong: the sentence, the hint, and that nothing stays.
+//! Errors: the message, the hint, and that no files remain.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -156,7 +156,7 @@ fn root_writable_by_other_users_is_refused() {
     fs::set_permissions(sandbox.root(), Permissions::from_mode(0o777)).unwrap();
     for args in [&LOAD[..], &["list"], &["show", "p"], &["unlink", "p"], &["gc"], &["wait", "p"]] {
         let run = sandbox.run(args);
-        assert_eq!(run.code(), 6, "{args:?}: {}", run.text());
+        assert_eq!(run.code(), 6, "{args:?}: {}", run.transcript());
     }
     sandbox.run(&LOAD).is(str![[r#"
 --- stderr
@@ -379,7 +379,7 @@ For more information, try '--help'.
 "#]]);
 }
 
-/// Runs the program with a small tmpfs of its own as the shm directory; `None` where nobody may mount.
+/// Runs the program with a small tmpfs of its own as the shm directory; `None` if mounts are forbidden.
 fn in_small_shm(sandbox: &Sandbox, options: &str, args: &[&str]) -> Option<Run> {
     let shm = sandbox.shm();
     let mount =

@@ -1,4 +1,4 @@
-//! The exit codes, each with the word for it in JSON.
+//! The exit codes and the JSON codes of errors.
 
 use std::fs;
 
@@ -8,10 +8,10 @@ use crate::program::{Run, Sandbox};
 #[track_caller]
 fn fails_with(run: &Run, code: i32, word: &str) {
     let said: serde_json::Value = run.json();
-    assert_eq!(run.code(), code, "{}", run.text());
+    assert_eq!(run.code(), code, "{}", run.transcript());
     assert_eq!((&said["ok"], &said["errors"][0]["code"]), (&false.into(), &word.into()));
     let message = said["errors"][0]["message"].as_str().unwrap();
-    assert!(run.stderr().contains(message), "stderr says it too: {}", run.text());
+    assert!(run.stderr().contains(message), "stderr says it too: {}", run.transcript());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn unsupported_is_exit_9() {
 fn some_of_several_is_exit_10() {
     let mut sandbox = Sandbox::with_project();
     let run = sandbox.run(&["--json", "unlink", "p", "none"]);
-    assert_eq!(run.code(), 10, "{}", run.text());
+    assert_eq!(run.code(), 10, "{}", run.transcript());
     sandbox.write("f.h5", fixtures::damaged);
     let run = sandbox.loads("q", &["--json", "load-hdf5", "-p", "q", "f.h5", "--keep-going"]);
     fails_with(&run, 10, "partial");
@@ -103,7 +103,7 @@ fn findings_are_exit_11() {
     assert_eq!(sandbox.run(&["gc"]).code(), 0);
 }
 
-/// One row: what is run, its exit code, and the word for it in JSON.
+/// One row: the arguments, the exit code, and the code in JSON.
 type Row = (&'static [&'static str], i32, &'static str);
 
 #[track_caller]
@@ -112,7 +112,7 @@ fn each(sandbox: &Sandbox, rows: &[Row]) {
         let mut with_json = args.to_vec();
         with_json.insert(1, "--json");
         let run = sandbox.run(&with_json);
-        assert_eq!(run.code(), *code, "{args:?}: {}", run.text());
+        assert_eq!(run.code(), *code, "{args:?}: {}", run.transcript());
         if *code != 0 {
             fails_with(&run, *code, word);
         }
@@ -243,7 +243,7 @@ fn project_in_use_by_another_command_is_exit_7() {
         (&["load-hdf5", "-p", "p", "plain.h5", "-o", "--wait", "0"], 7, "busy"),
     ];
     each(&sandbox, there);
-    // Without its metadata it is one that is being loaded.
+    // A locked project without metadata is being loaded.
     let metadata = fs::read(sandbox.metadata("p")).unwrap();
     fs::remove_file(sandbox.metadata("p")).unwrap();
     let coming: &[Row] = &[
@@ -305,6 +305,6 @@ fn full_output_device_is_exit_1() {
         &["completions", "bash"],
     ] {
         let run = sandbox.command(args).after("exec >/dev/full").run();
-        assert_eq!(run.code(), 1, "{args:?}: {}", run.text());
+        assert_eq!(run.code(), 1, "{args:?}: {}", run.transcript());
     }
 }

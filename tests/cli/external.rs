@@ -1,4 +1,4 @@
-//! Data in other files: virtual datasets, and who may read them.
+//! Data in other files: virtual datasets, `--external` and `--no-external`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::program::{Sandbox, is_root};
 
 const LOAD: [&str; 4] = ["load-hdf5", "-p", "p", "v.h5"];
 
-/// `/v`: two rows of three, each from a file of its own.
+/// Writes `/v`: two rows of three elements, each from its own file.
 fn write_virtual(path: &Path, sources: [&str; 2]) {
     let file = File::create(path).unwrap();
     let mut builder = file.new_dataset::<i32>().fill_value(-1).shape((2, 3));
@@ -39,14 +39,14 @@ warning: '/v': source 'b.h5' or its dataset 'x' is absent; its elements have the
 
 "#]]);
     let shown = sandbox.run(&["show", "p", "/v", "--json"]);
-    assert!(shown.text().contains("-1"), "{}", shown.text());
+    assert!(shown.transcript().contains("-1"), "{}", shown.transcript());
 }
 
 #[test]
 fn absent_source_with_strict_is_exit_9() {
     let sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     let run = sandbox.run(&[&LOAD[..], &["--strict"]].concat());
-    assert_eq!(run.code(), 9, "{}", run.text());
+    assert_eq!(run.code(), 9, "{}", run.transcript());
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn source_that_is_not_hdf5_is_an_error_that_names_it() {
     let sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     std::fs::write(sandbox.file("a.h5"), "no HDF5").unwrap();
     let run = sandbox.run(&LOAD);
-    assert_eq!(run.code(), 8, "{}", run.text());
-    assert!(run.text().contains("source 'a.h5:x'"), "{}", run.text());
+    assert_eq!(run.code(), 8, "{}", run.transcript());
+    assert!(run.transcript().contains("source 'a.h5:x'"), "{}", run.transcript());
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn no_external_refuses_data_in_other_files() {
     let sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, ["a.h5", "b.h5"]));
     write_source(&sandbox.file("a.h5"), &[1, 2, 3]);
     let run = sandbox.run(&[&LOAD[..], &["--no-external"]].concat());
-    assert_eq!(run.code(), 6, "{}", run.text());
+    assert_eq!(run.code(), 6, "{}", run.transcript());
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn root_reads_files_elsewhere_only_on_request() {
     let mut sandbox = Sandbox::with_file("v.h5", |path| write_virtual(path, [name, name]));
     if is_root() {
         let run = sandbox.run(&LOAD);
-        assert_eq!(run.code(), 6, "{}", run.text());
-        assert!(run.text().contains("hint: --external"), "{}", run.text());
+        assert_eq!(run.code(), 6, "{}", run.transcript());
+        assert!(run.transcript().contains("hint: --external"), "{}", run.transcript());
     }
     let run = sandbox.load("p", &["v.h5", "--external", "--mode", "666"]);
-    assert_eq!(run.code(), 0, "{}", run.text());
-    assert!(run.text().contains("outside the directory"), "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
+    assert!(run.transcript().contains("outside the directory"), "{}", run.transcript());
 }

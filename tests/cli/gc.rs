@@ -1,4 +1,4 @@
-//! `gc`: reaps what is provably dead, and more only when asked.
+//! `gc`: removes provably dead projects, and others only with an option.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::states::{
     ChangeLock, make_root, python_project, stale_project, write_metadata, write_segment,
 };
 
-/// A sandbox with an abandoned project: its keeper was killed.
+/// Creates a sandbox with an abandoned project, whose keeper was killed.
 fn abandoned() -> Sandbox {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
@@ -22,7 +22,7 @@ fn abandoned() -> Sandbox {
 fn load_for_job(sandbox: &mut Sandbox, project: &str, job: &str) {
     let args = ["load-hdf5", "-p", project, "plain.h5"];
     let run = sandbox.command(&args).env("CUTE_SHM_JOB", job).run();
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     sandbox.unlink_at_end(project);
 }
 
@@ -255,7 +255,7 @@ removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segment
 #[test]
 fn load_that_may_be_published_in_an_unreadable_root_is_kept() {
     let sandbox = Sandbox::with_project();
-    // As a kill between the publication and the rename of the prepared ledger leaves it.
+    // The state after a kill between the publication and the rename of the prepared ledger.
     let ledger = sandbox.shm_file(".ledger");
     let text = fs::read_to_string(&ledger).unwrap();
     let prepared = ledger.with_extension("aaaaa.ledger.new");
@@ -298,7 +298,11 @@ fn detached_project_without_its_root_can_be_removed() {
     assert_ne!(sandbox.in_shm(), [""; 0]);
     let old = ["gc", "--older-than", "0s"];
     assert_eq!(sandbox.run(&old).code(), 0);
-    assert_ne!(sandbox.in_shm(), [""; 0], "the root is gone: the ledger names another one");
+    assert_ne!(
+        sandbox.in_shm(),
+        [""; 0],
+        "without the root directory, the ledger names another root"
+    );
     assert_eq!(sandbox.run(&[&old[..], &["--all-roots"]].concat()).code(), 0);
     assert_eq!(sandbox.in_shm(), [""; 0]);
 }
@@ -369,7 +373,7 @@ fn late_epilog_keeps_jobs_that_joined_after_its_start() {
     let mut sandbox = Sandbox::with_plain();
     load_for_job(&mut sandbox, "p", "7");
     let run = sandbox.run(&["gc", "--job", "7", "--before", "1000000000.5"]);
-    assert!(run.stderr().ends_with("nothing to remove\n"), "{}", run.text());
+    assert!(run.stderr().ends_with("nothing to remove\n"), "{}", run.transcript());
     assert_eq!(sandbox.segments("p").len(), 2);
     assert_eq!(sandbox.run(&["gc", "--job", "7", "--before", "soon"]).code(), 2);
 }
@@ -385,8 +389,8 @@ fn projects_of_jobs_that_left_the_node_are_removed() {
     load_for_job(&mut sandbox, "named", "9");
     let run = sandbox.run(&["gc", "--live-jobs", "7, 11"]);
     let removed = format!("removed gone in '{}' (live): its jobs", sandbox.root().display());
-    assert!(run.stdout().starts_with(&removed), "{}", run.text());
-    assert_eq!(run.stdout().lines().count(), 1, "{}", run.text());
+    assert!(run.stdout().starts_with(&removed), "{}", run.transcript());
+    assert_eq!(run.stdout().lines().count(), 1, "{}", run.transcript());
     assert_eq!(sandbox.run(&["gc", "--live-jobs", "7", "--job", "7"]).code(), 2);
 }
 
@@ -419,7 +423,7 @@ fn old_unused_projects_are_removed_with_older_than() {
     assert_eq!(sandbox.segments("p").len(), 2);
     let run = sandbox.run(&["gc", "--older-than", "0s"]);
     drop(user);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     assert_eq!((sandbox.segments("p").len(), sandbox.segments("used").len()), (0, 2));
 }
 
@@ -478,8 +482,8 @@ fn ages_without_a_unit_and_empty_times_are_usage_errors() {
         ["--before", "7d"],
     ] {
         let run = sandbox.run(&[&["gc", "--best-effort"][..], &args].concat());
-        assert_eq!(run.code(), 2, "{args:?}: {}", run.text());
-        assert!(run.stderr().contains("expected a"), "{}", run.text());
+        assert_eq!(run.code(), 2, "{args:?}: {}", run.transcript());
+        assert!(run.stderr().contains("expected a"), "{}", run.transcript());
     }
 }
 
@@ -498,7 +502,7 @@ hint: run 'cute-shm gc' again, or raise the limit with --time-limit
 
 "#]]);
     let run = sandbox.run(&["gc", "--time-limit", "0s", "--best-effort", "--json"]);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     let found: serde_json::Value = run.json();
     for item in found["items"].as_array().unwrap() {
         assert_eq!((&item["action"], &item["state"]), (&"not_reached".into(), &().into()));
@@ -553,7 +557,7 @@ fn largest_project_is_removed_first() {
     }
     let run = sandbox.run(&["gc", "--orphans", "--min-age", "0s"]);
     let names: Vec<_> = run.stdout().lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    assert_eq!(names, ["b", "c", "a"], "{}", run.text());
+    assert_eq!(names, ["b", "c", "a"], "{}", run.transcript());
 }
 
 #[test]
@@ -565,8 +569,8 @@ fn refused_current_root_does_not_stop_gc_of_other_roots() {
     fs::set_permissions(&other, fs::Permissions::from_mode(0o777)).unwrap();
     let other = other.to_str().unwrap();
     let run = sandbox.run(&["gc", "--all-roots", "--root", other]);
-    assert_eq!(run.code(), 6, "{}", run.text());
-    assert!(run.stdout().starts_with("removed p in "), "{}", run.text());
+    assert_eq!(run.code(), 6, "{}", run.transcript());
+    assert!(run.stdout().starts_with("removed p in "), "{}", run.transcript());
     assert_eq!(sandbox.in_shm(), [""; 0]);
     assert_eq!(sandbox.run(&["gc", "--all-roots", "--best-effort", "--root", other]).code(), 0);
 }
@@ -610,7 +614,7 @@ hint: chmod 1777 '$ROOT', or choose another with --root DIR or CUTE_SHM_ROOT; fo
 #[test]
 fn root_removes_projects_of_other_users_only_with_all_users() {
     if !is_root() {
-        return; // Only root has others' projects to reap.
+        return; // Only root can remove projects of other users.
     }
     let sandbox = Sandbox::with_plain();
     make_root(&sandbox);
@@ -647,14 +651,14 @@ removed p in '$ROOT' (abandoned): its keeper, process PID, has exited; 2 segment
 #[test]
 fn root_removes_the_projects_of_one_user() {
     if !is_root() {
-        return; // Only root has others' projects to reap.
+        return; // Only root can remove projects of other users.
     }
     let sandbox = Sandbox::with_plain();
     make_root(&sandbox);
     open_to_all(&sandbox);
     let load = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5"]).unprivileged();
     let run = load.env("SLURM_JOB_ID", "7").run();
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     sandbox.run(&["gc", "--job", "7", "--user", "65534", "--best-effort"]).is(str![[r#"
 --- stdout
 removed p in '$ROOT' (live): job 7 has ended; 2 segments, 8 KiB freed

@@ -1,11 +1,11 @@
-//! A held project: ready, waiting, and the ways in which it ends.
+//! Held projects: readiness, waiting, and removal.
 
 use std::fs;
 
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::program::{Sandbox, until};
+use crate::program::{Sandbox, wait_until};
 
 const HOLD: [&str; 3] = ["load-hdf5", "p", "plain.h5"];
 
@@ -65,12 +65,12 @@ removed project 'p'
 fn result_is_printed_when_the_project_is_ready() {
     let sandbox = Sandbox::with_plain();
     let held = sandbox.hold(&["load-hdf5", "p", "plain.h5", "--json"]);
-    until("the object", || held.stdout().ends_with('\n'));
+    wait_until("the object", || held.stdout().ends_with('\n'));
     let said: serde_json::Value = serde_json::from_str(&held.stdout()).unwrap();
     assert_eq!((&said["ok"], &said["lifetime"]), (&true.into(), &"held".into()));
     held.signal(Signal::SIGTERM);
     let run = held.end(&sandbox);
-    assert_eq!((run.stdout().lines().count(), run.code()), (1, 143), "{}", run.text());
+    assert_eq!((run.stdout().lines().count(), run.code()), (1, 143), "{}", run.transcript());
 }
 
 #[test]
@@ -120,15 +120,15 @@ fn further_signals_do_not_interrupt_the_cleanup() {
         }
     }
     let run = held.end(&sandbox);
-    assert!([129, 130, 143].contains(&run.code()), "{}", run.text());
-    // The drop of the sandbox looks that nothing is left.
+    assert!([129, 130, 143].contains(&run.code()), "{}", run.transcript());
+    // Drop of the sandbox checks that no files remain.
 }
 
 #[test]
 fn signal_during_a_load_leaves_no_files() {
     let sandbox = Sandbox::with_file("f.h5", |path| crate::common::fixtures::many(path, 4000));
     let load = sandbox.command(&["load-hdf5", "p", "f.h5", "-p"]).start();
-    until("the first segments", || !sandbox.segments("p").is_empty());
+    wait_until("the first segments", || !sandbox.segments("p").is_empty());
     load.signal(Signal::SIGTERM);
     load.end(&sandbox).is(str![[r#"
 --- stderr

@@ -1,4 +1,4 @@
-//! `help`, `--help` and `-h`: the same words by every way, in lines that a terminal of 80 columns holds.
+//! `help`, `--help` and `-h`: the same text, in lines of at most 80 columns.
 
 use std::ffi::OsString;
 
@@ -6,7 +6,7 @@ use snapbox::str;
 
 use crate::program::Sandbox;
 
-/// The commands that the program's help names.
+/// Returns the commands in the help of the program.
 fn commands(sandbox: &Sandbox) -> Vec<String> {
     let help = sandbox.run(&["help"]);
     let lines = help.stdout().lines().skip_while(|line| *line != "Commands:").skip(1);
@@ -94,10 +94,14 @@ For more information, try '--help'.
 "#]]);
     for args in [&["list", "-short"][..], &["load-hdf5", "-json", "p"], &["-root=/x", "list"]] {
         let run = sandbox.run(args);
-        assert_eq!(run.code(), 2, "{}", run.text());
-        assert!(run.stderr().contains("tip: a similar argument exists: '--"), "{}", run.text());
+        assert_eq!(run.code(), 2, "{}", run.transcript());
+        assert!(
+            run.stderr().contains("tip: a similar argument exists: '--"),
+            "{}",
+            run.transcript()
+        );
     }
-    // Behind two dashes and in names it is not ours.
+    // After two dashes and in names it is not the help option.
     let odd = sandbox.program(["list", "--x", "--", "-short"].map(OsString::from).to_vec()).run();
-    assert!(odd.stderr().contains("'--x'"), "{}", odd.text());
+    assert!(odd.stderr().contains("'--x'"), "{}", odd.transcript());
 }

@@ -109,8 +109,7 @@ impl<'a> Stubs<'a> {
     }
 }
 
-/// Whether a line of a script uses an extension of bash: what checkbashisms of Debian's devscripts refuses, as far as
-/// scripts of this size could contain it.
+/// Whether a line of a script uses an extension of bash: a small version of Debian's checkbashisms.
 fn is_bashism(line: &str) -> bool {
     let patterns = [
         r"\[\[",
@@ -172,7 +171,7 @@ fn slurm_epilog_passes_its_start_time_to_gc() {
     let expected = "cute-shm [gc] [--all-roots] [--all-users] [--job] [7] [--before] [TIME] \
                     [--best-effort] [--quiet] root=none";
     assert_eq!(calls, [expected]);
-    let calls = stubs.calls("pbs/epilogue", &["7", "somebody"], &[]);
+    let calls = stubs.calls("pbs/epilogue", &["7", "user"], &[]);
     assert_eq!(calls, [expected]);
 }
 
@@ -187,7 +186,7 @@ fn epilog_without_a_usable_time_still_calls_gc() {
         stubs.write("date", date);
         let calls = stubs.calls("slurm/epilog", &[], &[("SLURM_JOB_ID", "7")]);
         assert_eq!(calls, [expected], "{date}");
-        assert_eq!(stubs.calls("pbs/epilogue", &["7", "somebody"], &[]), [expected], "{date}");
+        assert_eq!(stubs.calls("pbs/epilogue", &["7", "user"], &[]), [expected], "{date}");
         let calls = stubs.calls("lsf/post-exec", &[], &[("LSB_JOBID", "7")]);
         assert_eq!(calls, [expected], "{date}");
     }
@@ -202,7 +201,7 @@ fn epilog_exits_0_if_gc_fails() {
     for hook in
         ["slurm/epilog", "slurm/node-check", "slurm/prolog", "pbs/epilogue", "lsf/post-exec"]
     {
-        stubs.calls(hook, &["7", "somebody"], &[]);
+        stubs.calls(hook, &["7", "user"], &[]);
     }
 }
 
@@ -296,7 +295,7 @@ fn epilog_frees_the_memory_of_its_job() {
     for shell in SHELLS {
         let args = ["load-hdf5", "-p", "p", "plain.h5"];
         let run = sandbox.command(&args).env("SLURM_JOB_ID", "7").run();
-        assert_eq!(run.code(), 0, "{}", run.text());
+        assert_eq!(run.code(), 0, "{}", run.transcript());
         sandbox.unlink_at_end("p");
         let stubs = sandbox.file("stubs");
         let _ = fs::remove_dir_all(&stubs);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::common::fixtures;
 use crate::program::{Run, Sandbox};
 
-/// A field that may be null but must be there.
+/// A field that may be null but must be present.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(from)
 }
@@ -35,12 +35,12 @@ struct Failure {
     concerns: Option<String>,
 }
 
-/// What every object has.
+/// Common fields of every object.
 trait Envelope: DeserializeOwned {
     fn common(&self) -> (&str, Option<&str>, bool, &[Warning], &[Failure]);
 }
 
-/// A command's object: its own fields between those that every object has.
+/// The object of a command: its own fields between the common ones.
 macro_rules! object {
     ($name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* }) => {
         #[derive(Deserialize, Debug)]
@@ -69,7 +69,7 @@ object!(Nothing {});
 #[serde(deny_unknown_fields)]
 struct Source {
     path: String,
-    /// Null when the file is the whole project.
+    /// Null if the file is the whole project.
     #[serde(deserialize_with = "present")]
     group: Option<String>,
     linked: bool,
@@ -116,7 +116,7 @@ struct Array {
 
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code)] // what is declared is checked by being read
+#[allow(dead_code)] // deserialization checks the fields
 struct Storage {
     layout: String,
     #[serde(deserialize_with = "present")]
@@ -293,24 +293,24 @@ object!(Wait {
     waited_seconds: f64,
 });
 
-/// The object that a command printed, when it went well.
+/// Returns the object of a successful command.
 #[track_caller]
 fn good<T: Envelope>(run: &Run, command: &str) -> T {
     let object: T = run.json();
     let (schema, name, ok, _, errors) = object.common();
     assert_eq!((schema, name, ok, errors.len()), ("cute-shm/1", Some(command), true, 0));
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     object
 }
 
-/// The object that a command printed, when it failed.
+/// Returns the object of a failed command.
 #[track_caller]
 fn bad<T: Envelope>(run: &Run, command: Option<&str>, code: &str) -> T {
     let object: T = run.json();
     let (schema, name, ok, _, errors) = object.common();
-    assert_eq!((schema, name, ok), ("cute-shm/1", command, false), "{}", run.text());
-    assert_eq!(errors[0].code, code, "{}", run.text());
-    assert!(!errors[0].message.is_empty() && run.code() != 0, "{}", run.text());
+    assert_eq!((schema, name, ok), ("cute-shm/1", command, false), "{}", run.transcript());
+    assert_eq!(errors[0].code, code, "{}", run.transcript());
+    assert!(!errors[0].message.is_empty() && run.code() != 0, "{}", run.transcript());
     object
 }
 

@@ -1,5 +1,4 @@
-//! How long a loaded project lives beside holding it: for a command, for another process, for as long
-//! as somebody ensures it.
+//! The lifetime of a project: for a command, for another process, or until removal; and `--ready-fd`.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -8,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use snapbox::str;
 
-use crate::program::{Sandbox, until};
+use crate::program::{Sandbox, wait_until};
 
 #[test]
 fn command_finds_the_project_and_its_status_is_returned() {
@@ -43,10 +42,10 @@ fn relative_root_is_absolute_in_the_ledger_and_for_the_command() {
         "-c",
         script,
     ]);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     let canonical = fs::canonicalize(&root).unwrap();
     let lines: Vec<_> = run.stdout().lines().collect();
-    let [command, ledger] = lines[..] else { panic!("{}", run.text()) };
+    let [command, ledger] = lines[..] else { panic!("{}", run.transcript()) };
     assert_eq!(command, root.display().to_string());
     assert_eq!(ledger, format!("root = \"{}\"", canonical.display()));
 }
@@ -99,7 +98,7 @@ fn command_killed_by_a_signal_exits_with_128_plus_its_number() {
     let sandbox = Sandbox::with_plain();
     let run =
         sandbox.run(&["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", "kill -9 $$"]);
-    assert_eq!(run.code(), 137, "{}", run.text());
+    assert_eq!(run.code(), 137, "{}", run.transcript());
 }
 
 #[test]
@@ -108,7 +107,7 @@ fn json_of_a_load_with_a_command_is_written_to_a_file() {
     let args =
         ["load-hdf5", "p", "plain.h5", "--json-to", "out.json", "-q", "--", "/bin/echo", "hi"];
     let run = sandbox.run(&args);
-    assert_eq!((run.code(), run.stdout()), (0, "hi\n"), "{}", run.text());
+    assert_eq!((run.code(), run.stdout()), (0, "hi\n"), "{}", run.transcript());
     let text = fs::read_to_string(sandbox.file("out.json")).unwrap();
     let object: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((text.lines().count(), &object["ok"]), (1, &true.into()));
@@ -130,7 +129,7 @@ loaded: 2 arrays, 60 B in SECONDS s (RATE/s)
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
     drop(watched.stdin.take());
     watched.wait().unwrap();
-    until("the keeper to clean up", || sandbox.in_shm().is_empty());
+    wait_until("the keeper to clean up", || sandbox.in_shm().is_empty());
 }
 
 #[test]
@@ -139,8 +138,8 @@ fn until_exit_of_a_missing_process_is_an_error() {
     let mut ended = Command::new("/bin/true").spawn().unwrap();
     ended.wait().unwrap();
     let run = sandbox.run(&["load-hdf5", "p", "plain.h5", "--until-exit", &ended.id().to_string()]);
-    assert_eq!(run.code(), 3, "{}", run.text());
-    assert!(run.stderr().starts_with("error: "), "{}", run.text());
+    assert_eq!(run.code(), 3, "{}", run.transcript());
+    assert!(run.stderr().starts_with("error: "), "{}", run.transcript());
 }
 
 #[test]
@@ -173,7 +172,7 @@ fn ensure_adds_the_job_of_the_caller() {
     let ensure = ["load-hdf5", "-p", "--ensure", "p", "plain.h5"];
     for job in ["7", "8", "8"] {
         let run = sandbox.command(&ensure).env("SLURM_JOB_ID", job).run();
-        assert_eq!(run.code(), 0, "{}", run.text());
+        assert_eq!(run.code(), 0, "{}", run.transcript());
     }
     sandbox.unlink_at_end("p");
     let shown: serde_json::Value = sandbox.run(&["show", "p", "--json"]).json();
@@ -188,7 +187,7 @@ fn ensure_makes_a_held_project_persistent() {
     let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
     sandbox.loads("p", &["load-hdf5", "-p", "--ensure", "p", "plain.h5"]);
     let run = held.end(&sandbox);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
 
@@ -211,7 +210,7 @@ fn load_waits_for_another_load_up_to_its_time_limit() {
     let load = ["load-hdf5", "-po", "p", "plain.h5", "--wait"];
     let lock = crate::states::ChangeLock::take(&sandbox);
     let run = sandbox.run(&[&load[..], &["0.1"]].concat());
-    assert_eq!(run.code(), 7, "{}", run.text());
+    assert_eq!(run.code(), 7, "{}", run.transcript());
     let patient = sandbox.command(&[&load[..], &["60"]].concat()).start();
     drop(lock);
     assert_eq!(patient.end(&sandbox).code(), 0);
@@ -222,7 +221,9 @@ fn readiness_is_written_to_a_descriptor() {
     let sandbox = Sandbox::with_plain();
     let load = sandbox.command(&["load-hdf5", "p", "plain.h5", "--ready-fd", "3"]);
     let held = load.after("exec 3>ready").start();
-    until("readiness", || fs::read(sandbox.file("ready")).is_ok_and(|said| said == b"ready\n"));
+    wait_until("readiness", || {
+        fs::read(sandbox.file("ready")).is_ok_and(|said| said == b"ready\n")
+    });
     assert_eq!(sandbox.run(&["wait", "p", "--timeout", "0"]).code(), 0);
     held.signal(Signal::SIGTERM);
     assert_eq!(held.end(&sandbox).code(), 143);
@@ -252,7 +253,7 @@ fn lifetime_options_exclude_each_other() {
         &["--until-exit", "1", "--", "/bin/true"],
     ] {
         let run = sandbox.run(&[&["load-hdf5", "p", "plain.h5"], options].concat());
-        assert_eq!(run.code(), 2, "{options:?}: {}", run.text());
+        assert_eq!(run.code(), 2, "{options:?}: {}", run.transcript());
     }
     sandbox.run(&["load-hdf5", "p", "plain.h5", "--json", "--", "/bin/true"]).is(str![[r#"
 --- stderr
@@ -263,7 +264,7 @@ hint: write the JSON object to a file with --json-to FILE
 "#]]);
 }
 
-/// A descriptor 4 that writes to a pipe that no process reads any more.
+/// Opens descriptor 4 for a pipe without a reader.
 const NO_READER: &str = "mkfifo fifo; exec 3<>fifo; exec 4>fifo; exec 3<&-";
 
 #[test]
@@ -272,8 +273,8 @@ fn ready_fd_without_a_reader_releases_a_held_project() {
     for more in [&[][..], &["--", "/bin/touch", "ran"]] {
         let args = [&["load-hdf5", "-q", "p", "plain.h5", "--ready-fd", "4"][..], more].concat();
         let run = sandbox.command(&args).after(&format!("rm -f fifo; {NO_READER}")).run();
-        assert_eq!(run.code(), if more.is_empty() { 1 } else { 125 }, "{}", run.text());
-        assert!(run.stderr().contains("--ready-fd"), "{}", run.text());
+        assert_eq!(run.code(), if more.is_empty() { 1 } else { 125 }, "{}", run.transcript());
+        assert!(run.stderr().contains("--ready-fd"), "{}", run.transcript());
         assert!(sandbox.in_shm().is_empty(), "{:?}", sandbox.in_shm());
     }
     assert!(!sandbox.file("ran").exists());
@@ -285,8 +286,12 @@ fn ready_fd_without_a_reader_is_a_warning_for_a_persistent_project() {
     let args = ["load-hdf5", "-p", "p", "plain.h5", "--ready-fd", "4"];
     let run = sandbox.command(&args).after(NO_READER).run();
     sandbox.unlink_at_end("p");
-    assert_eq!(run.code(), 0, "{}", run.text());
-    assert!(run.stderr().starts_with("warning: cannot write to the descriptor"), "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
+    assert!(
+        run.stderr().starts_with("warning: cannot write to the descriptor"),
+        "{}",
+        run.transcript()
+    );
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
 
@@ -296,7 +301,7 @@ fn ready_fd_that_is_not_open_for_writing_is_refused_before_the_load() {
     for shell in [":", "exec 7</dev/null"] {
         let load = sandbox.command(&["load-hdf5", "-p", "p", "plain.h5", "--ready-fd", "7"]);
         let run = load.after(shell).run();
-        assert_eq!(run.code(), 2, "{}", run.text());
+        assert_eq!(run.code(), 2, "{}", run.transcript());
         assert!(sandbox.in_shm().is_empty());
     }
 }
@@ -308,7 +313,7 @@ fn command_does_not_inherit_the_ready_descriptor() {
     let args =
         ["load-hdf5", "-q", "p", "plain.h5", "--ready-fd", "5", "--", "/bin/sh", "-c", script];
     let run = sandbox.command(&args).after("exec 5>ready").run();
-    assert_eq!(run.code(), 2, "{}", run.text());
+    assert_eq!(run.code(), 2, "{}", run.transcript());
     assert_eq!(fs::read(sandbox.file("ready")).unwrap(), b"ready\n");
 }
 
@@ -318,14 +323,14 @@ fn result_that_cannot_be_written_releases_a_held_project() {
     let full = || fs::File::options().write(true).open("/dev/full").unwrap();
     for args in [&["load-hdf5", "p", "plain.h5"][..], &["load-hdf5", "p", "plain.h5", "--json"]] {
         let run = sandbox.command(args).run_into(full());
-        assert_eq!(run.code(), 1, "{}", run.text());
-        assert!(run.stderr().contains("No space left on device"), "{}", run.text());
+        assert_eq!(run.code(), 1, "{}", run.transcript());
+        assert!(run.stderr().contains("No space left on device"), "{}", run.transcript());
         assert!(sandbox.in_shm().is_empty());
     }
     let args = ["load-hdf5", "p", "plain.h5", "--json-to", "/dev/full", "--", "/bin/touch", "ran"];
     let run = sandbox.run(&args);
-    assert_eq!(run.code(), 125, "{}", run.text());
-    assert!(run.stderr().contains("cannot write '/dev/full'"), "{}", run.text());
+    assert_eq!(run.code(), 125, "{}", run.transcript());
+    assert!(run.stderr().contains("cannot write '/dev/full'"), "{}", run.transcript());
     assert!(!sandbox.file("ran").exists() && sandbox.in_shm().is_empty());
 }
 
@@ -337,12 +342,12 @@ fn early_sigterm_of_until_exit_is_exit_143() {
     let held = sandbox
         .command(&["load-hdf5", "-o", "p", "plain.h5", "--until-exit", &pid, "--wait", "600"])
         .start();
-    until("the keeper", || !children(held.pid()).is_empty());
+    wait_until("the keeper", || !children(held.pid()).is_empty());
     let keeper = children(held.pid())[0];
     held.signal(Signal::SIGTERM);
     let run = held.end(&sandbox);
-    assert_eq!(run.code(), 143, "{}", run.text());
-    until("the keeper is gone", || has_exited(keeper));
+    assert_eq!(run.code(), 143, "{}", run.transcript());
+    wait_until("the exit of the keeper", || has_exited(keeper));
     drop(lock);
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
@@ -356,10 +361,10 @@ fn keeper_of_until_exit_cancels_its_load_when_the_command_is_killed() {
     let held = sandbox
         .command(&["load-hdf5", "-o", "p", "plain.h5", "--until-exit", &pid, "--wait", "600"])
         .start();
-    until("the keeper", || !children(held.pid()).is_empty());
+    wait_until("the keeper", || !children(held.pid()).is_empty());
     let keeper = children(held.pid())[0];
     held.signal(Signal::SIGKILL);
-    until("the keeper is gone", || has_exited(keeper));
+    wait_until("the exit of the keeper", || has_exited(keeper));
     drop(held);
     drop(lock);
     assert_eq!(sandbox.in_shm(), before);
@@ -372,8 +377,8 @@ fn command_of_a_load_with_gaps_gives_the_exit_status() {
     let load = ["load-hdf5", "p", "bad.h5", "--keep-going", "-q", "--", "/bin/sh", "-c"];
     for status in [0, 3] {
         let run = sandbox.run(&[&load[..], &[&format!("exit {status}")]].concat());
-        assert_eq!(run.code(), status, "{}", run.text());
-        assert!(run.stderr().contains("could not be read"), "{}", run.text());
+        assert_eq!(run.code(), status, "{}", run.transcript());
+        assert!(run.stderr().contains("could not be read"), "{}", run.transcript());
     }
 }
 

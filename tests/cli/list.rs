@@ -1,4 +1,4 @@
-//! `list`: what it shows of projects. States are in `states.rs`.
+//! `list`: its tables. States are in `states.rs`.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! `load-hdf5`: what becomes of files, and every option but holding.
+//! `load-hdf5`: the arrays of a load, and every option except those of held projects.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -378,7 +378,7 @@ warning: --dtype '/test/*=float32' matches nothing; --dry-run without it lists t
     let run =
         sandbox.run(&[&["load-hdf5", "q", "f.h5", "--dry-run", "--json"][..], &rule].concat());
     let plan: serde_json::Value = run.json();
-    assert_eq!(plan["warnings"][0]["code"], "unmatched", "{}", run.text());
+    assert_eq!(plan["warnings"][0]["code"], "unmatched", "{}", run.transcript());
 }
 
 #[test]
@@ -403,7 +403,7 @@ hint: list the paths of the file with --dry-run, without --include
 fn include_and_exclude_select_datasets() {
     let mut sandbox = Sandbox::with_file("f.h5", fixtures::groups);
     let keys = |run: crate::program::Run| {
-        assert_eq!(run.code(), 0, "{}", run.text());
+        assert_eq!(run.code(), 0, "{}", run.transcript());
         let plan: serde_json::Value = run.json();
         let arrays = plan["arrays"].as_array().unwrap().clone();
         arrays.iter().map(|array| array["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -533,8 +533,8 @@ fn grace_keeps_the_old_segments_for_a_while() {
     let sandbox = Sandbox::with_project();
     let old = sandbox.segments("p");
     let load = sandbox.command(&["load-hdf5", "-po", "p", "plain.h5", "--grace", "30"]).start();
-    crate::program::until("the new segments", || sandbox.segments("p").len() == 4);
-    crate::program::until("the new project", || {
+    crate::program::wait_until("the new segments", || sandbox.segments("p").len() == 4);
+    crate::program::wait_until("the new project", || {
         let text = fs::read_to_string(sandbox.metadata("p")).unwrap();
         !text.contains(&old[0])
     });

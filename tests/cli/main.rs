@@ -1,9 +1,8 @@
-//! The command line, tested from outside: every test has directories and an environment of its own, and
-//! looks at all that the program says.
+//! Tests of the command line. Each test has its own directories and environment, and compares the complete output.
 //!
-//! Expected texts stand in the tests; `SNAPSHOTS=overwrite cargo test --test cli` writes them anew.
+//! The tests contain the expected texts; `SNAPSHOTS=overwrite cargo test --test cli` rewrites them.
 
-// That is how snapbox writes them.
+// The format of snapbox.
 #![allow(clippy::needless_raw_string_hashes)]
 
 #[path = "../common/binary.rs"]

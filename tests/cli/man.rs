@@ -1,4 +1,4 @@
-//! `man`: the pages in `man/` are those that the program writes.
+//! `man`: the pages in `man/` equal those that the program writes.
 
 use std::fs;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn man_without_a_directory_prints_the_main_page() {
 fn missing_directory_is_created() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["man", "share/man/man1"]);
-    assert_eq!((run.code(), run.text()), (0, "--- exit 0\n".to_owned()));
+    assert_eq!((run.code(), run.transcript()), (0, "--- exit 0\n".to_owned()));
     assert!(sandbox.file("share/man/man1/cute-shm-help.1").exists());
     fs::write(sandbox.file("file"), "").unwrap();
     sandbox.run(&["man", "file/man1"]).is(str![[r#"

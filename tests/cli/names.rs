@@ -1,4 +1,4 @@
-//! Names of projects: those that may be made, and those that are there already.
+//! Project names: those that can be created, and those of existing projects.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -30,9 +30,9 @@ fn invalid_names_are_refused_with_the_reason() {
     let long = "x".repeat(129);
     for name in ["", "a/b", ".a", "a\nb", "a\u{9b}b", &long] {
         let run = sandbox.run(&["load-hdf5", "-p", name, "plain.h5"]);
-        assert_eq!(run.code(), 2, "{name:?}: {}", run.text());
-        assert!(run.stderr().starts_with("error: invalid project name '"), "{}", run.text());
-        assert!(run.stderr().contains("\nhint: "), "{}", run.text());
+        assert_eq!(run.code(), 2, "{name:?}: {}", run.transcript());
+        assert!(run.stderr().starts_with("error: invalid project name '"), "{}", run.transcript());
+        assert!(run.stderr().contains("\nhint: "), "{}", run.transcript());
     }
     sandbox.run(&["load-hdf5", "-p", "a/b", "plain.h5"]).is(str![[r#"
 --- stderr
@@ -116,7 +116,7 @@ fn name_with_a_slash_is_a_usage_error_for_every_command() {
     let sandbox = Sandbox::new();
     for args in [&["show", "a/b"][..], &["unlink", "a/b"], &["wait", "a/b"], &["show", ""]] {
         let run = sandbox.run(args);
-        assert_eq!(run.code(), 2, "{args:?}: {}", run.text());
+        assert_eq!(run.code(), 2, "{args:?}: {}", run.transcript());
     }
     sandbox.run(&["unlink", "../b"]).is(str![[r#"
 --- stderr

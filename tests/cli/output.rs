@@ -1,4 +1,4 @@
-//! The global options: what goes to which stream, in which colour.
+//! The global options: the output on each stream, and its colors.
 
 use snapbox::str;
 
@@ -42,7 +42,7 @@ warning: attribute '/group/data@too_large' is not in the metadata: an integer of
 fn twice_verbose_reports_every_segment() {
     let mut sandbox = Sandbox::with_plain();
     let run = sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-vv"]);
-    let text = run.text();
+    let text = run.transcript();
     for step in ["reading /", "planned 2 arrays, 60 B", "published"] {
         assert!(text.contains(&format!("[SECONDS] {step}\n")), "{text}");
     }
@@ -56,24 +56,24 @@ fn twice_verbose_reports_every_segment() {
 fn twice_verbose_reports_attached_and_removed_segments() {
     let mut sandbox = Sandbox::with_plain();
     sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-q"]);
-    let told = |sandbox: &Sandbox, args: &[&str]| {
-        let text = sandbox.run(args).text();
+    let count_events = |sandbox: &Sandbox, args: &[&str]| {
+        let text = sandbox.run(args).transcript();
         let events = text.lines().filter(|line| line.starts_with("[SECONDS] ")).count();
         (events, text)
     };
-    let (events, text) = told(&sandbox, &["export", "p", "-o", "p.npz", "-vv"]);
+    let (events, text) = count_events(&sandbox, &["export", "p", "-o", "p.npz", "-vv"]);
     assert_eq!(events, 2, "{text}");
     assert!(
         text.contains("[SECONDS] attached segment cute-shm.p.TOKEN00000 (48 bytes)\n"),
         "{text}"
     );
-    assert_eq!(told(&sandbox, &["list", "-v"]).0, 0);
-    assert_eq!(told(&sandbox, &["unlink", "p", "--dry-run", "-vv"]).0, 0);
-    let (events, text) = told(&sandbox, &["unlink", "p", "-vv"]);
+    assert_eq!(count_events(&sandbox, &["list", "-v"]).0, 0);
+    assert_eq!(count_events(&sandbox, &["unlink", "p", "--dry-run", "-vv"]).0, 0);
+    let (events, text) = count_events(&sandbox, &["unlink", "p", "-vv"]);
     assert_eq!(events, 2, "{text}");
     assert!(text.contains("[SECONDS] removed segment cute-shm.p.TOKEN00001\n"), "{text}");
     sandbox.loads("p", &["load-hdf5", "-p", "p", "plain.h5", "-q"]);
-    assert_eq!(told(&sandbox, &["unlink", "p", "-vvq"]).0, 0);
+    assert_eq!(count_events(&sandbox, &["unlink", "p", "-vvq"]).0, 0);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn pipe_gets_no_color() {
     let sandbox = Sandbox::with_project();
     for args in [&["list"][..], &["list", "-s"], &["show", "p"], &["show", "none"]] {
         let run = sandbox.run(args);
-        assert!(!run.text().contains("<ESC>"), "{}", run.text());
+        assert!(!run.transcript().contains("<ESC>"), "{}", run.transcript());
     }
 }
 
@@ -90,7 +90,7 @@ fn color_can_be_forced_and_disabled() {
     let sandbox = Sandbox::with_project();
     let has_colour = |args: &[&str], no_color: &str| {
         let run = sandbox.command(args).env("NO_COLOR", no_color).run();
-        run.text().contains("<ESC>")
+        run.transcript().contains("<ESC>")
     };
     assert!(has_colour(&["list", "--color", "always"], ""));
     assert!(has_colour(&["list", "--color=always"], "1"), "the option wins over NO_COLOR");
@@ -130,7 +130,7 @@ fn closed_output_pipe_is_not_an_error() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let run = sandbox.command(args).run_into(writer);
-        assert_eq!((run.code(), run.stderr()), (0, ""), "{args:?}: {}", run.text());
+        assert_eq!((run.code(), run.stderr()), (0, ""), "{args:?}: {}", run.transcript());
     }
 }
 
@@ -172,7 +172,7 @@ fn help_and_readme_list_the_same_exit_codes() {
     let rows = help.stdout().lines().skip_while(|line| *line != "Exit codes:").skip(1);
     let rows = rows.map(|line| line.trim().split_once(' ')).map_while(|row| row);
     let rows: Vec<_> = rows.map(|(code, text)| (code.to_owned(), text.trim())).collect();
-    assert_eq!(rows.len(), 13, "{}", help.text());
+    assert_eq!(rows.len(), 13, "{}", help.transcript());
     let readme = include_str!("../../README.md").replace('`', "").replace("128 + n", "128+n");
     for (code, text) in rows {
         assert!(readme.contains(&format!("| {code} | {text}")), "{code}: {text}");
@@ -183,5 +183,5 @@ fn help_and_readme_list_the_same_exit_codes() {
 fn missing_subcommand_prints_help_as_a_usage_error() {
     let run = Sandbox::new().run(&[]);
     assert_eq!((run.code(), run.stdout()), (2, ""));
-    assert!(run.stderr().contains("Usage: cute-shm"), "{}", run.text());
+    assert!(run.stderr().contains("Usage: cute-shm"), "{}", run.transcript());
 }

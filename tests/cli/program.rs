@@ -1,4 +1,4 @@
-//! How a test runs the program: in a [`Sandbox`], with an empty environment, and with the whole outcome as one text.
+//! Runs the program for a test: in a [`Sandbox`], with an empty environment. The result is one text to compare.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -20,43 +20,43 @@ pub use crate::binary::BINARY;
 use crate::common::fixtures;
 pub use crate::common::sandbox::{Sandbox, names};
 
-/// How long anything is waited for: long for a loaded machine, and never slept through.
+/// The time limit of every wait, long enough for a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// A user who is not root and owns nothing.
+/// The uid of a user that owns no files.
 pub const NOBODY: u32 = 65534;
 
 impl Sandbox {
-    /// Empty directories. Its end unlinks the projects that [`Sandbox::load`] loaded. Then nothing may be left in the
-    /// directories, unless [`Sandbox::may_leave`] was called.
+    /// Creates empty directories. Drop unlinks the projects of [`Sandbox::load`] and then fails if files remain, unless
+    /// [`Sandbox::may_leave`] was called.
     pub fn new() -> Self {
         Self::in_memory(Some(check_end))
     }
 
-    /// A sandbox with one file, written by `write`.
+    /// Creates a sandbox with one file, written by `write`.
     pub fn with_file(name: &str, write: impl FnOnce(&Path)) -> Self {
         let sandbox = Self::new();
         sandbox.write(name, write);
         sandbox
     }
 
-    /// A sandbox with `plain.h5`.
+    /// Creates a sandbox with `plain.h5`.
     pub fn with_plain() -> Self {
         Self::with_file("plain.h5", fixtures::plain)
     }
 
-    /// A sandbox in which `plain.h5` is loaded as the persistent project `p`.
+    /// Creates a sandbox in which `plain.h5` is loaded as the persistent project `p`.
     pub fn with_project() -> Self {
         let mut sandbox = Self::with_plain();
         sandbox.load("p", &["plain.h5"]);
         sandbox
     }
 
-    /// Writes one more file.
+    /// Writes another file.
     pub fn write(&self, name: &str, write: impl FnOnce(&Path)) {
         write(&self.file(name));
     }
 
-    /// The segments of a project, sorted.
+    /// Returns the names of the segments of a project, sorted.
     pub fn segments(&self, project: &str) -> Vec<String> {
         let prefix = format!("cute-shm.{project}.");
         let is_segment = |name: &String| {
@@ -65,7 +65,7 @@ impl Sandbox {
         self.in_shm().into_iter().filter(is_segment).collect()
     }
 
-    /// The one file in the shm directory that ends so.
+    /// Returns the only file in the shm directory with this suffix.
     pub fn shm_file(&self, suffix: &str) -> PathBuf {
         let names = self.in_shm();
         let mut found = names.iter().filter(|name| name.ends_with(suffix));
@@ -75,23 +75,23 @@ impl Sandbox {
         }
     }
 
-    /// Something stays in the shm directory when this test ends.
+    /// Permits files in the shm directory at the end of the test.
     pub fn may_leave(&mut self) {
         self.may_leave = true;
     }
 
-    /// The program with these arguments.
+    /// Prepares a run with these arguments.
     pub fn command(&self, args: &[&str]) -> Program<'_> {
         self.program(args.iter().map(OsString::from).collect())
     }
 
-    /// The program with arguments that need not be UTF-8.
+    /// Prepares a run with arguments that need not be UTF-8.
     pub fn program(&self, args: Vec<OsString>) -> Program<'_> {
         let (env, shell) = (Vec::new(), String::new());
         Program { sandbox: self, args, env, shell, unshared: Vec::new(), nobody: false }
     }
 
-    /// Runs the program to its end.
+    /// Runs the program until it exits.
     pub fn run(&self, args: &[&str]) -> Run {
         self.command(args).run()
     }
@@ -106,12 +106,12 @@ impl Sandbox {
     /// Runs a command that loads `project`, which is unlinked when the test ends.
     pub fn loads(&mut self, project: &str, args: &[&str]) -> Run {
         let run = self.run(args);
-        assert!([0, 10].contains(&run.code()), "{}", run.text());
+        assert!([0, 10].contains(&run.code()), "{}", run.transcript());
         self.unlink_at_end(project);
         run
     }
 
-    /// This project is unlinked when the test ends.
+    /// Unlinks this project at the end of the test.
     pub fn unlink_at_end(&mut self, project: impl AsRef<OsStr>) {
         let project = project.as_ref().to_owned();
         if !self.loaded.contains(&project) {
@@ -119,14 +119,14 @@ impl Sandbox {
         }
     }
 
-    /// Starts a load that holds its project, and waits until it says that it is ready.
-    pub fn hold(&self, args: &[&str]) -> Held {
+    /// Starts a load that holds its project, and waits until it reports readiness.
+    pub fn hold(&self, args: &[&str]) -> RunningProgram {
         let mut held = self.command(args).start();
         held.wait_for("holding the project");
         held
     }
 
-    /// The path of the program: where every user can run it.
+    /// Returns a path of the program where every user can run it.
     fn binary(&self) -> PathBuf {
         let built = PathBuf::from(BINARY);
         let open = |path: &Path| {
@@ -142,13 +142,13 @@ impl Sandbox {
         copy
     }
 
-    /// Makes a text the same in every run: paths, tokens, times, processes and users have stand-ins.
-    pub fn normalise(&self, text: &str) -> String {
+    /// Replaces paths, tokens, times, processes and users by placeholders, so that the text is equal in every run.
+    pub fn normalize(&self, text: &str) -> String {
         let mut text = text.replace('\u{1b}', "<ESC>");
         for (path, name) in [(self.root(), "$ROOT"), (self.shm(), "$SHM"), (self.work(), "$WORK")] {
             text = text.replace(&*path.to_string_lossy(), name);
         }
-        for (pattern, stand_in) in [
+        for (pattern, placeholder) in [
             (r"(cute-shm\.[^\s'/]*\.)[0-9A-Za-z]{5}([0-9A-Za-z]{5})\b", "${1}TOKEN${2}"),
             (r"(cute-shm\.[^\s'/]*\.)[0-9a-f]{8}\.(ledger|lock)", "${1}KEYHASH.${2}"),
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
@@ -160,7 +160,7 @@ impl Sandbox {
             (r"\b(user) \d+\b", "${1} UID"),
             (r"needed, \S+ \S+ free \([^()]*\)", "needed, FREE free (LIMIT)"),
         ] {
-            text = Regex::new(pattern).unwrap().replace_all(&text, stand_in).into_owned();
+            text = Regex::new(pattern).unwrap().replace_all(&text, placeholder).into_owned();
         }
         text
     }
@@ -169,30 +169,33 @@ impl Sandbox {
 fn check_end(sandbox: &mut Sandbox) {
     for project in std::mem::take(&mut sandbox.loaded) {
         let run = sandbox.program(vec!["unlink".into(), "--force".into(), project]).run();
-        assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.text());
+        assert!(run.code() == 0 && run.stderr().is_empty(), "{}", run.transcript());
     }
     if !sandbox.may_leave {
         let left = (sandbox.in_shm(), sandbox.in_root());
-        assert!(left.0.is_empty() && left.1.is_empty(), "left in the directories: {left:?}");
+        assert!(
+            left.0.is_empty() && left.1.is_empty(),
+            "files remain in the directories: {left:?}"
+        );
     }
 }
 
-/// Makes `link` a symbolic link.
+/// Creates the symbolic link `link`.
 pub fn link(target: &Path, link: &Path) {
     symlink(target, link).unwrap();
 }
 
-/// Whether these tests run as root.
+/// Whether the tests run as root.
 pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
-/// How a namespace of mounts is made.
+/// Returns the arguments of unshare(1) for a new mount namespace.
 fn unshare() -> &'static [&'static str] {
     if is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] }
 }
 
-/// Whether a test may mount a tmpfs in a namespace of its own: many containers forbid it.
+/// Whether a test can mount a tmpfs in a new namespace. Many containers forbid it.
 pub fn can_mount() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
@@ -200,13 +203,13 @@ pub fn can_mount() -> bool {
         unshared.args(unshare()).args(["/bin/mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
         let can = unshared.output().is_ok_and(|output| output.status.success());
         if !can {
-            eprintln!("this machine lets nobody mount: tests that need it do nothing");
+            eprintln!("skipped: tests that mount a file system, which this machine forbids");
         }
         can
     })
 }
 
-/// A call of the program that is being put together.
+/// A run of the program under construction.
 pub struct Program<'a> {
     sandbox: &'a Sandbox,
     args: Vec<OsString>,
@@ -217,37 +220,37 @@ pub struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// One variable in its environment.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name, value.as_ref().to_owned()));
         self
     }
 
-    /// A shell command that changes the process before it becomes the program: `ulimit`, `trap`.
+    /// Runs a shell command before the program in the same process: `ulimit`, `trap`.
     pub fn after(mut self, shell: &str) -> Self {
         self.shell = format!("{}{shell}; ", self.shell);
         self
     }
 
-    /// Run with mounts of its own, after this shell command has made them.
+    /// Runs in a new mount namespace, after this shell command.
     pub fn unshared(mut self, shell: &str) -> Self {
         self.unshared = unshare().to_vec();
         self.after(shell)
     }
 
-    /// Run with mounts and processes of its own: it is that node's process 1.
-    pub fn in_a_node_of_its_own(mut self, shell: &str) -> Self {
+    /// Runs as process 1 of new mount and process namespaces, after this shell command.
+    pub fn as_process_1(mut self, shell: &str) -> Self {
         self.unshared = vec!["--mount", "--pid", "--fork", "--mount-proc"];
         self.after(shell)
     }
 
-    /// Run by a user who is not root: the tests' own, else nobody.
+    /// Runs as a user that is not root: the user of the tests, else nobody.
     pub fn unprivileged(mut self) -> Self {
         self.nobody = is_root();
         self
     }
 
-    /// The command as it will run.
+    /// Returns the prepared command.
     pub fn build(&self) -> Command {
         let binary = self.sandbox.binary();
         let mut command = Command::new(&binary);
@@ -271,7 +274,7 @@ impl Program<'_> {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs the program until it exits.
     pub fn run(self) -> Run {
         let output = self.build().output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -279,56 +282,55 @@ impl Program<'_> {
         self.outcome(stdout, stderr, output.status)
     }
 
-    /// Runs it with this as its standard output, of which nothing is seen.
+    /// Runs the program with this standard output, which the result does not contain.
     pub fn run_into(self, stdout: impl Into<Stdio>) -> Run {
         let output = self.build().stdout(stdout).stderr(Stdio::piped()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         self.outcome(String::new(), stderr, output.status)
     }
 
-    /// Runs it with a terminal as its standard output and standard error; returns the exit code and what the
-    /// terminal shows.
+    /// Runs the program with a terminal as standard output and standard error. Returns the exit code and the output.
     pub fn run_on_terminal(self, rows: u16, columns: u16) -> (Option<i32>, String) {
         let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let terminal = nix::pty::openpty(Some(&size), None).unwrap();
         let (stdout, stderr) = (terminal.slave.try_clone().unwrap(), terminal.slave);
         let mut command = self.build();
         let mut child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
-        // It has the terminal's descriptors too, and reading ends when the last one is closed.
+        // The command has descriptors of the terminal; the read ends when the last one is closed.
         drop(command);
         let mut shown = Vec::new();
-        // A terminal whose programs have ended is an error, not an end.
+        // The read ends with EIO when all programs of the terminal have exited.
         let _ = fs::File::from(terminal.master).read_to_end(&mut shown);
         let status = child.wait().unwrap();
         (status.code(), String::from_utf8_lossy(&shown).into_owned())
     }
 
-    /// Runs it with a terminal of this many rows and columns as its standard output; returns what it shows.
+    /// Runs the program with a terminal of this size as standard output. Returns the output.
     pub fn run_in_terminal(self, rows: u16, columns: u16) -> String {
         let size = nix::pty::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let terminal = nix::pty::openpty(Some(&size), None).unwrap();
         let mut master = fs::File::from(terminal.master);
         let reading = std::thread::spawn(move || {
             let mut shown = Vec::new();
-            // A terminal whose programs have ended is an error, not an end.
+            // The read ends with EIO when all programs of the terminal have exited.
             let _ = master.read_to_end(&mut shown);
             String::from_utf8_lossy(&shown).into_owned()
         });
         let run = self.run_into(terminal.slave);
-        assert_eq!(run.code(), 0, "{}", run.text());
+        assert_eq!(run.code(), 0, "{}", run.transcript());
         reading.join().unwrap()
     }
 
     fn outcome(&self, stdout: String, stderr: String, status: ExitStatus) -> Run {
-        let text = self.sandbox.normalise(&render(&stdout, &stderr, status));
+        let text = self.sandbox.normalize(&render(&stdout, &stderr, status));
         Run { stdout, stderr, status, text }
     }
 
-    /// Starts it; it runs beside the test.
+    /// Starts the program in the background.
     #[allow(unsafe_code)]
-    pub fn start(self) -> Held {
+    pub fn start(self) -> RunningProgram {
         let mut command = self.build();
-        // Who runs these tests in the background may have made a shell ignore Ctrl-C for them.
+        // A shell that runs the tests in the background lets them ignore Ctrl-C.
         // SAFETY: signal(2) is safe between fork and exec.
         unsafe {
             command.pre_exec(|| {
@@ -339,9 +341,9 @@ impl Program<'_> {
             });
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Reading::start(child.stdout.take().unwrap());
-        let stderr = Reading::start(child.stderr.take().unwrap());
-        Held { child, stdout, stderr }
+        let stdout = StreamReader::start(child.stdout.take().unwrap());
+        let stderr = StreamReader::start(child.stderr.take().unwrap());
+        RunningProgram { child, stdout, stderr }
     }
 }
 
@@ -362,7 +364,7 @@ fn render(stdout: &str, stderr: &str, status: ExitStatus) -> String {
     text
 }
 
-/// How a call of the program ended.
+/// The result of a run.
 pub struct Run {
     stdout: String,
     stderr: String,
@@ -371,51 +373,51 @@ pub struct Run {
 }
 
 impl Run {
-    /// Compares everything with the text expected of it, and shows how they differ.
+    /// Compares output and exit status with the expected text.
     #[track_caller]
     pub fn is(&self, expected: impl snapbox::IntoData) {
         snapbox::Assert::new()
             .action_env(snapbox::assert::DEFAULT_ACTION_ENV)
             .normalize_paths(false)
-            .eq(self.text(), expected);
+            .eq(self.transcript(), expected);
     }
 
-    /// Standard output as it was.
+    /// Returns the standard output without replacements.
     pub fn stdout(&self) -> &str {
         &self.stdout
     }
 
-    /// Standard error as it was.
+    /// Returns the standard error without replacements.
     pub fn stderr(&self) -> &str {
         &self.stderr
     }
 
-    /// The exit code.
+    /// Returns the exit code; -1 after a signal.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or(-1)
     }
 
-    /// Everything: both streams and how it ended, the same in every run.
-    pub fn text(&self) -> String {
+    /// Returns both streams and the exit status, with placeholders.
+    pub fn transcript(&self) -> String {
         self.text.clone()
     }
 
-    /// Its standard output as the one JSON object that it must be.
+    /// Parses the standard output, which must be one JSON object.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
         let lines: Vec<&str> = self.stdout.lines().collect();
-        let [line] = lines[..] else { panic!("not one line of JSON: {}", self.text()) };
-        assert!(self.stdout.ends_with('\n'), "no line end: {}", self.text());
+        let [line] = lines[..] else { panic!("not one line of JSON: {}", self.transcript()) };
+        assert!(self.stdout.ends_with('\n'), "no line end: {}", self.transcript());
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 }
 
-/// A stream that is read while the program runs.
-struct Reading {
+/// A thread that reads an output stream of a running program.
+struct StreamReader {
     text: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
-impl Reading {
+impl StreamReader {
     fn start(mut stream: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&text);
@@ -440,22 +442,22 @@ impl Reading {
     }
 }
 
-/// A program that runs beside the test. Dropping it kills it.
-pub struct Held {
+/// A program that runs in the background. Drop kills it.
+pub struct RunningProgram {
     child: Child,
-    stdout: Reading,
-    stderr: Reading,
+    stdout: StreamReader,
+    stderr: StreamReader,
 }
 
-impl Held {
-    /// Its process id.
+impl RunningProgram {
+    /// Returns the process id.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// Waits until it has said `words` on standard error.
+    /// Waits until the program has written `words` to standard error.
     pub fn wait_for(&mut self, words: &str) {
-        until(&format!("'{words}'"), || {
+        wait_until(&format!("'{words}'"), || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 let (out, err) = (self.stdout.finish(), self.stderr.finish());
                 assert!(err.contains(words), "ended early:\n{}", render(&out, &err, status));
@@ -464,47 +466,47 @@ impl Held {
         });
     }
 
-    /// What it has said on standard output.
+    /// Returns the standard output so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits until the program exits.
     pub fn end(mut self, sandbox: &Sandbox) -> Run {
         let mut ended = None;
-        until("the end of the program", || {
+        wait_until("the exit of the program", || {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });
         let status = ended.unwrap();
         let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
-        let text = sandbox.normalise(&render(&stdout, &stderr, status));
+        let text = sandbox.normalize(&render(&stdout, &stderr, status));
         Run { stdout, stderr, status, text }
     }
 
-    /// Whether it runs still.
+    /// Whether the program is running.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 }
 
-impl Drop for Held {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Looks again and again until `reached`, and fails after a long time.
-pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
+/// Polls until `reached` returns true, and fails after the time limit.
+pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !reached() {
-        assert!(begun.elapsed() < DEADLINE, "waited in vain for {what}");
+        assert!(begun.elapsed() < DEADLINE, "time limit reached while waiting for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,8 +1,8 @@
-//! `--rows`, `--shard` and `--as-user`: a part of each array, for somebody else.
+//! `--rows`, `--shard` and `--as-user`: a part of each array, and loads as another user.
 
 use crate::program::{Sandbox, is_root};
 
-/// Path and shape of each array that a dry run tells.
+/// Returns path and shape of each array in the plan of a dry run.
 fn planned(sandbox: &Sandbox, options: &[&str]) -> Vec<(String, Vec<u64>)> {
     let mut args = vec!["load-hdf5", "p", "plain.h5", "--dry-run", "--json"];
     args.extend(options);
@@ -26,7 +26,7 @@ fn share_is_read_from_the_scheduler_environment() {
     let sandbox = Sandbox::with_plain();
     let args = ["load-hdf5", "p", "plain.h5", "--dry-run", "--shard", "auto", "--json"];
     let missing = sandbox.run(&args);
-    assert_eq!(missing.code(), 2, "{}", missing.text());
+    assert_eq!(missing.code(), 2, "{}", missing.transcript());
     let node = sandbox.command(&args).env("SLURM_NODEID", "1").env("SLURM_NNODES", "2").run();
     assert_eq!(node.json::<serde_json::Value>()["rows"], "1/2");
     for bad in [&["--shard", "2/2"][..], &["--rows", "5:2"], &["--rows", "1:2", "--shard", "0/2"]] {
@@ -43,6 +43,6 @@ fn only_root_loads_as_another_user() {
     if is_root() {
         let args = ["load-hdf5", "p", "plain.h5", "--as-user", "root"];
         let run = sandbox.command(&args).unprivileged().run();
-        assert_eq!(run.code(), 6, "{}", run.text());
+        assert_eq!(run.code(), 6, "{}", run.transcript());
     }
 }

@@ -1,4 +1,4 @@
-//! `show`: one project, or what lies below one key.
+//! `show`: one project, or the objects below one key.
 
 use snapbox::str;
 
@@ -50,7 +50,7 @@ fn long_attribute_values_are_printed_in_full_on_demand() {
     assert!(
         run.stdout().contains(&format!("@long = \"{}\"", "long ".repeat(20))),
         "{}",
-        run.text()
+        run.transcript()
     );
 }
 

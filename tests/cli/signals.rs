@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-use crate::program::{Held, Sandbox, until};
+use crate::program::{RunningProgram, Sandbox, wait_until};
 
-/// A command that notes every signal it gets in the file `got`, until the file `stop` is there.
-const NOTE: &str = "for n in $SIGNALS; do trap \"echo $n >>got\" $n; done; : >ready; \
+/// A command that appends each received signal to the file `received`, until the file `stop` exists.
+const RECORD_SIGNALS: &str = "for n in $SIGNALS; do trap \"echo $n >>received\" $n; done; : >ready; \
                     while [ ! -e stop ]; do sleep 0.02; done; exit 7";
 
-/// All that can be caught but SIGCHLD, which the command's own children cause.
+/// Returns all signals that can be caught except SIGCHLD, which the children of the command cause.
 fn catchable() -> Vec<i32> {
     let standard = (1..=31).filter(|n| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD].contains(n));
     standard.chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).collect()
@@ -24,20 +24,20 @@ fn numbers(numbers: &[i32]) -> String {
     numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn got(sandbox: &Sandbox) -> Vec<i32> {
-    let text = fs::read_to_string(sandbox.file("got")).unwrap_or_default();
+fn received(sandbox: &Sandbox) -> Vec<i32> {
+    let text = fs::read_to_string(sandbox.file("received")).unwrap_or_default();
     text.lines().map(|line| line.parse().unwrap()).collect()
 }
 
-fn start(sandbox: &Sandbox, signals: &[i32]) -> Held {
-    let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", NOTE];
+fn start(sandbox: &Sandbox, signals: &[i32]) -> RunningProgram {
+    let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", RECORD_SIGNALS];
     let held = sandbox.command(&args).env("SIGNALS", numbers(signals)).env("PATH", "/bin:/usr/bin");
     let held = held.start();
-    until("the command", || sandbox.file("ready").exists());
+    wait_until("the command", || sandbox.file("ready").exists());
     held
 }
 
-fn send(held: &Held, number: i32) {
+fn send(held: &RunningProgram, number: i32) {
     // SAFETY: kill(2) takes integers.
     assert_eq!(unsafe { libc::kill(held.pid().as_raw(), number) }, 0);
 }
@@ -49,12 +49,12 @@ fn every_signal_that_can_be_caught_reaches_the_command() {
     let held = start(&sandbox, &all);
     for (count, &number) in all.iter().enumerate() {
         send(&held, number);
-        until(&format!("signal {number}"), || got(&sandbox).len() > count);
+        wait_until(&format!("signal {number}"), || received(&sandbox).len() > count);
     }
-    assert_eq!(got(&sandbox), all);
+    assert_eq!(received(&sandbox), all);
     fs::write(sandbox.file("stop"), "").unwrap();
     let run = held.end(&sandbox);
-    assert_eq!(run.code(), 7, "{}", run.text());
+    assert_eq!(run.code(), 7, "{}", run.transcript());
     assert!(sandbox.in_shm().is_empty());
 }
 
@@ -66,7 +66,7 @@ fn command_that_a_forwarded_signal_ends_gives_its_status() {
         let held = start(&sandbox, &[]);
         send(&held, number);
         let run = held.end(&sandbox);
-        assert_eq!(run.code(), code, "{}", run.text());
+        assert_eq!(run.code(), code, "{}", run.transcript());
         assert!(sandbox.in_shm().is_empty());
     }
 }
@@ -77,11 +77,11 @@ fn ignored_signals_are_not_forwarded() {
     let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c"];
     let script = ": >ready; while [ ! -e stop ]; do sleep 0.02; done";
     let held = sandbox.command(&[&args[..], &[script]].concat()).after("trap '' USR1").start();
-    until("the command", || sandbox.file("ready").exists());
+    wait_until("the command", || sandbox.file("ready").exists());
     send(&held, libc::SIGUSR1);
     fs::write(sandbox.file("stop"), "").unwrap();
     let run = held.end(&sandbox);
-    assert_eq!(run.code(), 0, "{}", run.text());
+    assert_eq!(run.code(), 0, "{}", run.transcript());
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn every_terminating_signal_removes_a_held_project() {
         let held = sandbox.hold(&["load-hdf5", "p", "plain.h5"]);
         send(&held, number);
         let run = held.end(&sandbox);
-        assert_eq!(run.code(), 128 + number, "{}", run.text());
-        assert!(run.stderr().contains("removed project 'p'"), "{}", run.text());
+        assert_eq!(run.code(), 128 + number, "{}", run.transcript());
+        assert!(run.stderr().contains("removed project 'p'"), "{}", run.transcript());
     }
 }
 
@@ -103,7 +103,7 @@ fn command_gets_default_actions_and_an_empty_mask() {
     let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/cat", "/proc/self/status"];
     let mut plain = Command::new("/bin/cat");
     let expected = plain.arg("/proc/self/status").output().unwrap();
-    // 32 and 33 are the C library's own.
+    // The C library reserves 32 and 33.
     let lines = |text: &str| -> Vec<u64> {
         let value = |line: &str| {
             Some(line.strip_prefix("SigBlk:").or(line.strip_prefix("SigIgn:"))?.trim().to_owned())
@@ -115,7 +115,7 @@ fn command_gets_default_actions_and_an_empty_mask() {
     assert_eq!(lines(run.stdout()), lines(&String::from_utf8(expected.stdout).unwrap()));
 }
 
-/// A session of its own with a terminal, in which `command` is the leader.
+/// A new session with a terminal, led by a command.
 struct Terminal {
     master: fs::File,
     child: std::process::Child,
@@ -158,22 +158,22 @@ impl Drop for Terminal {
 fn ctrl_c_on_a_terminal_reaches_the_command_once() {
     let sandbox = Sandbox::with_plain();
     let signals = numbers(&[libc::SIGINT, libc::SIGUSR1]);
-    let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", NOTE];
+    let args = ["load-hdf5", "-q", "p", "plain.h5", "--", "/bin/sh", "-c", RECORD_SIGNALS];
     let command = sandbox.command(&args).env("SIGNALS", signals).env("PATH", "/bin:/usr/bin");
     let mut terminal = Terminal::start(&mut command.build());
-    until("the command", || sandbox.file("ready").exists());
+    wait_until("the command", || sandbox.file("ready").exists());
     terminal.type_in(3);
-    until("Ctrl-C", || got(&sandbox) == [libc::SIGINT]);
-    // What the wrapper forwarded first would be there before this one.
+    wait_until("Ctrl-C", || received(&sandbox) == [libc::SIGINT]);
+    // A signal that the wrapper forwarded would be recorded before this one.
     let wrapper = i32::try_from(terminal.child.id()).unwrap();
     // SAFETY: kill(2) takes integers.
     assert_eq!(unsafe { libc::kill(wrapper, libc::SIGUSR1) }, 0);
-    until("SIGUSR1", || got(&sandbox).contains(&libc::SIGUSR1));
-    assert_eq!(got(&sandbox), [libc::SIGINT, libc::SIGUSR1]);
+    wait_until("SIGUSR1", || received(&sandbox).contains(&libc::SIGUSR1));
+    assert_eq!(received(&sandbox), [libc::SIGINT, libc::SIGUSR1]);
     // Sent to the wrapper alone, the same signal is forwarded.
     // SAFETY: as above.
     assert_eq!(unsafe { libc::kill(wrapper, libc::SIGINT) }, 0);
-    until("SIGINT", || got(&sandbox).len() == 3);
+    wait_until("SIGINT", || received(&sandbox).len() == 3);
     fs::write(sandbox.file("stop"), "").unwrap();
     assert_eq!(terminal.child.wait().unwrap().code(), Some(7));
 }
@@ -193,20 +193,20 @@ fn ctrl_z_stops_the_wrapper_with_its_command_and_fg_continues_both() {
     shell.current_dir(sandbox.work()).env_clear().env("PATH", "/bin:/usr/bin");
     shell.envs(load.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut terminal = Terminal::start(&mut shell);
-    until("the command", || sandbox.file("ready").exists());
+    wait_until("the command", || sandbox.file("ready").exists());
     terminal.type_in(0x1a);
     let read = |name: &str| fs::read_to_string(sandbox.file(name)).unwrap_or_default();
-    until("the shell is back", || read("stopped").ends_with('\n'));
-    // As the shell reports a job that was stopped: by its first process that stopped.
+    wait_until("the shell is back", || read("stopped").ends_with('\n'));
+    // A shell reports a stopped job when its first process stops.
     let stopped: i32 = read("stopped").trim().parse().unwrap();
     assert!([libc::SIGSTOP, libc::SIGTSTP].contains(&(stopped - 128)), "{stopped}");
     // Held open until the end: a pipe that has no reader loses its contents with its last descriptor.
     let mut stop = fs::File::options().read(true).write(true).open(sandbox.file("stop")).unwrap();
     stop.write_all(b"\n").unwrap();
     fs::write(sandbox.file("go"), "").unwrap();
-    until("the end", || read("ended").ends_with('\n'));
+    wait_until("the end", || read("ended").ends_with('\n'));
     assert_eq!(read("ended").trim(), "7");
-    until("the removal", || sandbox.in_shm().is_empty());
+    wait_until("the removal", || sandbox.in_shm().is_empty());
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn process_1_of_a_container_reaps_orphaned_processes() {
         return;
     }
     let sandbox = Sandbox::with_plain();
-    // Orphans of the command become children of process 1, and zombies when they end.
+    // Orphans of the command become children of process 1, and zombies when they exit.
     let script = "for i in 1 2 3; do (sleep 0.01 &); done; n=0; \
                   while cat /proc/[0-9]*/stat 2>/dev/null | grep -q '(sleep)'; do \
                   n=$((n+1)); [ $n -lt 1000 ] || exit 9; done; exit 0";

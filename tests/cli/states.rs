@@ -1,5 +1,5 @@
-//! The states of projects that were made by Python, on another host, in another boot, or that lost
-//! something: how `list` judges them, and what `load-hdf5` does about them.
+//! The states of projects that Python, another host or another boot created, or that are incomplete: their state in
+//! `list`, and the result of a `load-hdf5` of the same name.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -11,19 +11,19 @@ use snapbox::str;
 
 use crate::program::{NOBODY, Sandbox, can_mount, is_root};
 
-/// A root directory as the program makes it.
+/// Creates a root directory like the program.
 pub fn make_root(sandbox: &Sandbox) {
     fs::create_dir_all(sandbox.root()).unwrap();
     fs::set_permissions(sandbox.root(), fs::Permissions::from_mode(0o1777)).unwrap();
 }
 
-/// A file that only its owner may read: others' processes cannot have what it names.
+/// Writes a file that only its owner may read.
 pub fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Metadata of one array of eight bytes for each id, under a first line.
+/// Writes metadata after a first line, with one array of eight bytes for each id.
 pub fn write_metadata(sandbox: &Sandbox, project: &str, first: &str, ids: &[&str]) {
     make_root(sandbox);
     let mut text = first.to_owned();
@@ -39,12 +39,12 @@ pub fn write_metadata(sandbox: &Sandbox, project: &str, first: &str, ids: &[&str
     write_private(&sandbox.metadata(project), &text);
 }
 
-/// A segment of eight bytes.
+/// Writes a segment of eight bytes.
 pub fn write_segment(sandbox: &Sandbox, project: &str, id: &str) {
     fs::write(sandbox.shm().join(format!("cute-shm.{project}.{id}")), [0; 8]).unwrap();
 }
 
-/// A whole project as Python leaves it: no mark, no ledger.
+/// Writes a complete project like Python: without the first line of this program, and without a ledger.
 pub fn python_project(sandbox: &Sandbox, project: &str, ids: &[&str]) {
     write_metadata(sandbox, project, "", ids);
     for id in ids {
@@ -52,41 +52,41 @@ pub fn python_project(sandbox: &Sandbox, project: &str, ids: &[&str]) {
     }
 }
 
-/// The first line of our metadata.
-pub fn mark(boot: &str, host: &str, shm: &str) -> String {
+/// Returns the first line of the metadata of this program.
+pub fn first_line(boot: &str, host: &str, shm: &str) -> String {
     format!("# cute-shm load aaaaa boot {boot} host {host} shm {shm}\n")
 }
 
-/// Another boot than this.
+/// The id of another boot.
 pub const OTHER_BOOT: &str = "00000000-0000-0000-0000-000000000000";
 
-/// This boot.
+/// Returns the id of this boot.
 pub fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned()
 }
 
-/// This host.
+/// Returns the name of this host.
 pub fn host() -> String {
     nix::unistd::gethostname().unwrap().to_string_lossy().into_owned()
 }
 
-/// The shm directory's identity.
+/// Returns the identity of the shm directory.
 pub fn shm_id(sandbox: &Sandbox) -> String {
     let stat = fs::metadata(sandbox.shm()).unwrap();
     format!("{}:{}", stat.dev(), stat.ino())
 }
 
-/// A project that this host loaded before it was booted.
+/// Writes the metadata of a project that was loaded before the last reboot.
 pub fn stale_project(sandbox: &Sandbox, project: &str) {
-    let mark = mark(OTHER_BOOT, &host(), "1:2");
-    write_metadata(sandbox, project, &mark, &["aaaaa00000"]);
+    let line = first_line(OTHER_BOOT, &host(), "1:2");
+    write_metadata(sandbox, project, &line, &["aaaaa00000"]);
 }
 
-/// The change lock of the one project in a sandbox, as another process would hold it.
+/// The change lock of the only project in a sandbox, held like by another process.
 pub struct ChangeLock(File);
 
 impl ChangeLock {
-    /// Takes it.
+    /// Takes the lock.
     pub fn take(sandbox: &Sandbox) -> Self {
         let path = sandbox.shm_file(".lock");
         let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
@@ -97,7 +97,7 @@ impl ChangeLock {
 
 impl Drop for ChangeLock {
     fn drop(&mut self) {
-        // A process that another test is just starting may have inherited the description.
+        // A child process of a concurrent test may have inherited the descriptor.
         fcntl(&self.0, FcntlArg::F_OFD_SETLK(&byte_0(libc::F_UNLCK))).unwrap();
     }
 }
@@ -112,23 +112,23 @@ fn byte_0(kind: libc::c_int) -> libc::flock {
     }
 }
 
-/// Adds a line to the ledger's head.
+/// Adds a line at the start of the ledger.
 pub fn amend_ledger(sandbox: &Sandbox, line: &str) {
     let path = sandbox.shm_file(".ledger");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(path, format!("{line}\n{text}")).unwrap();
 }
 
-/// State and reason of the one project of this user that is listed.
+/// Returns state and reason of the only listed project of this user.
 fn state(sandbox: &Sandbox) -> (String, String) {
     let run = sandbox.run(&["list", "--json"]);
     let listed: serde_json::Value = run.json();
     let uid = nix::unistd::Uid::effective().as_raw();
     let projects = listed["projects"].as_array().unwrap().iter();
     let projects: Vec<_> = projects.filter(|project| project["uid"] == uid).collect();
-    let [project] = projects[..] else { panic!("not one project: {}", run.text()) };
+    let [project] = projects[..] else { panic!("not one project: {}", run.transcript()) };
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    (text(&project["state"]), sandbox.normalise(&text(&project["reason"])))
+    (text(&project["state"]), sandbox.normalize(&text(&project["reason"])))
 }
 
 #[track_caller]
@@ -199,13 +199,13 @@ fn missing_segments_without_a_recorded_node_are_stale_in_the_node_s_own_dev_shm(
     }
     let sandbox = Sandbox::new();
     write_metadata(&sandbox, "p", "", &["aaaaaaaaaa"]);
-    // The new /dev/shm hides the sandbox, but not the root at its other place.
+    // The new /dev/shm hides the sandbox, but not the root, which is also mounted at /mnt.
     let mounts = format!(
         "mount --bind '{}' /mnt && mount -t tmpfs -o mode=1777 tmpfs /dev/shm || exit 99",
         sandbox.root().display()
     );
     let gc = sandbox.command(&["gc"]).env("CUTE_SHM_ROOT", "/mnt").env("CUTE_SHM_DIR", "/dev/shm");
-    let run = gc.in_a_node_of_its_own(&mounts).run();
+    let run = gc.as_process_1(&mounts).run();
     run.is(str![[r#"
 --- stdout
 removed p in '/mnt' (stale): all segments are missing, and they can only have been here; 0 segments, 0 B freed
@@ -237,7 +237,12 @@ hint: run 'cute-shm gc --dry-run' to list the projects that can be removed
 #[test]
 fn project_without_segments_is_stale() {
     let mut sandbox = Sandbox::new();
-    write_metadata(&sandbox, "p", &mark(&boot(), &host(), &shm_id(&sandbox)), &["aaaaa00000"]);
+    write_metadata(
+        &sandbox,
+        "p",
+        &first_line(&boot(), &host(), &shm_id(&sandbox)),
+        &["aaaaa00000"],
+    );
     sandbox.unlink_at_end("p");
     judged(&sandbox, "stale", "all segments are missing, removed by another process");
 }
@@ -245,7 +250,7 @@ fn project_without_segments_is_stale() {
 #[test]
 fn project_of_another_host_is_elsewhere() {
     let mut sandbox = Sandbox::new();
-    write_metadata(&sandbox, "p", &mark(OTHER_BOOT, "other", "1:2"), &["aaaaa00000"]);
+    write_metadata(&sandbox, "p", &first_line(OTHER_BOOT, "other", "1:2"), &["aaaaa00000"]);
     sandbox.may_leave();
     judged(&sandbox, "elsewhere", "loaded on host 'other'");
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0, "elsewhere is no finding");
@@ -268,14 +273,14 @@ nothing to remove
 #[test]
 fn project_of_another_shm_directory_is_elsewhere() {
     let mut sandbox = Sandbox::new();
-    write_metadata(&sandbox, "p", &mark(&boot(), &host(), "1:2"), &["aaaaa00000"]);
+    write_metadata(&sandbox, "p", &first_line(&boot(), &host(), "1:2"), &["aaaaa00000"]);
     sandbox.may_leave();
     judged(&sandbox, "elsewhere", "loaded with another shm directory (a container?)");
     sandbox.write("plain.h5", crate::common::fixtures::plain);
     let run = sandbox.run(&["load-hdf5", "-po", "p", "plain.h5"]);
-    assert_eq!(run.code(), 4, "{}", run.text());
-    assert!(run.stderr().contains("(a container?)"), "{}", run.text());
-    assert!(!run.stderr().contains("unlink"), "it cannot be unlinked here: {}", run.text());
+    assert_eq!(run.code(), 4, "{}", run.transcript());
+    assert!(run.stderr().contains("(a container?)"), "{}", run.transcript());
+    assert!(!run.stderr().contains("unlink"), "it cannot be unlinked here: {}", run.transcript());
 }
 
 #[test]
@@ -412,7 +417,7 @@ fn commands_wait_for_a_short_change_of_another_process() {
     sandbox.unlink_at_end("p");
     for command in [&["gc", "--job", "7"][..], &load, &["unlink", "p"]] {
         let loaded = sandbox.command(&load).env("CUTE_SHM_JOB", "7").run();
-        assert_eq!(loaded.code(), 0, "{}", loaded.text());
+        assert_eq!(loaded.code(), 0, "{}", loaded.transcript());
         let lock = ChangeLock::take(&sandbox);
         let run = std::thread::scope(|scope| {
             let run = scope.spawn(|| sandbox.run(command));
@@ -420,11 +425,11 @@ fn commands_wait_for_a_short_change_of_another_process() {
             drop(lock);
             run.join().unwrap()
         });
-        assert_eq!(run.code(), 0, "{command:?} {}", run.text());
+        assert_eq!(run.code(), 0, "{command:?} {}", run.transcript());
         if command[0] == "gc" {
             let removed =
                 format!("removed p in '{}' (live): job 7 has ended", sandbox.root().display());
-            assert!(run.stdout().starts_with(&removed), "{}", run.text());
+            assert!(run.stdout().starts_with(&removed), "{}", run.transcript());
         }
     }
 }
@@ -557,7 +562,7 @@ hint: remove it as its owner, or as root with --all-users
 "#]]);
     let load = ["load-hdf5", "-po", "p", "plain.h5"];
     let run = sandbox.command(&load).unprivileged().run();
-    assert_eq!(run.code(), 6, "another user's project is in the way: {}", run.text());
+    assert_eq!(run.code(), 6, "another user's project is in the way: {}", run.transcript());
     assert_eq!(sandbox.run(&["list", "--check"]).code(), 0);
 }
 

@@ -1,5 +1,5 @@
-//! What a terminal gets: whatever names other users give to files, projects and arrays, no character of a name
-//! reaches a terminal that could move the cursor, change colors or the direction of text.
+//! Hostile names of files, projects and arrays: no character that moves the cursor or changes colors or the text
+//! direction reaches a terminal.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ use crate::program::{Program, Sandbox};
 const HOSTILE: &str =
     "E\u{1b}[31;5m\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}7m\u{202e}\u{2066}\u{85}\u{2028}\n\rX";
 
-/// As [`HOSTILE`], for names of projects that this program creates.
+/// Like [`HOSTILE`], for names of projects that this program creates.
 const REVERSED: &str = "p\u{202e}\u{2067}";
 
 fn is_hostile(c: char) -> bool {
@@ -66,7 +66,7 @@ fn hostile_projects(sandbox: &Sandbox) {
         |project: &str| sandbox.shm().join(format!("cute-shm.{project}{HOSTILE}.aaaaaaaaaa"));
     fs::write(segment("live"), [0; 8]).unwrap();
     fs::write(segment("orphan"), [0; 8]).unwrap();
-    let far = crate::states::mark(crate::states::OTHER_BOOT, &crate::states::host(), "1:2");
+    let far = crate::states::first_line(crate::states::OTHER_BOOT, &crate::states::host(), "1:2");
     let stale = format!("{far}{}", metadata(&format!("stale{escaped}"), "aaaaa00000"));
     crate::states::write_private(&sandbox.metadata(&format!("stale{HOSTILE}")), &stale);
 }
@@ -251,7 +251,7 @@ fn json_is_safe_for_terminals_and_exact() {
     let mut sandbox = Sandbox::with_file("f.h5", hostile_file);
     sandbox.load("p", &["f.h5"]);
     let run = sandbox.run(&["show", "p", "--json"]);
-    assert_eq!(run.stdout().chars().find(|&c| is_hostile(c)), None, "{}", run.text());
+    assert_eq!(run.stdout().chars().find(|&c| is_hostile(c)), None, "{}", run.transcript());
     let shown: serde_json::Value = run.json();
     assert_eq!(shown["project"]["arrays"][0]["key"], format!("/{HOSTILE}/{HOSTILE}"));
 }

@@ -1,4 +1,4 @@
-//! `unlink`: removes projects, whoever made them.
+//! `unlink`: removes projects of this program and of Python.
 
 use std::fs;
 
@@ -158,7 +158,7 @@ hint: try again, or let load-hdf5 wait for it with --wait SECONDS or --ensure
     drop(lock);
 }
 
-/// A mapping as a reader has it.
+/// A mapping of a segment by a reader.
 struct Map(memmap2::Mmap);
 
 impl Map {
@@ -171,6 +171,6 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        assert_eq!(self.0[..8], 0_f64.to_le_bytes(), "what is mapped stays readable");
+        assert_eq!(self.0[..8], 0_f64.to_le_bytes(), "a mapped segment remains readable");
     }
 }

@@ -21,7 +21,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use super::authority::{collide, make_python_project};
 use super::commands::{Sandbox, load_args};
 use super::process::{Done, Process, as_user};
-use super::support::{Rng, figure, is_root, rounds, until};
+use super::support::{Rng, figure, is_root, rounds, wait_until};
 use super::tracer::{Calls, Then, observe};
 use super::users::{Guest, Node};
 
@@ -225,7 +225,7 @@ impl Stage {
         let args = load_args("held", &node.sandbox.uniform_file(1), &[]);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut keeper = node.start(&victim, &[], &node.bin, &args);
-        until("it is held", || {
+        wait_until("it is held", || {
             assert!(keeper.is_running(), "the keeper ended: {:?}", keeper.so_far());
             keeper.said().contains("loaded")
         });
@@ -418,7 +418,7 @@ impl Scene {
                 let args = load_args("p", &stage.node.sandbox.uniform_file(1), &[]);
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let mut keeper = stage.node.start(&stage.victim, &[], &stage.node.bin, &args);
-                until("it is held", || keeper.said().contains("loaded"));
+                wait_until("it is held", || keeper.said().contains("loaded"));
                 keeper.kill_group();
             }
         }

@@ -12,7 +12,7 @@ use cute_shm::internals::{Directory, Key, KeyFile, Ledger, ProjectName};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::process::Process;
-use super::support::{is_root, until};
+use super::support::{is_root, wait_until};
 use super::users::{Guest, Node};
 
 const PRIME: u32 = 0x0100_0193;
@@ -74,7 +74,7 @@ fn hold(node: &Node, user: &Guest, project: &str) -> Process {
     let file = node.sandbox.uniform_file(1);
     let args = ["load-hdf5", project, file.to_str().expect("a path")];
     let mut keeper = node.start(user, &[], &node.bin, &args);
-    until("it is held", || {
+    wait_until("it is held", || {
         assert!(keeper.is_running(), "the keeper ended: {:?}", keeper.so_far());
         keeper.said().contains("loaded")
     });
@@ -224,8 +224,8 @@ fn keeper_takes_its_lock_again_if_the_lock_file_is_removed() {
     let lock = node.sandbox.shm().join(key(&node, "p", &victim).file(KeyFile::Lock));
     let mut keeper = hold(&node, &victim, "p");
     fs::remove_file(&lock).unwrap();
-    until("the lock file exists again", || lock.exists());
-    until("the project is live again", || node.sandbox.state("p").as_deref() == Some("live"));
+    wait_until("the lock file exists again", || lock.exists());
+    wait_until("the project is live again", || node.sandbox.state("p").as_deref() == Some("live"));
     node.sandbox.run(["gc", "--all-users"]).expect(0);
     assert!(keeper.is_running());
     assert_eq!(node.sandbox.whole("p"), Some(1));
@@ -350,7 +350,7 @@ fn readers_with_read_permission_list_show_export_and_wait() {
     let file = node.sandbox.uniform_file(1);
     let args = ["load-hdf5", "h", file.to_str().unwrap(), "--mode", "644"];
     let mut keeper = node.start(&owner, &[], &node.bin, &args);
-    until("it is held", || {
+    wait_until("it is held", || {
         assert!(keeper.is_running(), "{:?}", keeper.so_far());
         keeper.said().contains("loaded")
     });
@@ -462,9 +462,9 @@ fn root_with_another_device_number_is_the_same_root() {
     }
     let listed = node.run(&user, &["list", "-s", "--json"]).expect(0).json();
     let projects = listed["projects"].as_array().unwrap();
-    let told: Vec<_> =
+    let states: Vec<_> =
         projects.iter().map(|p| (p["state"].clone(), p["lifetime"].clone())).collect();
-    assert_eq!(told, [("live".into(), "held".into()), ("live".into(), "persistent".into())]);
+    assert_eq!(states, [("live".into(), "held".into()), ("live".into(), "persistent".into())]);
     let reaped = node.run(&user, &["gc", "--all-roots", "--dry-run", "--json"]).expect(0).json();
     assert_eq!(reaped["items"].as_array().unwrap().len(), 2, "{reaped}");
     node.load(&user, &[], "p", &["--persistent", "--overwrite"]).expect(0);

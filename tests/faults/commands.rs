@@ -12,7 +12,7 @@ pub use super::binary::BINARY;
 use super::common::fixtures;
 pub use super::common::sandbox::{Mount, Sandbox};
 use super::process::{Done, Process};
-use super::support::until;
+use super::support::wait_until;
 
 impl Sandbox {
     /// Creates a sandbox with a directory in /dev/shm as the shm directory.
@@ -66,7 +66,7 @@ impl Sandbox {
     #[track_caller]
     pub fn hold(&self, project: &str, file: &Path, more: &[&str]) -> Process {
         let mut keeper = self.start(load_args(project, file, more));
-        until("it is held", || {
+        wait_until("it is held", || {
             assert!(keeper.is_running(), "the keeper ended: {:?}", keeper.so_far());
             keeper.said().contains("loaded")
         });

@@ -75,7 +75,7 @@ fn private_tmp_is_another_root() {
     job.args(["-m", "--propagation", "private", "/bin/sh", "-c", script, BINARY])
         .arg(sandbox.uniform_file(1));
     let mut job = Process::start(&mut job);
-    super::support::until("the job holds its project", || {
+    super::support::wait_until("the job holds its project", || {
         assert!(job.is_running(), "the job ended");
         job.said().contains("loaded")
     });

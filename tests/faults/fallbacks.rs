@@ -12,7 +12,7 @@ use super::common::fixtures;
 use super::process::{Done, Process, as_user};
 use super::seccomp::{Deny, deny, no_threads};
 use super::steps::at_every_call_with;
-use super::support::{figure, is_full, is_root, until};
+use super::support::{figure, is_full, is_root, wait_until};
 
 /// `MADV_POPULATE_WRITE`, the third argument of madvise(2).
 const POPULATE_WRITE: i32 = 23;
@@ -97,13 +97,13 @@ impl Filtered<'_> {
         assert_eq!(self.sandbox.whole("p"), Some(1));
         job.signal(Signal::SIGKILL);
         job.wait();
-        until("the project is gone", || self.sandbox.files().is_empty());
+        wait_until("the project is gone", || self.sandbox.files().is_empty());
     }
 
     #[track_caller]
     fn interrupted(&self, file: &Path) {
         let mut keeper = Process::start(&mut self.command(&load_args("p", file, &[])));
-        until("it is held", || keeper.said().contains("loaded"));
+        wait_until("it is held", || keeper.said().contains("loaded"));
         keeper.signal(Signal::SIGINT);
         keeper.wait().expect(130);
         self.sandbox.assert_nothing();

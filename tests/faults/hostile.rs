@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::process::Process;
-use super::support::{figure, is_root, rounds, until};
+use super::support::{figure, is_root, rounds, wait_until};
 use super::users::{Guest, Node};
 
 /// The number of kinds of files of [`Mallory::plant`].
@@ -168,7 +168,7 @@ pub fn hold(node: &Node, user: &Guest, project: &str, root: &Path) -> Process {
     let file = node.sandbox.uniform_file(1);
     let args = ["--root", root.to_str().unwrap(), "load-hdf5", project, file.to_str().unwrap()];
     let mut keeper = node.start(user, &[], &node.bin, &args);
-    until("it is held", || {
+    wait_until("it is held", || {
         assert!(keeper.is_running(), "{:?}", keeper.so_far());
         keeper.said().contains("loaded")
     });

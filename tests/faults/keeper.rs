@@ -9,8 +9,8 @@ use nix::unistd::Pid;
 
 use super::commands::{Sandbox, load_args};
 use super::common::fixtures;
-use super::process::{Process, is_gone};
-use super::support::{eventually, figure, sized, until};
+use super::process::{Process, has_exited};
+use super::support::{eventually, figure, sized, wait_until};
 
 /// Writes a file whose load takes some time.
 fn big(sandbox: &Sandbox) -> PathBuf {
@@ -42,10 +42,10 @@ impl Halted {
 
     fn end_loader(self, signal: Signal) -> super::process::Done {
         // Rust's handler lets a SIGSEGV that no access caused pass once.
-        until("the loader is gone", || {
+        wait_until("the loader is gone", || {
             let _ = kill(self.loader, signal);
             let _ = kill(self.loader, Signal::SIGCONT);
-            is_gone(self.loader)
+            has_exited(self.loader)
         });
         self.load.wait()
     }
@@ -112,9 +112,9 @@ fn loader_exits_with_its_keeper() {
         assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
         let Halted { load, loader } = halted;
         load.signal(Signal::SIGKILL);
-        until("the loader is gone", || is_gone(loader));
+        wait_until("the loader is gone", || has_exited(loader));
         assert_eq!(load.wait().code, 1009);
-        until("the lock is free", || sandbox.state("p").as_deref() == Some("abandoned"));
+        wait_until("the lock is free", || sandbox.state("p").as_deref() == Some("abandoned"));
         sandbox.run(["gc"]).expect(0);
         sandbox.assert_nothing();
     }

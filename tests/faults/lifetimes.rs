@@ -7,8 +7,8 @@ use nix::unistd::Pid;
 
 use super::commands::{Sandbox, load_args};
 use super::common::fixtures;
-use super::process::{Process, as_user, is_gone};
-use super::support::{figure, is_root, until};
+use super::process::{Process, as_user, has_exited};
+use super::support::{figure, is_root, wait_until};
 
 #[test]
 fn sixty_four_concurrent_ensures_share_one_load() {
@@ -34,7 +34,7 @@ fn co_keepers_keep_the_project_until_the_last_one_exits() {
     let mut keepers: Vec<_> =
         (0..count).map(|_| sandbox.start(load_args("p", &file, &["--ensure"]))).collect();
     for keeper in &mut keepers {
-        until("it holds", || keeper.said().contains("loaded"));
+        wait_until("it holds", || keeper.said().contains("loaded"));
     }
     for (number, keeper) in keepers.into_iter().enumerate() {
         assert_eq!(sandbox.whole("p"), Some(1));
@@ -103,7 +103,7 @@ fn until_exit_removes_the_project_however_the_process_exits() {
         assert_eq!(sandbox.whole("p"), Some(1));
         job.signal(signal);
         job.wait();
-        until("the project is gone", || sandbox.files().is_empty());
+        wait_until("the project is gone", || sandbox.files().is_empty());
     }
     let none = sandbox.run(load_args("p", &sandbox.uniform_file(1), &["--until-exit", "4194305"]));
     none.expect(3);
@@ -121,8 +121,8 @@ fn one_gc_removes_the_project_of_a_killed_background_keeper() {
     let keeper = listed["projects"][0]["keeper"]["pid"].as_i64().expect("a keeper");
     let keeper = Pid::from_raw(i32::try_from(keeper).expect("a pid"));
     nix::sys::signal::kill(keeper, Signal::SIGKILL).expect("to kill the keeper");
-    until("the keeper is gone", || is_gone(keeper));
-    until("it is abandoned", || sandbox.state("p").as_deref() == Some("abandoned"));
+    wait_until("the keeper is gone", || has_exited(keeper));
+    wait_until("it is abandoned", || sandbox.state("p").as_deref() == Some("abandoned"));
     sandbox.run(["gc"]).expect(0);
     sandbox.assert_nothing();
     figure(
@@ -189,7 +189,7 @@ fn keeper_survives_a_root_that_is_unreadable_for_a_while() {
     }
     let sandbox = Sandbox::new();
     let mut keeper = held_by_a_user(&sandbox, &[]);
-    until("it is held", || keeper.said().contains("loaded"));
+    wait_until("it is held", || keeper.said().contains("loaded"));
     for folder in [sandbox.root().to_owned(), sandbox.shm().to_owned()] {
         set_mode(&folder, 0o000);
         // Longer than two intervals of the keeper.
@@ -216,7 +216,7 @@ fn keeper_retries_a_removal_that_fails_for_a_while() {
     }
     let sandbox = Sandbox::new();
     let mut keeper = held_by_a_user(&sandbox, &[]);
-    until("it is held", || keeper.said().contains("loaded"));
+    wait_until("it is held", || keeper.said().contains("loaded"));
     set_mode(sandbox.root(), 0o000);
     keeper.signal(Signal::SIGTERM);
     std::thread::sleep(Duration::from_millis(500));

@@ -9,7 +9,7 @@ use nix::sys::statvfs::statvfs;
 use super::commands::{Sandbox, load_args};
 use super::common::fixtures;
 use super::process::Process;
-use super::support::{figure, is_root, skip, until};
+use super::support::{figure, is_root, skip, wait_until};
 
 const PAGE: u64 = 4096;
 
@@ -163,10 +163,10 @@ fn load_without_enough_inodes_is_refused_or_whole() {
 }
 
 /// Takes all free memory once a segment exists.
-fn fill_meanwhile(shm: &Path) -> fs::File {
+fn fill_during_load(shm: &Path) -> fs::File {
     let filler = fs::File::create(shm.join("filler")).expect("a file");
     let others = || fs::read_dir(shm).expect("to list").count() > 1;
-    until("a segment", others);
+    wait_until("a segment", others);
     let (mut at, mut step) = (0, 8 << 20);
     while step >= i64::try_from(PAGE).expect("a page") {
         match fallocate(&filler, FallocateFlags::empty(), at, step) {
@@ -192,7 +192,7 @@ fn memory_taken_by_another_process_during_a_load_is_an_error() {
         sandbox.run(["unlink", "p"]).expect(0);
         let was_refused = (0..50).any(|_| {
             let load = sandbox.start(load_args("p", &file, &["--persistent", "--jobs", "4"]));
-            fill_meanwhile(sandbox.shm());
+            fill_during_load(sandbox.shm());
             let done = load.wait();
             fs::remove_file(sandbox.shm().join("filler")).unwrap();
             if done.code == 0 {
@@ -205,7 +205,7 @@ fn memory_taken_by_another_process_during_a_load_is_an_error() {
             }
             sandbox.assert_nothing();
             // A process that another test has just started may have inherited the file.
-            until("all memory is back", || free(sandbox.shm()) == before);
+            wait_until("all memory is back", || free(sandbox.shm()) == before);
             done.code == 5
         });
         assert!(was_refused, "{huge}: memory was never full in time");

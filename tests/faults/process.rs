@@ -14,7 +14,7 @@ use nix::sys::signal::{SigHandler, Signal, kill, killpg, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use super::support::until;
+use super::support::wait_until;
 
 /// The time after which a command counts as hanging.
 pub const LIMIT: Duration = Duration::from_secs(100);
@@ -123,7 +123,7 @@ impl Process {
         self.done = true;
         let group = Pid::from_raw(-self.pid().as_raw());
         // Orphaned processes of the group become children of this process.
-        until("the group is gone", || {
+        wait_until("the group is gone", || {
             matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
         });
     }
@@ -132,7 +132,7 @@ impl Process {
     pub fn wait_for_all(self) -> Done {
         let group = Pid::from_raw(-self.pid().as_raw());
         let done = self.wait();
-        until("the group has ended", || {
+        wait_until("the group has ended", || {
             matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
         });
         done
@@ -163,7 +163,7 @@ impl Drop for Process {
 }
 
 /// Whether the process no longer runs. A zombie counts as gone.
-pub fn is_gone(pid: Pid) -> bool {
+pub fn has_exited(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
 }

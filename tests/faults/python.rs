@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use super::commands::{Sandbox, load_args};
 use super::common::fixtures;
 use super::process::{Done, Process};
-use super::support::{eventually, figure, skip, until};
+use super::support::{eventually, figure, skip, wait_until};
 
 /// Returns an interpreter with the package, or `None` with a visible message.
 pub fn interpreter(test: &str) -> Option<PathBuf> {
@@ -186,6 +186,6 @@ fn empty_metadata_of_python_is_never_removed() {
     assert!(sandbox.metadata(&name).exists());
     fs::remove_file(sandbox.metadata(&name)).unwrap();
     sandbox.run(["gc"]).expect(0);
-    until("nothing is left", || sandbox.files().is_empty());
+    wait_until("nothing is left", || sandbox.files().is_empty());
     figure("an empty metadata file from Python: gc, load, overwrite, hold", "4", "not removed");
 }

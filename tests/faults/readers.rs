@@ -83,14 +83,14 @@ fn state_is_right_after_any_exit_of_a_python_reader() {
             skip("readers", &format!("no Python {version} with cute-shm can be had here"));
             continue;
         };
-        let told: Vec<_> = ["exit", "tracked", "crash", "descriptors"]
+        let results: Vec<_> = ["exit", "tracked", "crash", "descriptors"]
             .into_iter()
             .map(|how| format!("{how}: {}", reader(&python, how)))
             .collect();
         ran += 1;
         figure(
             &format!("reader in Python {version} that exits in four ways"),
-            told.join(", "),
+            results.join(", "),
             "correct state; `gc` and `gc --broken` remove everything",
         );
     }

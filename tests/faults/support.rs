@@ -74,7 +74,7 @@ pub fn eventually<T>(what: &str, limit: Duration, mut there: impl FnMut() -> Opt
 }
 
 /// Like [`eventually`], for a condition and twenty seconds.
-pub fn until(what: &str, mut there: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
     eventually(what, Duration::from_secs(20), || there().then_some(()));
 }
 

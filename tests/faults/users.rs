@@ -13,7 +13,7 @@ use nix::unistd::{Group, Uid, User};
 
 use super::commands::{BINARY, Sandbox, load_args};
 use super::process::{Done, Process, as_user};
-use super::support::{eventually, figure, is_root, until};
+use super::support::{eventually, figure, is_root, wait_until};
 
 /// A user account that exists during a test.
 pub struct Guest {
@@ -176,7 +176,7 @@ fn root_removes_dead_projects_of_all_users_on_request() {
     let (node, ours) = (Node::new(), Guest::new());
     let file = node.sandbox.uniform_file(1);
     let mut keeper = node.start(&ours, &[], &node.bin, &["load-hdf5", "p", file.to_str().unwrap()]);
-    until("it is held", || {
+    wait_until("it is held", || {
         assert!(keeper.is_running());
         keeper.said().contains("loaded")
     });
