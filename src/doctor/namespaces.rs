@@ -28,7 +28,7 @@ pub(super) fn private(node: &Node) -> Check {
             .with_hint("set CUTE_SHM_ROOT to a root that only this container or job uses"),
         (_, Some(true)) => Check::new(name, Level::Warning, format!("'{shown_root}' is private, '{shown_shm}' is not: processes outside see arrays without metadata"))
             .with_hint("set CUTE_SHM_ROOT to a root that all processes share, such as /var/tmp/cute-shm"),
-        _ => Check::new(name, Level::Ok, "cannot read the directories of process 1: no comparison"),
+        _ => Check::new(name, Level::Ok, "process 1 cannot be inspected"),
     }
 }
 

@@ -137,7 +137,10 @@ fn root_checks_for_another_user() {
     let directories = |program: Program<'_>| {
         let run = program.run();
         let text = run.transcript();
-        let line = text.lines().find(|line| line.contains(" directories ")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.split_whitespace().nth(1) == Some("directories"))
+            .unwrap();
         line.to_owned()
     };
     crate::states::make_root(&sandbox);
