@@ -16,8 +16,9 @@ use self::report::{report_outcome, report_plan};
 use self::request::request;
 use super::common::warn_of_root;
 use crate::error::{Error, Kind, Result};
-use crate::load::{self, Background, Request, Side, Watched, check_readable};
+use crate::load::{self, Background, Request, Side, check_readable};
 use crate::os::signals::Signals;
+use crate::os::watched_process::WatchedProcess;
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::shm::store::node_dirs::NodeDirs;
@@ -61,7 +62,7 @@ fn start(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let Some(pid) = args.until_exit else {
         return load(args, &request, Waiting { ready_fd, until: None }, signals, output);
     };
-    let watched = Watched::open(pid)?;
+    let watched = WatchedProcess::open(pid)?;
     let kept =
         [ready_fd.as_ref().map(AsRawFd::as_raw_fd), watched.descriptor().map(|fd| fd.as_raw_fd())];
     let kept: Vec<_> = kept.into_iter().flatten().chain(signals.descriptors()).collect();

@@ -31,7 +31,7 @@ pub use hdf5_reader::External;
 pub(crate) use in_process::load_in_process;
 pub(crate) use input_path::{check_readable, named};
 #[cfg(feature = "cli")]
-pub use lifetime::background::{Background, Ready, Side, Watched, inherit};
+pub use lifetime::background::{Background, Ready, Side, inherit};
 #[cfg(feature = "cli")]
 pub use lifetime::command::run as run_command;
 #[cfg(feature = "cli")]

@@ -8,15 +8,17 @@ use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2};
+use nix::unistd::{ForkResult, Pid, pipe2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::os::descriptors;
 use crate::os::limits;
 use crate::os::process_stat::processor_time;
 
@@ -62,9 +64,7 @@ impl Child {
     pub fn start<M: Serialize>(work: impl FnOnce(&mut dyn FnMut(M))) -> Result<Self> {
         const WHAT: &str = "cannot start a process";
         let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::io(WHAT, e))?;
-        // SAFETY: the command has one thread here. If a program with more threads uses the library, the C library
-        // makes its allocator usable in the child; a child that another lock blocks is abandoned.
-        match unsafe { fork() }.map_err(|e| limits::process(WHAT, e))? {
+        match fork(WHAT)? {
             ForkResult::Parent { child } => Ok(Self {
                 pid: child,
                 pipe: read.into(),
@@ -74,7 +74,9 @@ impl Child {
             }),
             ForkResult::Child => {
                 drop(read);
-                leave_descriptors();
+                // A program that reads these to their end would wait for an abandoned child.
+                let _ = descriptors::close_standard_streams();
+                descriptors::close_inherited();
                 let mut pipe = File::from(write);
                 let mut send = |message: M| {
                     let sent = serde_json::to_vec(&message).map_err(std::io::Error::from);
@@ -190,25 +192,42 @@ impl Activity {
     }
 }
 
-/// Leaves the standard streams and every inherited descriptor: a program that reads them to their end would wait for
-/// an abandoned child.
-fn leave_descriptors() {
-    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        let _ =
-            dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).and_then(|()| dup2_stderr(&null));
-    }
-    for entry in std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
-        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        // SAFETY: the descriptor is only asked for its flags.
-        let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd.max(0)) };
-        let flags = fcntl(borrowed, FcntlArg::F_GETFD).map(FdFlag::from_bits_truncate);
-        if fd > 2 && flags.is_ok_and(|flags| !flags.contains(FdFlag::FD_CLOEXEC)) {
-            // SAFETY: this program opens every file with O_CLOEXEC, so this descriptor is not one of its files.
-            unsafe { libc::close(fd) };
-        }
-    }
+/// Forks this process. `failed` is the message of an error.
+///
+/// # Errors
+/// Returns the error of fork(2).
+pub(crate) fn fork(failed: &str) -> Result<ForkResult> {
+    // SAFETY: the command has one thread here; its threads start later, for signals, progress and work. If a program
+    // with more threads uses the library, the C library makes its allocator usable in the child; a child that another
+    // lock blocks is abandoned.
+    unsafe { nix::unistd::fork() }.map_err(|e| limits::process(failed, e))
+}
+
+/// A change of the state of a child process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateChange {
+    /// It ended, with the exit status that a shell reports: its own, or 128 + the signal that ended it.
+    Ended(u8),
+    /// This signal stopped it.
+    Stopped(i32),
+}
+
+/// Takes the next change of the state of any child. Returns `None` if there is none.
+///
+/// # Errors
+/// Returns the error of waitpid(2): ECHILD if there are no children.
+pub(crate) fn next_state_change() -> std::result::Result<Option<(Pid, StateChange)>, Errno> {
+    let mut status = 0;
+    // SAFETY: waitpid(2) writes to the integer. nix's version fails for real-time signals.
+    let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+    let code = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+    let change = match Errno::result(child)? {
+        0 => return Ok(None),
+        _ if libc::WIFSTOPPED(status) => StateChange::Stopped(libc::WSTOPSIG(status)),
+        _ if libc::WIFSIGNALED(status) => StateChange::Ended(code(128 + libc::WTERMSIG(status))),
+        _ => StateChange::Ended(code(libc::WEXITSTATUS(status))),
+    };
+    Ok(Some((Pid::from_raw(child), change)))
 }
 
 /// Exits without running the exit handlers of the parent.

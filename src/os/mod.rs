@@ -16,4 +16,5 @@ pub(crate) mod process_stat;
 #[cfg(feature = "cli")]
 pub mod signals;
 pub mod threads;
+pub mod watched_process;
 pub(crate) mod writeback;

@@ -5,6 +5,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -213,19 +215,18 @@ impl Signals {
         })
     }
 
-    /// Restores the signal mask and the actions that a program started by us expects.
-    ///
-    /// # Errors
-    /// Returns an error if the kernel refuses the signal mask. Async-signal-safe: it may run between fork and exec.
-    pub fn restorer(&self) -> impl Fn() -> std::io::Result<()> + Send + Sync + 'static {
+    /// Has `command` start with the signal mask and the actions that this program was started with.
+    pub fn restore_in(&self, command: &mut Command) {
         let mask = self.original;
-        move || {
+        let restore = move || {
             if !FILE_SIZE_SIGNAL_WAS_IGNORED.load(Ordering::Relaxed) {
                 // SAFETY: the default action installs no handler.
                 unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
             }
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None).map_err(std::io::Error::from)
-        }
+        };
+        // SAFETY: the closure makes two system calls, which are async-signal-safe.
+        unsafe { command.pre_exec(restore) };
     }
 
     /// Waits for this long, or until a signal comes, which is left to be taken.

@@ -7,8 +7,9 @@ use std::path::Path;
 use super::args::Args;
 use super::body::Body;
 use crate::error::{Error, Kind, Result};
-use crate::load::{self, Ending, Ready, Watched};
+use crate::load::{self, Ending, Ready};
 use crate::os::signals::Signals;
+use crate::os::watched_process::WatchedProcess;
 use crate::output::json::Warning;
 use crate::output::{Output, ready};
 use crate::shm::store::held::{HeldProject, Loss};
@@ -20,7 +21,7 @@ pub(super) struct Waiting {
     /// The descriptor of `--ready-fd`.
     pub(crate) ready_fd: Option<File>,
     /// With `--until-exit`: the process, and the command that waits for this keeper.
-    pub(crate) until: Option<(Watched, Ready)>,
+    pub(crate) until: Option<(WatchedProcess, Ready)>,
 }
 
 /// The origin of the exit status.

@@ -1,9 +1,7 @@
 //! `-- CMD`: runs a command while its project is held, forwards signals, and returns its status.
-#![allow(unsafe_code)]
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -11,6 +9,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::error::{Error, Kind, Result};
+use crate::os::child::{StateChange, next_state_change};
 use crate::os::limits;
 use crate::os::signals::{Caught, Signals};
 
@@ -34,15 +33,13 @@ pub fn run(
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::new(Kind::Usage, "no command"));
     };
-    let restore = signals.restorer();
     if let Some(caught) = signals.take() {
         return Err(interrupted(caught));
     }
     signals.take_all()?;
     let mut prepared = Command::new(program);
     prepared.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
-    // SAFETY: the closure makes two system calls, which are async-signal-safe.
-    unsafe { prepared.pre_exec(restore) };
+    signals.restore_in(&mut prepared);
     let child = prepared.spawn().map_err(|e| {
         let status = if e.kind() == ErrorKind::NotFound { 127 } else { 126 };
         let shown = program.to_string_lossy();
@@ -70,25 +67,15 @@ fn wait(pid: Pid, signals: &Signals) -> u8 {
 /// Takes the status of every child that has ended. Returns that of `pid`, as a shell reports it.
 pub(crate) fn reap(pid: Option<Pid>) -> Option<u8> {
     loop {
-        let mut status = 0;
-        // SAFETY: waitpid(2) writes to the integer. nix's version fails for real-time signals.
-        let child = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
-        let is_ours = pid.is_some_and(|pid| pid.as_raw() == child);
-        match child {
-            0 => return None,
+        match next_state_change() {
             // There is no child: something else took the status of the command.
-            -1 if Errno::last() == Errno::ECHILD => return pid.map(|_| u8::MAX),
-            -1 => return None,
-            _ if is_ours && libc::WIFEXITED(status) => {
-                return Some(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX));
-            }
-            _ if is_ours && libc::WIFSIGNALED(status) => {
-                return Some(u8::try_from(128 + libc::WTERMSIG(status)).unwrap_or(u8::MAX));
-            }
-            _ if is_ours && libc::WIFSTOPPED(status) => {
-                stop_too(Pid::from_raw(child), libc::WSTOPSIG(status));
-            }
-            _ => {}
+            Err(Errno::ECHILD) => return pid.map(|_| u8::MAX),
+            Err(_) | Ok(None) => return None,
+            Ok(Some((child, change))) if pid == Some(child) => match change {
+                StateChange::Ended(status) => return Some(status),
+                StateChange::Stopped(signal) => stop_too(child, signal),
+            },
+            Ok(Some(_)) => {}
         }
     }
 }

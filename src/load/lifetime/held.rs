@@ -1,8 +1,8 @@
 //! The wait of a keeper that holds a project: until it is asked to exit, or has lost the project.
 
-use crate::load::lifetime::background::Watched;
 use crate::load::lifetime::command::reap;
 use crate::os::signals::{Caught, Signals};
+use crate::os::watched_process::WatchedProcess;
 use crate::shm::store::held::{HeldProject, Loss};
 use crate::shm::store::node_dirs::NodeDirs;
 
@@ -26,7 +26,7 @@ pub fn wait(
     held: &HeldProject,
     dirs: &NodeDirs,
     signals: &Signals,
-    until: Option<&Watched>,
+    until: Option<&WatchedProcess>,
 ) -> Ending {
     let mut failed = false;
     loop {
@@ -45,8 +45,8 @@ pub fn wait(
         }
         // A shell that replaces itself with this program leaves its children to it, and process 1 gets all orphans.
         reap(None);
-        if signals.wait(until.and_then(Watched::descriptor), POLL_INTERVAL)
-            || until.is_some_and(Watched::has_ended)
+        if signals.wait(until.and_then(WatchedProcess::descriptor), POLL_INTERVAL)
+            || until.is_some_and(WatchedProcess::has_ended)
         {
             return Ending::Exited;
         }

@@ -1,6 +1,5 @@
 //! The loader process. It is forked before any thread exists, so that it starts at once and inherits the change
 //! lock. It ends with its keeper.
-#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -9,13 +8,12 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
+use nix::unistd::{ForkResult, Pid, getpid, getppid, pipe2};
 
 use crate::error::{Error, Result};
 use crate::load::protocol::{Receiver, SupervisorLink};
-use crate::os::child::end_now;
+use crate::os::child::{end_now, fork};
 use crate::os::descriptors;
-use crate::os::limits;
 
 /// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +43,7 @@ impl LoaderProcess {
         let (from_loader, to_keeper) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let (from_keeper, to_loader) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let keeper = getpid();
-        // SAFETY: the process has one thread (threads start later, for signals and progress), so the
-        // child may call any function.
-        match unsafe { fork() }.map_err(|e| limits::process("cannot start the loader", e))? {
+        match fork("cannot start the loader")? {
             ForkResult::Parent { child } => Ok(Self {
                 pid: child,
                 messages: Receiver::new(from_loader.into()),
