@@ -30,11 +30,12 @@ use crate::load::plan::Plan;
 use crate::load::protocol::SupervisorLink;
 use crate::load::request::{Existing, Input, Request};
 use crate::load::worker::chunked::{Chunked, Limits};
+use crate::load::worker::endpoints::{DataSource, Endpoints};
 use crate::load::worker::progress::ProgressSender;
 use crate::load::worker::read::ItemReader;
 use crate::load::worker::read_error::ReadError;
 use crate::load::worker::read_library;
-use crate::load::worker::transfer::{DataSource, Transfer};
+use crate::load::worker::transfer::Transfer;
 use crate::load::worker::write;
 use crate::os::directory::Directory;
 use crate::shm::format::glob::PathFilter;
@@ -296,19 +297,20 @@ fn compare(
     };
     let writers: Vec<_> = plan.segments.iter().enumerate().map(writer).collect();
     let file = Arc::new(File::open(path).unwrap());
-    let transfer = Transfer::new((0, task), (dataset, &plan.segments), writers, (file, source));
+    let ends = Endpoints { dataset, segments: &plan.segments, writers, file, source };
+    let transfer = Transfer::new((0, task), ends);
     let mut link = SupervisorLink::in_process(|_| Ok(()));
     let progress = ProgressSender::new(&mut link.sender);
     let mut reader = ItemReader::default();
     while let Some(item) = transfer.claim() {
-        match reader.item(&transfer, &item, &progress) {
+        match reader.item(&transfer.ends, &item, &progress) {
             Ok(()) => {}
             // What cannot be proved right is left to libhdf5.
             Err(ReadError::Refused(_)) => return false,
             Err(error) => panic!("seed {seed}: {error:?}"),
         }
     }
-    let mut check = write::Destination::Compare(&transfer.writers);
+    let mut check = write::Destination::Compare(&transfer.ends.writers);
     let (segments, scratch) = (&plan.segments[..], &mut reader.scratch);
     read_library::read_with_libhdf5(
         inventory,

@@ -1,6 +1,7 @@
 //! The threads that move the bytes: scheduling, reading, decoding, conversion, writing.
 
 pub mod chunked;
+pub mod endpoints;
 pub mod progress;
 pub mod read;
 pub mod read_error;

@@ -9,10 +9,10 @@ use hdf5_reader::{ChunkIndex, Stored};
 use crate::load::decode_memory::Gate;
 use crate::load::plan::SegmentPlan;
 use crate::load::worker::chunked::{Chunked, Grouping, READ, adjoins};
+use crate::load::worker::endpoints::{Contiguous, DataSource, Endpoints, Unwritten};
 use crate::load::worker::progress::ProgressSender;
 use crate::load::worker::read_error::ReadError;
 use crate::load::worker::stream::{Decoded, FileRange};
-use crate::load::worker::transfer::{Contiguous, DataSource, Transfer, Unwritten};
 use crate::load::worker::work_item::WorkItem;
 use crate::load::worker::write::{Destination, Scratch};
 use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
@@ -42,44 +42,39 @@ impl ItemReader {
     /// Does one item of a transfer that writes to its own segments.
     pub fn item(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         item: &WorkItem<'_>,
         progress: &ProgressSender<'_>,
     ) -> Done {
-        match (&transfer.source, item) {
+        match (&ends.source, item) {
             (DataSource::Chunked(all), WorkItem::Chunks(chunks))
                 if matches!(all.grouping, Grouping::Slabs { .. }) =>
             {
-                let mut destination = Destination::Windows(windows(transfer, all, chunks)?);
+                let mut destination = Destination::Windows(windows(ends, all, chunks)?);
                 let output = OutputBox::whole(&all.index.shape, all.index.before);
-                self.chunks(transfer, (all, &output), chunks, &mut destination, progress)
+                self.chunks(ends, (all, &output), chunks, &mut destination, progress)
             }
             (DataSource::Chunked(all), WorkItem::Block(chunks, absent)) => {
-                self.block(transfer, all, (chunks, absent), progress)
+                self.block(ends, all, (chunks, absent), progress)
             }
-            _ => self.do_into(
-                transfer,
-                item,
-                &mut Destination::Segments(&transfer.writers),
-                progress,
-            ),
+            _ => self.do_into(ends, item, &mut Destination::Segments(&ends.writers), progress),
         }
     }
 
     /// Does one item, wherever the elements go.
     pub fn do_into(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         item: &WorkItem<'_>,
         destination: &mut Destination<'_, '_>,
         progress: &ProgressSender<'_>,
     ) -> Done {
-        match (&transfer.source, item) {
+        match (&ends.source, item) {
             (DataSource::Contiguous(all), WorkItem::Elements(range)) => {
-                self.elements(transfer, all, range.clone(), destination, progress)
+                self.elements(ends, all, range.clone(), destination, progress)
             }
             (DataSource::Unwritten(all), WorkItem::Elements(range)) => {
-                self.unwritten(transfer, all, range.clone(), destination, progress)
+                self.unwritten(ends, all, range.clone(), destination, progress)
             }
             (DataSource::Chunked(all), item) => {
                 let output = OutputBox::whole(&all.index.shape, all.index.before);
@@ -89,8 +84,8 @@ impl ItemReader {
                     WorkItem::Absent(absent) => (&[], absent),
                     WorkItem::Elements(_) => (&[], &[]),
                 };
-                self.chunks(transfer, (all, &output), chunks, destination, progress)?;
-                self.absent(transfer, (&all.index, &output), absent, destination, progress)
+                self.chunks(ends, (all, &output), chunks, destination, progress)?;
+                self.absent(ends, (&all.index, &output), absent, destination, progress)
             }
             _ => Ok(()),
         }
@@ -98,14 +93,14 @@ impl ItemReader {
 
     fn elements(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         all: &Contiguous,
         range: std::ops::Range<u64>,
         destination: &mut Destination<'_, '_>,
         progress: &ProgressSender<'_>,
     ) -> Done {
-        let size = element_size(transfer)?;
-        let convert = transfer.dataset.convert();
+        let size = element_size(ends)?;
+        let convert = ends.dataset.convert();
         let file_size = convert.map_or(size, Conversion::file_size);
         let address = |first: u64| {
             let bytes = first.checked_mul(file_size as u64);
@@ -113,7 +108,7 @@ impl ItemReader {
             bytes.ok_or(ReadError::Refused("an address beyond the file's end"))
         };
         if let ([writer], [segment], Destination::Segments(_)) =
-            (&transfer.writers[..], transfer.segments, &destination)
+            (&ends.writers[..], ends.segments, &destination)
             && writer.is_mapped_best()
             && convert.is_none()
             && segment.is_plain(size as u64)
@@ -121,19 +116,19 @@ impl ItemReader {
             let len = usize::try_from((range.end - range.start) * size as u64);
             let len = len.map_err(|_| ReadError::Refused("too many bytes"))?;
             let mut window = writer.window(range.start * size as u64, len)?;
-            read(&transfer.file, address(range.start)?, window.bytes())?;
+            read(&ends.file, address(range.start)?, window.bytes())?;
             progress.advance(len as u64)?;
             return Ok(());
         }
-        let at_once = transfer.writers.first().map_or(CACHED_BYTES as u64, SegmentWriter::at_once)
-            / size as u64;
+        let at_once =
+            ends.writers.first().map_or(CACHED_BYTES as u64, SegmentWriter::at_once) / size as u64;
         let at_once = at_once.max(1);
         let mut first = range.start;
         while first < range.end {
             let count = at_once.min(range.end - first);
             let count_here = usize::try_from(count).unwrap_or(usize::MAX);
             resize_buffer(&mut self.stored, count_here.saturating_mul(file_size))?;
-            read(&transfer.file, address(first)?, &mut self.stored)?;
+            read(&ends.file, address(first)?, &mut self.stored)?;
             let elements = match convert {
                 None => &self.stored,
                 Some(convert) => {
@@ -142,7 +137,7 @@ impl ItemReader {
                 }
             };
             destination.put(
-                transfer.segments,
+                ends.segments,
                 &mut self.scratch,
                 size,
                 first,
@@ -157,13 +152,13 @@ impl ItemReader {
     /// Elements that were never written.
     fn unwritten(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         all: &Unwritten,
         range: std::ops::Range<u64>,
         destination: &mut Destination<'_, '_>,
         progress: &ProgressSender<'_>,
     ) -> Done {
-        let size = element_size(transfer)?;
+        let size = element_size(ends)?;
         let at_once = (CACHED_BYTES / size).max(1) as u64;
         let most = at_once.min(range.end - range.start);
         resize_buffer(
@@ -178,7 +173,7 @@ impl ItemReader {
             let count = most.min(range.end - first);
             let bytes = bytes_of(0, count, size).and_then(|range| self.plain.get(range));
             let bytes = bytes.ok_or(ReadError::Refused("too many bytes"))?;
-            destination.put(transfer.segments, &mut self.scratch, size, first, bytes.into())?;
+            destination.put(ends.segments, &mut self.scratch, size, first, bytes.into())?;
             progress.advance(bytes.len() as u64)?;
             first += count;
         }
@@ -188,7 +183,7 @@ impl ItemReader {
     /// Puts the chunks of a block together in memory, and writes its runs.
     fn block(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         all: &Chunked,
         (chunks, absent): (&[Stored], &[u64]),
         progress: &ProgressSender<'_>,
@@ -202,8 +197,8 @@ impl ItemReader {
         let start = hyperslab::chunk_start(first, &all.index.grid, &all.index.chunk);
         let output = OutputBox::within(&all.index.shape, start, extent);
         let mut buffers = std::mem::take(&mut self.buffers);
-        buffers.resize_with(transfer.segments.len(), Vec::new);
-        for (buffer, segment) in buffers.iter_mut().zip(transfer.segments) {
+        buffers.resize_with(ends.segments.len(), Vec::new);
+        for (buffer, segment) in buffers.iter_mut().zip(ends.segments) {
             let bytes = usize::try_from(output.elements().saturating_mul(segment.width()));
             let bytes = bytes.map_err(|_| ReadError::Refused("a block of odd extents"))?;
             if (chunks.len() + absent.len()) as u64 != *count {
@@ -213,17 +208,17 @@ impl ItemReader {
             resize_buffer(buffer, bytes)?;
         }
         let mut destination = Destination::Memory(buffers);
-        self.chunks(transfer, (all, &output), chunks, &mut destination, progress)?;
-        self.absent(transfer, (&all.index, &output), absent, &mut destination, progress)?;
+        self.chunks(ends, (all, &output), chunks, &mut destination, progress)?;
+        self.absent(ends, (&all.index, &output), absent, &mut destination, progress)?;
         let Destination::Memory(buffers) = destination else { return Ok(()) };
-        write_block(transfer, &all.index, &output, &buffers)?;
+        write_block(ends, &all.index, &output, &buffers)?;
         self.buffers = buffers;
         Ok(())
     }
 
     fn chunks(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         (all, output): (&Chunked, &OutputBox),
         mut chunks: &[Stored],
         destination: &mut Destination<'_, '_>,
@@ -239,7 +234,7 @@ impl ItemReader {
                 return Err(ReadError::Refused("a chunk that is larger than it can be"));
             }
             if large {
-                self.large_chunk(transfer, (&all.index, output), first, destination, progress)?;
+                self.large_chunk(ends, (&all.index, output), first, destination, progress)?;
                 continue;
             }
             let end = run.last().and_then(|last| last.address.checked_add(last.size));
@@ -248,20 +243,13 @@ impl ItemReader {
             let mut stored = std::mem::take(&mut self.stored);
             let done = resize_buffer(&mut stored, bytes)
                 .map_err(ReadError::from)
-                .and_then(|()| read(&transfer.file, first.address, &mut stored))
+                .and_then(|()| read(&ends.file, first.address, &mut stored))
                 .and_then(|()| {
                     run.iter().try_for_each(|chunk| {
                         let start = usize::try_from(chunk.address - first.address).unwrap_or(0);
                         let size = usize::try_from(chunk.size).unwrap_or(0);
                         let code = stored.get(start..start + size).unwrap_or_default();
-                        self.chunk(
-                            transfer,
-                            (&all.index, output),
-                            chunk,
-                            code,
-                            destination,
-                            progress,
-                        )
+                        self.chunk(ends, (&all.index, output), chunk, code, destination, progress)
                     })
                 });
             self.stored = stored;
@@ -273,7 +261,7 @@ impl ItemReader {
     /// A chunk that takes much memory: in pieces if that can be, and else when no others take it.
     fn large_chunk(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         (index, output): (&ChunkIndex, &OutputBox),
         chunk: &Stored,
         destination: &mut Destination<'_, '_>,
@@ -281,28 +269,22 @@ impl ItemReader {
     ) -> Done {
         let gate = Arc::clone(&self.gate);
         let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
-        let least = least(transfer, index, &start);
+        let least = least(ends, index, &start);
         let _permit = gate.enter(index.pipeline.memory((chunk.size, least), chunk.mask));
         if let Some(streamed) = index.pipeline.streamed(chunk.mask) {
-            return self.in_pieces(
-                transfer,
-                (index, output),
-                (chunk, streamed),
-                destination,
-                progress,
-            );
+            return self.in_pieces(ends, (index, output), (chunk, streamed), destination, progress);
         }
         let bytes = usize::try_from(chunk.size).unwrap_or(usize::MAX);
         let mut stored = std::mem::take(&mut self.stored);
         let done = resize_buffer(&mut stored, bytes)
             .map_err(ReadError::from)
-            .and_then(|()| read(&transfer.file, chunk.address, &mut stored))
+            .and_then(|()| read(&ends.file, chunk.address, &mut stored))
             .and_then(|()| {
                 let least = usize::try_from(least).unwrap_or(usize::MAX);
                 let is_short = least < index.pipeline.chunk_bytes();
                 if !is_short || !index.pipeline.begins_alone(chunk.mask) {
                     return self.chunk(
-                        transfer,
+                        ends,
                         (index, output),
                         chunk,
                         &stored,
@@ -313,7 +295,7 @@ impl ItemReader {
                 let Self { plain, decoder, scratch, .. } = self;
                 index.pipeline.begin(decoder, chunk.mask, (&stored, least), plain)?;
                 progress.advance(spread(
-                    transfer,
+                    ends,
                     (index, output),
                     chunk.number,
                     plain,
@@ -329,16 +311,16 @@ impl ItemReader {
 
     fn in_pieces(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         (index, output): (&ChunkIndex, &OutputBox),
         (chunk, streamed): (&Stored, Streaming),
         destination: &mut Destination<'_, '_>,
         progress: &ProgressSender<'_>,
     ) -> Done {
-        let range = FileRange { file: &transfer.file, at: chunk.address, left: chunk.size };
+        let range = FileRange { file: &ends.file, at: chunk.address, left: chunk.size };
         let whole = index.pipeline.chunk_bytes();
         let mut decoded = Decoded::open(range, streamed, whole)?;
-        let (size, convert) = (element_size(transfer)?, transfer.dataset.convert());
+        let (size, convert) = (element_size(ends)?, ends.dataset.convert());
         let file_size = convert.map_or(size, Conversion::file_size);
         let at_once = (CACHED_BYTES / file_size).max(1) as u64;
         let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
@@ -360,7 +342,7 @@ impl ItemReader {
                     }
                 };
                 destination.put(
-                    transfer.segments,
+                    ends.segments,
                     &mut self.scratch,
                     size,
                     to,
@@ -372,7 +354,7 @@ impl ItemReader {
             Ok(())
         })?;
         let total = decoded.finish(whole as u64)?;
-        match total >= least(transfer, index, &start) {
+        match total >= least(ends, index, &start) {
             true => Ok(()),
             false => Err(ReadError::Damaged("a chunk of another size than its dataset says")),
         }
@@ -380,7 +362,7 @@ impl ItemReader {
 
     fn chunk(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         (index, output): (&ChunkIndex, &OutputBox),
         chunk: &Stored,
         code: &[u8],
@@ -393,14 +375,14 @@ impl ItemReader {
             code
         } else {
             let start = hyperslab::chunk_start(chunk.number, &index.grid, &index.chunk);
-            let least = usize::try_from(least(transfer, index, &start)).unwrap_or(usize::MAX);
+            let least = usize::try_from(least(ends, index, &start)).unwrap_or(usize::MAX);
             pipeline.decode(decoder, chunk.mask, (code, least), plain)?;
             plain
         };
         if plain.len() != pipeline.plain_bytes() {
             return Err(ReadError::Damaged("a chunk of another size than its dataset says"));
         }
-        let moved = spread(transfer, (index, output), chunk.number, plain, destination, scratch)?;
+        let moved = spread(ends, (index, output), chunk.number, plain, destination, scratch)?;
         progress.advance(moved)?;
         Ok(())
     }
@@ -408,7 +390,7 @@ impl ItemReader {
     /// Chunks that were never written.
     fn absent(
         &mut self,
-        transfer: &Transfer<'_>,
+        ends: &Endpoints<'_>,
         (index, output): (&ChunkIndex, &OutputBox),
         numbers: &[u64],
         destination: &mut Destination<'_, '_>,
@@ -423,7 +405,7 @@ impl ItemReader {
         }
         for &number in numbers {
             let (plain, scratch) = (&self.plain, &mut self.scratch);
-            let moved = spread(transfer, (index, output), number, plain, destination, scratch)?;
+            let moved = spread(ends, (index, output), number, plain, destination, scratch)?;
             progress.advance(moved)?;
         }
         Ok(())
@@ -431,20 +413,20 @@ impl ItemReader {
 }
 
 /// Bytes that the chunk at `start` must have: those up to the last one within the dataset.
-fn least(transfer: &Transfer<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
-    index.least(start).saturating_mul(transfer.dataset.file_element_size())
+fn least(ends: &Endpoints<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
+    index.least(start).saturating_mul(ends.dataset.file_element_size())
 }
 
 /// Writes the elements of a chunk that are within the dataset. Returns their number of bytes.
 fn spread(
-    transfer: &Transfer<'_>,
+    ends: &Endpoints<'_>,
     (index, output): (&ChunkIndex, &OutputBox),
     number: u64,
     plain: &[u8],
     destination: &mut Destination<'_, '_>,
     scratch: &mut Scratch,
 ) -> Result<u64, ReadError> {
-    let size = element_size(transfer)?;
+    let size = element_size(ends)?;
     let start = output.relative(hyperslab::chunk_start(number, &index.grid, &index.chunk));
     let part = Hyperslab { shape: &output.shape, start: &start, extent: &index.chunk };
     let mut moved = 0;
@@ -454,22 +436,20 @@ fn spread(
         let bytes = bytes_of(from, run, size).and_then(|range| plain.get(range));
         let bytes = bytes.ok_or(ReadError::Refused("a chunk of odd extents"))?;
         moved += bytes.len() as u64;
-        destination
-            .put(transfer.segments, scratch, size, to, bytes.into())
-            .map_err(ReadError::Failed)
+        destination.put(ends.segments, scratch, size, to, bytes.into()).map_err(ReadError::Failed)
     })?;
     Ok(moved)
 }
 
 /// Writes a block from memory, one buffer for each segment.
 fn write_block(
-    transfer: &Transfer<'_>,
+    ends: &Endpoints<'_>,
     index: &ChunkIndex,
     output: &OutputBox,
     buffers: &[Vec<u8>],
 ) -> Done {
     let part = Hyperslab { shape: &index.shape, start: &output.start, extent: &output.shape };
-    for ((writer, segment), buffer) in transfer.writers.iter().zip(transfer.segments).zip(buffers) {
+    for ((writer, segment), buffer) in ends.writers.iter().zip(ends.segments).zip(buffers) {
         let width = usize::try_from(segment.width()).unwrap_or(0);
         part.runs(|to, from, run| {
             let run = hyperslab::wanted((to, from, run), index.before);
@@ -499,7 +479,7 @@ fn together(chunks: &[Stored]) -> usize {
 
 /// The part of each segment that a slab's chunks fill.
 fn windows<'j, 'a>(
-    transfer: &'j Transfer<'a>,
+    ends: &'j Endpoints<'a>,
     all: &Chunked,
     chunks: &[Stored],
 ) -> Result<Vec<Window<'j>>, ReadError> {
@@ -514,11 +494,11 @@ fn windows<'j, 'a>(
         let len = len.map_err(|_| ReadError::Refused("a slab of odd extents"))?;
         writer.window(first * segment.width(), len).map_err(ReadError::Failed)
     };
-    transfer.writers.iter().zip(transfer.segments).map(window).collect()
+    ends.writers.iter().zip(ends.segments).map(window).collect()
 }
 
-fn element_size(transfer: &Transfer<'_>) -> Result<usize, ReadError> {
-    let size = usize::try_from(transfer.dataset.element_size).ok().filter(|&size| size > 0);
+fn element_size(ends: &Endpoints<'_>) -> Result<usize, ReadError> {
+    let size = usize::try_from(ends.dataset.element_size).ok().filter(|&size| size > 0);
     size.ok_or(ReadError::Refused("elements without bytes"))
 }
 

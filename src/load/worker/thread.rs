@@ -15,12 +15,13 @@ use crate::load::protocol::Message;
 use crate::load::reader_error;
 use crate::load::request::LoadContext;
 use crate::load::worker::chunked::{Chunked, Limits};
+use crate::load::worker::endpoints::{Contiguous, DataSource, Endpoints};
 use crate::load::worker::progress::ProgressSender;
 use crate::load::worker::read::ItemReader;
 use crate::load::worker::read_error::ReadError;
 use crate::load::worker::read_library::read_with_libhdf5;
 use crate::load::worker::scheduler::{Assignment, Scheduler};
-use crate::load::worker::transfer::{DataSource, Transfer};
+use crate::load::worker::transfer::Transfer;
 use crate::load::worker::virtual_dataset::VirtualTransfer;
 use crate::load::worker::write::Destination;
 use crate::os::threads::lock_ignoring_poison;
@@ -178,13 +179,13 @@ impl<'a> Workers<'a> {
         let source = source.ok_or(ReadError::Refused("its chunks cannot be located"))?;
         self.progress.send_if_due(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
-            let transfer =
-                Transfer::new((number, task), (dataset, segments), Vec::new(), (file, source));
-            self.move_small(&transfer, reader)?;
+            let ends = Endpoints { dataset, segments, writers: Vec::new(), file, source };
+            self.move_small(&Transfer::new((number, task), ends), reader)?;
             return Ok(None);
         }
         let writers = self.writers(task)?;
-        Ok(Some(Transfer::new((number, task), (dataset, segments), writers, (file, source))))
+        let ends = Endpoints { dataset, segments, writers, file, source };
+        Ok(Some(Transfer::new((number, task), ends)))
     }
 
     /// Returns the transfer of a virtual dataset. A small one is transferred at once.
@@ -201,13 +202,7 @@ impl<'a> Workers<'a> {
             let mut destination = Destination::Memory(buffers(segments)?);
             virtual_transfer.fill(segments, &mut destination, &mut reader.scratch)?;
             while let Some(turn) = virtual_transfer.turn() {
-                virtual_transfer.work(
-                    turn,
-                    (number, segments),
-                    &mut destination,
-                    reader,
-                    &self.progress,
-                )?;
+                virtual_transfer.work(turn, segments, &mut destination, reader, &self.progress)?;
             }
             self.keep_small(task, destination, reader)?;
             return Ok(None);
@@ -220,12 +215,10 @@ impl<'a> Workers<'a> {
             &mut destination(&virtual_transfer, dataset, &writers),
             &mut reader.scratch,
         )?;
-        Ok(Some(Transfer::virtual_dataset(
-            (number, task),
-            (dataset, segments),
-            writers,
-            (file, virtual_transfer),
-        )))
+        // The sources have the bytes.
+        let source = DataSource::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });
+        let ends = Endpoints { dataset, segments, writers, file, source };
+        Ok(Some(Transfer::virtual_dataset((number, task), ends, virtual_transfer)))
     }
 
     fn file(&self, task: &Task, dataset: &Dataset) -> Option<Arc<File>> {
@@ -251,14 +244,15 @@ impl<'a> Workers<'a> {
         virtual_transfer: &VirtualTransfer<'a>,
         reader: &mut ItemReader,
     ) {
-        let mut destination = destination(virtual_transfer, transfer.dataset, &transfer.writers);
+        let mut destination =
+            destination(virtual_transfer, transfer.ends.dataset, &transfer.ends.writers);
         while let Some(turn) = virtual_transfer.turn() {
             if self.scheduler.is_over() {
                 break;
             }
             match virtual_transfer.work(
                 turn,
-                (transfer.number, transfer.segments),
+                transfer.ends.segments,
                 &mut destination,
                 reader,
                 &self.progress,
@@ -282,7 +276,7 @@ impl<'a> Workers<'a> {
             if self.scheduler.is_over() {
                 break;
             }
-            match reader.item(&transfer, &item, &self.progress) {
+            match reader.item(&transfer.ends, &item, &self.progress) {
                 Ok(()) => {}
                 Err(error @ (ReadError::Refused(_) | ReadError::Damaged(_))) => {
                     transfer.give_up(error);
@@ -311,7 +305,7 @@ impl<'a> Workers<'a> {
             drop(transfer);
             return self.settle(number, task, error);
         }
-        if let Err(error) = self.keep(transfer.task, transfer.writers, reader) {
+        if let Err(error) = self.keep(transfer.task, transfer.ends.writers, reader) {
             self.scheduler.fail(number, error);
         }
     }
@@ -348,9 +342,9 @@ impl<'a> Workers<'a> {
         transfer: &Transfer<'a>,
         reader: &mut ItemReader,
     ) -> std::result::Result<(), ReadError> {
-        let mut destination = Destination::Memory(buffers(transfer.segments)?);
+        let mut destination = Destination::Memory(buffers(transfer.ends.segments)?);
         while let Some(item) = transfer.claim() {
-            reader.do_into(transfer, &item, &mut destination, &self.progress)?;
+            reader.do_into(&transfer.ends, &item, &mut destination, &self.progress)?;
         }
         self.keep_small(transfer.task, destination, reader)?;
         Ok(())

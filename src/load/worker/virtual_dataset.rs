@@ -11,11 +11,11 @@ use hdf5_reader::{Cause, Elements, Feed, Inventory, Virtual, Way, lookup};
 use crate::error::{Error, Result};
 use crate::load::plan::{SegmentPlan, Task};
 use crate::load::worker::chunked::{Chunked, Limits};
+use crate::load::worker::endpoints::{DataSource, Endpoints};
 use crate::load::worker::progress::ProgressSender;
 use crate::load::worker::read::ItemReader;
 use crate::load::worker::read_error::ReadError;
 use crate::load::worker::read_library;
-use crate::load::worker::transfer::{DataSource, Transfer};
 use crate::load::worker::work_item::WorkItem;
 use crate::load::worker::write::{Destination, Scratch};
 use crate::os::threads::lock_ignoring_poison;
@@ -50,7 +50,7 @@ struct State<'a> {
 #[derive(Debug)]
 pub struct SourceTransfer<'a> {
     feed: usize,
-    transfer: Transfer<'a>,
+    ends: Endpoints<'a>,
     /// The wanted elements of a contiguous source.
     ranges: Vec<Range<u64>>,
     next: AtomicUsize,
@@ -121,7 +121,7 @@ impl<'a> VirtualTransfer<'a> {
     pub fn work(
         &self,
         turn: SourceStep<'a>,
-        (transfer, segments): (usize, &[SegmentPlan]),
+        segments: &[SegmentPlan],
         destination: &mut Destination<'_, '_>,
         reader: &mut ItemReader,
         progress: &ProgressSender<'_>,
@@ -133,7 +133,7 @@ impl<'a> VirtualTransfer<'a> {
             }
             SourceStep::Source(number) => number,
         };
-        let Some(prepared) = self.prepare(transfer, number)? else {
+        let Some(prepared) = self.prepare(number)? else {
             self.read_with_libhdf5(number, segments, destination, reader, progress)?;
             lock_ignoring_poison(&self.state).busy = false;
             return Ok(self.layout.is_ordered());
@@ -195,12 +195,12 @@ impl<'a> VirtualTransfer<'a> {
     }
 
     /// Sees how a source can be read; `None` for libhdf5.
-    fn prepare(&self, transfer: usize, number: usize) -> Result<Option<SourceTransfer<'a>>> {
+    fn prepare(&self, number: usize) -> Result<Option<SourceTransfer<'a>>> {
         let way = self.inventory.way(self.task.dataset, number)?;
-        Ok(self.begin(transfer, number, way))
+        Ok(self.begin(number, way))
     }
 
-    fn begin(&self, transfer: usize, number: usize, way: Way) -> Option<SourceTransfer<'a>> {
+    fn begin(&self, number: usize, way: Way) -> Option<SourceTransfer<'a>> {
         let feed = self.feed(number)?;
         let dataset = feed.dataset()?;
         let open = |path: &Path| Some(Arc::new(lookup::open_regular(path).ok()?.0));
@@ -228,10 +228,9 @@ impl<'a> VirtualTransfer<'a> {
                 (open(&path)?, DataSource::Chunked(Box::new(chunked)), Vec::new())
             }
         };
-        let transfer =
-            Transfer::new((transfer, self.task), (dataset, &[]), Vec::new(), (file, source));
+        let ends = Endpoints { dataset, segments: &[], writers: Vec::new(), file, source };
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Some(SourceTransfer { feed: number, transfer, ranges, next, given_up })
+        Some(SourceTransfer { feed: number, ends, ranges, next, given_up })
     }
 
     fn part(
@@ -254,7 +253,7 @@ impl<'a> VirtualTransfer<'a> {
             };
             let mut routed = Destination::Routed(&mut route);
             match prepared.item(part) {
-                Some(item) => reader.do_into(&prepared.transfer, &item, &mut routed, progress),
+                Some(item) => reader.do_into(&prepared.ends, &item, &mut routed, progress),
                 None => Ok(()),
             }
         };
@@ -296,7 +295,7 @@ impl<'a> VirtualTransfer<'a> {
 
 impl SourceTransfer<'_> {
     fn len(&self) -> usize {
-        match &self.transfer.source {
+        match &self.ends.source {
             DataSource::Contiguous(_) | DataSource::Unwritten(_) => self.ranges.len(),
             DataSource::Chunked(all) => all.len(),
         }
@@ -315,7 +314,7 @@ impl SourceTransfer<'_> {
     }
 
     fn item(&self, part: usize) -> Option<WorkItem<'_>> {
-        match &self.transfer.source {
+        match &self.ends.source {
             DataSource::Contiguous(_) | DataSource::Unwritten(_) => {
                 self.ranges.get(part).cloned().map(WorkItem::Elements)
             }
