@@ -194,8 +194,8 @@ fn next(link: &mut dyn LoaderLink, observer: &mut dyn Observer) -> Result<Messag
 
 /// Reports skipped objects. With `--strict`, the first one is an error.
 fn check_plan(request: &Request, planned: &Planned, observer: &mut dyn Observer) -> Result<()> {
-    if let Some(option) = planned.unmatched.iter().find(|option| option.starts_with("--include ")) {
-        return Err(Error::new(Kind::NotFound, format!("{option} matches nothing"))
+    if let Some(glob) = planned.unmatched_includes.first() {
+        return Err(Error::new(Kind::NotFound, format!("--include '{glob}' matches nothing"))
             .with_hint("list the paths of the file with --dry-run, without --include"));
     }
     let mut lacking = planned.skips.iter().chain(&planned.filled);
@@ -207,12 +207,12 @@ fn check_plan(request: &Request, planned: &Planned, observer: &mut dyn Observer)
             format!("'{}' cannot be loaded: {}{more}", first.path, first.reason),
         )
         .with_subject(first.path.clone())
-        .with_hint(match planned.missing_filters.is_empty() {
-            true => "without --strict it is left out; --exclude leaves it out on purpose",
-            false => {
-                "set HDF5_PLUGIN_PATH to a directory with the plugin ('pip install hdf5plugin' has \
-                 many), or leave it out with --exclude"
-            }
+        .with_hint(match &planned.missing_filters[..] {
+            [] => "without --strict it is left out; --exclude leaves it out on purpose".to_owned(),
+            missing => format!(
+                "install the HDF5 plugin of {} and set HDF5_PLUGIN_PATH to its directory, or leave it out with --exclude",
+                missing.join(", ")
+            ),
         }));
     }
     let mut attributes = planned.missing_attributes();

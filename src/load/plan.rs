@@ -106,7 +106,8 @@ pub struct Plan {
     filled: Vec<Note>,
     outside: Vec<String>,
     left_out: Vec<Note>,
-    unmatched: Vec<String>,
+    unmatched_includes: Vec<String>,
+    unmatched_dtypes: Vec<String>,
     missing_filters: BTreeSet<String>,
 }
 
@@ -161,10 +162,9 @@ impl Plan {
         }
         let paths: Vec<&str> = plan.segments.iter().map(|segment| segment.path.as_str()).collect();
         let met = met.into_inner();
-        let include = filter.unmatched(&met).map(|glob| format!("--include '{glob}'"));
-        let dtype = conversions.unmatched(&paths);
-        plan.unmatched =
-            include.chain(dtype.iter().map(|rule| format!("--dtype '{rule}'"))).collect();
+        plan.unmatched_includes = filter.unmatched(&met).map(str::to_owned).collect();
+        plan.unmatched_dtypes =
+            conversions.unmatched(&paths).into_iter().map(str::to_owned).collect();
         Ok(plan)
     }
 
@@ -244,7 +244,8 @@ impl Plan {
             sources: self.sources.clone(),
             unverifiable: self.unverifiable(),
             missing_filters: self.missing_filters.iter().cloned().collect(),
-            unmatched: self.unmatched.clone(),
+            unmatched_includes: self.unmatched_includes.clone(),
+            unmatched_dtypes: self.unmatched_dtypes.clone(),
         }
     }
 

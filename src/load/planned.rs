@@ -44,7 +44,6 @@ pub struct Planned {
     /// The arrays, one for each segment.
     pub arrays: Vec<PlannedArray>,
     /// The most memory that the loader needs to decode chunks, in bytes.
-    #[serde(default)]
     pub decoding_bytes: u64,
     /// The number of paths of arrays, aliases included.
     pub paths: u64,
@@ -53,24 +52,21 @@ pub struct Planned {
     /// The damaged objects (with `--keep-going`).
     pub damaged: Vec<Note>,
     /// The virtual datasets in which elements have the fill value because their source is absent.
-    #[serde(default)]
     pub filled: Vec<Note>,
     /// The files that are read although they are not in the directory of the input.
-    #[serde(default)]
     pub outside: Vec<String>,
     /// The attributes that TOML cannot represent.
     pub left_out: Vec<Note>,
     /// The files that were read or looked for.
     pub sources: Vec<SourceFile>,
     /// The paths of datasets that libhdf5 cannot read, only this program's decoders: `--verify` skips them.
-    #[serde(default)]
     pub unverifiable: Vec<String>,
     /// The filters that skipped datasets need, each by name and number.
-    #[serde(default)]
     pub missing_filters: Vec<String>,
-    /// The options whose globs match nothing: `--include 'GLOB'`, `--dtype 'GLOB=DTYPE'`.
-    #[serde(default)]
-    pub unmatched: Vec<String>,
+    /// The globs of `--include` that match nothing.
+    pub unmatched_includes: Vec<String>,
+    /// The rules of `--dtype` (`GLOB=DTYPE`) that match no array.
+    pub unmatched_dtypes: Vec<String>,
 }
 
 impl Planned {
@@ -117,7 +113,6 @@ pub struct Loaded {
     /// The attributes of groups and compound datasets by path, as TOML text.
     pub attributes: String,
     /// Types, storage and exact attributes of the sources, for the ledger.
-    #[serde(default)]
     pub extras: String,
     /// The number of segments.
     pub arrays: u64,

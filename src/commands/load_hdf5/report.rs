@@ -57,8 +57,9 @@ fn fill(planned: &Planned, mut progress: Progress, output: &mut Output<'_, Body>
     if let Some(advice) = plugins::advice(&planned.missing_filters, prefixes) {
         output.advise(Warning::new("filters", advice));
     }
-    for option in &planned.unmatched {
-        let message = format!("{option} matches nothing; --dry-run without it lists the datasets");
+    for rule in &planned.unmatched_dtypes {
+        let message =
+            format!("--dtype '{rule}' matches nothing; --dry-run without it lists the datasets");
         output.warn(Warning::new("unmatched", message));
     }
     warn_of_attributes(planned, output);

@@ -200,7 +200,12 @@ impl<'a> Workers<'a> {
         self.progress.send_if_due(|| Message::Reading(task.path.clone()))?;
         if self.is_small(task) {
             let mut destination = Destination::Memory(buffers(segments)?);
-            virtual_transfer.fill(segments, &mut destination, &mut reader.scratch)?;
+            virtual_transfer.fill(
+                segments,
+                &mut destination,
+                &mut reader.scratch,
+                &self.progress,
+            )?;
             while let Some(turn) = virtual_transfer.turn() {
                 virtual_transfer.work(turn, segments, &mut destination, reader, &self.progress)?;
             }
@@ -214,6 +219,7 @@ impl<'a> Workers<'a> {
             segments,
             &mut destination(&virtual_transfer, dataset, &writers),
             &mut reader.scratch,
+            &self.progress,
         )?;
         // The sources have the bytes.
         let source = DataSource::Contiguous(Contiguous { offset: 0, elements: 0, each: 1 });

@@ -19,6 +19,7 @@ use crate::load::worker::read_library;
 use crate::load::worker::work_item::WorkItem;
 use crate::load::worker::write::{Destination, Scratch};
 use crate::os::threads::lock_ignoring_poison;
+use crate::shm::segment::segment_writer::CACHED_BYTES;
 
 /// Elements between two wanted ones that are read along, in bytes.
 const GAP: u64 = 16 << 10;
@@ -150,26 +151,26 @@ impl<'a> VirtualTransfer<'a> {
         Ok(true)
     }
 
-    /// Puts the fill value where no source is.
+    /// Writes the fill value to every element, before the sources are read.
     ///
     /// # Errors
-    /// What the destination says.
+    /// Returns the errors of the destination and of [`ProgressSender::advance`].
     pub fn fill(
         &self,
         segments: &[SegmentPlan],
         destination: &mut Destination<'_, '_>,
         scratch: &mut Scratch,
+        progress: &ProgressSender<'_>,
     ) -> Result<()> {
-        const AT_ONCE: u64 = 256 << 10;
         let Some(fill) =
             self.layout.fill().filter(|fill| fill.elements().bytes().iter().any(|&byte| byte != 0))
         else {
-            // Memory is zero before.
+            // New memory is zero.
             return Ok(());
         };
         let elements: u64 = self.inventory.datasets[self.task.dataset].shape.iter().product();
         let size = fill.elements().len();
-        let each = (AT_ONCE / size as u64).clamp(1, elements.max(1));
+        let each = (CACHED_BYTES as u64 / size as u64).clamp(1, elements.max(1));
         let block = fill.repeat(usize::try_from(each).unwrap_or(1));
         let mut first = 0;
         while first < elements {
@@ -177,6 +178,8 @@ impl<'a> VirtualTransfer<'a> {
             let bytes = usize::try_from(count).unwrap_or(0) * size;
             let part = block.elements().get(0..bytes).unwrap_or_else(|| block.elements());
             destination.put(segments, scratch, size, first, part)?;
+            // The sources count the bytes. This reports that the loader works, and ends a cancelled load.
+            progress.advance(0)?;
             first += count;
         }
         Ok(())

@@ -5,10 +5,7 @@ use hdf5_reader::Elements;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::plan::SegmentPlan;
-use crate::shm::segment::segment_writer::{SegmentWriter, Window};
-
-/// Bytes of elements that are picked and converted at a time: they stay in the cache.
-const CACHED: usize = 256 << 10;
+use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
 
 /// Where the values of each piece go.
 pub enum Destination<'s, 'a> {
@@ -49,7 +46,7 @@ impl Destination<'_, '_> {
         if let Self::Routed(route) = self {
             return route(first, elements);
         }
-        let at_once = (CACHED / size.max(1)).max(1) * size;
+        let at_once = (CACHED_BYTES / size.max(1)).max(1) * size;
         for (number, segment) in segments.iter().enumerate() {
             let width = segment.width();
             if segment.is_plain(size as u64) {
