@@ -83,3 +83,21 @@ def make(folder, name, scale):
             MAKERS[name](file, np.random.default_rng(sum(name.encode())), scale)
         path.with_suffix(".new").rename(path)
     return path
+
+
+def make_sources(folder, count):
+    """Returns the file of a virtual dataset over this number of files of 1 MiB. Creates them if they do not exist."""
+    path = folder / "v.h5"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(count)
+        layout = h5py.VirtualLayout((count, 512, 512), "f4")
+        for number in range(count):
+            name = f"s{number:04}.h5"
+            with h5py.File(folder / name, "w") as file:
+                file["x"] = rng.random((512, 512), "f4")
+            layout[number] = h5py.VirtualSource(name, "x", (512, 512))
+        with h5py.File(folder / "v.new", "w") as file:
+            file.create_virtual_dataset("v", layout)
+        (folder / "v.new").rename(path)
+    return path

@@ -104,9 +104,10 @@ def table(measured):
     return "\n".join([*head, *lines(measured), *reads(measured), *more])
 
 
-def replace(page, text):
-    before, _, rest = page.read_text().partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+def replace(page, text, begin=BEGIN, end=END):
+    """Replaces the text between two marks of a page."""
+    before, _, rest = page.read_text().partition(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 BARS = [("load", "cute-shm", "#2f7d5b"), ("cp", "cp to /dev/shm", "#9aa5b1"), ("python", "Python package", "#d08c3c")]

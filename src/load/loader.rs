@@ -9,6 +9,7 @@ use crate::load::convert::Conversions;
 use crate::load::plan::{self, Plan, Task};
 use crate::load::planned::Loaded;
 use crate::load::protocol::{Message, SupervisorLink};
+use crate::load::read_ahead::ReadAhead;
 use crate::load::request::{LoadContext, Request};
 use crate::load::worker::progress::{ProgressSender, Throttle};
 use crate::load::worker::thread::Workers;
@@ -40,20 +41,22 @@ pub(crate) fn load(
     let LoadContext { request, token, .. } = context;
     let filter = PathFilter::new(&request.selection.include, &request.selection.exclude)?;
     let conversions = Conversions::new(&request.selection)?;
+    let mut read_ahead = ReadAhead::new(request);
     let plan = {
         let (sender, mut throttle) = (&mut link.sender, Throttle::new());
         let mut inspecting = |path: &str| {
+            read_ahead.begin();
             if throttle.is_due() {
                 let _ = sender.send(&Message::Inspecting(path.to_owned()));
             }
         };
         Plan::new(request, &filter, &conversions, &mut inspecting)?
     };
-    link.sender.send(&Message::Planned(plan.summary(worker_count(request, &plan))))?;
+    link.sender.send(&Message::Planned(plan.summary(worker_count(request, &plan, &read_ahead))))?;
     if !link.wait_for_start() {
         return Ok(None);
     }
-    let failed = transfer_all(context, &plan, link)?;
+    let failed = transfer_all(context, &plan, &read_ahead, link)?;
     plan::check_unchanged(&plan.sources)?;
     let numbers: HashSet<_> = failed.iter().map(|(task, _)| (task.input, task.dataset)).collect();
     let is_loaded = |task: &&Task| !numbers.contains(&(task.input, task.dataset));
@@ -75,28 +78,39 @@ pub(crate) fn load(
 fn transfer_all<'a>(
     context: LoadContext<'a>,
     plan: &'a Plan,
+    read_ahead: &'a ReadAhead,
     link: &'a mut SupervisorLink,
 ) -> Result<Vec<(&'a Task, Note)>> {
     let request = context.request;
     if let Some(numa) = &request.numa {
         numa.apply()?;
     }
-    let count = worker_count(request, plan);
-    let workers = Workers::new(context, plan, ProgressSender::new(&mut link.sender));
+    let count = worker_count(request, plan, read_ahead);
+    let progress = ProgressSender::new(&mut link.sender);
+    let bytes = plan.segments.iter().fold(0, |sum: u64, segment| sum.saturating_add(segment.bytes));
+    read_ahead.continue_for(bytes, progress.loaded_bytes());
+    let workers = Workers::new(context, plan, read_ahead, progress);
     threads::crew(count, || workers.work());
     workers.into_scheduler().into_failed()
 }
 
-/// Returns the number of worker threads.
-fn worker_count(request: &Request, plan: &Plan) -> usize {
+/// Returns the number of worker threads: one for each processor, or for each request in flight.
+fn worker_count(request: &Request, plan: &Plan, read_ahead: &ReadAhead) -> usize {
     let most = plan
         .segments
         .iter()
         .map(|segment| segment.bytes.div_ceil(MIN_BYTES_PER_WORKER))
         .fold(0, u64::saturating_add);
-    let count = request.threads.map_or_else(threads::processors, NonZeroUsize::get);
+    let usual = || match read_ahead.is_bypassed() {
+        true => threads::processors().max(WORKERS_WITHOUT_CACHE),
+        false => threads::processors(),
+    };
+    let count = request.threads.map_or_else(usual, NonZeroUsize::get);
     count.min(usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// A worker for less than this many bytes costs more time than it saves.
 const MIN_BYTES_PER_WORKER: u64 = 64 << 10;
+
+/// Workers for files that bypass the page cache. Each waits for the storage most of the time, with one request in flight.
+const WORKERS_WITHOUT_CACHE: usize = 12;

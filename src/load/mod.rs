@@ -19,6 +19,7 @@ mod outcome;
 mod plan;
 mod planned;
 mod protocol;
+mod read_ahead;
 mod reader_error;
 mod request;
 #[cfg(feature = "cli")]

@@ -12,6 +12,7 @@ pub mod lookup;
 pub mod memory;
 pub(crate) mod mounts;
 pub mod numa;
+pub(crate) mod page_cache;
 pub(crate) mod process_stat;
 #[cfg(feature = "cli")]
 pub mod signals;

@@ -1,7 +1,7 @@
 //! Rate-limited progress messages from the workers to the supervisor, over one connection.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
@@ -19,13 +19,19 @@ const MAX_UNREPORTED_BYTES: u64 = 16 << 20;
 pub struct ProgressSender<'a> {
     connection: Mutex<(&'a mut Sender, Throttle)>,
     pending_bytes: AtomicU64,
+    loaded_bytes: Arc<AtomicU64>,
 }
 
 impl<'a> ProgressSender<'a> {
     /// Sends through this sender.
     pub fn new(sender: &'a mut Sender) -> Self {
         let connection = Mutex::new((sender, Throttle::new()));
-        Self { connection, pending_bytes: AtomicU64::new(0) }
+        Self { connection, pending_bytes: AtomicU64::new(0), loaded_bytes: Arc::default() }
+    }
+
+    /// The number of all bytes that are in shared memory.
+    pub fn loaded_bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.loaded_bytes)
     }
 
     /// Sends a message.
@@ -50,6 +56,7 @@ impl<'a> ProgressSender<'a> {
     /// # Errors
     /// Returns the errors of [`Sender::send`].
     pub fn advance(&self, bytes: u64) -> Result<()> {
+        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
         let pending = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         // The worker that holds the lock, or a later one, reports these bytes too.
         let Ok(mut connection) = self.connection.try_lock() else { return Ok(()) };

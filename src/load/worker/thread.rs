@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::load::decode_memory::Gate;
 use crate::load::plan::{Plan, SegmentPlan, Task};
 use crate::load::protocol::Message;
+use crate::load::read_ahead::ReadAhead;
 use crate::load::reader_error;
 use crate::load::request::LoadContext;
 use crate::load::worker::chunked::{Chunked, Limits};
@@ -42,6 +43,7 @@ pub struct Workers<'a> {
     context: LoadContext<'a>,
     plan: &'a Plan,
     pages: Pages,
+    read_ahead: &'a ReadAhead,
     progress: ProgressSender<'a>,
     scheduler: Scheduler<'a>,
     gate: Arc<Gate>,
@@ -52,7 +54,12 @@ pub struct Workers<'a> {
 
 impl<'a> Workers<'a> {
     /// Everything is still to be moved.
-    pub fn new(context: LoadContext<'a>, plan: &'a Plan, progress: ProgressSender<'a>) -> Self {
+    pub fn new(
+        context: LoadContext<'a>,
+        plan: &'a Plan,
+        read_ahead: &'a ReadAhead,
+        progress: ProgressSender<'a>,
+    ) -> Self {
         let paths: Vec<_> = plan.inventories.iter().map(Inventory::raw_files).collect();
         let scheduler = Scheduler::new(plan, context.request.keep_going, |task| {
             let dataset = plan.dataset(task);
@@ -66,7 +73,8 @@ impl<'a> Workers<'a> {
         });
         let pages = Pages::of(context.dirs.shm.path(), context.dirs.shm.id().dev);
         let gate = Arc::default();
-        Self { context, plan, pages, progress, scheduler, gate, paths, files: Mutex::default() }
+        let files = Mutex::default();
+        Self { context, plan, pages, read_ahead, progress, scheduler, gate, paths, files }
     }
 
     /// The scheduler, when all workers have ended.
@@ -234,7 +242,11 @@ impl<'a> Workers<'a> {
             return Some(Arc::clone(file));
         }
         let path = self.paths.get(task.input)?.get(dataset.file())?.as_ref()?;
-        let file = Arc::new(lookup::open_regular(path).ok()?.0);
+        let opened = self.read_ahead.file(path);
+        let file = match opened {
+            Some(file) => file,
+            None => Arc::new(lookup::open_regular(path).ok()?.0),
+        };
         if files.len() >= MOST_FILES {
             // Jobs under way keep theirs.
             files.clear();
