@@ -25,10 +25,10 @@ LONGEST, SHORTEST = 1.0, 0.12
 LOAD = "cute-shm load-hdf5 survey survey.h5 --persistent"
 # name: (title, hidden commands, shown commands, whether it is animated)
 SCENES = {
-    "load": ("Load, list, look, remove", [], [LOAD, "cute-shm list", "cute-shm show survey", "cute-shm unlink survey"], True),
-    "stats": ("An array in numbers, with a histogram", [LOAD], ["cute-shm show survey /station/temperature --stats"], False),
-    "plot": ("An array as a heat map", [LOAD], ["cute-shm show survey /sky --plot"], False),
-    "doctor": ("What may go wrong on a node", [], ["cute-shm doctor"], False),
+    "load": ("Load, list, show and remove a project", [], [LOAD, "cute-shm list", "cute-shm show survey", "cute-shm unlink survey"], True),
+    "stats": ("Statistics of an array, with a histogram", [LOAD], ["cute-shm show survey /station/temperature --stats"], False),
+    "plot": ("Heat map of an array", [LOAD], ["cute-shm show survey /sky --plot"], False),
+    "doctor": ("Checks of a node", [], ["cute-shm doctor"], False),
 }
 # $1 becomes /tmp: it contains the binary and the file. Without -echo, typed text would appear in the recording.
 STAGE = """

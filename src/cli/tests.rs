@@ -13,7 +13,7 @@ fn commands() -> Vec<clap::Command> {
     [program].into_iter().chain(subcommands).collect()
 }
 
-/// Our part of a shell's line, with values for its variables.
+/// Returns the arguments of this program in a shell line, with values for its variables.
 fn ours(line: &str) -> Vec<String> {
     let line = &line[line.find("cute-shm ").unwrap_or(0)..];
     let end = [" | ", " && ", " >"].iter().filter_map(|sign| line.find(sign)).min();

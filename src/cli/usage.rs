@@ -11,10 +11,10 @@ use crate::error::{Error, Kind};
 use crate::output::{json, print_plain};
 use crate::text;
 
-/// A command line that was not understood, or one that asks for help.
+/// Reports an invalid command line, or prints the requested help. Returns the exit code.
 pub(super) fn refuse(error: clap::Error, args: &[OsString]) -> u8 {
     let error = single_dash(args).unwrap_or(error);
-    // A message repeats arguments. Colors are left out where it needs escapes.
+    // A message repeats arguments. If it needs escapes, it is printed without colors.
     if args.iter().any(|arg| arg.to_string_lossy().contains(text::is_unsafe)) {
         print_plain(&error.to_string(), error.use_stderr());
     } else {
@@ -49,7 +49,7 @@ pub(super) fn refuse(error: clap::Error, args: &[OsString]) -> u8 {
     Kind::Usage.exit_code()
 }
 
-/// What is wrong with a word like `-persistent`, which is a long option with one dash: the error that says so.
+/// Returns an error with a suggestion for a long option with one dash, such as `-persistent`.
 fn single_dash(args: &[OsString]) -> Option<clap::Error> {
     let words: Vec<&str> = args.iter().skip(1).map_while(|arg| arg.to_str()).collect();
     let mut program = Cli::command();

@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
         false => Target::open(&args.output, args.overwrite, std::env::temp_dir()),
     };
     let mut target = target()?;
-    // A stream holds nothing that an interrupt could leave behind, and writing to one may block.
+    // A stream leaves no file after an interrupt, and a write to it may block.
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
     let key = args.key.as_deref();
@@ -186,7 +186,7 @@ fn format(args: &Args, json: bool) -> Result<Format> {
     }
     let Some(format) = args.format.or_else(|| Format::from_suffix(&args.output)) else {
         return Err(usage(format!(
-            "cannot tell the format from the suffix of '{}'",
+            "cannot determine the format from the suffix of '{}'",
             args.output.display()
         ))
         .with_hint("add --format hdf5, npz, npy or safetensors"));

@@ -101,21 +101,21 @@ fn load(
     let dirs = NodeDirs::create(&output.context.paths)?;
     warn_of_root(&dirs, output);
     let mut outcome = load::load_in_child(&dirs, request, &mut signals, &mut progress)?;
-    // From here on every path has to release what is held: only `live` may fail.
+    // From here on every path must release the held project: only `live` may fail.
     let held = outcome.held.take();
     report_outcome(&dirs, request, &outcome, progress, output);
     let failed = outcome.failed.len() + outcome.planned.damaged.len();
-    // Damaged objects have no place in the plan.
+    // The plan does not contain damaged objects.
     let total = outcome.planned.paths + outcome.planned.damaged.len() as u64;
     let partial = (failed > 0)
         .then(|| Error::new(Kind::Partial, format!("{failed} of {total} could not be read")));
     if let Some(partial) = &partial {
-        // A process that waits for a held project reads it now, not when the project ends.
+        // Report before the hold, so that a process that waits for the project can read it.
         output.fail(partial);
     }
     let lived = lifetime::live(args, &dirs, &mut signals, held, waiting, output)?;
     match (partial, lived) {
-        // The status of a command is the command's.
+        // The exit status of CMD takes precedence.
         (None, _) | (_, Lived::Command) => Ok(()),
         (Some(_), Lived::Alone) => Err(Error::new(Kind::Partial, "")),
     }

@@ -1,4 +1,4 @@
-//! One file for each subcommand: its arguments, whose doc comments are its help, and a thin `run`.
+//! One file per subcommand: its arguments, whose doc comments are the help, and a short `run`.
 
 mod common;
 pub(crate) mod completions;

@@ -1,4 +1,4 @@
-//! The library's debug log on stderr, for `-vv`: every segment that is created, attached or removed.
+//! Prints the debug log of the library to stderr, for `-vv`: every created, attached or removed segment.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(crate) fn install(context: &Context) {
     }
     let (begun, context) = (Instant::now(), context.clone());
     let events = EVENTS.get_or_init(|| Events { begun, context });
-    // A program that has a logger of its own keeps it.
+    // A program keeps its own logger.
     if log::set_logger(events).is_ok() {
         log::set_max_level(LevelFilter::Trace);
     }

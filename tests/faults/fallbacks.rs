@@ -97,7 +97,7 @@ impl Filtered<'_> {
         assert_eq!(self.sandbox.whole("p"), Some(1));
         job.signal(Signal::SIGKILL);
         job.wait();
-        wait_until("the project is gone", || self.sandbox.files().is_empty());
+        wait_until("the removal of the project", || self.sandbox.files().is_empty());
     }
 
     #[track_caller]

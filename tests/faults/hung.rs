@@ -151,7 +151,7 @@ fn gc_of_an_epilog_frees_all_but_the_projects_of_roots_that_do_not_answer() {
     figure(
         "root's `gc --all-roots --all-users --best-effort`, 5 roots of a hostile user on a file system that never answers",
         "5 roots",
-        "all other dead projects freed, the 5 kept as `foreign`; freed when the file system is gone",
+        "all other dead projects freed, the 5 kept as `foreign`; freed after the unmount",
     );
 }
 

@@ -42,7 +42,7 @@ impl Halted {
 
     fn end_loader(self, signal: Signal) -> super::process::Done {
         // Rust's handler lets a SIGSEGV that no access caused pass once.
-        wait_until("the loader is gone", || {
+        wait_until("the exit of the loader", || {
             let _ = kill(self.loader, signal);
             let _ = kill(self.loader, Signal::SIGCONT);
             has_exited(self.loader)
@@ -112,7 +112,7 @@ fn loader_exits_with_its_keeper() {
         assert_eq!(sandbox.state("p").as_deref(), Some("loading"));
         let Halted { load, loader } = halted;
         load.signal(Signal::SIGKILL);
-        wait_until("the loader is gone", || has_exited(loader));
+        wait_until("the exit of the loader", || has_exited(loader));
         assert_eq!(load.wait().code, 1009);
         wait_until("the lock is free", || sandbox.state("p").as_deref() == Some("abandoned"));
         sandbox.run(["gc"]).expect(0);

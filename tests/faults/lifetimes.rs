@@ -103,7 +103,7 @@ fn until_exit_removes_the_project_however_the_process_exits() {
         assert_eq!(sandbox.whole("p"), Some(1));
         job.signal(signal);
         job.wait();
-        wait_until("the project is gone", || sandbox.files().is_empty());
+        wait_until("the removal of the project", || sandbox.files().is_empty());
     }
     let none = sandbox.run(load_args("p", &sandbox.uniform_file(1), &["--until-exit", "4194305"]));
     none.expect(3);
@@ -121,7 +121,7 @@ fn one_gc_removes_the_project_of_a_killed_background_keeper() {
     let keeper = listed["projects"][0]["keeper"]["pid"].as_i64().expect("a keeper");
     let keeper = Pid::from_raw(i32::try_from(keeper).expect("a pid"));
     nix::sys::signal::kill(keeper, Signal::SIGKILL).expect("to kill the keeper");
-    wait_until("the keeper is gone", || has_exited(keeper));
+    wait_until("the exit of the keeper", || has_exited(keeper));
     wait_until("it is abandoned", || sandbox.state("p").as_deref() == Some("abandoned"));
     sandbox.run(["gc"]).expect(0);
     sandbox.assert_nothing();

@@ -116,14 +116,14 @@ impl Process {
         self.child.try_wait().expect("to ask for a child").is_none()
     }
 
-    /// Sends SIGKILL to the whole group and waits until all its processes are gone.
+    /// Sends SIGKILL to the whole group and waits until all its processes have exited.
     pub fn kill_group(&mut self) {
         let _ = killpg(self.pid(), Signal::SIGKILL);
         let _ = self.child.wait();
         self.done = true;
         let group = Pid::from_raw(-self.pid().as_raw());
         // Orphaned processes of the group become children of this process.
-        wait_until("the group is gone", || {
+        wait_until("the exit of the group", || {
             matches!(waitpid(group, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD))
         });
     }
@@ -162,7 +162,7 @@ impl Drop for Process {
     }
 }
 
-/// Whether the process no longer runs. A zombie counts as gone.
+/// Whether the process no longer runs. A zombie counts as exited.
 pub fn has_exited(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))

@@ -101,7 +101,7 @@ def same_value(a, b):
 def differences(leaves, found):
     """Describes the differences between the expected leaves and the result of `python_side.py read`."""
     said = [f"{path}: missing" for path in leaves.keys() - found.keys()]
-    said += [f"{path}: nobody expects it" for path in found.keys() - leaves.keys()]
+    said += [f"{path}: not expected" for path in found.keys() - leaves.keys()]
     for path in leaves.keys() & found.keys():
         leaf, got = leaves[path], found[path]
         if got["dtype"] != leaf.dtype:

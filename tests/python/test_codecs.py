@@ -245,7 +245,7 @@ def test_unknown_filter_is_named_with_its_plugin_directory(cli, python, project,
     assert "'/x' is skipped: compressed with sz3 (filter 32024), which is not built in" in outcome.err
     cli.environment["VIRTUAL_ENV"] = sys.prefix
     outcome = cli.load(project, tmp_path / "f.h5", "--overwrite")
-    assert f"hint: to load data behind sz3 (filter 32024), set HDF5_PLUGIN_PATH={hdf5plugin.PLUGIN_PATH}" in outcome.err
+    assert f"hint: to load data with sz3 (filter 32024), set HDF5_PLUGIN_PATH={hdf5plugin.PLUGIN_PATH}" in outcome.err
     outcome = cli.load(project, tmp_path / "f.h5", "--overwrite", "--json")
     assert [warning["code"] for warning in outcome.json()["warnings"]] == ["skipped", "filters"]
     outcome = cli.run("load-hdf5", "--strict", "--overwrite", project, tmp_path / "f.h5")

@@ -52,12 +52,12 @@ class Shell:
             os.execvpe(START[name][0], START[name], environment)
         self.pid = pid
         self.send(f"source ./setup.{name}\r")
-        self.until(lambda: self.seen.count(PROMPT) > 0)
+        self.wait_until(lambda: self.seen.count(PROMPT) > 0)
 
     def send(self, text):
         os.write(self.terminal, text.encode())
 
-    def until(self, done, limit=30.0):
+    def wait_until(self, done, limit=30.0):
         end = time.monotonic() + limit
         while not done():
             assert time.monotonic() < end, f"{self.name} said:\n{self.seen}"
@@ -75,7 +75,7 @@ class Shell:
         self.seen = ""
         # The end of the line runs the command, after all completions.
         self.send(line + "\r")
-        self.until(lambda: got.exists() and got.read_text().startswith(command))
+        self.wait_until(lambda: got.exists() and got.read_text().startswith(command))
         return got.read_text().split("\0")[:-1]
 
     def end(self):

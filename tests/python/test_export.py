@@ -542,8 +542,8 @@ def test_export_warns_about_data_that_it_cannot_restore(cli, project, tmp_path):
         f.create_dataset("refs", data=d.ref, dtype=h5py.ref_dtype)
     cli.load(project, file)
     done = cli.ok("export", project, "-o", back, "--json")
-    told = {note["path"] for note in done.json()["left_out"]}
-    assert told == {"/d@region", "/d@huge", "/refs"}
+    paths = {note["path"] for note in done.json()["left_out"]}
+    assert paths == {"/d@region", "/d@huge", "/refs"}
     assert len(done.json()["warnings"]) == 1 and "3 objects cannot be restored in hdf5" in done.err
     assert cli.run("export", project, "-o", tmp_path / "strict.h5", "--strict").code == 9
     with h5py.File(back) as f:

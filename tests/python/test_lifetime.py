@@ -18,7 +18,7 @@ def file(tmp_path):
     return write(tmp_path / "f.h5", "compounds")
 
 
-def gone(project, seconds=10):
+def is_removed(project, seconds=10):
     """Whether the files of the project are removed from shared memory in time."""
     deadline = time.monotonic() + seconds
     while in_shared_memory(project):
@@ -53,7 +53,7 @@ def test_gc_removes_the_project_of_a_killed_keeper(cli, held, project, root):
     held.kill()
     held.communicate(timeout=20)
     cli.ok("gc")
-    assert gone(project)
+    assert is_removed(project)
     assert not (root / f"cute-shm.{project}.toml").exists()
 
 
@@ -88,7 +88,7 @@ def test_until_exit_cleans_up_after_the_process(cli, python, project, file):
     finally:
         sleeper.kill()
         sleeper.wait()
-    assert gone(project)
+    assert is_removed(project)
 
 
 def test_until_exit_of_a_missing_process_is_not_found(cli, project, file):

@@ -96,8 +96,8 @@ def test_load_prints_the_same_as_the_stock_command(commands, project):
     stock = commands.stock("cute-shm-hdf5", theirs, "file.hdf5", "--over")
     assert stock.out.splitlines()[-3:] == ours.out.replace(mine, theirs).splitlines()
     for name in (mine, theirs):
-        gone, text = commands.ours("cute-shm-unlink", name), f"Shared memory for project '{name}' has been cleaned up.\n"
-        assert (gone.code, gone.out, segments_of(name)) == (0, text, [])
+        removed, text = commands.ours("cute-shm-unlink", name), f"Shared memory for project '{name}' has been cleaned up.\n"
+        assert (removed.code, removed.out, segments_of(name)) == (0, text, [])
 
 
 @pytest.mark.parametrize("columns", [None, "200", "120", "100", "70", "60"])
@@ -121,8 +121,8 @@ def test_missing_segments_are_marked_like_in_the_stock_list(commands, loaded):
     assert f"segment(s): {loaded[0]}, {loaded[1]}" in out and "| Warning ! some project(s)" in stock
     assert commands.same("cute-shm-list", "-s").out.count("✗") == 2
     for project in loaded:
-        gone = commands.ours("cute-shm-unlink", project)
-        assert (gone.code, segments_of(project)) == (0, [])
+        removed = commands.ours("cute-shm-unlink", project)
+        assert (removed.code, segments_of(project)) == (0, [])
 
 
 def test_empty_list_prints_the_same_message(commands):
@@ -210,8 +210,8 @@ def test_verbose_logs_segments_on_standard_error(commands, project):
     assert load.code == 0 and len(load.out.splitlines()) == 3
     names = segments_of(project)
     assert len(names) == 4 and all(name in load.err for name in names), load.err
-    gone = commands.ours("cute-shm-unlink", "-v", project)
-    assert all(name in gone.err for name in names) and len(gone.out.splitlines()) == 1
+    removed = commands.ours("cute-shm-unlink", "-v", project)
+    assert all(name in removed.err for name in names) and len(removed.out.splitlines()) == 1
 
 
 def test_loaded_project_remains_and_the_stock_reader_reads_it(commands, python, project):

@@ -89,9 +89,9 @@ def test_plan_fits_the_terminal(cli, project, loaded, tmp_path):
 def test_doctor_breaks_lines_between_words(cli):
     seen = plain(on_terminal(cli, 80, "doctor"))
     checks = cli.ok("doctor", "--json").json()["checks"]
-    told = " ".join(line[23:] for line in seen)
+    text = " ".join(line[23:] for line in seen)
     for check in checks:
-        assert check["message"].split(" ")[-1] in told
+        assert check["message"].split(" ")[-1] in text
         assert all(len(line) <= 80 or " " not in line[23:] for line in seen)
     assert {line[9:23].strip() for line in seen} >= {check["name"] for check in checks}
 

@@ -10,34 +10,34 @@ catch() { # NODE PROJECT
 }
 
 case_scancel_load() {
-    told='scancel while it loads: nothing stays'
+    title='scancel during a load: no files remain'
     submit -N1 -w n1 -- "exec $load slow \$data/large.h5"
-    want 'it is caught loading' 'catch n1 slow && project_is n1 slow loading'
+    want 'it is stopped during the load' 'catch n1 slow && project_is n1 slow loading'
     scancel "$job"
     kill -CONT "$keeper" "$loader" 2>/dev/null
-    want 'the job ends' idle && clean
+    want 'the job has ended' idle && clean
     want 'it was cancelled' '[[ "$(state_of $job)" == CANCELLED ]]'
 }
 
 case_scancel_job() {
-    told='scancel of a running job: held and persistent projects go'
+    title='scancel of a running job: held and persistent projects are removed'
     submit -N1 -w n1 -- "$load stays \$data/small.h5; exec \"\$cute\" load-hdf5 held \$data/small.h5 --no-progress"
     want 'both are live' 'until_true 20 "project_is n1 stays live && project_is n1 held live"'
     scancel "$job"
-    want 'the job ends' idle && clean
+    want 'the job has ended' idle && clean
 }
 
 case_time_limit() {
-    told='time limit: the epilog finds what is left'
+    title='time limit: the epilog removes the project'
     [[ -n "$slow" ]] || { skip='takes over a minute: --slow runs it' && return; }
     submit -N1 -w n1 -t 1 -- "$load late \$data/small.h5; exec sleep 600"
     want 'live' 'until_true 20 "project_is n1 late live"'
-    want 'the job ends' 'idle 150' && clean
+    want 'the job has ended' 'idle 150' && clean
     want 'by its time limit' '[[ "$(state_of $job)" == TIMEOUT ]]'
 }
 
 case_failing_prolog() {
-    told="another's prolog fails on n2: our epilog runs on both nodes and drains none"
+    title="the prolog of another job fails on n2: this epilog runs on both nodes and drains none"
     printf '#!/bin/bash\n[ $SLURMD_NODENAME != n2 ] || exit 7\n' >"$cluster/log/bad"
     set_hook prolog "$cluster/log/bad"
     # The batch script loads on n1. It starts as soon as the prolog of its own node is done.
@@ -54,25 +54,25 @@ case_failing_prolog() {
 }
 
 case_requeue() {
-    told="a requeued job's late old epilog, with the new count, leaves the new run's data; its own removes it"
+    title="the late epilog of a requeued job's first run keeps the project of the second run, whose epilog removes it"
     submit -N1 -w n1 --requeue -- "$load again \$data/small.h5; exec sleep 100"
     want 'the first run is live' 'until_true 20 "project_is n1 again live"'
     scontrol requeue "$job"
     want 'the first epilog ran' 'until_true 20 "[[ \$(called epilog $job) -eq 1 ]] && project_is n1 again none"'
     local old
     old=$(grep -ah "^=== epilog .* job=$job " "$cluster"/log/hooks.0.log | awk '{ print $3 }')
-    want 'it saw the higher count already' \
+    want 'it already has the higher count' \
         'grep -ah -A40 "^=== epilog .* job='"$job"' " "$cluster"/log/hooks.0.log | grep -m1 RESTART_COUNT | grep -q =1'
     # A requeued job waits for two minutes after the end of its old run. Set its start time to now until it runs. If
     # the controller ignores this, it starts the job after the two minutes.
     want 'the second run is live' \
         'until_true 150 "scontrol update jobid=$job StartTime=now 2>/dev/null; project_is n1 again live"'
-    want 'id and count alone would take it' 'on_node n1 env -i SLURM_JOB_ID=$job SLURM_JOB_RESTART_COUNT=1 \
+    want 'id and count alone would remove it' 'on_node n1 env -i SLURM_JOB_ID=$job SLURM_JOB_RESTART_COUNT=1 \
         "$cluster/cute-shm" gc --job $job --user $user --dry-run | grep -q "^would remove again "'
     # The epilog of the old run, as if it had been blocked until now.
     on_node n1 env -i SLURM_JOB_ID="$job" SLURM_JOB_RESTART_COUNT=1 "$cluster/cute-shm" \
         gc --job "$job" --user $user --before "$old" --best-effort --quiet
     want "the new run's data is there" 'project_is n1 again live'
     scancel "$job"
-    want 'the job ends' idle && clean
+    want 'the job has ended' idle && clean
 }

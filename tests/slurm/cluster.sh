@@ -103,7 +103,7 @@ run_cases() {
             printf 'skip %-18s %s\n' "$name" "$skip"
         elif [[ -z "$reason" ]]; then
             passed=$((passed + 1))
-            printf 'ok   %-18s %s (%d s)\n' "$name" "$told" $((SECONDS - begun))
+            printf 'ok   %-18s %s (%d s)\n' "$name" "$title" $((SECONDS - begun))
         else
             failed=$((failed + 1))
             printf 'FAIL %-18s not so: %s\n' "$name" "$reason"

@@ -102,7 +102,7 @@ fn keep(
     output.deliver()?;
     let notified = waiting.ready_fd.map_or(Ok(()), ready::write_line);
     if let (Err(error), None) = (&notified, held) {
-        // A persistent project stays loaded, even if the reader has exited.
+        // A persistent project remains loaded, even if the reader has exited.
         output.warn(Warning::new("ready_fd", error.to_string()));
     }
     if let Err(error) = ready::notify() {

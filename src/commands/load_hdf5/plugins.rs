@@ -15,20 +15,19 @@ pub(super) fn advice(missing: &[String], prefixes: &[PathBuf]) -> Option<String>
     let found: Vec<PathBuf> = prefixes.iter().flat_map(|prefix| directories(prefix)).collect();
     Some(if let Some(directory) = found.iter().find(|directory| has_all(directory)) {
         let directory = crate::error::shell_quote(&directory.to_string_lossy());
-        format!("to load data behind {names}, set HDF5_PLUGIN_PATH={directory}")
+        format!("to load data with {names}, set HDF5_PLUGIN_PATH={directory}")
     } else {
         let source = source(missing);
         format!(
-            "to load data behind {names}, install the HDF5 {which}{source} and set HDF5_PLUGIN_PATH to its directory"
+            "to load data with {names}, install the HDF5 {which}{source} and set HDF5_PLUGIN_PATH to its directory"
         )
     })
 }
 
-/// The registered names of the filters of hdf5plugin 7 that are not built in here.
+/// Registered names of the filters of hdf5plugin 7 that are not built in.
 const IN_HDF5PLUGIN: [&str; 5] = ["fcidecomp", "htj2k", "sperr", "sz", "sz3"];
 
-/// Where to get the plugins of these filters, as far as it is known. PyTables has LZO in its own extension module
-/// and not as a plugin.
+/// Returns the known source of the plugins for these filters. PyTables has LZO in an extension module, not as a plugin.
 fn source(missing: &[String]) -> &'static str {
     let is_in = |filter: &String| IN_HDF5PLUGIN.contains(&name(filter));
     if missing.iter().all(is_in) {
@@ -42,7 +41,7 @@ fn source(missing: &[String]) -> &'static str {
     }
 }
 
-/// The name in `name (filter number)`.
+/// Returns the name in `name (filter number)`.
 fn name(filter: &str) -> &str {
     filter.split(' ').next().unwrap_or_default()
 }
@@ -53,7 +52,7 @@ fn has(directory: &Path, filter: &str) -> bool {
     ["so", "dylib"].iter().any(|end| directory.join(format!("libh5{name}.{end}")).is_file())
 }
 
-/// The plugin directories of hdf5plugin in a Python environment.
+/// Returns the plugin directories of hdf5plugin in a Python environment.
 fn directories(prefix: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for library in ["lib", "lib64", "local/lib"] {
@@ -92,7 +91,7 @@ mod tests {
         let shown = plugins.to_string_lossy();
         assert_eq!(
             found,
-            format!("to load data behind sz (filter 32017), set HDF5_PLUGIN_PATH={shown}")
+            format!("to load data with sz (filter 32017), set HDF5_PLUGIN_PATH={shown}")
         );
         let found = advice(&["mafisc (filter 32002)", "sz (filter 32017)"]).unwrap();
         assert!(found.contains("pip install hdf5plugin"), "{found}");

@@ -1,4 +1,4 @@
-//! One array: a preview, statistics, a picture, or Python code that attaches it.
+//! Prints one array: a preview, statistics, a plot, or Python code that attaches it.
 
 use super::args::{Args, Body};
 use crate::error::{Error, Kind, Result};
@@ -11,12 +11,12 @@ use crate::shm::store::node_dirs::NodeDirs;
 use crate::text;
 use crate::view::{self, Canvas, Stats, View};
 
-/// Columns where there is no terminal.
+/// Columns of a plot without a terminal.
 const WIDTH: usize = 80;
-/// Rows of a picture.
+/// Rows of a plot.
 const HEIGHT: usize = 20;
 
-/// Prints what was asked for of one array.
+/// Prints the requested views of an array.
 pub(super) fn show(
     dirs: &NodeDirs,
     array: &Array,
@@ -90,18 +90,18 @@ fn describe(stats: &Stats, canvas: Canvas) -> Text {
     out
 }
 
-/// Python code for the array or the arrays at a path.
+/// Returns Python code for the array or the arrays at a path.
 pub(super) fn python(
     dirs: &NodeDirs,
     root: &Group,
     prefix: &str,
     project: &json::Project,
 ) -> Result<String> {
-    if let Some(gone) = project.arrays.iter().flatten().find(|array| array.missing) {
-        let message = format!("the segment of '{}' is gone", gone.key);
-        return Err(Error::new(Kind::NotFound, message).with_subject(gone.key.clone()));
+    if let Some(lost) = project.arrays.iter().flatten().find(|array| array.missing) {
+        let message = format!("the segment of '{}' is missing", lost.key);
+        return Err(Error::new(Kind::NotFound, message).with_subject(lost.key.clone()));
     }
-    // Escaped for a comment of one line, which is code.
+    // The code contains the text as a comment of one line.
     let name = text::shown(&project.name, true);
     let loaded = project.created.as_ref().map(|time| format!(" of {}", text::time(time)));
     let origin = format!("the cute-shm project {name}{}", loaded.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! A project as text: what is known of it, then the tree of its groups and arrays.
+//! Formats a project: its properties, then the tree of its groups and arrays.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use crate::shm::format::tree::{Group, Node};
 use crate::shm::store::state::{Project, State};
 use crate::text;
 
-/// The longest attribute value that is printed in full.
+/// Maximum width of an attribute value.
 const VALUE_WIDTH: usize = 60;
-/// The longest name that a terminal gets in full: some formats put whole sentences there.
+/// Maximum width of a name on a terminal. Some formats use whole sentences as names.
 const NAME_WIDTH: usize = 200;
 
 /// Prints a project.
@@ -145,7 +145,7 @@ impl Printer<'_> {
         self.attributes(&array.attrs, depth + 1, out);
     }
 
-    /// How the source stored it, where that is worth telling.
+    /// Formats the storage in the source: chunks, special layouts, filters and enum names.
     fn storage(&self, storage: Option<&json::Storage>) -> Text {
         let Some(storage) = storage else { return Text::new() };
         let mut words = Vec::new();
@@ -182,7 +182,7 @@ impl Printer<'_> {
         }
     }
 
-    /// A name that is not too long for a terminal, escaped because its width counts.
+    /// Shortens a name for a terminal. Escapes it before, because an escaped character takes more columns.
     fn name(&self, name: &str) -> String {
         let shown = text::shown(name, self.terminal);
         match self.terminal && !self.full {
@@ -192,7 +192,7 @@ impl Printer<'_> {
     }
 }
 
-/// What to do about a project that is not as it should be.
+/// Returns a suggested action for a project that is not live.
 fn advice(project: &json::Project) -> Option<String> {
     let name = crate::error::shell_quote(&project.name);
     Some(match project.state {
