@@ -1,6 +1,6 @@
 //! The content of HDF5 files as numpy arrays.
 //!
-//! [`inventory`] plans: every path, its shape, type and attributes, and the reason why an object is left out.
+//! [`inventory()`] plans: every path, its shape, type and attributes, and the reason why an object is left out.
 //! [`Inventory::read`] copies one dataset, and a [`ChunkIndex`] locates its chunks, so that several threads
 //! can read them without libhdf5. A [`Writer`] creates a file. Files may be hostile: the answers of libhdf5 are
 //! checked, but libhdf5 itself may crash on damaged files. Read such files in a child process.

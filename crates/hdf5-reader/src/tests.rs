@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString, c_void};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hdf5_sys::h5d::{H5Dcreate2, H5Dflush, H5Dopen2, H5Dwrite, H5Dwrite_chunk};
 use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5F_libver_t, H5Fcreate};
@@ -20,9 +21,12 @@ use hdf5_sys::h5t::*;
 use hdf5_sys::h5z::H5Z_SO_scale_type_t;
 use nix::errno::Errno;
 
+use super::external_files::Files;
+use super::ffi::dataspace::Dataspace;
 use super::ffi::datatype::Datatype;
 use super::ffi::ids::{Id, lock};
-use super::ffi::{links, object};
+use super::ffi::links::LinkAccess;
+use super::ffi::{dataset, links, object};
 use super::object_header::Headers;
 use super::{
     Cause, Child, Dataset, External, FieldLayout, Inventory, Options, Result, SelectRows, inventory,
@@ -711,4 +715,33 @@ fn a_chunk_and_elements_for_another_shape_are_refused() {
         let wrong = writer.write(&made, "x", &recipe(shape), &mut |_, _, _| Result::Ok(()));
         assert!(wrong.is_err(), "{shape:?}");
     }
+}
+
+#[test]
+fn ffi_read_refuses_wrong_buffers_wrong_blocks_and_types_with_pointers() {
+    let file = Fixture::new();
+    let _lock = lock();
+    let text = Datatype::utf8().unwrap();
+    let texts = [c"a".as_ptr(), c"long".as_ptr()];
+    file.dataset(c"x", int32(), &[2], &[1_i32, 2]).dataset(c"t", text.raw(), &[2], &texts);
+    let access = LinkAccess::new(Arc::new(Files::new(&file.path(), External::Allow))).unwrap();
+    let root = object::root(file.file.as_ref().unwrap()).unwrap();
+    let [numbers, strings] = [c"x", c"t"].map(|name| access.open(&root, name).unwrap());
+    let kind = Datatype::predefined(int32()).unwrap();
+    let (memory, space) = (Dataspace::simple(&[2]).unwrap(), dataset::space(&numbers).unwrap());
+    let mut buffer = [0_u8; 16];
+    let mut read = |bytes| {
+        dataset::read(&numbers, &kind, (&memory, &space), &mut buffer[..bytes])
+            .map(|()| buffer[..bytes].to_vec())
+    };
+    assert!(read(7).is_err() && read(9).is_err());
+    assert_eq!(read(8).unwrap(), [1_i32, 2].map(i32::to_ne_bytes).concat());
+    assert!(space.select(&[1], &[2]).is_err() && space.select(&[0, 0], &[1, 1]).is_err());
+    let space = dataset::space(&strings).unwrap();
+    assert!(dataset::read(&strings, &text, (&memory, &space), &mut buffer).is_err());
+    let read = dataset::read_elements(&strings, &text, (&memory, &space)).unwrap();
+    let elements = read.elements();
+    let value = |range| elements.value(&elements.bytes()[range]);
+    assert_eq!((value(0..8), value(8..16)), (Some(&b"a"[..]), Some(&b"long"[..])));
+    assert!(dataset::write(&strings, &text, (&memory, &space), [0; 8][..].into()).is_err());
 }

@@ -42,6 +42,11 @@ pub(crate) enum Selected {
 pub(crate) struct Dataspace(Id);
 
 impl Dataspace {
+    /// Another owner of the same open object.
+    pub(super) fn share(&self) -> ObjectResult<Self> {
+        self.0.share().map(Self)
+    }
+
     /// Takes the result of a call of libhdf5.
     pub(super) fn own(id: hid_t) -> ObjectResult<Self> {
         Id::own(id).map(Self)

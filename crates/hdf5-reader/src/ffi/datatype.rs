@@ -85,6 +85,11 @@ pub(crate) struct FloatFields {
 }
 
 impl Datatype {
+    /// Another owner of the same open object.
+    pub(super) fn share(&self) -> ObjectResult<Self> {
+        self.0.share().map(Self)
+    }
+
     /// Takes the result of a call of libhdf5.
     pub(super) fn own(id: hid_t) -> ObjectResult<Self> {
         Id::own(id).map(Self)

@@ -1,60 +1,127 @@
 //! Elements in memory with their strings and sequences.
 //!
-//! libhdf5 puts a pointer where a type has a variable-length string or sequence. Here the values behind the
-//! pointers are copied to a [`Heap`], and the element contains a handle instead: the number of the value in the heap.
-//! No other code reads a pointer of libhdf5. For a write the handles become pointers again.
+//! libhdf5 puts a pointer where a type has a variable-length string or sequence. Here the pointers are collected in a
+//! [`Heap`], and the element contains a handle instead: the number of the value in the heap. No other code reads a
+//! pointer of libhdf5. For a write the handles become pointers again.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ops::Range;
+use std::sync::Arc;
 
 use hdf5_sys::h5p::H5P_DEFAULT;
 use hdf5_sys::h5t::H5Treclaim;
 
 use super::dataspace::Dataspace;
 use super::datatype::{Datatype, TypeClass};
-use super::error_stack::check;
+use super::ids::lock;
 use crate::buffer::zeroed;
 use crate::error::{ObjectError, ObjectResult, damaged, unsupported};
 
 /// How deep types with pointers may nest.
 const MAX_DEPTH: usize = 32;
 
+const NO_PLACES: &str = "no memory for the places of strings";
+
 /// Bytes of a handle, and of a pointer.
 const HANDLE: usize = size_of::<usize>();
 
-/// The strings and sequences of elements.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Heap {
-    /// All values; a NUL follows each.
-    bytes: Vec<u8>,
-    /// The place of each value. The handle of the first one is 1.
-    places: Vec<Range<usize>>,
+/// A value of a heap, in memory that belongs to the heap and that nothing changes while it lives.
+#[derive(Debug)]
+struct Value {
+    start: *const u8,
+    length: usize,
+    /// Whether a NUL follows it.
+    has_end: bool,
 }
 
-static EMPTY: Heap = Heap { bytes: Vec::new(), places: Vec::new() };
+/// The strings and sequences of elements.
+#[derive(Debug)]
+pub(crate) struct Heap {
+    /// The handle of the first value is 1.
+    values: Vec<Value>,
+    /// The values that this program added; a NUL follows each.
+    added: Vec<Box<[u8]>>,
+    /// The memory of libhdf5.
+    _read: Option<ReadElements>,
+}
+
+// SAFETY: the pointers lead to memory of the heap itself, which is only read until it is dropped.
+unsafe impl Send for Heap {}
+// SAFETY: as above.
+unsafe impl Sync for Heap {}
+
+static EMPTY: Heap = Heap::new();
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Heap {
+    const fn new() -> Self {
+        Self { values: Vec::new(), added: Vec::new(), _read: None }
+    }
+
     /// Adds a value and returns its handle. The handles of a sequence's own strings must be of this heap.
     ///
     /// # Errors
     /// Returns [`ObjectError::NoMemory`] if there is no room for it.
     pub(crate) fn add(&mut self, value: &[u8]) -> ObjectResult<usize> {
-        let more = value.len().saturating_add(1);
-        if self.bytes.try_reserve(more).is_err() || self.places.try_reserve(1).is_err() {
-            let reason = format!("no memory for a string or sequence of {} bytes", value.len());
-            return Err(ObjectError::NoMemory(reason));
+        let mut copy = zeroed(value.len() as u64 + 1, 1)?;
+        copy[..value.len()].copy_from_slice(value);
+        if self.added.try_reserve(1).is_err() {
+            return Err(ObjectError::NoMemory(NO_PLACES.to_owned()));
         }
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.bytes.push(0);
-        self.places.push(start..start + value.len());
-        Ok(self.places.len())
+        self.added.push(copy.into_boxed_slice());
+        // From its place in the list: moving a box invalidates pointers into it.
+        let start = self.added.last().map_or(std::ptr::null(), |copy| copy.as_ptr());
+        self.note(Value { start, length: value.len(), has_end: true })
+    }
+
+    /// Records a value in memory that belongs to the heap, and returns its handle.
+    fn note(&mut self, value: Value) -> ObjectResult<usize> {
+        if self.values.try_reserve(1).is_err() {
+            return Err(ObjectError::NoMemory(NO_PLACES.to_owned()));
+        }
+        self.values.push(value);
+        Ok(self.values.len())
+    }
+
+    fn find(&self, handle: &[u8]) -> Option<&Value> {
+        let number = usize::from_ne_bytes(handle.try_into().ok()?).checked_sub(1)?;
+        self.values.get(number)
     }
 
     /// The value of a handle, given as the bytes in an element; `None` for a null pointer.
     fn get(&self, handle: &[u8]) -> Option<&[u8]> {
-        let number = usize::from_ne_bytes(handle.try_into().ok()?).checked_sub(1)?;
-        self.bytes.get(self.places.get(number)?.clone())
+        let &Value { start, length, .. } = self.find(handle)?;
+        // SAFETY: the value is in memory that the heap owns, and that nothing changes while it lives.
+        Some(unsafe { std::slice::from_raw_parts(start, length) })
+    }
+
+    /// The start of a string that ends with NUL; null for any other handle.
+    fn text_start(&self, handle: &[u8]) -> *const u8 {
+        let text = self.find(handle).filter(|value| value.has_end);
+        text.map_or(std::ptr::null(), |text| text.start)
+    }
+}
+
+/// Elements with pointers as libhdf5 read them. Dropping it frees the memory that libhdf5 allocated for them.
+#[derive(Debug)]
+struct ReadElements {
+    bytes: Vec<u8>,
+    kind: Datatype,
+    space: Dataspace,
+}
+
+impl Drop for ReadElements {
+    fn drop(&mut self) {
+        let _lock = lock();
+        let (kind, space) = (self.kind.raw(), self.space.raw());
+        // SAFETY: HDF5 filled the bytes through this type and space. The heap that has pointers to the memory is
+        // dropped, too.
+        unsafe { H5Treclaim(kind, space, H5P_DEFAULT, self.bytes.as_mut_ptr().cast()) };
     }
 }
 
@@ -120,10 +187,10 @@ impl<'a> Elements<'a> {
 }
 
 /// A buffer with elements that libhdf5 read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ElementBuffer {
     bytes: Vec<u8>,
-    heap: Heap,
+    heap: Arc<Heap>,
 }
 
 impl ElementBuffer {
@@ -134,7 +201,7 @@ impl ElementBuffer {
 
     /// One element of this size whose bytes are zero.
     pub(crate) fn zeroed(size: usize) -> ObjectResult<Self> {
-        Ok(Self { bytes: zeroed(1, size)?, heap: Heap::default() })
+        Ok(Self { bytes: zeroed(1, size)?, heap: Arc::default() })
     }
 
     /// The bytes, if there are neither strings nor sequences of variable length among them.
@@ -144,7 +211,7 @@ impl ElementBuffer {
 
     /// The same elements this many times.
     pub fn repeat(&self, times: usize) -> Self {
-        Self { bytes: self.bytes.repeat(times), heap: self.heap.clone() }
+        Self { bytes: self.bytes.repeat(times), heap: Arc::clone(&self.heap) }
     }
 }
 
@@ -241,10 +308,11 @@ impl Pointers {
         Ok(())
     }
 
-    /// Copies the values behind the pointers to the heap, and replaces the pointers with handles.
+    /// Records the values behind the pointers in the heap, and replaces the pointers with handles.
     ///
     /// # Safety
-    /// HDF5 must have filled `bytes` with elements of the type of these pointers, and not reclaimed them yet.
+    /// HDF5 must have filled `bytes` with elements of the type of these pointers, and must not reclaim them before
+    /// the heap is dropped.
     unsafe fn take(&self, size: usize, bytes: &mut [u8], heap: &mut Heap) -> ObjectResult<()> {
         self.each(size, bytes, &mut |sequence, place| {
             let Some((base, size)) = sequence else {
@@ -254,7 +322,8 @@ impl Pointers {
                 }
                 // SAFETY: the caller's promise makes it a pointer to a string that ends with NUL.
                 let text = unsafe { CStr::from_ptr(address) };
-                let handle = heap.add(text.to_bytes())?;
+                let (start, length) = (address.cast(), text.count_bytes());
+                let handle = heap.note(Value { start, length, has_end: true })?;
                 return put(place, 0, handle);
             };
             let (count, address) = (word(place, 0), word(place, HANDLE));
@@ -262,6 +331,11 @@ impl Pointers {
             if length == 0 || address == 0 {
                 put(place, 0, 0)?;
                 return put(place, HANDLE, 0);
+            }
+            if base.is_nowhere() {
+                let start = address as *const u8;
+                let handle = heap.note(Value { start, length, has_end: false })?;
+                return put(place, HANDLE, handle);
             }
             let mut copy = zeroed(length as u64, 1)?;
             // SAFETY: the caller's promise: HDF5 filled in this sequence of `count` elements of the base type.
@@ -284,9 +358,8 @@ impl Pointers {
     ) -> ObjectResult<()> {
         self.each(size, bytes, &mut |sequence, place| {
             let Some((base, size)) = sequence else {
-                let text = heap.get(&place[..HANDLE.min(place.len())]);
-                // A NUL follows each value in the heap.
-                return put(place, 0, text.map_or(0, |text| text.as_ptr() as usize));
+                let text = heap.text_start(&place[..HANDLE.min(place.len())]);
+                return put(place, 0, text as usize);
             };
             let value = place.get(HANDLE..2 * HANDLE).and_then(|handle| heap.get(handle));
             let (count, value) = (word(place, 0), value.unwrap_or_default());
@@ -297,15 +370,13 @@ impl Pointers {
                 return put(place, HANDLE, 0);
             }
             // Aligned for every type.
-            let mut copy = vec![0_u64; value.len().div_ceil(8)].into_boxed_slice();
-            let address = copy.as_mut_ptr();
-            // SAFETY: any bytes are valid numbers, and the copy has at least as many bytes.
-            let inner =
-                unsafe { std::slice::from_raw_parts_mut(address.cast::<u8>(), value.len()) };
+            copies.push(vec![0_u64; value.len().div_ceil(8)].into_boxed_slice());
+            let copy = copies.last_mut().map_or(std::ptr::null_mut(), |copy| copy.as_mut_ptr());
+            // SAFETY: any bytes are valid numbers, the copy has at least as many bytes, and the list only grows.
+            let inner = unsafe { std::slice::from_raw_parts_mut(copy.cast::<u8>(), value.len()) };
             inner.copy_from_slice(value);
             base.give(size, inner, heap, copies)?;
-            copies.push(copy);
-            put(place, HANDLE, address as usize)
+            put(place, HANDLE, copy as usize)
         })
     }
 }
@@ -329,32 +400,28 @@ fn put(place: &mut [u8], at: usize, number: usize) -> ObjectResult<()> {
     Ok(())
 }
 
-/// Takes elements that libhdf5 has read, and frees the memory that it allocated for them.
+/// Takes elements that libhdf5 has read. The memory that it allocated for them is freed with the result.
 ///
 /// # Safety
 /// HDF5 must have filled `bytes`, or left it zero, through the type `kind`: one element for each of `space`.
 pub(super) unsafe fn take_over(
     kind: &Datatype,
     space: &Dataspace,
-    mut bytes: Vec<u8>,
+    bytes: Vec<u8>,
 ) -> ObjectResult<ElementBuffer> {
-    let mut heap = Heap::default();
-    if bytes.is_empty() || kind.is_flat()? {
-        return Ok(ElementBuffer { bytes, heap });
+    let plain = |bytes| Ok(ElementBuffer { bytes, heap: Arc::default() });
+    if bytes.is_empty() || !has_pointers(kind)? {
+        return plain(bytes);
     }
+    // From here on an error frees the memory, too.
+    let read = ReadElements { bytes, kind: kind.share()?, space: space.share()? };
     let pointers = Pointers::of(kind, 0)?;
-    if pointers.is_nowhere() && !kind.has_references()? {
-        return Ok(ElementBuffer { bytes, heap });
-    }
-    let mut original = zeroed(bytes.len() as u64, 1)?;
-    original.copy_from_slice(&bytes);
-    let size = kind.size()?;
-    // SAFETY: the caller's promise; the memory is freed only below.
-    let taken = unsafe { pointers.take(size, &mut bytes, &mut heap) };
-    let place = original.as_mut_ptr().cast();
-    // SAFETY: the caller's promise: HDF5 filled the original through this type and space. The heap has copies.
-    check(unsafe { H5Treclaim(kind.raw(), space.raw(), H5P_DEFAULT, place) })?;
-    taken.map(|()| ElementBuffer { bytes, heap })
+    let mut bytes = zeroed(read.bytes.len() as u64, 1)?;
+    bytes.copy_from_slice(&read.bytes);
+    let mut heap = Heap { _read: Some(read), ..Heap::default() };
+    // SAFETY: the caller's promise; the heap owns the memory.
+    unsafe { pointers.take(kind.size()?, &mut bytes, &mut heap)? };
+    Ok(ElementBuffer { bytes, heap: Arc::new(heap) })
 }
 
 /// Calls `write` with elements as libhdf5 expects them: with pointers in place of handles. They are valid during
@@ -385,8 +452,10 @@ mod tests {
 
     #[test]
     fn a_handle_that_the_heap_lacks_has_no_value() {
-        let mut heap = Heap::default();
+        let mut heap = Heap::new();
         let handle = heap.add(b"text").unwrap();
+        assert!(!heap.text_start(&handle.to_ne_bytes()).is_null());
+        assert!(heap.text_start(&(handle + 1).to_ne_bytes()).is_null());
         let elements = Elements::new(&[], &heap);
         assert_eq!(elements.value(&handle.to_ne_bytes()), Some(&b"text"[..]));
         for handle in [0, handle + 1, usize::MAX] {

@@ -2,7 +2,7 @@
 
 use std::sync::Once;
 
-use hdf5_sys::h5i::{H5Idec_ref, hid_t};
+use hdf5_sys::h5i::{H5Idec_ref, H5Iinc_ref, hid_t};
 
 use super::error_stack;
 use crate::error::ObjectResult;
@@ -16,6 +16,14 @@ impl Id {
     /// Takes the result of a call that opens an object. A negative number is a failure.
     pub(crate) fn own(id: hid_t) -> ObjectResult<Self> {
         if id < 0 { Err(error_stack::last()) } else { Ok(Self(id)) }
+    }
+
+    /// Another owner of the same open object.
+    pub(super) fn share(&self) -> ObjectResult<Self> {
+        let _lock = lock();
+        // SAFETY: a call without pointers. Each owner gives its reference back.
+        error_stack::check(unsafe { H5Iinc_ref(self.0) })?;
+        Ok(Self(self.0))
     }
 
     /// The number, for a call. It is valid while `self` lives.
