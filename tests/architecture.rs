@@ -42,7 +42,7 @@ const ROOMS: &[Room] = &[
     Room("complete", &["src/complete/"], &[&["options", "api", "text"], DATA, READER, SHM]),
     // The commands of the Python package print like those of this one.
     Room("legacy", &["src/legacy/"], &[&["options", "output", "api", "text"], DATA, READER, SHM]),
-    // What the command line resolves to, for all who serve it.
+    // The resolved environment and global options.
     Room("options", &["src/context.rs"], &[&["api"], DATA, SHM]),
     Room("api", &["src/api/"], &[DATA, READER, SHM]),
     Room("load", &["src/load/"], &[READER, SHM]),
@@ -52,7 +52,7 @@ const ROOMS: &[Room] = &[
     Room("format", &["src/shm/format/"], &[KERNEL]),
     Room("os", &["src/os/"], &[&["error"]]),
     Room("error", &["src/error/"], &[]),
-    // Sizes, ages and names as people read them.
+    // Texts of sizes, ages and names.
     Room("text", &["src/text.rs"], &[]),
     Room("reader", &["crates/hdf5-reader/"], &[&["filters", "dtypes"]]),
     Room("filters", &["crates/hdf5-filters/"], &[]),
@@ -192,7 +192,7 @@ fn differences(findings: &Findings, listed: &BTreeSet<String>) -> String {
 }
 
 #[track_caller]
-fn judge(rule: &str) {
+fn assert_rule(rule: &str) {
     let (name, check) = RULES.iter().find(|(name, _)| *name == rule).unwrap();
     let report = differences(&check(&MODULES), &listed(Some(name)));
     assert!(report.is_empty() || is_overwriting(), "\n{report}");
@@ -200,27 +200,27 @@ fn judge(rule: &str) {
 
 #[test]
 fn every_file_belongs_to_a_room() {
-    judge("room");
+    assert_rule("room");
 }
 
 #[test]
-fn imports_run_down() {
-    judge("arrow");
+fn no_file_imports_a_higher_layer() {
+    assert_rule("arrow");
 }
 
 #[test]
-fn modules_of_one_folder_import_each_other_in_no_circle() {
-    judge("circle");
+fn modules_of_one_folder_have_no_import_circle() {
+    assert_rule("circle");
 }
 
 #[test]
-fn unsafe_stands_in_the_named_places_only() {
-    judge("unsafe");
+fn unsafe_is_only_in_the_named_places() {
+    assert_rule("unsafe");
 }
 
 #[test]
-fn lib_and_mod_files_hold_declarations_only() {
-    judge("code");
+fn lib_and_mod_files_contain_only_declarations() {
+    assert_rule("code");
 }
 
 /// `ARCHITECTURE=overwrite` rewrites the list. Its weight is its number of words: a circle that shrinks counts.
@@ -251,7 +251,7 @@ fn tree(name: &str, files: &[(&str, &str)]) -> Modules {
 }
 
 #[test]
-fn an_import_that_runs_up_is_found_with_file_and_line() {
+fn import_of_a_higher_layer_is_found_with_file_and_line() {
     let modules = tree(
         "runs_up",
         &[
@@ -278,7 +278,7 @@ fn an_import_that_runs_up_is_found_with_file_and_line() {
 }
 
 #[test]
-fn a_circle_through_a_re_export_is_found_and_tests_are_not_code() {
+fn circle_through_a_re_export_is_found_and_tests_are_ignored() {
     let modules = tree(
         "circle",
         &[
@@ -300,7 +300,7 @@ fn a_circle_through_a_re_export_is_found_and_tests_are_not_code() {
 }
 
 #[test]
-fn a_line_of_the_list_that_is_not_needed_is_an_error() {
+fn unneeded_line_of_the_list_is_an_error() {
     let listed = BTreeSet::from(["code src/lib.rs".to_owned()]);
     let report = differences(&Findings::new(), &listed);
     assert_eq!(report, format!("no longer needed in {EXCEPTIONS}: code src/lib.rs\n"));
