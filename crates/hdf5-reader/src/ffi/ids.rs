@@ -50,7 +50,7 @@ pub(crate) fn lock() -> impl Sized {
         hdf5::silence_errors(true);
         super::plugin_path::set(plugin_directories::used());
         #[cfg(feature = "bundled-hdf5")]
-        super::codecs::replace_decoders();
+        super::decoders::replace_decoders();
     });
     guard
 }

@@ -12,6 +12,7 @@ pub(crate) mod creation;
 pub(crate) mod dataset;
 pub(crate) mod dataspace;
 pub(crate) mod datatype;
+pub(crate) mod decoders;
 pub(crate) mod elements;
 pub(crate) mod error_stack;
 pub(crate) mod file;

@@ -8,7 +8,7 @@ use crate::external_files::Files;
 use crate::ffi::dataspace::Dataspace;
 use crate::ffi::elements::{ElementBuffer, Elements};
 use crate::ffi::ids::Id;
-use crate::ffi::{codecs, dataset};
+use crate::ffi::{dataset, decoders};
 use crate::types::element_type::{ElementClass, ElementType};
 use crate::types::field_layout::{Content, Field};
 use crate::types::fields;
@@ -215,8 +215,8 @@ impl<'a> Reading<'a> {
 
     /// Calls libhdf5. The codecs of this program refuse chunks that are larger than those of the dataset.
     fn call<T>(&self, read: impl FnOnce() -> ObjectResult<T>) -> ObjectResult<T> {
-        codecs::within(self.chunk_bytes, || match read() {
-            Err(ObjectError::Library(_)) if codecs::lacked_memory() => {
+        decoders::within(self.chunk_bytes, || match read() {
+            Err(ObjectError::Library(_)) if decoders::lacked_memory() => {
                 Err(ObjectError::NoMemory("no memory to decode a chunk".to_owned()))
             }
             result => result,
