@@ -239,7 +239,7 @@ impl Program<'_> {
     }
 
     /// Runs as process 1 of new mount and process namespaces, after this shell command.
-    pub fn as_process_1(mut self, shell: &str) -> Self {
+    pub fn in_new_namespaces(mut self, shell: &str) -> Self {
         self.unshared = vec!["--mount", "--pid", "--fork", "--mount-proc"];
         self.after(shell)
     }

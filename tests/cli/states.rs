@@ -205,7 +205,7 @@ fn missing_segments_without_a_recorded_node_are_stale_in_the_node_s_own_dev_shm(
         sandbox.root().display()
     );
     let gc = sandbox.command(&["gc"]).env("CUTE_SHM_ROOT", "/mnt").env("CUTE_SHM_DIR", "/dev/shm");
-    let run = gc.as_process_1(&mounts).run();
+    let run = gc.in_new_namespaces(&mounts).run();
     run.is(str![[r#"
 --- stdout
 removed p in '/mnt' (stale): all segments are missing, and they can only have been here; 0 segments, 0 B freed
