@@ -133,7 +133,7 @@ impl Shared {
         let mut before = 0_u64;
         for (path, &size) in paths.iter().zip(&sizes) {
             if let Ok((file, _)) = open_regular(path)
-                && !self.read(path, Arc::new(file), size, (before, total))
+                && !self.read(path, &Arc::new(file), size, (before, total))
             {
                 return;
             }
@@ -142,20 +142,20 @@ impl Shared {
     }
 
     /// Reads a file that begins at this position of all files. Returns false at the end of the read-ahead.
-    fn read(&self, path: &Path, file: Arc<File>, size: u64, (before, total): (u64, u64)) -> bool {
-        if !page_cache::is_used(&file) {
+    fn read(&self, path: &Path, file: &Arc<File>, size: u64, (before, total): (u64, u64)) -> bool {
+        if !page_cache::is_used(file) {
             self.is_bypassed.store(true, Ordering::Relaxed);
             return true;
         }
-        if is_cached(&file, size) {
+        if is_cached(file, size) {
             return true;
         }
-        lock_ignoring_poison(&self.files).push((path.to_owned(), Arc::clone(&file)));
+        lock_ignoring_poison(&self.files).push((path.to_owned(), Arc::clone(file)));
         for offset in (0..size).step_by(REQUEST_BYTES) {
             if !self.wait_until_due(before.saturating_add(offset), total) {
                 return false;
             }
-            page_cache::will_need(&file, offset, REQUEST_BYTES as u64);
+            page_cache::will_need(file, offset, REQUEST_BYTES as u64);
         }
         true
     }
