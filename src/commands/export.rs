@@ -127,10 +127,10 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     let signals = if target.is_stream() { None } else { Some(block()?) };
     let lock = args.lock.as_deref().map(|path| take(path, signals.as_ref())).transpose()?;
     let key = args.key.as_deref();
-    let selection = ExportSelection { name: &name, key, filter: &filter, gzip: args.gzip };
+    let selection = ExportSelection { name: &name, key, filter: &filter, format, gzip: args.gzip };
     let mut content = selection.open(&dirs, open_files().saturating_sub(OTHER_FILES))?;
-    let mut advance = |_| interrupted(signals.as_ref());
-    let notes = export::write(&mut content, format, args.strict, &mut target, &mut advance);
+    let mut check_interrupt = || interrupted(signals.as_ref());
+    let notes = export::write(&mut content, format, args.strict, &mut target, &mut check_interrupt);
     let notes = match notes {
         // EPIPE is not an error: the reader closed the pipe early.
         Err(error) if error.errno() == Some(libc::EPIPE) => Vec::new(),
@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args, output: &mut Output<'_, Body>) -> Result<()> {
     };
     drop(lock);
     let streamed = target.is_stream();
-    let size = target.finish(&mut |_| interrupted(signals.as_ref()))?;
+    let size = target.finish(&mut || interrupted(signals.as_ref()))?;
     warn(&notes, format, output);
     output.body.left_out = notes;
     let (arrays, bytes) = (tree::arrays(&content.root).len(), content.bytes());

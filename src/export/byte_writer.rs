@@ -1,11 +1,11 @@
 //! Sequential output to a regular file or a stream.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use super::copy::{self, FilePosition};
-use super::progress::Advance;
+use super::interrupt::CheckInterrupt;
 use super::source::{BLOCK_BYTES, Source};
 use crate::error::Result;
 
@@ -42,10 +42,10 @@ impl ByteWriter {
     /// Allocates space for the next `bytes`, if the output is a regular file.
     ///
     /// # Errors
-    /// Returns an I/O error if the space is not available, and the errors of `advance`.
-    pub(super) fn preallocate(&self, bytes: u64, advance: Advance) -> Result<()> {
+    /// Returns an I/O error if the space is not available, and the errors of `check_interrupt`.
+    pub(super) fn preallocate(&self, bytes: u64, check_interrupt: CheckInterrupt) -> Result<()> {
         match self.seekable {
-            true => copy::preallocate(self.position(), bytes, advance),
+            true => copy::preallocate(self.position(), bytes, check_interrupt),
             false => Ok(()),
         }
     }
@@ -53,12 +53,16 @@ impl ByteWriter {
     /// Appends all bytes of a source.
     ///
     /// # Errors
-    /// Returns an I/O error if a read or a write fails, and the errors of `advance`.
-    pub(super) fn append(&mut self, source: &Source, advance: Advance) -> Result<()> {
+    /// Returns an I/O error if a read or a write fails, and the errors of `check_interrupt`.
+    pub(super) fn append(
+        &mut self,
+        source: &Source,
+        check_interrupt: CheckInterrupt,
+    ) -> Result<()> {
         if !self.seekable {
-            return self.append_blocks(source, &mut |_| {}, advance);
+            return self.append_blocks(source, &mut |_| {}, check_interrupt);
         }
-        copy::copy(source, self.position(), advance)?;
+        copy::copy(source, self.position(), check_interrupt)?;
         self.written += source.bytes();
         self.file
             .seek(SeekFrom::Start(self.written))
@@ -74,7 +78,7 @@ impl ByteWriter {
         &mut self,
         source: &Source,
         change: &mut dyn FnMut(&mut [u8]),
-        advance: Advance,
+        check_interrupt: CheckInterrupt,
     ) -> Result<()> {
         let (mut buffer, mut field) = (vec![0_u8; BLOCK_BYTES], Vec::new());
         let mut done = 0;
@@ -85,8 +89,18 @@ impl ByteWriter {
             change(block);
             self.write(block)?;
             done += block.len() as u64;
-            advance(block.len() as u64)?;
+            check_interrupt()?;
         }
+        Ok(())
+    }
+
+    /// Appends the content of a file.
+    ///
+    /// # Errors
+    /// Returns an I/O error if a read or a write fails.
+    pub(super) fn append_file(&mut self, source: &mut File) -> Result<()> {
+        let copied = source.rewind().and_then(|()| io::copy(source, &mut self.file));
+        self.written += copied.map_err(|e| self.position().write_error(e))?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use super::progress::Advance;
+use super::interrupt::CheckInterrupt;
 use super::source::{BLOCK_BYTES, Source};
 use crate::error::{Error, Result};
 use crate::os::threads::{self, lock_ignoring_poison};
@@ -31,31 +31,40 @@ pub(super) struct FilePosition<'a> {
 
 impl FilePosition<'_> {
     pub(super) fn write_error(self, error: std::io::Error) -> Error {
-        Error::io(format!("cannot write '{}'", self.display_name), error)
+        write_error(self.display_name, error)
     }
+}
+
+/// The error of a file or a stream that cannot be written.
+pub(super) fn write_error(name: &str, error: std::io::Error) -> Error {
+    Error::io(format!("cannot write '{name}'"), error).with_subject(name)
 }
 
 /// Writes all bytes of `source`.
 ///
 /// # Errors
-/// Returns an I/O error if the segment cannot be read or the file cannot be written, and the errors of `advance`.
-pub(super) fn copy(source: &Source, position: FilePosition, advance: Advance) -> Result<()> {
-    preallocate(position, source.bytes(), advance)?;
+/// Returns an I/O error if the segment cannot be read or the file cannot be written, and the errors of `check_interrupt`.
+pub(super) fn copy(
+    source: &Source,
+    position: FilePosition,
+    check_interrupt: CheckInterrupt,
+) -> Result<()> {
+    preallocate(position, source.bytes(), check_interrupt)?;
     let count = match source.bytes() < MIN_PARALLEL_BYTES {
         true => 1,
         false => threads::processors(),
     };
-    let (next, unreported) = (AtomicU64::new(0), AtomicU64::new(0));
-    let copy = ParallelCopy { source, position, next, unreported, stop: AtomicBool::new(false) };
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let copy = ParallelCopy { source, position, next, stop };
     let others = Mutex::new(Ok(()));
     let own = std::thread::scope(|scope| {
         threads::helpers(scope, count.min(MAX_THREADS) - 1, || {
-            if let Err(error) = copy.run(&mut |_| Ok(())) {
+            if let Err(error) = copy.run(&mut || Ok(())) {
                 *lock_ignoring_poison(&others) = Err(error);
             }
         });
         // Only this thread checks for interrupts.
-        copy.run(&mut |_| advance(copy.unreported.swap(0, Ordering::Relaxed)))
+        copy.run(check_interrupt)
     });
     let others = std::mem::replace(&mut *lock_ignoring_poison(&others), Ok(()));
     own.and(others)
@@ -66,22 +75,20 @@ struct ParallelCopy<'a> {
     position: FilePosition<'a>,
     /// The start of the next block.
     next: AtomicU64,
-    /// Bytes written since the last progress report.
-    unreported: AtomicU64,
     stop: AtomicBool,
 }
 
 impl ParallelCopy<'_> {
     /// Copies blocks until all are copied or a thread fails.
-    fn run(&self, advance: Advance) -> Result<()> {
-        let copied = self.copy_blocks(advance);
+    fn run(&self, check_interrupt: CheckInterrupt) -> Result<()> {
+        let copied = self.copy_blocks(check_interrupt);
         if copied.is_err() {
             self.stop.store(true, Ordering::Relaxed);
         }
         copied
     }
 
-    fn copy_blocks(&self, advance: Advance) -> Result<()> {
+    fn copy_blocks(&self, check_interrupt: CheckInterrupt) -> Result<()> {
         let (bytes, item) = (self.source.bytes(), self.source.item());
         let max = (BLOCK_BYTES / item).max(1) * item;
         let length_of = |bytes: u64| usize::try_from(bytes).map_or(max, |bytes| bytes.min(max));
@@ -94,8 +101,7 @@ impl ParallelCopy<'_> {
             self.source.read_at(start, block, &mut field)?;
             let FilePosition { file, offset, .. } = self.position;
             file.write_all_at(block, offset + start).map_err(|e| self.position.write_error(e))?;
-            self.unreported.fetch_add(block.len() as u64, Ordering::Relaxed);
-            advance(0)?;
+            check_interrupt()?;
         }
         Ok(())
     }
@@ -105,8 +111,12 @@ impl ParallelCopy<'_> {
 /// first write. Does nothing if the file system cannot allocate in advance, or for less than a block.
 ///
 /// # Errors
-/// Returns an I/O error if the space is not available, and the errors of `advance`.
-pub(super) fn preallocate(position: FilePosition, bytes: u64, advance: Advance) -> Result<()> {
+/// Returns an I/O error if the space is not available, and the errors of `check_interrupt`.
+pub(super) fn preallocate(
+    position: FilePosition,
+    bytes: u64,
+    check_interrupt: CheckInterrupt,
+) -> Result<()> {
     let mut done = 0;
     while done < bytes && bytes >= BLOCK_BYTES as u64 {
         let part = PREALLOCATION_BYTES.min(bytes - done);
@@ -122,7 +132,7 @@ pub(super) fn preallocate(position: FilePosition, bytes: u64, advance: Advance) 
             // Some file systems do not support it. Other errors are reported by the writes.
             Err(_) => return Ok(()),
         }
-        advance(0)?;
+        check_interrupt()?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use numpy_dtype::{Class, Dtype};
 use super::byte_writer::ByteWriter;
 use super::content::Content;
 use super::format::Format;
-use super::progress::Advance;
+use super::interrupt::CheckInterrupt;
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::tree::{self, Array};
 
@@ -13,8 +13,12 @@ use crate::shm::format::tree::{self, Array};
 ///
 /// # Errors
 /// Returns [`Kind::Usage`] if `content` does not have exactly one array, [`Kind::Unsupported`] if the format cannot
-/// represent its dtype, an I/O error if a read or a write fails, and the errors of `advance`.
-pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance) -> Result<()> {
+/// represent its dtype, an I/O error if a read or a write fails, and the errors of `check_interrupt`.
+pub(super) fn write(
+    content: &Content,
+    writer: &mut ByteWriter,
+    check_interrupt: CheckInterrupt,
+) -> Result<()> {
     let arrays = tree::arrays(&content.root);
     let [(path, array)] = &arrays[..] else {
         let message = format!("an npy file holds one array, but {} are selected", arrays.len());
@@ -25,7 +29,7 @@ pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance
     let header = header(path, array)?;
     let source = content.open_array(path, array)?;
     writer.write(&header)?;
-    writer.append(&source, advance)
+    writer.append(&source, check_interrupt)
 }
 
 /// Returns the header of an array.

@@ -6,8 +6,8 @@ use numpy_dtype::Dtype;
 
 use super::byte_writer::ByteWriter;
 use super::content::Content;
+use super::interrupt::CheckInterrupt;
 use super::npy;
-use super::progress::Advance;
 use crate::error::Result;
 use crate::shm::format::tree::{self, Array};
 
@@ -39,8 +39,12 @@ pub(super) fn unsupported_reason(path: &str, _: &Array, _: &Dtype) -> Option<Str
 /// Writes every array as `group/name.npy`. [`unsupported_reason`] must return `None` for each.
 ///
 /// # Errors
-/// Returns an I/O error if a read or a write fails, and the errors of `advance`.
-pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance) -> Result<()> {
+/// Returns an I/O error if a read or a write fails, and the errors of `check_interrupt`.
+pub(super) fn write(
+    content: &Content,
+    writer: &mut ByteWriter,
+    check_interrupt: CheckInterrupt,
+) -> Result<()> {
     let mut entries = Vec::new();
     for (path, array) in tree::arrays(&content.root) {
         let header = npy::header(&path, array)?;
@@ -50,11 +54,11 @@ pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance
         let size = header.len() as u64 + source.bytes();
         let mut entry = ZipEntry { name, offset: writer.written(), size, crc: 0, flags };
         writer.write(&entry.local_header())?;
-        writer.preallocate(size, advance)?;
+        writer.preallocate(size, check_interrupt)?;
         let mut crc = Crc::new();
         crc.update(&header);
         writer.write(&header)?;
-        writer.append_blocks(&source, &mut |block| crc.update(block), advance)?;
+        writer.append_blocks(&source, &mut |block| crc.update(block), check_interrupt)?;
         entry.crc = crc.sum();
         if writer.is_seekable() {
             writer.overwrite(entry.offset + 14, &entry.crc.to_le_bytes())?;

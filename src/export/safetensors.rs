@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::byte_writer::ByteWriter;
 use super::content::Content;
 use super::format::Format;
-use super::progress::Advance;
+use super::interrupt::CheckInterrupt;
 use crate::error::Result;
 use crate::shm::format::tree::{self, Array};
 
@@ -26,8 +26,12 @@ pub(super) fn unsupported_reason(path: &str, array: &Array, dtype: &Dtype) -> Op
 /// Writes every array under its path. [`unsupported_reason`] must return `None` for each.
 ///
 /// # Errors
-/// Returns an I/O error if a read or a write fails, and the errors of `advance`.
-pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance) -> Result<()> {
+/// Returns an I/O error if a read or a write fails, and the errors of `check_interrupt`.
+pub(super) fn write(
+    content: &Content,
+    writer: &mut ByteWriter,
+    check_interrupt: CheckInterrupt,
+) -> Result<()> {
     let mut arrays = Vec::new();
     for (path, array) in tree::arrays(&content.root) {
         let named = Dtype::parse(&array.dtype).and_then(|dtype| Some((type_name(&dtype)?, dtype)));
@@ -41,14 +45,14 @@ pub(super) fn write(content: &Content, writer: &mut ByteWriter, advance: Advance
     for (path, array, dtype, _) in &arrays {
         let source = content.open_array(path, array)?;
         if !dtype.is_big_endian() {
-            writer.append(&source, advance)?;
+            writer.append(&source, check_interrupt)?;
             continue;
         }
         let item = usize::try_from(dtype.itemsize()).unwrap_or(1);
         // The real and the imaginary part of a complex number are swapped separately.
         let item = if *dtype.class() == Class::Complex { item / 2 } else { item };
         let mut swap = |block: &mut [u8]| block.chunks_exact_mut(item).for_each(<[u8]>::reverse);
-        writer.append_blocks(&source, &mut swap, advance)?;
+        writer.append_blocks(&source, &mut swap, check_interrupt)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::content::Content;
+use super::format::Format;
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
@@ -26,6 +27,8 @@ pub(crate) struct ExportSelection<'a> {
     pub(crate) key: Option<&'a str>,
     /// Selects arrays below `key`.
     pub(crate) filter: &'a PathFilter,
+    /// The format of the file.
+    pub(crate) format: Format,
     /// The level of deflate, for HDF5.
     pub(crate) gzip: Option<u8>,
 }
@@ -40,42 +43,55 @@ impl ExportSelection<'_> {
     pub(crate) fn open<'p>(&self, dirs: &'p NodeDirs, max: usize) -> Result<Content<'p>> {
         let mut attempts = 0;
         loop {
-            let mut content = self.select(dirs, &readable::find(dirs, self.name)?)?;
+            let project = readable::find(dirs, self.name)?;
+            let prefix = match self.key {
+                Some(key) => lookup::resolve(&project, key)?,
+                None => "/".to_owned(),
+            };
+            let mut content = self.select(dirs, &project, &prefix)?;
             attempts += 1;
             match content.open_segments(max) {
-                Err(error) if error.kind() == Kind::NotFound && attempts < MAX_ATTEMPTS => {}
-                Err(error) => return Err(error),
-                Ok(()) => return Ok(content),
+                Err(error) if error.kind() == Kind::NotFound && attempts < MAX_ATTEMPTS => continue,
+                opened => opened?,
             }
+            // The other formats restore nothing of it.
+            if self.format == Format::Hdf5 {
+                self.add_origin(&mut content, &project, &prefix);
+            }
+            return Ok(content);
         }
     }
 
-    fn select<'p>(&self, dirs: &'p NodeDirs, project: &Project) -> Result<Content<'p>> {
-        let prefix = match self.key {
-            Some(key) => lookup::resolve(project, key)?,
-            None => "/".to_owned(),
-        };
+    fn select<'p>(
+        &self,
+        dirs: &'p NodeDirs,
+        project: &Project,
+        prefix: &str,
+    ) -> Result<Content<'p>> {
         let record = project.record();
-        let origin = project.origin();
-        let root = tree::select(project.tree(), &prefix, &|path| self.filter.takes(path));
-        let named_types = origin
-            .as_ref()
-            .map_or_else(BTreeSet::new, |origin| self.named_types(origin, &root, &prefix));
+        let root = tree::select(project.tree(), prefix, &|path| self.filter.takes(path));
         let content = Content {
             shm: &dirs.shm,
             root,
-            origin,
-            named_types,
+            origin: None,
+            named_types: BTreeSet::new(),
             group_attrs: record.map(|record| record.attributes.clone()).unwrap_or_default(),
             source_groups: record
                 .map(|record| record.sources.iter().filter_map(|s| s.group.clone()).collect())
                 .unwrap_or_default(),
             gzip: self.gzip,
-            left_out: self.left_out(project, &prefix),
+            left_out: self.left_out(project, prefix),
             segments: HashMap::new(),
         };
         ensure_complete(project, &content)?;
         Ok(content)
+    }
+
+    /// Adds the origin of the arrays, if the ledger has a trustworthy record.
+    fn add_origin(&self, content: &mut Content<'_>, project: &Project, prefix: &str) {
+        let Some(origin) = project.origin() else { return };
+        content.named_types = self.named_types(&origin, &content.root, prefix);
+        content.origin = Some(origin);
     }
 
     /// The committed datatypes that are selected by path, and those that the selected objects use.

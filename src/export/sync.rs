@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::progress::Advance;
+use super::interrupt::CheckInterrupt;
 use crate::error::Result;
 use crate::os::writeback;
 
@@ -14,8 +14,12 @@ const RANGE_BYTES: u64 = 32 << 20;
 /// Waits until all `size` bytes of a file are on the disk. The inner result is that of the system calls.
 ///
 /// # Errors
-/// Returns the errors of `advance`.
-pub(super) fn sync_file(file: &File, size: u64, advance: Advance) -> Result<io::Result<()>> {
+/// Returns the errors of `check_interrupt`.
+pub(super) fn sync_file(
+    file: &File,
+    size: u64,
+    check_interrupt: CheckInterrupt,
+) -> Result<io::Result<()>> {
     for number in 0..size.div_ceil(RANGE_BYTES) {
         // The disk writes the next range during the wait for this one.
         let written = writeback::start(file, (number + 1) * RANGE_BYTES, RANGE_BYTES)
@@ -23,7 +27,7 @@ pub(super) fn sync_file(file: &File, size: u64, advance: Advance) -> Result<io::
         if written.is_err() {
             return Ok(written);
         }
-        advance(0)?;
+        check_interrupt()?;
     }
     Ok(file.sync_all())
 }
@@ -44,15 +48,15 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn sync_reports_progress_per_range_and_keeps_all_bytes() {
+    fn sync_checks_for_interrupts_per_range_and_keeps_all_bytes() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![7; 3 << 20]).unwrap();
         let mut calls = 0;
-        let mut advance = |_| {
+        let mut check_interrupt = || {
             calls += 1;
             Ok(())
         };
-        sync_file(&file, 3 << 20, &mut advance).unwrap().unwrap();
+        sync_file(&file, 3 << 20, &mut check_interrupt).unwrap().unwrap();
         report_failed_writes(&file).unwrap();
         assert_eq!((calls, file.metadata().unwrap().len()), (1, 3 << 20));
     }
@@ -60,7 +64,7 @@ mod tests {
     #[test]
     fn interrupt_cancels_sync() {
         let file = tempfile::tempfile().unwrap();
-        let mut cancel = |_| Err(Error::new(Kind::Signal(2), "cancelled"));
+        let mut cancel = || Err(Error::new(Kind::Signal(2), "cancelled"));
         assert_eq!(sync_file(&file, 1, &mut cancel).unwrap_err().kind(), Kind::Signal(2));
     }
 }

@@ -1,15 +1,15 @@
 //! The destination of an export: a regular file, which is replaced only by a complete one, or a stream.
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Seek as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::byte_writer::ByteWriter;
-use super::copy::FilePosition;
-use super::progress::Advance;
-use super::temporary_file::{TemporaryFile, write_error};
+use super::copy::{FilePosition, write_error};
+use super::interrupt::CheckInterrupt;
+use super::temporary_file::TemporaryFile;
 use crate::error::{Error, Kind, Result};
 
 /// The destination of an export.
@@ -48,7 +48,7 @@ impl Target {
             }
             Ok(existing) if !existing.is_file() => {
                 let file = OpenOptions::new().write(true).open(path);
-                let file = file.map_err(|e| write_error(path, e))?;
+                let file = file.map_err(|e| write_error(&name, e))?;
                 Ok(Self::Stream(ByteWriter::to_stream(file, name), temporary_dir))
             }
             Ok(_) if !replace => {
@@ -58,16 +58,16 @@ impl Target {
             }
             Ok(existing) => {
                 // A symbolic link remains; the file that it leads to is replaced.
-                let real = fs::canonicalize(path).map_err(|e| write_error(path, e))?;
+                let real = fs::canonicalize(path).map_err(|e| write_error(&name, e))?;
                 let file = TemporaryFile::create(&real, true)?;
                 let permissions = Permissions::from_mode(existing.permissions().mode() & 0o7777);
-                file.set_permissions(permissions).map_err(|e| write_error(path, e))?;
+                file.set_permissions(permissions).map_err(|e| write_error(&name, e))?;
                 Ok(Self::File(file))
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 TemporaryFile::create(path, replace).map(Self::File)
             }
-            Err(e) => Err(write_error(path, e)),
+            Err(e) => Err(write_error(&name, e)),
         }
     }
 
@@ -95,15 +95,13 @@ impl Target {
     ) -> Result<T> {
         match self {
             Self::File(file) => write(&file.path, file.writer.position()),
-            Self::Stream(ByteWriter { file: stream, display_name, .. }, temporary_dir) => {
+            Self::Stream(stream, temporary_dir) => {
                 let path = temporary_dir.join("cute-shm-export");
                 let mut temporary = TemporaryFile::create(&path, true)?;
+                let display_name = &stream.display_name;
                 let position = FilePosition { display_name, ..temporary.writer.position() };
                 let result = write(&temporary.path, position)?;
-                let file = &mut temporary.writer.file;
-                file.rewind()
-                    .and_then(|()| io::copy(file, stream))
-                    .map_err(|e| Error::io(format!("cannot write '{display_name}'"), e))?;
+                stream.append_file(&mut temporary.writer.file)?;
                 Ok(result)
             }
         }
@@ -113,9 +111,9 @@ impl Target {
     ///
     /// # Errors
     /// Returns the errors of [`TemporaryFile::finish`].
-    pub(crate) fn finish(self, advance: Advance) -> Result<u64> {
+    pub(crate) fn finish(self, check_interrupt: CheckInterrupt) -> Result<u64> {
         match self {
-            Self::File(file) => file.finish(advance),
+            Self::File(file) => file.finish(check_interrupt),
             Self::Stream(writer, _) => Ok(writer.written()),
         }
     }
@@ -141,7 +139,7 @@ mod tests {
         let mut target = open(&path, false).unwrap();
         target.writer().write(b"abc").unwrap();
         assert!(!path.exists());
-        assert_eq!(target.finish(&mut |_| Ok(())).unwrap(), 3);
+        assert_eq!(target.finish(&mut || Ok(())).unwrap(), 3);
         assert_eq!(names(temp.path()), ["a.npy"]);
     }
 
@@ -164,7 +162,7 @@ mod tests {
         let path = temp.path().join("a.npy");
         let target = open(&path, false).unwrap();
         fs::write(&path, "other").unwrap();
-        assert_eq!(target.finish(&mut |_| Ok(())).unwrap_err().kind(), Kind::Exists);
+        assert_eq!(target.finish(&mut || Ok(())).unwrap_err().kind(), Kind::Exists);
         assert_eq!(fs::read(&path).unwrap(), b"other");
         assert_eq!(names(temp.path()), ["a.npy"]);
     }
@@ -177,7 +175,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let mut target = open(&link, true).unwrap();
         target.writer().write(b"new").unwrap();
-        target.finish(&mut |_| Ok(())).unwrap();
+        target.finish(&mut || Ok(())).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
         assert!(open(Path::new("/dev/null"), false).unwrap().is_stream());

@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::byte_writer::ByteWriter;
-use super::progress::Advance;
+use super::copy::write_error;
+use super::interrupt::CheckInterrupt;
 use super::sync;
 use crate::error::{Error, Kind, Result};
 
@@ -43,7 +44,7 @@ impl TemporaryFile {
             .create_new(true)
             .mode(0o666)
             .open(&path)
-            .map_err(|e| write_error(final_path, e))?;
+            .map_err(|e| write_error(&final_path.to_string_lossy(), e))?;
         let writer = ByteWriter::to_file(file, final_path.display().to_string());
         Ok(Self { writer, path, final_path: final_path.to_owned(), replace, finished: false })
     }
@@ -61,14 +62,14 @@ impl TemporaryFile {
     ///
     /// # Errors
     /// Returns [`Kind::Exists`] if another process created a file of this name in the meantime and `replace` is not
-    /// set, an I/O error if a system call fails, and the errors of `advance`.
-    pub(super) fn finish(mut self, advance: Advance) -> Result<u64> {
+    /// set, an I/O error if a system call fails, and the errors of `check_interrupt`.
+    pub(super) fn finish(mut self, check_interrupt: CheckInterrupt) -> Result<u64> {
         let (file, path) = (&self.writer.file, &self.final_path);
-        let error = |e| write_error(path, e);
+        let error = |e| write_error(&path.to_string_lossy(), e);
         let size = file.metadata().map_err(error)?.len();
         let replaces = self.replace && path.exists();
         match replaces {
-            true => sync::sync_file(file, size, advance)?.map_err(error)?,
+            true => sync::sync_file(file, size, check_interrupt)?.map_err(error)?,
             false => sync::report_failed_writes(file).map_err(error)?,
         }
         match self.replace {
@@ -97,7 +98,7 @@ impl TemporaryFile {
             // Some file systems have no hard links.
             Err(_) => fs::rename(&self.path, path),
         }
-        .map_err(|e| write_error(path, e))
+        .map_err(|e| write_error(&path.to_string_lossy(), e))
     }
 }
 
@@ -107,10 +108,4 @@ impl Drop for TemporaryFile {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// The error of a file that cannot be written.
-pub(super) fn write_error(path: &Path, error: io::Error) -> Error {
-    let name = path.display().to_string();
-    Error::io(format!("cannot write '{name}'"), error).with_subject(name)
 }

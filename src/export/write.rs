@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::format::Format;
-use super::progress::Advance;
+use super::interrupt::CheckInterrupt;
 use super::target::Target;
 use super::{hdf5, npy, npz, safetensors};
 use crate::error::{Error, Kind, Result};
@@ -21,7 +21,7 @@ pub(crate) fn write(
     format: Format,
     strict: bool,
     target: &mut Target,
-    advance: Advance,
+    check_interrupt: CheckInterrupt,
 ) -> Result<Vec<Note>> {
     let ensure_allowed = |notes: &[Note]| match notes {
         [first, ..] if strict => Err(strict_error(first, notes.len())),
@@ -30,26 +30,26 @@ pub(crate) fn write(
     let notes = match format {
         Format::Hdf5 => {
             let (notes, skipped) = target.with_file(|path, position| {
-                let written = hdf5::write(content, path, position, advance)?;
+                let written = hdf5::write(content, path, position, check_interrupt)?;
                 ensure_allowed(&written.0).map(|()| written)
             })?;
             tree::retain_arrays(&mut content.root, &mut |path, _| !skipped.contains(path));
             notes
         }
         Format::Npy => {
-            npy::write(content, target.writer(), advance)?;
+            npy::write(content, target.writer(), check_interrupt)?;
             Vec::new()
         }
         Format::Npz => {
             let notes = content.leave_out(npz::unsupported_reason);
             ensure_allowed(&notes)?;
-            npz::write(content, target.writer(), advance)?;
+            npz::write(content, target.writer(), check_interrupt)?;
             notes
         }
         Format::Safetensors => {
             let notes = content.leave_out(safetensors::unsupported_reason);
             ensure_allowed(&notes)?;
-            safetensors::write(content, target.writer(), advance)?;
+            safetensors::write(content, target.writer(), check_interrupt)?;
             notes
         }
     };

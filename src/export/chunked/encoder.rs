@@ -17,8 +17,6 @@ pub(super) struct EncodedChunk {
     /// The mask of filters that were not applied.
     pub(super) filter_mask: u32,
     pub(super) bytes: Vec<u8>,
-    /// Size of its part of the array in bytes.
-    pub(super) array_bytes: u64,
 }
 
 /// The buffers of one thread.
@@ -50,7 +48,7 @@ impl<'a> ChunkEncoder<'a> {
         let start = self.grid.start(number);
         let Self { source, grid, plain, field, .. } = self;
         plain.fill(0);
-        let array_bytes = grid.gather(&start, |offset, range| {
+        grid.gather(&start, |offset, range| {
             let Some(part) = plain.get_mut(range) else {
                 return Err(Error::new(Kind::Io, "a chunk is larger than the address space"));
             };
@@ -58,7 +56,7 @@ impl<'a> ChunkEncoder<'a> {
         })?;
         let Some(compressor) = &mut self.compressor else {
             let bytes = self.plain.clone();
-            return Ok(EncodedChunk { start, filter_mask: 0, bytes, array_bytes });
+            return Ok(EncodedChunk { start, filter_mask: 0, bytes });
         };
         shuffle(&self.plain, self.grid.item, &mut self.shuffled);
         let mut bytes = vec![0; compressor.zlib_compress_bound(self.shuffled.len())];
@@ -67,9 +65,9 @@ impl<'a> ChunkEncoder<'a> {
             .map_err(|e| Error::new(Kind::Io, format!("cannot compress a chunk: {e}")))?;
         if length >= self.shuffled.len() {
             let bytes = self.shuffled.clone();
-            return Ok(EncodedChunk { start, filter_mask: NOT_DEFLATED, bytes, array_bytes });
+            return Ok(EncodedChunk { start, filter_mask: NOT_DEFLATED, bytes });
         }
         bytes.truncate(length);
-        Ok(EncodedChunk { start, filter_mask: 0, bytes, array_bytes })
+        Ok(EncodedChunk { start, filter_mask: 0, bytes })
     }
 }

@@ -8,7 +8,7 @@ use hdf5_reader::{Object, Writer};
 use super::encoder::{ChunkEncoder, EncodedChunk};
 use super::grid::ChunkGrid;
 use crate::error::Result;
-use crate::export::progress::Advance;
+use crate::export::interrupt::CheckInterrupt;
 use crate::export::source::Source;
 use crate::os::threads;
 
@@ -19,23 +19,23 @@ const MAX_MEMORY: usize = 256 << 20;
 ///
 /// # Errors
 /// Returns an error if libhdf5 cannot write a chunk, an I/O error if a segment cannot be read, and the errors of
-/// `advance`.
+/// `check_interrupt`.
 pub(crate) fn write(
     writer: &Writer,
     dataset: &Object,
     source: &Source,
     grid: &ChunkGrid,
     level: Option<u8>,
-    advance: Advance,
+    check_interrupt: CheckInterrupt,
 ) -> Result<()> {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     // Each thread holds a chunk before and after the filters, and as many wait to be written.
     let max_threads = MAX_MEMORY / grid.chunk_bytes().saturating_mul(4).max(1);
     let count = threads::processors().min(max_threads).max(1);
     let mut write = |chunk: Result<EncodedChunk>| {
-        let EncodedChunk { start, filter_mask, bytes, array_bytes } = chunk?;
+        let EncodedChunk { start, filter_mask, bytes } = chunk?;
         writer.write_chunk(dataset, &start, filter_mask, &bytes)?;
-        advance(array_bytes)
+        check_interrupt()
     };
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Result<EncodedChunk>>(count);

@@ -60,7 +60,7 @@ impl Hdf5Export<'_, '_> {
                 self.notes.push(note(path, &attribute.name, &error.into()));
             }
         }
-        (self.advance)(0)
+        (self.check_interrupt)()
     }
 
     /// Writes attributes from their values in the metadata.

@@ -135,7 +135,7 @@ impl Hdf5Export<'_, '_> {
             (Some(field_order), Some(chunk), _) => {
                 let source = self.content.open_dataset(path, arrays, &field_order)?;
                 let grid = ChunkGrid { shape: shape.to_vec(), chunk, item };
-                chunked::write(self.writer, &object, &source, &grid, level, self.advance)?;
+                chunked::write(self.writer, &object, &source, &grid, level, self.check_interrupt)?;
             }
             (Some(field_order), None, Some(offset)) => {
                 let arrays = arrays.iter().map(|&array| array.clone()).collect();
@@ -159,14 +159,14 @@ impl Hdf5Export<'_, '_> {
     ) -> Result<()> {
         let open = |array: &&Array| self.content.open_segment(path, array);
         let sources: Vec<Arc<PublishedSegment>> = arrays.iter().map(open).collect::<Result<_>>()?;
-        let advance = &mut *self.advance;
+        let check_interrupt = &mut *self.check_interrupt;
         let is_text = *dtype.class() == Class::Text && spec.has_pointers();
         let mut read = |number: usize, offset: u64, into: &mut [u8]| {
             sources[number].read_at(offset, into)?;
             if is_text {
                 to_utf8(into, dtype);
             }
-            advance(into.len() as u64)
+            check_interrupt()
         };
         self.writer.write(object, name, spec, &mut read)
     }

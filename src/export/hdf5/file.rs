@@ -10,7 +10,7 @@ use super::unrestored::unrestored;
 use crate::error::{Kind, Result};
 use crate::export::content::Content;
 use crate::export::copy::{self, FilePosition};
-use crate::export::progress::Advance;
+use crate::export::interrupt::CheckInterrupt;
 use crate::shm::format::ledger::Note;
 use crate::shm::format::tree::{self, Array, Group, Node};
 
@@ -19,12 +19,12 @@ use crate::shm::format::tree::{self, Array, Group, Node};
 ///
 /// # Errors
 /// Returns an error if libhdf5 cannot write the file, an I/O error if a read or a write fails, and the errors of
-/// `advance`.
+/// `check_interrupt`.
 pub(crate) fn write(
     content: &Content,
     path: &Path,
     position: FilePosition,
-    advance: Advance,
+    check_interrupt: CheckInterrupt,
 ) -> Result<(Vec<Note>, HashSet<String>)> {
     let writer = Writer::create(path)?;
     let mut export = Hdf5Export {
@@ -38,7 +38,7 @@ pub(crate) fn write(
         skipped: HashSet::new(),
         groups: HashMap::new(),
         types: HashMap::new(),
-        advance,
+        check_interrupt,
     };
     for (_, array) in tree::arrays(&content.root) {
         *export.path_counts.entry(array.segment.clone()).or_default() += 1;
@@ -52,14 +52,15 @@ pub(crate) fn write(
     export.write_group(&root, &content.root, "")?;
     drop(root);
     export.write_references();
-    let Hdf5Export { deferred, notes, skipped, shared, groups, types, advance, .. } = export;
+    let Hdf5Export { deferred, notes, skipped, shared, groups, types, check_interrupt, .. } =
+        export;
     // HDF5 closes a file only when all its objects are closed.
     drop((shared, groups, types));
     writer.close()?;
     for DeferredDataset { path, arrays, field_order, offset } in deferred {
         let arrays: Vec<&Array> = arrays.iter().collect();
         let source = content.open_dataset(&path, &arrays, &field_order)?;
-        copy::copy(&source, FilePosition { offset, ..position }, advance)?;
+        copy::copy(&source, FilePosition { offset, ..position }, check_interrupt)?;
     }
     Ok((notes, skipped))
 }
@@ -101,7 +102,7 @@ pub(super) struct Hdf5Export<'a, 'w> {
     pub(super) groups: HashMap<String, Rc<Object>>,
     /// Committed datatypes, or `None` for one that cannot be restored, by number.
     pub(super) types: HashMap<usize, Option<Rc<Object>>>,
-    pub(super) advance: Advance<'a>,
+    pub(super) check_interrupt: CheckInterrupt<'a>,
 }
 
 impl Hdf5Export<'_, '_> {

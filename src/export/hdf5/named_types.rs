@@ -17,6 +17,7 @@ impl Hdf5Export<'_, '_> {
         self.types.insert(number, None);
         let Some(origin) = &self.content.origin else { return Ok(None) };
         let Some(named) = origin.named_types.get(number) else { return Ok(None) };
+        let encoded = origin.encoded_type(named.kind).unwrap_or_default();
         let mut object: Option<Rc<Object>> = None;
         for path in &named.paths {
             let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -24,7 +25,6 @@ impl Hdf5Export<'_, '_> {
                 if let Some(object) = &object {
                     return Ok(self.writer.link(object, &at, name)?);
                 }
-                let encoded = origin.encoded_type(named.kind).unwrap_or_default();
                 object = Some(Rc::new(self.writer.commit(&at, name, &encoded)?));
                 Ok(())
             });
@@ -33,7 +33,6 @@ impl Hdf5Export<'_, '_> {
             }
         }
         if named.paths.is_empty() {
-            let encoded = origin.encoded_type(named.kind).unwrap_or_default();
             match self.writer.commit_without_path(&encoded) {
                 Ok(committed) => object = Some(Rc::new(committed)),
                 Err(error) => self.notes.push(Note::new("/", error.to_string())),
