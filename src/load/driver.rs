@@ -125,7 +125,7 @@ fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.left_out = skipped.chain(&planned.left_out).chain(unreadable).cloned().collect();
     record.left_out.iter_mut().for_each(|note| note.detail = None);
     record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
-    record.origin = Some(loaded.extras.clone()).filter(|extras| !extras.is_empty());
+    record.origin = Some(loaded.origin.clone()).filter(|origin| !origin.is_empty());
 }
 
 /// `--ensure`: joins the existing project if it is the requested one. If this process waited for the same load

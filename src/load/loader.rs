@@ -16,6 +16,7 @@ use crate::load::worker::thread::Workers;
 use crate::os::threads;
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::Note;
+use crate::shm::format::name::SegmentName;
 
 /// Runs the loader in its own process. The last message contains the result.
 pub(crate) fn run(context: LoadContext<'_>, mut link: SupervisorLink) {
@@ -42,7 +43,7 @@ pub(crate) fn load(
     let filter = PathFilter::new(&request.selection.include, &request.selection.exclude)?;
     let conversions = Conversions::new(&request.selection)?;
     let mut read_ahead = ReadAhead::new(request);
-    let plan = {
+    let mut plan = {
         let (sender, mut throttle) = (&mut link.sender, Throttle::new());
         let mut inspecting = |path: &str| {
             read_ahead.begin();
@@ -50,7 +51,7 @@ pub(crate) fn load(
                 let _ = sender.send(&Message::Inspecting(path.to_owned()));
             }
         };
-        Plan::new(request, &filter, &conversions, &mut inspecting)?
+        Plan::new((request, token), &filter, &conversions, &mut inspecting)?
     };
     link.sender.send(&Message::Planned(plan.summary(worker_count(request, &plan, &read_ahead))))?;
     if !link.wait_for_start() {
@@ -58,18 +59,20 @@ pub(crate) fn load(
     }
     let failed = transfer_all(context, &plan, &read_ahead, link)?;
     plan::check_unchanged(&plan.sources)?;
-    let numbers: HashSet<_> = failed.iter().map(|(task, _)| (task.input, task.dataset)).collect();
-    let is_loaded = |task: &&Task| !numbers.contains(&(task.input, task.dataset));
-    let loaded = plan.tasks.iter().filter(is_loaded).flat_map(|task| plan.segments_of(task));
+    let numbers = failed.iter().flat_map(|(task, _)| task.first..task.first + task.count);
+    let numbers: HashSet<usize> = numbers.collect();
+    let loaded = plan.segments.iter().enumerate().filter(|(number, _)| !numbers.contains(number));
     let (arrays, bytes) =
-        loaded.fold((0, 0), |(arrays, bytes), segment| (arrays + 1, bytes + segment.bytes));
+        loaded.fold((0, 0), |(arrays, bytes), (_, segment)| (arrays + 1, bytes + segment.bytes));
+    let failed = failed.into_iter().map(|(_, note)| note).collect();
+    let name = |number: usize| SegmentName::new(&request.project, token, number as u64).to_text();
     let loaded = Loaded {
-        metadata: plan.metadata(&request.project, token, &numbers),
+        metadata: plan.metadata(&numbers.into_iter().map(name).collect()),
         attributes: plan.attributes(),
-        extras: plan.origin(),
+        origin: plan.origin(),
         arrays,
         bytes,
-        failed: failed.into_iter().map(|(_, note)| note).collect(),
+        failed,
     };
     Ok(Some((loaded, plan)))
 }

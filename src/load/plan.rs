@@ -10,7 +10,6 @@ use hdf5_reader::{
     Attributes, Child, Content, Dataset, Field, FieldLayout, Group, Inventory, Looked, Part,
     Presence,
 };
-use indexmap::IndexMap;
 use numpy_dtype::Dtype;
 use toml::{Table, Value};
 
@@ -21,10 +20,10 @@ use crate::load::planned::{Planned, PlannedArray};
 use crate::load::request::{Input, Request};
 use crate::shm::format::glob::PathFilter;
 use crate::shm::format::ledger::{Note, SourceFile, SourceState};
-use crate::shm::format::metadata::{self};
-use crate::shm::format::name::{ProjectName, SegmentName, Token};
+use crate::shm::format::metadata;
+use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::format::origin::Origin;
-use crate::shm::format::tree::{self, ARRAY_KEY, Array};
+use crate::shm::format::tree::{self, ARRAY_KEY, Array, Node};
 
 /// Where a segment's bytes come from.
 #[derive(Debug)]
@@ -98,7 +97,8 @@ pub struct Plan {
     pub tasks: Vec<Task>,
     /// The files read or looked for, as they were before.
     pub sources: Vec<SourceFile>,
-    root: Tree,
+    /// The groups and arrays of the project.
+    root: tree::Group,
     attributes: Table,
     origin: Origin,
     skips: Vec<Note>,
@@ -109,15 +109,6 @@ pub struct Plan {
     unmatched_includes: Vec<String>,
     unmatched_dtypes: Vec<String>,
     missing_filters: BTreeSet<String>,
-}
-
-/// The project's groups and arrays; an array is the number of its segment.
-type Tree = IndexMap<String, Entry>;
-
-#[derive(Debug)]
-enum Entry {
-    Group(Tree),
-    Array { segment: usize, dataset: (usize, usize) },
 }
 
 impl Plan {
@@ -136,7 +127,7 @@ impl Plan {
     /// # Errors
     /// Returns the errors of [`hdf5_reader::inventory`], and [`Kind::Corrupt`] for damage without `--keep-going`.
     pub fn new(
-        request: &Request,
+        (request, token): (&Request, &Token),
         filter: &PathFilter,
         conversions: &Conversions,
         inspecting: &mut dyn FnMut(&str),
@@ -145,6 +136,8 @@ impl Plan {
         let (keep_going, external, rows) = (*keep_going, *external, request.selection.rows);
         let mut plan = Self::default();
         let met = RefCell::default();
+        let segment_name =
+            |number: usize| SegmentName::new(&request.project, token, number as u64).to_text();
         for input in inputs {
             plan.sources.push(source(&input.path, input.group.as_deref())?);
             let select = |path: &str| {
@@ -158,7 +151,7 @@ impl Plan {
             let options =
                 hdf5_reader::Options { select: &select, seen, rows, keep_going, external };
             let inventory = hdf5_reader::inventory(&input.path, options)?;
-            plan.add(inventory, input, conversions)?;
+            plan.add(inventory, input, conversions, &segment_name)?;
         }
         let paths: Vec<&str> = plan.segments.iter().map(|segment| segment.path.as_str()).collect();
         let met = met.into_inner();
@@ -173,6 +166,7 @@ impl Plan {
         inventory: Inventory,
         input: &Input,
         conversions: &Conversions,
+        segment_name: &dyn Fn(usize) -> String,
     ) -> Result<()> {
         let group = input.group.as_deref();
         let main = self.sources.len() - 1;
@@ -196,7 +190,7 @@ impl Plan {
         let number = self.inventories.len();
         let mut segments = BTreeMap::new();
         let prefix = within(group, "");
-        let mut tree = Tree::new();
+        let mut tree = tree::Group::new();
         let segments = &mut segments;
         let first_type = self.origin.named_types.len();
         for named in &inventory.named_types {
@@ -207,6 +201,7 @@ impl Plan {
             plan: self,
             inventory: inventory_ref,
             conversions,
+            segment_name,
             number,
             first_type,
             segments,
@@ -214,7 +209,7 @@ impl Plan {
         builder.group(&inventory.root, &prefix, group.is_none(), &mut tree)?;
         match group {
             None => self.root = tree,
-            Some(name) => drop(self.root.insert(name.to_owned(), Entry::Group(tree))),
+            Some(name) => drop(self.root.insert(name.to_owned(), Node::Group(tree))),
         }
         self.inventories.push(inventory);
         Ok(())
@@ -235,7 +230,7 @@ impl Plan {
         Planned {
             arrays: self.segments.iter().map(array).collect(),
             decoding_bytes: self.decoding(workers as u64),
-            paths: count(&self.root),
+            paths: count_arrays(&self.root),
             skips: self.skips.clone(),
             damaged: self.damaged.clone(),
             filled: self.filled.clone(),
@@ -271,49 +266,13 @@ impl Plan {
         self.origin.to_text()
     }
 
-    /// The metadata's text without its mark; `failed` are numbers of tasks that came to nothing.
-    pub fn metadata(
-        &self,
-        project: &ProjectName,
-        token: &Token,
-        failed: &HashSet<(usize, usize)>,
-    ) -> String {
-        let root = self.nodes(&self.root, project, token, failed);
-        metadata::Metadata { mark: None, root }.to_toml()
-    }
-
-    fn nodes(
-        &self,
-        tree: &Tree,
-        project: &ProjectName,
-        token: &Token,
-        failed: &HashSet<(usize, usize)>,
-    ) -> tree::Group {
-        let mut nodes = tree::Group::with_capacity(tree.len());
-        for (name, entry) in tree {
-            let node = match entry {
-                Entry::Group(inner) => tree::Node::Group(self.nodes(inner, project, token, failed)),
-                Entry::Array { dataset, .. } if failed.contains(dataset) => continue,
-                Entry::Array { segment, dataset } => {
-                    let SegmentPlan { leaf, .. } = &self.segments[*segment];
-                    let dtype = self.segments[*segment].dtype();
-                    let source = &self.inventories[dataset.0].datasets[dataset.1];
-                    let attrs = match source.form {
-                        FieldLayout::Array(_) => source.attrs.values.clone(),
-                        // They are the compound's, not the field's: the ledger keeps them.
-                        FieldLayout::Table(_) => Table::new(),
-                    };
-                    tree::Node::Array(Array {
-                        segment: SegmentName::new(project, token, *segment as u64).to_text(),
-                        shape: leaf.shape.clone(),
-                        dtype: dtype.to_string(),
-                        attrs,
-                    })
-                }
-            };
-            nodes.insert(name.clone(), node);
+    /// Returns the text of the metadata without its mark and without the segments `failed`.
+    pub fn metadata(&mut self, failed: &HashSet<String>) -> String {
+        let mut root = std::mem::take(&mut self.root);
+        if !failed.is_empty() {
+            tree::retain_arrays(&mut root, &mut |_, array| !failed.contains(&array.segment));
         }
-        nodes
+        metadata::Metadata { mark: None, root }.to_toml()
     }
 }
 
@@ -322,6 +281,8 @@ struct Builder<'a> {
     plan: &'a mut Plan,
     inventory: &'a Inventory,
     conversions: &'a Conversions,
+    /// The name of each segment by its number.
+    segment_name: &'a dyn Fn(usize) -> String,
     number: usize,
     /// Where the types of this file begin among those of all.
     first_type: usize,
@@ -329,7 +290,13 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn group(&mut self, group: &Group, path: &str, top: bool, tree: &mut Tree) -> Result<()> {
+    fn group(
+        &mut self,
+        group: &Group,
+        path: &str,
+        top: bool,
+        tree: &mut tree::Group,
+    ) -> Result<()> {
         let shown = if path.is_empty() { "/" } else { path };
         let attrs = &self.inventory.group_attrs[group.attrs];
         self.attributes(attrs, shown);
@@ -344,9 +311,9 @@ impl Builder<'_> {
             }
             let entry = match child {
                 Child::Group(inner) => {
-                    let mut tree = Tree::new();
+                    let mut tree = tree::Group::new();
                     self.group(inner, &path, false, &mut tree)?;
-                    Entry::Group(tree)
+                    Node::Group(tree)
                 }
                 Child::Dataset(number) => self.dataset(*number, &path)?,
             };
@@ -355,7 +322,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn dataset(&mut self, number: usize, path: &str) -> Result<Entry> {
+    fn dataset(&mut self, number: usize, path: &str) -> Result<Node> {
         let inventory = self.inventory;
         let dataset = &inventory.datasets[number];
         let mut next = match self.segments.get(&number) {
@@ -364,7 +331,7 @@ impl Builder<'_> {
         };
         let types = (self.first_type, inventory.named_type(dataset));
         self.plan.origin.add_dataset(path, (self.number, number), dataset, types);
-        Ok(self.form(&dataset.form, number, &mut next))
+        Ok(self.node(&dataset.form, dataset, &mut next))
     }
 
     fn add_task(&mut self, number: usize, dataset: &Dataset, path: &str) -> Result<usize> {
@@ -386,19 +353,32 @@ impl Builder<'_> {
         Ok(first)
     }
 
-    fn form(&self, form: &FieldLayout, number: usize, next: &mut usize) -> Entry {
+    /// Returns the arrays of a dataset, or of a part of its fields. `next` is the number of the next segment.
+    fn node(&self, form: &FieldLayout, dataset: &Dataset, next: &mut usize) -> Node {
         match form {
             FieldLayout::Array(_) => {
-                let segment = *next;
+                let number = *next;
                 *next += 1;
-                Entry::Array { segment, dataset: (self.number, number) }
+                let segment = &self.plan.segments[number];
+                let attrs = match dataset.form {
+                    FieldLayout::Array(_) => dataset.attrs.values.clone(),
+                    // They are the compound's, not the field's: the ledger has them.
+                    FieldLayout::Table(_) => Table::new(),
+                };
+                Node::Array(Array {
+                    segment: (self.segment_name)(number),
+                    shape: segment.leaf.shape.clone(),
+                    dtype: segment.dtype().to_string(),
+                    attrs,
+                })
             }
-            FieldLayout::Table(fields) => Entry::Group(
-                fields
-                    .iter()
-                    .map(|(name, form)| (name.clone(), self.form(form, number, next)))
-                    .collect(),
-            ),
+            FieldLayout::Table(fields) => {
+                let entries = fields.iter();
+                let entry = |(name, form): (&String, &FieldLayout)| {
+                    (name.clone(), self.node(form, dataset, next))
+                };
+                Node::Group(entries.map(entry).collect())
+            }
         }
     }
 
@@ -436,12 +416,10 @@ fn add_segments(
     Ok(())
 }
 
-fn count(tree: &Tree) -> u64 {
-    let each = |entry: &Entry| match entry {
-        Entry::Group(inner) => count(inner),
-        Entry::Array { .. } => 1,
-    };
-    tree.values().map(each).sum()
+fn count_arrays(root: &tree::Group) -> u64 {
+    let mut count = 0;
+    tree::walk(root, &mut |_, node| count += u64::from(matches!(node, Node::Array(_))));
+    count
 }
 
 fn within(group: Option<&str>, path: &str) -> String {

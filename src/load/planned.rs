@@ -113,7 +113,7 @@ pub struct Loaded {
     /// The attributes of groups and compound datasets by path, as TOML text.
     pub attributes: String,
     /// Types, storage and exact attributes of the sources, for the ledger.
-    pub extras: String,
+    pub origin: String,
     /// The number of segments.
     pub arrays: u64,
     /// The size of their arrays in bytes.

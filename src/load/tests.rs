@@ -272,7 +272,9 @@ fn compare(
 ) -> bool {
     let filter = PathFilter::new(&[], &[]).unwrap();
     let request = request(path, rows);
-    let plan = Plan::new(&request, &filter, &Conversions::default(), &mut |_| {}).unwrap();
+    let token = Token::random().unwrap();
+    let plan =
+        Plan::new((&request, &token), &filter, &Conversions::default(), &mut |_| {}).unwrap();
     let (task, inventory) = (&plan.tasks[0], &plan.inventories[0]);
     let dataset = &inventory.datasets[task.dataset];
     let source = match dataset.raw_offset() {
@@ -285,7 +287,6 @@ fn compare(
     };
     let Some(source) = source else { return false };
     let project = ProjectName::new("p".as_ref()).unwrap();
-    let token = Token::random().unwrap();
     let writer = |(number, segment): (usize, &crate::load::plan::SegmentPlan)| {
         let name = SegmentName::new(&project, &token, number as u64);
         SegmentWriter::new(
