@@ -124,7 +124,7 @@ fn amend_record(record: &mut Record, planned: &Planned, loaded: &Loaded) {
     record.skip_count = skipped.clone().count() as u64;
     record.left_out = skipped.chain(&planned.left_out).chain(unreadable).cloned().collect();
     record.left_out.iter_mut().for_each(|note| note.detail = None);
-    record.attributes = toml::from_str(&loaded.attributes).unwrap_or_default();
+    record.attributes.clone_from(&loaded.attributes);
     record.origin = Some(loaded.origin.clone()).filter(|origin| !origin.is_empty());
 }
 

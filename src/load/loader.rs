@@ -68,7 +68,7 @@ pub(crate) fn load(
     let name = |number: usize| SegmentName::new(&request.project, token, number as u64).to_text();
     let loaded = Loaded {
         metadata: plan.metadata(&numbers.into_iter().map(name).collect()),
-        attributes: plan.attributes(),
+        attributes: plan.take_attributes(),
         origin: plan.origin(),
         arrays,
         bytes,

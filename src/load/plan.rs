@@ -256,9 +256,9 @@ impl Plan {
         tasks.map(|task| task.path.clone()).collect()
     }
 
-    /// Attributes of groups and of compound datasets, as TOML text.
-    pub fn attributes(&self) -> String {
-        toml::to_string(&self.attributes).unwrap_or_default()
+    /// Takes the attributes of groups and of compound datasets.
+    pub fn take_attributes(&mut self) -> Table {
+        std::mem::take(&mut self.attributes)
     }
 
     /// What an export needs and the metadata has no place for, as the ledger keeps it.

@@ -110,8 +110,9 @@ impl Planned {
 pub struct Loaded {
     /// The text of the metadata, without the header comment.
     pub metadata: String,
-    /// The attributes of groups and compound datasets by path, as TOML text.
-    pub attributes: String,
+    /// The attributes of groups and compound datasets by path.
+    #[serde(with = "toml_text")]
+    pub attributes: toml::Table,
     /// Types, storage and exact attributes of the sources, for the ledger.
     pub origin: String,
     /// The number of segments.
@@ -120,4 +121,39 @@ pub struct Loaded {
     pub bytes: u64,
     /// The datasets that could not be read (with `--keep-going`).
     pub failed: Vec<Note>,
+}
+
+/// TOML values as TOML text in JSON: JSON has no numbers for NaN and infinity, and no dates.
+mod toml_text {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use toml::Table;
+
+    pub(super) fn serialize<S: Serializer>(table: &Table, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&toml::to_string(table).map_err(S::Error::custom)?)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Table, D::Error> {
+        toml::from_str(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_pass_through_a_message_with_every_bit_of_nan_and_infinity() {
+        let floats = [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324, 0.1];
+        let mut loaded = Loaded::default();
+        for (number, float) in floats.iter().enumerate() {
+            loaded.attributes.insert(format!("/{number}'\n"), toml::Value::Float(*float));
+        }
+        let text = serde_json::to_string(&loaded).unwrap();
+        let received: Loaded = serde_json::from_str(&text).unwrap();
+        let bits = |value: &toml::Value| value.as_float().unwrap().to_bits();
+        let received: Vec<u64> = received.attributes.values().map(bits).collect();
+        assert_eq!(received, floats.map(f64::to_bits));
+    }
 }
