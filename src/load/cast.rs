@@ -1,5 +1,5 @@
-//! Numbers from one type to another with the values that numpy's `astype` gives on x86: integers wrap,
-//! floats are rounded to the nearest, and cut when they become integers.
+//! Casts numbers to another type with the results of numpy's `astype` on x86: integers wrap, floats are rounded to
+//! the nearest, and truncated when they become integers.
 
 use numpy_dtype::{Class, Dtype};
 
@@ -13,15 +13,15 @@ pub fn is_known(dtype: &Dtype) -> bool {
     }
 }
 
-/// A number as it is on the way.
+/// A number between the two types.
 trait Number: Copy {
     fn wrapped(self) -> i64;
     fn single(self) -> f32;
     fn double(self) -> f64;
     fn is_float() -> bool;
-    /// Cut to a whole number; beyond 64 bits all bits but the first are 0, as the processor has it.
+    /// Truncates to an integer. Beyond 64 bits, all bits but the first are 0, as in the processor.
     fn cut(self) -> i64;
-    /// Cut to 32 bits in the same way.
+    /// Truncates to 32 bits in the same way.
     fn cut_short(self) -> i32;
     fn cut_unsigned(self) -> u64;
     fn is_true(self) -> bool;
@@ -30,7 +30,7 @@ trait Number: Copy {
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_lossless)]
-        #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss)] // casting is what this is for
+        #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss)] // this function casts
         impl Number for $kind {
             fn wrapped(self) -> i64 { self as i64 }
             fn single(self) -> f32 { self as f32 }
@@ -80,7 +80,7 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
-/// Whether numbers of one type can become numbers of another: complex ones would lose their imaginary part.
+/// Whether numbers of one type can be cast to another. Complex numbers would lose their imaginary part.
 pub fn is_possible(from: &Dtype, to: &Dtype) -> bool {
     let is_complex = |dtype: &Dtype| *dtype.class() == Class::Complex;
     is_known(from) && is_known(to) && (is_complex(to) || !is_complex(from))
@@ -126,8 +126,8 @@ pub fn cast(from: &Dtype, source: &[u8], to: &Dtype, target: &mut Vec<u8>) {
     }
 }
 
-/// One type of source, whatever the target.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // casting is what this is for
+/// Casts from one type to any other.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // this function casts
 fn from_all<const N: usize, T: Number>(
     source: &[u8],
     read: impl Fn([u8; N]) -> T + Copy,
@@ -165,7 +165,7 @@ fn from_all<const N: usize, T: Number>(
     }
 }
 
-/// Sizes are known to the compiler, which makes vector code of it.
+/// Casts with sizes known to the compiler, which then generates vector code.
 fn each<const N: usize, const M: usize>(
     source: &[u8],
     target: &mut Vec<u8>,
@@ -192,8 +192,8 @@ fn half_to_single(half: u16) -> f32 {
     }
 }
 
-/// The nearest half, the even one of two.
-#[allow(clippy::cast_possible_truncation)] // the ranges are what the branches check
+/// Returns the nearest half, and of two equally near ones the even one.
+#[allow(clippy::cast_possible_truncation)] // the branches check the ranges
 fn double_to_half(value: f64) -> u16 {
     let bits = value.to_bits();
     let sign = (bits >> 48 & 0x8000) as u16;
@@ -209,7 +209,7 @@ fn double_to_half(value: f64) -> u16 {
     if exponent < -25 {
         return sign;
     }
-    // Bits that go: 42 of a normal half's mantissa, one more for each power below the least.
+    // The number of removed bits: 42 of the mantissa of a normal half, one more for each power below the least.
     let (lost, whole) = match exponent {
         -14.. => (42, ((exponent + 15).cast_unsigned() << 52) | mantissa),
         _ => ((28 - exponent).cast_unsigned(), 1 << 52 | mantissa),
@@ -217,7 +217,7 @@ fn double_to_half(value: f64) -> u16 {
     let (kept, rest) = (whole >> lost, whole & ((1 << lost) - 1));
     let half = 1_u64 << (lost - 1);
     let up = rest > half || (rest == half && kept & 1 == 1);
-    // Rounding up may carry into the exponent, which is then right, up to infinity.
+    // Rounding up may carry into the exponent, which is then correct, up to infinity.
     sign | (kept + u64::from(up)) as u16
 }
 

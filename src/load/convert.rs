@@ -1,4 +1,4 @@
-//! `--byte-order native` and `--dtype GLOB=float32`: conversions of values on their way into memory.
+//! Conversions of values during a load: `--byte-order native` and `--dtype GLOB=float32`.
 
 use globset::GlobMatcher;
 use numpy_dtype::{Class, Dtype};
@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::load::cast;
 use crate::shm::format::ledger::Selection;
 
-/// What a load converts.
+/// The conversions of a load.
 #[derive(Debug, Default)]
 pub struct Conversions {
     native: bool,
@@ -15,7 +15,7 @@ pub struct Conversions {
     rules: Vec<String>,
 }
 
-/// From one type to another.
+/// The conversion of one type to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
     from: Dtype,
@@ -23,26 +23,26 @@ pub struct Conversion {
 }
 
 impl Conversions {
-    /// As the selection says.
+    /// Parses the rules of a selection.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for a rule that cannot be read.
+    /// Returns [`Kind::Usage`] for an invalid rule.
     pub fn new(selection: &Selection) -> Result<Self> {
         let dtypes = selection.dtypes.iter().map(|rule| parse(rule)).collect::<Result<_>>()?;
         Ok(Self { native: selection.native, dtypes, rules: selection.dtypes.clone() })
     }
 
-    /// The rules that are about none of these arrays.
+    /// Returns the rules that match none of these paths.
     pub fn unmatched(&self, paths: &[&str]) -> Vec<&str> {
         let is_idle = |(glob, _): &(GlobMatcher, Dtype)| !paths.iter().any(|p| glob.is_match(p));
         let rules = self.dtypes.iter().zip(&self.rules);
         rules.filter(|(rule, _)| is_idle(rule)).map(|(_, text)| text.as_str()).collect()
     }
 
-    /// What the array at `path` (`/group/name`) becomes; `None` if it stays as it is.
+    /// Returns the conversion of the array at `path` (`/group/name`), or `None` if it is not converted.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when values of that sort cannot be converted.
+    /// Returns [`Kind::Unsupported`] if values of this type cannot be converted.
     pub fn of(&self, path: &str, from: &Dtype) -> Result<Option<Conversion>> {
         let rule = self.dtypes.iter().rev().find(|(glob, _)| glob.is_match(path));
         let to = match rule {
@@ -68,7 +68,7 @@ impl Conversions {
     }
 }
 
-/// `GLOB=DTYPE`
+/// Parses a rule `GLOB=DTYPE`.
 fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
     let usage =
         |message: String| Error::new(Kind::Usage, message).with_hint("--dtype '/images/*=float32'");
@@ -85,7 +85,7 @@ fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
 }
 
 impl Conversion {
-    /// What values are afterwards.
+    /// The dtype of the converted values.
     pub fn to(&self) -> &Dtype {
         &self.to
     }
@@ -94,7 +94,7 @@ impl Conversion {
         self.from.class() == self.to.class() && self.from.itemsize() == self.to.itemsize()
     }
 
-    /// Converts all values of `source` into `target`; `source` may be changed.
+    /// Converts all values of `source` to `target`. May change `source`.
     pub fn apply(&self, source: &mut [u8], target: &mut Vec<u8>) {
         if self.is_swap() {
             swap(&self.from, source);

@@ -1,10 +1,10 @@
-//! Bounds the memory that workers decode large chunks in: fewer of them at once the larger they are.
+//! Limits the memory for large chunks that workers decode at the same time.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::os::threads::lock_ignoring_poison;
 
-/// Bytes that all workers together may decode in; a chunk that needs more is decoded alone.
+/// The memory for decoding in all workers together, in bytes. A chunk that needs more is decoded alone.
 pub const LIMIT: u64 = 256 << 20;
 
 /// Counts the bytes in use.
@@ -14,7 +14,7 @@ pub struct Gate {
     changed: Condvar,
 }
 
-/// Bytes that are given back when this is dropped.
+/// Bytes in use, which are released on drop.
 #[derive(Debug)]
 pub struct Permit<'g> {
     gate: &'g Gate,
@@ -22,7 +22,7 @@ pub struct Permit<'g> {
 }
 
 impl Gate {
-    /// Waits until that many bytes are within the limit, or nothing else is in use.
+    /// Waits until the bytes are within the limit, or no others are in use.
     pub fn enter(&self, bytes: u64) -> Permit<'_> {
         let mut used = lock_ignoring_poison(&self.used);
         while *used > 0 && used.saturating_add(bytes) > LIMIT {
@@ -42,7 +42,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Bytes that `workers` need at once if each chunk needs `each` and there are `chunks`.
+/// Returns the bytes that `workers` need at the same time if each of `chunks` chunks needs `each` bytes.
 pub fn peak(each: u64, chunks: u64, workers: u64) -> u64 {
     let at_once = chunks.min(workers);
     match each.saturating_mul(at_once) {

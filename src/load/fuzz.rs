@@ -1,4 +1,4 @@
-//! Functions for the fuzz targets: how chunks are shared out, and globs.
+//! Functions for the fuzz targets: the division of chunks into items, and globs.
 
 use crate::fuzzing::Bytes;
 use crate::shm::format::glob::PathFilter;

@@ -1,5 +1,4 @@
-//! The plan of a load: which segments there will be, what they are called in the project, and what was
-//! left out. Nothing is moved here.
+//! The plan of a load: its segments, the metadata tree of the project, and the objects that are left out.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -25,16 +24,16 @@ use crate::shm::format::name::{SegmentName, Token};
 use crate::shm::format::origin::Origin;
 use crate::shm::format::tree::{self, ARRAY_KEY, Array, Node};
 
-/// Where a segment's bytes come from.
+/// A planned segment.
 #[derive(Debug)]
 pub struct SegmentPlan {
     /// Path in the project.
     pub path: String,
-    /// What the file's bytes mean.
+    /// The field or array in the file.
     pub leaf: Field,
-    /// Which of the file's rows they are, when they are not all.
+    /// The selected rows, unless all are.
     pub part: Option<Part>,
-    /// What is done to them on the way.
+    /// The conversion of its values.
     pub conversion: Option<Conversion>,
     /// Bytes in the segment.
     pub bytes: u64,
@@ -54,7 +53,7 @@ impl SegmentPlan {
         Ok(segment)
     }
 
-    /// What the values are in the segment.
+    /// The dtype of the values in the segment.
     pub fn dtype(&self) -> &Dtype {
         self.conversion.as_ref().map_or(&self.leaf.dtype, Conversion::to)
     }
@@ -64,7 +63,7 @@ impl SegmentPlan {
         self.leaf.per_element().saturating_mul(self.dtype().itemsize())
     }
 
-    /// Whether elements of `size` bytes are these values as they will be.
+    /// Whether elements of `size` bytes in the file equal the values in the segment.
     pub fn is_plain(&self, size: u64) -> bool {
         let whole = self.leaf.content == Content::Value && self.leaf.offset == 0;
         whole && self.conversion.is_none() && self.width() == size
@@ -74,28 +73,28 @@ impl SegmentPlan {
 /// All segments of one dataset.
 #[derive(Debug)]
 pub struct Task {
-    /// Which input.
+    /// The number of the input.
     pub input: usize,
-    /// Which dataset of it.
+    /// The number of the dataset in its inventory.
     pub dataset: usize,
     /// Path in the project.
     pub path: String,
-    /// The number of its first segment; the others follow.
+    /// The number of its first segment. The others follow it.
     pub first: usize,
-    /// How many segments it has.
+    /// The number of its segments.
     pub count: usize,
 }
 
 /// The plan.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// What libhdf5 has open.
+    /// The objects of each input, which libhdf5 has open.
     pub inventories: Vec<Inventory>,
     /// Every segment.
     pub segments: Vec<SegmentPlan>,
     /// Every dataset.
     pub tasks: Vec<Task>,
-    /// The files read or looked for, as they were before.
+    /// The files that were read or looked for, with their state before the load.
     pub sources: Vec<SourceFile>,
     /// The groups and arrays of the project.
     root: tree::Group,
@@ -215,9 +214,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The plan for the keeper and for people.
-    ///
-    /// `workers` are how many decode at the same time.
+    /// Returns the summary for the supervisor. `workers` is the number of threads that decode at the same time.
     pub fn summary(&self, workers: usize) -> Planned {
         let array = |segment: &SegmentPlan| PlannedArray {
             path: segment.path.clone(),
@@ -244,7 +241,7 @@ impl Plan {
         }
     }
 
-    /// The most memory that decoding chunks takes.
+    /// Returns the most memory that decoding of chunks needs.
     fn decoding(&self, workers: u64) -> u64 {
         let each =
             self.tasks.iter().map(|task| self.inventories[task.input].decoding(task.dataset));
@@ -261,7 +258,7 @@ impl Plan {
         std::mem::take(&mut self.attributes)
     }
 
-    /// What an export needs and the metadata has no place for, as the ledger keeps it.
+    /// Returns the text of the origin for the ledger.
     pub fn origin(&self) -> String {
         self.origin.to_text()
     }
@@ -276,7 +273,7 @@ impl Plan {
     }
 }
 
-/// Walks an inventory's groups and gives each dataset its segments once.
+/// Walks the groups of an inventory, and plans the segments of each dataset once.
 struct Builder<'a> {
     plan: &'a mut Plan,
     inventory: &'a Inventory,
@@ -284,7 +281,7 @@ struct Builder<'a> {
     /// The name of each segment by its number.
     segment_name: &'a dyn Fn(usize) -> String,
     number: usize,
-    /// Where the types of this file begin among those of all.
+    /// The number of the first committed datatype of this file.
     first_type: usize,
     segments: &'a mut BTreeMap<usize, usize>,
 }
@@ -303,7 +300,7 @@ impl Builder<'_> {
         self.plan.origin.add_group(shown, &attrs.exact, self.first_type);
         for (name, child) in &group.children {
             let path = format!("{path}/{name}");
-            // The reader takes any table with this key for an array; only the top level is safe.
+            // Readers of the metadata treat any table with this key as an array, except at the top level.
             if name == ARRAY_KEY && !top {
                 let reason = format!("a name '{ARRAY_KEY}' misleads every reader of the metadata");
                 self.plan.skips.push(Note::new(path, reason));
@@ -347,7 +344,7 @@ impl Builder<'_> {
         self.plan.tasks.push(task);
         match dataset.form {
             FieldLayout::Array(_) => self.note_left_out(&dataset.attrs, path),
-            // The table of a compound has no place for attributes.
+            // The metadata cannot contain attributes of a compound.
             FieldLayout::Table(_) => self.attributes(&dataset.attrs, path),
         }
         Ok(first)
@@ -362,7 +359,7 @@ impl Builder<'_> {
                 let segment = &self.plan.segments[number];
                 let attrs = match dataset.form {
                     FieldLayout::Array(_) => dataset.attrs.values.clone(),
-                    // They are the compound's, not the field's: the ledger has them.
+                    // The ledger contains the attributes of a compound.
                     FieldLayout::Table(_) => Table::new(),
                 };
                 Node::Array(Array {
@@ -426,10 +423,10 @@ fn within(group: Option<&str>, path: &str) -> String {
     group.map_or_else(|| path.to_owned(), |group| format!("/{group}{path}"))
 }
 
-/// A file that the user gave, as it is now.
+/// Returns the present state of an input file.
 ///
 /// # Errors
-/// [`Kind::NotFound`] or [`Kind::Permission`] if it cannot be opened, [`Kind::Corrupt`] if it is not a
+/// Returns [`Kind::NotFound`] or [`Kind::Permission`] if it cannot be opened, [`Kind::Corrupt`] if it is not a
 /// regular file.
 pub fn source(path: &Path, group: Option<&str>) -> Result<SourceFile> {
     let cannot = |e| {
@@ -444,7 +441,7 @@ pub fn source(path: &Path, group: Option<&str>) -> Result<SourceFile> {
     Ok(present(real.to_string_lossy().into_owned(), group, false, &metadata))
 }
 
-/// The refusal of a pipe, a socket, a device or a directory.
+/// The error of a pipe, a socket, a device or a directory as an input.
 pub(crate) fn not_regular(path: &Path, why: &std::io::Error) -> Error {
     let shown = path.display();
     Error::new(Kind::Corrupt, format!("cannot open '{shown}': {why}"))
@@ -452,7 +449,7 @@ pub(crate) fn not_regular(path: &Path, why: &std::io::Error) -> Error {
         .with_hint("HDF5 needs a file that can be read in any order; write the data to one first: zcat x.h5.gz > x.h5")
 }
 
-/// A file that another one names, as it was when it was looked for.
+/// Returns the state of a file that another file names, at the time of the search.
 fn source_of(looked: &Looked, group: Option<&str>) -> SourceFile {
     match &looked.presence {
         Presence::Regular(metadata) | Presence::Unusable { metadata: Some(metadata), .. } => {
@@ -493,7 +490,7 @@ fn absolute(path: &Path) -> String {
     resolved.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
-/// Whether a source is still as it was: also whether an absent one is still absent.
+/// Whether a source is unchanged. An absent source must still be absent.
 pub fn is_unchanged(before: &SourceFile) -> bool {
     let path = PathBuf::from(&before.path);
     let presence = hdf5_reader::lookup::presence(&path);
@@ -501,10 +498,10 @@ pub fn is_unchanged(before: &SourceFile) -> bool {
         == SourceFile { linked: true, ..before.clone() }
 }
 
-/// Refuses a load whose sources changed while they were read.
+/// Checks that no source changed during the load.
 ///
 /// # Errors
-/// [`Kind::Busy`], naming the file.
+/// Returns [`Kind::Busy`] with the name of the changed file.
 pub fn check_unchanged(sources: &[SourceFile]) -> Result<()> {
     for before in sources {
         if !is_unchanged(before) {

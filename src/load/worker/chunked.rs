@@ -1,5 +1,5 @@
-//! How the chunks of a dataset are shared out: so that every write is long, no two overlap, and the file is
-//! read in its order.
+//! Divides the chunks of a dataset into work items, so that every write is long, no two writes overlap, and the
+//! file is read in its order.
 
 use hdf5_reader::{ChunkIndex, Stored};
 
@@ -7,21 +7,21 @@ use crate::load::plan::SegmentPlan;
 use crate::load::worker::work_item::WorkItem;
 use hdf5_reader::hyperslab::{self, Hyperslab};
 
-/// Chunks are put together into an item up to so many decoded bytes.
+/// The most decoded bytes of the chunks of one item.
 const ITEM: u64 = 4 << 20;
-/// Bytes of stored chunks that are read at once.
+/// The most bytes of stored chunks in one read.
 pub const READ: u64 = 1 << 20;
-/// Bytes between two chunks that are read along, rather than reading twice.
+/// Chunks with at most this many bytes between them are read with one read.
 const GAP: u64 = 16 << 10;
-/// Absent chunks that are filled in one item.
+/// The number of absent chunks in one item.
 const FILLED: usize = 64;
 
-/// What decides how chunks are grouped.
+/// The limits that decide how chunks are grouped.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Runs of bytes shorter than this are put together first: a write each would cost more.
+    /// Runs of fewer bytes are assembled in memory first, because one write for each would cost more.
     pub short: u64,
-    /// Bytes of a block that is put together in memory.
+    /// The most bytes of a block that is assembled in memory.
     pub block: u64,
 }
 
@@ -31,20 +31,20 @@ impl Default for Limits {
     }
 }
 
-/// What an item is.
+/// The content of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grouping {
     /// Chunks, each written run by run.
     Each,
-    /// The chunks of a block: whole on its last axes, and put together in memory.
+    /// The chunks of a block, which is complete on its last axes and is assembled in memory.
     Blocks {
         /// Extents of a block.
         extent: Vec<u64>,
         /// Chunks of a block.
         chunks: u64,
     },
-    /// The chunks of a slab, too large for that: it has a contiguous range of the dataset to itself, which
-    /// is mapped.
+    /// The chunks of a slab that is too large for a block. They fill a contiguous range of the dataset, which is
+    /// mapped.
     Slabs {
         /// Chunks of a slab.
         chunks: u64,
@@ -56,7 +56,7 @@ pub enum Grouping {
 pub struct Chunked {
     /// The chunks.
     pub index: ChunkIndex,
-    /// What an item is.
+    /// The content of each item.
     pub grouping: Grouping,
     /// Where each item begins in the stored chunks.
     items: Vec<u32>,
@@ -65,7 +65,7 @@ pub struct Chunked {
 }
 
 impl Chunked {
-    /// Shares out the chunks; `None` if there are too many of them.
+    /// Divides the chunks into items. Returns `None` if there are too many chunks.
     pub fn new(segments: &[SegmentPlan], mut index: ChunkIndex, limits: Limits) -> Option<Self> {
         let grouping = grouping(segments, &index, limits);
         let group = match grouping {
@@ -73,7 +73,7 @@ impl Chunked {
             Grouping::Blocks { chunks, .. } | Grouping::Slabs { chunks } => chunks,
         };
         if group > 0 {
-            // In the order of the file, as far as each one's chunks lie together.
+            // In the order of the file, if the chunks of each item are adjacent.
             index.stored.sort_unstable_by_key(|stored| (stored.number / group, stored.address));
         }
         let items = items(&index, group)?;
@@ -91,12 +91,12 @@ impl Chunked {
         Some(Self { index, grouping, items, alone })
     }
 
-    /// How many items there are.
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
         self.items.len() + self.alone.len().div_ceil(FILLED)
     }
 
-    /// One of them.
+    /// Returns an item by its number.
     pub fn item(&self, number: usize) -> WorkItem<'_> {
         let Some(&first) = self.items.get(number) else {
             let first = (number - self.items.len()) * FILLED;
@@ -117,7 +117,7 @@ impl Chunked {
     }
 }
 
-/// The bytes that all pieces have of an element.
+/// Returns the bytes of one element in all segments.
 fn width(segments: &[SegmentPlan]) -> u64 {
     segments.iter().map(SegmentPlan::width).fold(0, u64::saturating_add)
 }
@@ -149,7 +149,7 @@ fn grouping(segments: &[SegmentPlan], index: &ChunkIndex, limits: Limits) -> Gro
     }
 }
 
-/// Where each item begins; `None` if there are too many chunks. `group` chunks stay together.
+/// Returns the start of each item, or `None` if there are too many chunks. Each `group` chunks are in one item.
 fn items(index: &ChunkIndex, group: u64) -> Option<Vec<u32>> {
     let bytes = index.pipeline.chunk_bytes() as u64;
     let (mut items, mut decoded) = (Vec::new(), 0_u64);
@@ -168,7 +168,7 @@ fn items(index: &ChunkIndex, group: u64) -> Option<Vec<u32>> {
     Some(items)
 }
 
-/// Whether it is worth to read both chunks at once.
+/// Whether one read of both chunks costs less than two.
 pub fn adjoins(before: &Stored, next: &Stored) -> bool {
     let end = before.address.saturating_add(before.size);
     next.address >= end && next.address - end <= GAP

@@ -1,4 +1,4 @@
-//! What a worker does with an item: reads, decodes, and hands the elements on.
+//! Reads and decodes a work item, and passes the elements to a destination.
 
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -20,26 +20,26 @@ use hdf5_reader::hyperslab::{self, Hyperslab, OutputBox, bytes_of};
 
 type Done = Result<(), ReadError>;
 
-/// A worker's memory, kept from item to item.
+/// The buffers of a worker, reused for each item.
 #[derive(Debug, Default)]
 pub struct ItemReader {
     gate: Arc<Gate>,
     stored: Vec<u8>,
     plain: Vec<u8>,
-    /// Of a block, for each piece.
+    /// The elements of a block, for each segment.
     buffers: Vec<Vec<u8>>,
     decoder: Decoder,
-    /// For picking and converting.
+    /// The buffers for selected and converted values.
     pub scratch: Scratch,
 }
 
 impl ItemReader {
-    /// One that shares the memory for large chunks with others.
+    /// Returns a reader that shares the memory limit for large chunks with other readers.
     pub fn sharing(gate: Arc<Gate>) -> Self {
         Self { gate, ..Self::default() }
     }
 
-    /// Does one item of a transfer that writes to its own segments.
+    /// Transfers one item to the segments.
     pub fn item(
         &mut self,
         ends: &Endpoints<'_>,
@@ -61,7 +61,7 @@ impl ItemReader {
         }
     }
 
-    /// Does one item, wherever the elements go.
+    /// Transfers one item to any destination.
     pub fn do_into(
         &mut self,
         ends: &Endpoints<'_>,
@@ -149,7 +149,7 @@ impl ItemReader {
         Ok(())
     }
 
-    /// Elements that were never written.
+    /// Fills elements that were never written.
     fn unwritten(
         &mut self,
         ends: &Endpoints<'_>,
@@ -180,7 +180,7 @@ impl ItemReader {
         Ok(())
     }
 
-    /// Puts the chunks of a block together in memory, and writes its runs.
+    /// Assembles the chunks of a block in memory, and writes its runs.
     fn block(
         &mut self,
         ends: &Endpoints<'_>,
@@ -202,7 +202,7 @@ impl ItemReader {
             let bytes = usize::try_from(output.elements().saturating_mul(segment.width()));
             let bytes = bytes.map_err(|_| ReadError::Refused("a block of odd extents"))?;
             if (chunks.len() + absent.len()) as u64 != *count {
-                // What no chunk fills is zero.
+                // Elements outside of all chunks are zero.
                 buffer.clear();
             }
             resize_buffer(buffer, bytes)?;
@@ -258,7 +258,8 @@ impl ItemReader {
         Ok(())
     }
 
-    /// A chunk that takes much memory: in pieces if that can be, and else when no others take it.
+    /// Transfers a chunk that needs much memory: in pieces if its filters permit this, otherwise within the limit
+    /// for all workers.
     fn large_chunk(
         &mut self,
         ends: &Endpoints<'_>,
@@ -387,7 +388,7 @@ impl ItemReader {
         Ok(())
     }
 
-    /// Chunks that were never written.
+    /// Fills chunks that were never written.
     fn absent(
         &mut self,
         ends: &Endpoints<'_>,
@@ -412,7 +413,7 @@ impl ItemReader {
     }
 }
 
-/// Bytes that the chunk at `start` must have: those up to the last one within the dataset.
+/// Returns the least size of the chunk at `start`: it must have all bytes up to the last one within the dataset.
 fn least(ends: &Endpoints<'_>, index: &ChunkIndex, start: &[u64]) -> u64 {
     index.least(start).saturating_mul(ends.dataset.file_element_size())
 }
@@ -462,7 +463,7 @@ fn write_block(
     Ok(())
 }
 
-/// How many chunks are read at once.
+/// Returns the number of chunks for one read.
 fn together(chunks: &[Stored]) -> usize {
     let mut bytes = 0_u64;
     let mut count = 0;
@@ -477,7 +478,7 @@ fn together(chunks: &[Stored]) -> usize {
     count
 }
 
-/// The part of each segment that a slab's chunks fill.
+/// Maps the part of each segment that the chunks of a slab fill.
 fn windows<'j, 'a>(
     ends: &'j Endpoints<'a>,
     all: &Chunked,

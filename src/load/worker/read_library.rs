@@ -1,4 +1,4 @@
-//! Datasets by way of libhdf5: read where there is no faster way, or once more for `--verify`.
+//! Reads datasets with libhdf5: those that the workers cannot decode, and all of them for `--verify`.
 
 use hdf5_reader::{Inventory, Virtual};
 
@@ -39,10 +39,10 @@ pub fn read_with_libhdf5(
     })
 }
 
-/// Hands on everything that libhdf5 reads of one source of a virtual dataset.
+/// Writes the elements of one source of a virtual dataset, read with libhdf5.
 ///
 /// # Errors
-/// As [`read_with_libhdf5`].
+/// Returns the errors of [`read_with_libhdf5`].
 pub fn source(
     (inventory, task, segments): (&Inventory, &Task, &[SegmentPlan]),
     (layout, number): (&Virtual, usize),
@@ -60,7 +60,7 @@ pub fn source(
     })
 }
 
-/// Bytes of one element as it is read.
+/// Returns the size of one element as libhdf5 returns it.
 pub fn element_size(inventory: &Inventory, task: &Task) -> usize {
     let dataset = inventory.datasets.get(task.dataset);
     dataset.and_then(|dataset| usize::try_from(dataset.element_size).ok()).unwrap_or(0)

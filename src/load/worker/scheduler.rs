@@ -32,7 +32,7 @@ struct State<'a> {
     next: usize,
     /// The number of workers that prepare a task or transfer small ones.
     preparing: usize,
-    /// Jobs under way, with the number of workers at each.
+    /// The transfers in progress, each with the number of its workers.
     active: Vec<(Arc<Transfer<'a>>, usize)>,
     /// The tasks for libhdf5.
     library: VecDeque<usize>,
@@ -132,7 +132,7 @@ impl<'a> Scheduler<'a> {
         self.changed.notify_all();
     }
 
-    /// A transfer that its worker begins, and others may help with.
+    /// Adds a transfer, which other workers may help with.
     pub fn begin(&self, transfer: Transfer<'a>) -> Arc<Transfer<'a>> {
         let transfer = Arc::new(transfer);
         lock_ignoring_poison(&self.state).active.push((Arc::clone(&transfer), 1));
@@ -152,11 +152,11 @@ impl<'a> Scheduler<'a> {
         let shared = state.active.remove(place);
         state.preparing += 1;
         drop(shared);
-        // Only workers have it, and this was the last.
+        // Only workers have a reference, and this was the last one.
         Arc::into_inner(transfer)
     }
 
-    /// The transfer that was got back from [`Self::leave`] is done with.
+    /// Reports that the transfer that [`Self::leave`] returned is finished.
     pub fn finished(&self) {
         self.prepared();
     }

@@ -11,22 +11,22 @@ use hdf5_filters::{Streaming, resize_buffer};
 
 use crate::load::worker::read_error::ReadError;
 
-/// Stored bytes that are read at once.
+/// The stored bytes of one read.
 const READ: usize = 1 << 20;
 
-/// The decoded bytes of a chunk, to be taken from the first on.
+/// The decoded bytes of a chunk, in ascending order.
 #[derive(Debug)]
 pub enum Decoded<'f> {
-    /// As they come.
+    /// In the order of the file.
     Sequence { source: EncodedBytes<'f>, at: u64, spare: Vec<u8> },
     /// The first bytes of all elements of `size` bytes, then the second ones, and so on.
     Planes { planes: Vec<u8>, size: usize },
 }
 
-/// Where a sequence comes from.
+/// The stored bytes of a sequence.
 #[derive(Debug)]
 pub enum EncodedBytes<'f> {
-    /// Stored as it is.
+    /// Stored without a filter.
     Stored(FileRange<'f>),
     /// Deflated.
     Inflated(Box<ZlibDecoder<Buffered<'f>>>),
@@ -61,7 +61,7 @@ impl Read for FileRange<'_> {
 pub struct Buffered<'f> {
     range: FileRange<'f>,
     buffer: Vec<u8>,
-    /// The bytes of the buffer that were read and not taken.
+    /// The bytes of the buffer that are not used yet.
     unread: std::ops::Range<usize>,
 }
 
@@ -105,7 +105,7 @@ impl Read for EncodedBytes<'_> {
 }
 
 impl<'f> Decoded<'f> {
-    /// The bytes of a chunk in this part of the file, which has `whole` bytes if it is complete.
+    /// Opens the chunk in this part of the file. A complete chunk has `whole` bytes.
     pub fn open(
         range: FileRange<'f>,
         streamed: Streaming,
@@ -139,7 +139,7 @@ impl<'f> Decoded<'f> {
         Ok(Self::Sequence { source, at: 0, spare })
     }
 
-    /// Fills `buffer` with the bytes from `position` on, which is not before what was taken last.
+    /// Fills `buffer` with the bytes from `position` on. `position` must not be before the end of the last call.
     pub fn take(&mut self, position: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         match self {
             Self::Planes { planes, size } => unshuffle(planes, *size, position, buffer),
@@ -157,7 +157,7 @@ impl<'f> Decoded<'f> {
         }
     }
 
-    /// How many bytes there are in all; no more than `most`.
+    /// Returns the total number of bytes, at most `most`.
     pub fn finish(mut self, most: u64) -> Result<u64, ReadError> {
         match &mut self {
             Self::Planes { planes, .. } => Ok(planes.len() as u64),
@@ -176,7 +176,7 @@ impl<'f> Decoded<'f> {
 
 const TOO_LARGE: ReadError = ReadError::Damaged("a chunk of another size than its dataset says");
 
-#[allow(clippy::needless_pass_by_value)] // it is what `map_err` gives
+#[allow(clippy::needless_pass_by_value)] // the signature of `map_err`
 fn damaged(error: IoError) -> ReadError {
     match error.raw_os_error() {
         Some(_) => ReadError::Refused("the file cannot be read"),
@@ -184,7 +184,7 @@ fn damaged(error: IoError) -> ReadError {
     }
 }
 
-/// The bytes from `position` on once elements are put back together.
+/// Fills a buffer with the bytes from `position` on, with the bytes of each element adjacent again.
 fn unshuffle(
     planes: &[u8],
     size: usize,

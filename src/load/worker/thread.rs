@@ -53,7 +53,7 @@ pub struct Workers<'a> {
 }
 
 impl<'a> Workers<'a> {
-    /// Everything is still to be moved.
+    /// Returns the state before the transfer.
     pub fn new(
         context: LoadContext<'a>,
         plan: &'a Plan,
@@ -77,7 +77,7 @@ impl<'a> Workers<'a> {
         Self { context, plan, pages, read_ahead, progress, scheduler, gate, paths, files }
     }
 
-    /// The scheduler, when all workers have ended.
+    /// Returns the scheduler after all workers have ended.
     pub fn into_scheduler(self) -> Scheduler<'a> {
         self.scheduler
     }
@@ -124,7 +124,7 @@ impl<'a> Workers<'a> {
         memory.max(read) <= SMALL
     }
 
-    /// Sees how a task can be read. Small ones are moved at once; else there is a transfer to do.
+    /// Prepares a task. A small dataset is transferred at once; a larger one becomes a transfer.
     fn prepare(&self, number: usize, reader: &mut ItemReader) -> Option<Arc<Transfer<'a>>> {
         let task = &self.plan.tasks[number];
         match self.transfer(number, task, reader) {
@@ -248,14 +248,14 @@ impl<'a> Workers<'a> {
             None => Arc::new(lookup::open_regular(path).ok()?.0),
         };
         if files.len() >= MOST_FILES {
-            // Jobs under way keep theirs.
+            // Transfers in progress keep their files open.
             files.clear();
         }
         files.insert(key, Arc::clone(&file));
         Some(file)
     }
 
-    /// Works on a virtual dataset as long as there is something to do.
+    /// Reads sources of a virtual dataset until no step is left for this worker.
     fn assemble(
         &self,
         transfer: &Transfer<'a>,
@@ -311,7 +311,7 @@ impl<'a> Workers<'a> {
         }
     }
 
-    /// A transfer of which every item is done or given up.
+    /// Finishes a transfer after its last item.
     fn close(&self, transfer: Transfer<'a>, reader: &mut ItemReader) {
         let number = transfer.number;
         if self.scheduler.is_over() {
@@ -349,7 +349,7 @@ impl<'a> Workers<'a> {
             )?;
         }
         for writer in writers {
-            // From here on it is the announced load's: the keeper removes it if anything fails.
+            // The keeper removes the segments of an announced load if the load fails.
             writer.finish()?.persist();
         }
         Ok(())
@@ -422,7 +422,7 @@ impl<'a> Workers<'a> {
     }
 }
 
-/// Where the elements of a large virtual dataset go.
+/// The destination of the elements of a large virtual dataset.
 fn destination<'s, 'a>(
     virtual_transfer: &VirtualTransfer<'a>,
     dataset: &Dataset,
@@ -434,7 +434,7 @@ fn destination<'s, 'a>(
     }
 }
 
-/// A buffer of zeros for each piece of a small task.
+/// Returns a buffer of zeros for each segment of a small task.
 fn buffers(segments: &[SegmentPlan]) -> Result<Vec<Vec<u8>>> {
     let buffer = |segment: &SegmentPlan| {
         let mut buffer = Vec::new();

@@ -1,4 +1,4 @@
-//! How workers fill a virtual dataset together: source after source, and the larger ones part by part.
+//! The transfer of a virtual dataset by several workers: source after source, and large sources part by part.
 
 use std::fs::File;
 use std::ops::Range;
@@ -21,14 +21,14 @@ use crate::load::worker::write::{Destination, Scratch};
 use crate::os::threads::lock_ignoring_poison;
 use crate::shm::segment::segment_writer::CACHED_BYTES;
 
-/// Elements between two wanted ones that are read along, in bytes.
+/// Selected elements with at most this many bytes between them are read with one read.
 const GAP: u64 = 16 << 10;
-/// Bytes that a worker reads of a contiguous source in one turn.
+/// The most bytes of one part of a contiguous source.
 const TURN: u64 = 4 << 20;
 /// Elements whose runs are shorter than this many bytes are written through a mapping.
 const SHORT: u64 = 8 << 10;
 
-/// A virtual dataset on its way into memory.
+/// The state of the transfer of a virtual dataset.
 #[derive(Debug)]
 pub struct VirtualTransfer<'a> {
     inventory: &'a Inventory,
@@ -39,7 +39,7 @@ pub struct VirtualTransfer<'a> {
 
 #[derive(Debug, Default)]
 struct State<'a> {
-    /// The next source that no worker has looked at.
+    /// The next source that no worker has prepared.
     next: usize,
     /// Sources that several workers read together.
     active: Vec<Arc<SourceTransfer<'a>>>,
@@ -52,35 +52,34 @@ struct State<'a> {
 pub struct SourceTransfer<'a> {
     feed: usize,
     ends: Endpoints<'a>,
-    /// The wanted elements of a contiguous source.
+    /// The selected elements of a contiguous source.
     ranges: Vec<Range<u64>>,
     next: AtomicUsize,
     given_up: AtomicBool,
 }
 
-/// What a worker is to do.
+/// The next step of a worker.
 #[derive(Debug)]
 pub enum SourceStep<'a> {
-    /// See how this source can be read.
+    /// Prepare this source.
     Source(usize),
     /// Read this part of a source.
     Part(Arc<SourceTransfer<'a>>, usize),
 }
 
 impl<'a> VirtualTransfer<'a> {
-    /// Nothing is read yet; `None` if the dataset is not virtual.
+    /// Returns the state before the transfer, or `None` if the dataset is not virtual.
     pub fn new(inventory: &'a Inventory, task: &'a Task) -> Option<Self> {
         let layout = inventory.datasets.get(task.dataset)?.sources.as_deref()?;
         Some(Self { inventory, task, layout, state: Mutex::default() })
     }
 
-    /// Whether its elements go to places far from each other, so that they are best written through a
-    /// mapping.
+    /// Whether its runs of elements are short, so that writes through a mapping cost less.
     pub fn is_scattered(&self, element_size: u64) -> bool {
         self.layout.is_scattered(SHORT / element_size.max(1))
     }
 
-    /// What to do next; `None` if there is nothing, or nothing yet.
+    /// Takes the next step. Returns `None` if no step is left, or none before another worker has finished.
     pub fn turn(&self) -> Option<SourceStep<'a>> {
         let mut state = lock_ignoring_poison(&self.state);
         if state.busy {
@@ -100,14 +99,14 @@ impl<'a> VirtualTransfer<'a> {
         Some(SourceStep::Source(state.next - 1))
     }
 
-    /// Whether a further worker would find something to do.
+    /// Whether there is a step for one more worker.
     pub fn has_more(&self) -> bool {
         let state = lock_ignoring_poison(&self.state);
         let more = |prepared: &Arc<SourceTransfer<'_>>| prepared.has_more();
         !state.busy && (state.next < self.layout.feeds().len() || state.active.iter().any(more))
     }
 
-    /// Nothing more is to be done.
+    /// Removes all remaining steps.
     pub fn stop(&self) {
         let mut state = lock_ignoring_poison(&self.state);
         state.next = self.layout.feeds().len();
@@ -115,10 +114,10 @@ impl<'a> VirtualTransfer<'a> {
         state.busy = false;
     }
 
-    /// Does a turn; tells whether there is more for others now.
+    /// Runs a step. Returns whether it created steps for other workers.
     ///
     /// # Errors
-    /// When a source cannot be read, or the destination fails.
+    /// Returns the error of a source that cannot be read, and the errors of the destination.
     pub fn work(
         &self,
         turn: SourceStep<'a>,
@@ -197,7 +196,7 @@ impl<'a> VirtualTransfer<'a> {
         self.layout.feeds().get(number)
     }
 
-    /// Sees how a source can be read; `None` for libhdf5.
+    /// Prepares a source. Returns `None` if libhdf5 must read it.
     fn prepare(&self, number: usize) -> Result<Option<SourceTransfer<'a>>> {
         let way = self.inventory.way(self.task.dataset, number)?;
         Ok(self.begin(number, way))
@@ -226,7 +225,7 @@ impl<'a> VirtualTransfer<'a> {
                 index.absent = absent;
                 let mut keep = keep.into_iter();
                 index.stored.retain(|_| keep.next().unwrap_or(true));
-                // Each run goes where it belongs: nothing is put together first.
+                // Each run is written on its own, not assembled with others first.
                 let chunked = Chunked::new(&[], *index, Limits { short: 0, block: 0 })?;
                 (open(&path)?, DataSource::Chunked(Box::new(chunked)), Vec::new())
             }
@@ -268,7 +267,7 @@ impl<'a> VirtualTransfer<'a> {
             Err(ReadError::NoMemory) => {
                 Err(self.error(Cause::NoMemory, feed, "not enough memory to decode a chunk"))
             }
-            // libhdf5 decides, once: it reads the whole source. What was written already stays right.
+            // libhdf5 reads the whole source, once. The elements that are already written remain correct.
             Err(ReadError::Refused(_)) if prepared.given_up.swap(true, Ordering::Relaxed) => Ok(()),
             Err(ReadError::Refused(_)) => {
                 self.read_with_libhdf5(prepared.feed, segments, destination, reader, progress)
@@ -326,7 +325,7 @@ impl SourceTransfer<'_> {
     }
 }
 
-/// The elements of a contiguous source that have to be read, in pieces of bounded size.
+/// Returns the elements of a contiguous source to read, in parts of limited size.
 fn ranges(feed: &Feed, size: u64) -> Vec<Range<u64>> {
     let (gap, most) = (GAP / size.max(1), (TURN / size.max(1)).max(1));
     let mut runs: Vec<Range<u64>> = Vec::new();

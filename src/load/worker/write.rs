@@ -1,5 +1,5 @@
-//! Where elements go once they are read: picked apart into fields, converted, and written to each
-//! field's segment, or compared with what is there.
+//! Writes elements to their destination: selects the fields, converts the values, and writes them to the segment of
+//! each field, or compares them with it.
 
 use hdf5_reader::Elements;
 
@@ -7,23 +7,23 @@ use crate::error::{Error, Kind, Result};
 use crate::load::plan::SegmentPlan;
 use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
 
-/// Where the values of each piece go.
+/// The destination of the values of each segment.
 pub enum Destination<'s, 'a> {
     /// Written to the segments.
     Segments(&'s [SegmentWriter<'a>]),
     /// Copied into a part of each segment.
     Windows(Vec<Window<'s>>),
-    /// Kept, to be written at once.
+    /// Kept in memory, to be written with one call.
     Memory(Vec<Vec<u8>>),
     /// Written to the segments through mappings: for many short runs.
     Scattered(&'s [SegmentWriter<'a>]),
-    /// Handed on as they are, by the number of the first one.
+    /// Passed to a function unchanged, with the number of the first element.
     Routed(&'s mut dyn FnMut(u64, Elements<'_>) -> Result<()>),
     /// Compared with the segments.
     Compare(&'s [SegmentWriter<'a>]),
 }
 
-/// What picking and converting needs of memory.
+/// The buffers for selected and converted values.
 #[derive(Debug, Default)]
 pub struct Scratch {
     picked: Vec<u8>,
@@ -31,10 +31,10 @@ pub struct Scratch {
 }
 
 impl Destination<'_, '_> {
-    /// Takes `elements` of `size` bytes each, which are those of the dataset from `first` on.
+    /// Writes `elements` of `size` bytes each: those of the dataset from `first` on.
     ///
     /// # Errors
-    /// [`Kind::NoMemory`] when the shared memory is full.
+    /// Returns [`Kind::NoMemory`] if the shared memory is full, and [`Kind::Io`] if compared values differ.
     pub fn put(
         &mut self,
         segments: &[SegmentPlan],
