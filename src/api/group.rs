@@ -2,6 +2,7 @@
 
 use super::array::Array;
 use super::project::Project;
+use crate::shm::format::array_key::lookup;
 use crate::shm::format::tree::{self, Group};
 
 /// What a name in a group stands for.
@@ -91,40 +92,5 @@ impl<'p> GroupRef<'p> {
                 Entry::Group(group) => group.collect(found),
             }
         }
-    }
-}
-
-/// The node at `path` with its path in slashes. A name may hold the separator: the shortest comes first.
-pub(super) fn lookup<'g>(
-    group: &'g Group,
-    path: &str,
-    separator: char,
-) -> Option<(String, &'g tree::Node)> {
-    if let Some((name, node)) = group.get_key_value(path) {
-        return Some((format!("/{name}"), node));
-    }
-    path.match_indices(separator).find_map(|(at, _)| {
-        let tree::Node::Group(inner) = group.get(&path[..at])? else { return None };
-        let (rest, node) = lookup(inner, &path[at + 1..], separator)?;
-        Some((format!("/{}{rest}", &path[..at]), node))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shm::format::metadata::Metadata;
-
-    #[test]
-    fn names_with_separators_are_found() {
-        let text = "[a.b]\n[a.'c/d'.x]\n['a.b'.y]\n";
-        let root = Metadata::parse(text).unwrap().root;
-        let find = |path, sep| lookup(&root, path, sep).map(|found| found.0);
-        assert_eq!(find("a/b", '/').as_deref(), Some("/a/b"));
-        assert_eq!(find("a/c/d/x", '/').as_deref(), Some("/a/c/d/x"));
-        assert_eq!(find("a.b.y", '.').as_deref(), Some("/a.b/y"));
-        assert_eq!(find("a.b", '.').as_deref(), Some("/a.b"));
-        assert_eq!(find("a/x", '/'), None);
-        assert_eq!(find("", '/'), None);
     }
 }

@@ -159,7 +159,7 @@ impl Guard {
         if let Some(held) = &self.held {
             held.make_persistent(&self.dirs)?;
         }
-        // Nothing is left to remove: the life lock may go.
+        // The project is persistent now, so dropping the liveness lock does not make it stale.
         drop(self.held.take());
         Ok(self.report.clone())
     }

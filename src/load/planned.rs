@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
-use crate::os::memory::{Need, PAGE};
+use crate::os::memory::Need;
+use crate::os::page_size::page_size;
 use crate::shm::format::ledger::{Note, SourceFile};
 
 /// The attributes that h5netcdf hides from its users.
@@ -88,7 +89,7 @@ impl Planned {
     pub(crate) fn with_largest(&self, error: Error) -> Error {
         let largest = self.arrays.iter().max_by_key(|array| array.bytes);
         // If inodes are short, many small arrays are the reason, and the largest one is of no interest.
-        let is_large = |array: &&PlannedArray| array.bytes > PAGE;
+        let is_large = |array: &&PlannedArray| array.bytes > page_size();
         match largest.filter(is_large).filter(|_| error.kind() == Kind::NoMemory) {
             Some(array) => {
                 let size = humansize::format_size(array.bytes, humansize::BINARY);

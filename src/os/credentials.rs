@@ -19,7 +19,8 @@ type UidMap = Vec<(u32, u32, u32)>;
 /// The owner that the kernel reports for a file whose user has no id in this namespace (the default of
 /// `/proc/sys/kernel/overflowuid`).
 const OVERFLOW_UID: u32 = 65534;
-/// The group of a user without an entry in the user database.
+/// The group for a user without an entry in the user database. The group whose number equals the user id is unrelated to
+/// the user.
 const OVERFLOW_GID: u32 = 65534;
 
 fn uid_map() -> &'static UidMap {
@@ -75,9 +76,13 @@ pub fn act_as<T>(uid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
     }
     let cannot = |e| cannot_act_as(uid, e);
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    let group = user.map_or(Gid::from_raw(OVERFLOW_GID), |user| user.gid);
+    let group = primary_group(user.as_ref());
     let _acting = Acting::start(Uid::from_raw(uid), group, &[group]).map_err(cannot)?;
     act()
+}
+
+fn primary_group(user: Option<&User>) -> Gid {
+    user.map_or(Gid::from_raw(OVERFLOW_GID), |user| user.gid)
 }
 
 fn cannot_act_as(uid: u32, errno: nix::Error) -> Error {
@@ -152,7 +157,7 @@ pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
     }
     let cannot = |e| cannot_act_as(uid, e);
     let user = User::from_uid(Uid::from_raw(uid)).map_err(cannot)?;
-    let gid = user.as_ref().map_or(Gid::from_raw(uid), |user| user.gid);
+    let gid = primary_group(user.as_ref());
     let theirs = user.as_ref().map_or_else(|| Ok(vec![gid]), groups).map_err(cannot)?;
     let _acting = Acting::start(Uid::from_raw(uid), gid, &theirs).map_err(cannot)?;
     Ok(run())
@@ -209,6 +214,13 @@ mod tests {
             assert!(!is_namespace(&map));
             assert_eq!(host_uid_in(&map, OVERFLOW_UID), Some(OVERFLOW_UID));
         }
+    }
+
+    #[test]
+    fn user_without_entry_has_the_overflow_group() {
+        assert_eq!(primary_group(None), Gid::from_raw(OVERFLOW_GID));
+        let root = User::from_uid(Uid::from_raw(0)).unwrap();
+        assert_eq!(primary_group(root.as_ref()), Gid::from_raw(0));
     }
 
     #[test]

@@ -54,21 +54,13 @@ impl Directory {
     /// # Errors
     /// Returns [`Kind::Permission`] if it is a link or not a directory.
     pub fn open(path: &Path) -> Result<Self> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let shown = path.display();
-        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| {
-            let error = Error::io(format!("cannot open the directory '{shown}'"), errno);
+        Self::open_with(path, OFlag::O_NOFOLLOW).map_err(|error| {
             if path.is_symlink() {
-                let message = format!("'{shown}' is refused: it is a symbolic link");
+                let message = format!("'{}' is refused: it is a symbolic link", path.display());
                 return Error::new(Kind::Permission, message);
             }
-            match errno {
-                Errno::ENOTDIR => error.with_kind(Kind::Permission),
-                _ => error,
-            }
-        })?;
-        let stat = fstat(&fd).map_err(|e| Error::io(format!("cannot stat '{shown}'"), e))?;
-        Ok(Self { fd, path: path.to_owned(), stat, are_linked: None })
+            error
+        })
     }
 
     /// Opens the directory at `path`, whose last component may be a link.
@@ -76,13 +68,17 @@ impl Directory {
     /// # Errors
     /// Returns the error of open(2), and [`Kind::Permission`] if `path` is not a directory.
     pub fn open_linked(path: &Path) -> Result<Self> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let cannot = |errno| {
-            let error = Error::io(format!("cannot open the directory '{}'", path.display()), errno);
+        Self::open_with(path, OFlag::empty())
+    }
+
+    fn open_with(path: &Path, flags: OFlag) -> Result<Self> {
+        let flags = flags | OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let shown = path.display();
+        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| {
+            let error = Error::io(format!("cannot open the directory '{shown}'"), errno);
             if errno == Errno::ENOTDIR { error.with_kind(Kind::Permission) } else { error }
-        };
-        let fd = nix::fcntl::open(path, flags, Mode::empty()).map_err(cannot)?;
-        let stat = fstat(&fd).map_err(cannot)?;
+        })?;
+        let stat = fstat(&fd).map_err(|e| Error::io(format!("cannot stat '{shown}'"), e))?;
         Ok(Self { fd, path: path.to_owned(), stat, are_linked: None })
     }
 

@@ -5,9 +5,10 @@ use std::fs;
 use nix::sys::resource::Resource;
 
 use crate::error::{Error, soft_limit};
+use crate::os::page_size::page_size;
 
-/// The unit of `/proc/self/statm`.
-const PAGE_BYTES: u64 = 4096;
+/// The mount point of the cgroup file systems.
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Whether `errno` means that a file exceeds the file size limit of this process.
 pub fn is_file_size(errno: Option<i32>) -> bool {
@@ -23,8 +24,9 @@ pub fn address_space() -> Option<u64> {
 pub fn free_addresses() -> Option<u64> {
     let limit = soft_limit(Resource::RLIMIT_AS)?;
     let text = fs::read_to_string("/proc/self/statm").ok()?;
+    // The unit of the file is pages.
     let pages: u64 = text.split(' ').next()?.parse().ok()?;
-    Some(limit.saturating_sub(pages.saturating_mul(PAGE_BYTES)))
+    Some(limit.saturating_sub(pages.saturating_mul(page_size())))
 }
 
 /// The soft limit of processor time in seconds, if there is one.
@@ -42,8 +44,8 @@ pub fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Err
     }
     let user = soft_limit(Resource::RLIMIT_NPROC)
         .map(|limit| format!("the user may run {limit} processes and threads (ulimit -u)"));
-    let group = pids_limit("/sys/fs/cgroup")
-        .map(|limit| format!("the cgroup may run {limit} (pids.max, TasksMax)"));
+    let group =
+        pids_limit().map(|limit| format!("the cgroup may run {limit} (pids.max, TasksMax)"));
     let named: Vec<String> = [user, group].into_iter().flatten().collect();
     error.with_hint(match named.is_empty() {
         true => "raise the limit of processes: ulimit -u, pids.max of the cgroup, sysctl kernel.threads-max"
@@ -53,17 +55,17 @@ pub fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Err
 }
 
 /// The lowest limit of tasks among this process's cgroup and its ancestors.
-fn pids_limit(mount: &str) -> Option<u64> {
+fn pids_limit() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/cgroup").ok()?;
     let paths = text.lines().filter_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         match controllers {
-            "" => Some(format!("{mount}{path}")),
-            "pids" => Some(format!("{mount}/pids{path}")),
+            "" => Some(format!("{CGROUPS}{path}")),
+            "pids" => Some(format!("{CGROUPS}/pids{path}")),
             _ => None,
         }
     });
-    paths.filter_map(|path| lowest(&path, mount)).min()
+    paths.filter_map(|path| lowest(&path, CGROUPS)).min()
 }
 
 fn lowest(path: &str, mount: &str) -> Option<u64> {

@@ -10,9 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::os::directory::Directory;
 use crate::os::limits;
 use crate::os::mounts::Mount;
-
-/// The size of a page of shared memory, to which every segment is rounded up.
-pub const PAGE: u64 = 4096;
+use crate::os::page_size::page_size;
 
 /// A limit and the memory that is free under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,8 +64,9 @@ impl Need {
     /// The need of segments of these sizes.
     pub fn of(sizes: impl IntoIterator<Item = u64>) -> Self {
         let none = Self { bytes: 0, segments: 0, decoding_bytes: 0 };
+        let page = page_size();
         sizes.into_iter().fold(none, |sum, size| Self {
-            bytes: sum.bytes.saturating_add(size.max(1).div_ceil(PAGE).saturating_mul(PAGE)),
+            bytes: sum.bytes.saturating_add(size.max(1).div_ceil(page).saturating_mul(page)),
             segments: sum.segments + 1,
             decoding_bytes: 0,
         })
@@ -91,7 +90,7 @@ impl Need {
 
 /// Every limit on shared memory, the lowest first.
 pub fn bounds(shm: &Directory) -> Vec<Bound> {
-    let mut bounds: Vec<_> = [file_system(shm), available(Path::new("/proc/meminfo"))]
+    let mut bounds: Vec<_> = [file_system(shm), available()]
         .into_iter()
         .flatten()
         .chain(cgroups(Path::new("/")))
@@ -144,7 +143,7 @@ fn file_system(shm: &Directory) -> Option<Bound> {
     Some(Bound { what, free_bytes, scope: Scope::Segments })
 }
 
-/// What `ulimit -v` leaves of this process's addresses.
+/// The free addresses of this process under `ulimit -v`.
 fn address_space() -> Option<Bound> {
     let free_bytes = limits::free_addresses()?;
     Some(Bound {
@@ -159,8 +158,8 @@ fn free_inodes(shm: &Directory) -> Option<u64> {
     (fs.files() > 0).then(|| fs.files_available())
 }
 
-fn available(file: &Path) -> Option<Bound> {
-    let text = fs::read_to_string(file).ok()?;
+fn available() -> Option<Bound> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
     let what = "memory of the node".to_owned();
     Some(Bound { what, free_bytes: meminfo(&text, "MemAvailable")?, scope: Scope::All })
 }
@@ -274,8 +273,9 @@ mod tests {
 
     #[test]
     fn needs_are_rounded_to_pages() {
-        let need = Need::of([0, 1, 4096, 4097]);
-        assert_eq!(need, Need { bytes: 5 * PAGE, segments: 4, decoding_bytes: 0 });
+        let page = page_size();
+        let need = Need::of([0, 1, page, page + 1]);
+        assert_eq!(need, Need { bytes: 5 * page, segments: 4, decoding_bytes: 0 });
         assert_eq!(Need::of([u64::MAX, 1]).bytes, u64::MAX);
     }
 

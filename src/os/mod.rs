@@ -13,6 +13,7 @@ pub mod memory;
 pub(crate) mod mounts;
 pub mod numa;
 pub(crate) mod page_cache;
+pub(crate) mod page_size;
 pub(crate) mod process_stat;
 #[cfg(feature = "cli")]
 pub mod signals;

@@ -5,22 +5,27 @@ use crate::shm::format::tree::{Array, Group, Node, to_path, walk};
 
 /// Returns the array at a path, `None` for a group.
 pub fn array_at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
-    let mut group = root;
-    let mut found = None;
-    let mut rest = path.strip_prefix('/')?;
-    // Names may contain slashes: each step takes the longest name that fits.
-    while !rest.is_empty() {
-        let fits = |name: &&String| {
-            rest.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
-        };
-        let name = group.keys().filter(fits).max_by_key(|name| name.len())?;
-        rest = rest[name.len()..].strip_prefix('/').unwrap_or("");
-        match group.get(name)? {
-            Node::Group(inner) => (group, found) = (inner, None),
-            Node::Array(array) => found = Some(array),
-        }
+    match lookup(root, path.strip_prefix('/')?, '/')?.1 {
+        Node::Array(array) => Some(array),
+        Node::Group(_) => None,
     }
-    found
+}
+
+/// Returns the node at `path`, and its path with a slash before each name. Names may contain the separator: a name
+/// that equals the whole path comes first, then the shortest first name that leads to a node.
+pub(crate) fn lookup<'g>(
+    group: &'g Group,
+    path: &str,
+    separator: char,
+) -> Option<(String, &'g Node)> {
+    if let Some((name, node)) = group.get_key_value(path) {
+        return Some((format!("/{name}"), node));
+    }
+    path.match_indices(separator).find_map(|(at, _)| {
+        let Node::Group(inner) = group.get(&path[..at])? else { return None };
+        let (rest, node) = lookup(inner, &path[at + 1..], separator)?;
+        Some((format!("/{}{rest}", &path[..at]), node))
+    })
 }
 
 /// Returns the path that `key` means in this tree.
@@ -59,6 +64,7 @@ pub(crate) fn resolve(project: &str, root: &Group, key: &str) -> Result<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shm::format::metadata::Metadata;
 
     fn tree() -> Group {
         let inner: Group = [("b".to_owned(), Node::Group(Group::new()))].into_iter().collect();
@@ -90,5 +96,28 @@ mod tests {
         let inner: Group = [("f.g".to_owned(), Node::Group(Group::new()))].into();
         tree.insert("e".to_owned(), Node::Group(inner));
         assert_eq!(super::resolve("p", &tree, "e.f.g").unwrap_err().kind(), Kind::Usage);
+    }
+
+    #[test]
+    fn names_with_separators_are_found() {
+        let text = "[a.b]\n[a.'c/d'.x]\n['a.b'.y]\n";
+        let root = Metadata::parse(text).unwrap().root;
+        let find = |path, sep| lookup(&root, path, sep).map(|found| found.0);
+        assert_eq!(find("a/b", '/').as_deref(), Some("/a/b"));
+        assert_eq!(find("a/c/d/x", '/').as_deref(), Some("/a/c/d/x"));
+        assert_eq!(find("a.b.y", '.').as_deref(), Some("/a.b/y"));
+        assert_eq!(find("a.b", '.').as_deref(), Some("/a.b"));
+        assert_eq!(find("a/x", '/'), None);
+        assert_eq!(find("", '/'), None);
+    }
+
+    #[test]
+    fn array_at_finds_the_array_of_a_shorter_name_beside_a_longer_one() {
+        let array = "{ shm_name = 'cute-shm.p.x', shape = [1], dtype = 'int8' }";
+        let text = format!("['a/b'.y]\n[a.b]\nx = {array}\n");
+        let root = Metadata::parse(&text).unwrap().root;
+        assert!(array_at(&root, "/a/b/x").is_some());
+        assert!(array_at(&root, "/a/b").is_none());
+        assert!(array_at(&root, "/").is_none());
     }
 }

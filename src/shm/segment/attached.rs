@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_parsed_as_it_was_printed() {
+    fn written_bytes_are_visible_in_another_mapping() {
         let (_temp, shm, name) = segment(b"abc");
         let one = Segment::attach(&shm, &name, 3, uid()).unwrap().unwrap();
         let two = Segment::attach(&shm, &name, 3, uid()).unwrap().unwrap();

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::sync::{Arc, Mutex};
 
+use crate::os::page_size::page_size;
 use crate::os::threads::lock_ignoring_poison;
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -86,9 +87,7 @@ impl UffdWriter {
             raw::Api { version: raw::API, features: raw::FEATURE_MISSING_SHMEM, ioctls: 0 };
         // SAFETY: the call reads and writes this struct, which is as the kernel defines it.
         unsafe { raw::api(fd.as_raw_fd(), &raw mut api) }.ok()?;
-        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
-        let page = u64::try_from(page).ok().filter(|page| page.is_power_of_two())?;
-        Some(Self { fd, page, regions: Mutex::default() })
+        Some(Self { fd, page: page_size(), regions: Mutex::default() })
     }
 
     /// Which of `len` bytes at `offset` of a file are whole pages.

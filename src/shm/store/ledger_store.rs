@@ -365,16 +365,18 @@ impl<'a> LedgerStore<'a> {
             return Ok(());
         }
         let (project, shm) = (&self.lock.key().project, &self.dirs.shm);
-        let segments = if let Some(scan) = listed {
-            scan.segments_of(project, self.lock.key().uid)?.to_vec()
-        } else {
-            let is_theirs = |segment: &SegmentName| tokens.iter().any(|token| segment.bears(token));
-            shm.filter_names(|name| SegmentName::parse_for(project, name).filter(is_theirs))?
+        let is_theirs = |segment: &SegmentName| tokens.iter().any(|token| segment.bears(token));
+        let segments: Vec<_> = match listed {
+            Some(scan) => {
+                let all = scan.segments_of(project, self.lock.key().uid)?.iter();
+                all.filter(|segment| is_theirs(segment)).cloned().collect()
+            }
+            None => {
+                shm.filter_names(|name| SegmentName::parse_for(project, name).filter(is_theirs))?
+            }
         };
         for segment in segments {
-            if tokens.iter().any(|token| segment.bears(token)) {
-                removal::remove_segment(shm, &segment, self.lock.key().uid)?;
-            }
+            removal::remove_segment(shm, &segment, self.lock.key().uid)?;
         }
         Ok(())
     }

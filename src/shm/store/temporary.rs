@@ -132,14 +132,17 @@ pub fn in_root(
         Some(scan) => scan.temporary_metadata(root, key)?,
         None => None,
     };
+    let parse = |name: &OsStr| {
+        let (of, purpose) = parse_root_name(name)?;
+        of.is_of(key).then(|| (name.to_owned(), purpose))
+    };
+    let candidates: Vec<_> = match names {
+        Some(names) => names.iter().filter_map(|name| parse(name)).collect(),
+        None => root.filter_names(parse)?,
+    };
     let mut found = Vec::new();
-    let is_wanted = |name: &OsStr| parse_root_name(name).is_some_and(|(of, _)| of.is_of(key));
-    let list = || root.filter_names(|name| is_wanted(name).then(|| name.to_owned()));
-    for name in names.map_or_else(list, Ok)? {
-        if let Some((of, purpose)) = parse_root_name(&name)
-            && of.is_of(key)
-            && is_owned(root, &name, key.uid)?
-        {
+    for (name, purpose) in candidates {
+        if is_owned(root, &name, key.uid)? {
             found.push((name, purpose));
         }
     }
@@ -152,16 +155,15 @@ pub fn in_root(
 /// # Errors
 /// Returns an I/O error if the directory cannot be listed or a file cannot be removed.
 pub fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Scan<'_>>) -> Result<()> {
-    let names = listed.map(|scan| scan.temporary_ledgers(key)).transpose()?;
     let is_wanted =
         |name: &OsStr| matches!(KeyName::parse(name), Some((of, None)) if of.is_of(key));
-    let list = || shm.filter_names(|name| is_wanted(name).then(|| name.to_owned()));
-    for name in names.map_or_else(list, Ok)? {
-        if let Some((of, None)) = KeyName::parse(&name)
-            && of.is_of(key)
-        {
-            shm.remove_owned(&name, key.uid)?;
-        }
+    let names = match listed {
+        // The scan selects by the same key.
+        Some(scan) => scan.temporary_ledgers(key)?,
+        None => shm.filter_names(|name| is_wanted(name).then(|| name.to_owned()))?,
+    };
+    for name in names {
+        shm.remove_owned(&name, key.uid)?;
     }
     Ok(())
 }

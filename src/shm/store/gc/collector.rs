@@ -40,10 +40,10 @@ pub(super) struct Collector<'a> {
     pub(super) dirs: &'a NodeDirs,
     /// The shm directory alone, for projects whose root is unknown or cannot be opened.
     pub(super) rootless: &'a NodeDirs,
-    /// The root in force, if it does not answer.
+    /// The configured root, if its file system does not respond.
     pub(super) silent: Option<PathBuf>,
     pub(super) scan: &'a Scan<'a>,
-    /// The projects whose files the survey lists completely.
+    /// The projects whose files the scan lists completely.
     pub(super) settled: HashMap<Key, Settled>,
     pub(super) options: &'a Options,
     pub(super) deadline: Option<Instant>,

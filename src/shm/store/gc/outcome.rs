@@ -65,7 +65,7 @@ pub enum Action {
     NotReached,
 }
 
-/// What was done with a project, as `gc` reports it.
+/// The result for a project in the report of `gc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reported {
@@ -114,7 +114,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What was done.
+    /// Returns the result that `gc` reports.
     pub fn reported(&self) -> Reported {
         if self.error.is_some() {
             return Reported::Failed;

@@ -62,7 +62,7 @@ pub(crate) fn clear(
     }
 }
 
-/// Removes what blocks the project `name` of any user in the root of `dirs`. Returns the number of files.
+/// Removes the files that block the project name `name` for any user in the root of `dirs`. Returns the number of files.
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed or a file cannot be removed.
