@@ -10,6 +10,7 @@ use super::source::shown;
 use crate::error::{Error, Kind, Result};
 use crate::shm::format::tree;
 use crate::shm::segment::attached::Segment;
+use crate::shm::segment::plain;
 
 /// An array of an attached [`Project`](crate::Project): its metadata, and copies of its elements. Views
 /// are had from [`Reading`](crate::Reading) and [`Writing`](crate::Writing).
@@ -122,10 +123,10 @@ impl<'p> Array<'p> {
         let fill = |out: &mut [u8]| {
             self.segment.copy_to(0, out);
             if swapped {
-                element::swap::<T>(out);
+                plain::swap::<T>(out);
             }
         };
-        Ok(element::collect(self.nbytes() / size_of::<T>(), fill))
+        Ok(plain::collect(self.nbytes() / size_of::<T>(), fill))
     }
 
     /// A copy of the bytes, whatever the dtype: strings, dates, raw bytes.
@@ -143,7 +144,7 @@ impl<'p> Array<'p> {
     /// # Ok::<(), cute_shm::Error>(())
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
-        element::collect(self.nbytes(), |out| self.segment.copy_to(0, out))
+        plain::collect(self.nbytes(), |out| self.segment.copy_to(0, out))
     }
 
     /// A copy as an array of its own, of fixed rank or `IxDyn`; otherwise as [`Self::to_vec`].

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::element;
 use super::source::{Data, Source};
 use crate::error::{Error, Kind, Result};
 use crate::os::directory::{Access, Directory};
@@ -12,6 +11,7 @@ use crate::os::threads::lock_ignoring_poison;
 use crate::shm::format::name::SegmentName;
 use crate::shm::segment::new_segment::NewSegment;
 use crate::shm::segment::pages::Pages;
+use crate::shm::segment::plain;
 use crate::shm::segment::segment_writer::SegmentWriter;
 
 /// Arrays of at most this many bytes are one worker's from creation to end; larger ones are cut into
@@ -107,7 +107,7 @@ fn fill(target: &SegmentWriter<'_>, source: &Source<'_>, start: usize, end: usiz
     for first in (start..end).step_by(step) {
         let last = end.min(first.saturating_add(step));
         ordered.resize((last - first).div_ceil(size_of::<u64>()), 0);
-        let bytes = &mut element::words_mut(&mut ordered)[..last - first];
+        let bytes = &mut plain::words_mut(&mut ordered)[..last - first];
         elements.fill(first / row..last / row, bytes);
         target.write(first as u64, bytes)?;
     }

@@ -2,6 +2,7 @@
 
 use super::array::Array;
 use super::project::Project;
+use crate::error::{Error, Kind, Result};
 use crate::shm::format::array_key::lookup;
 use crate::shm::format::tree::{self, Group};
 
@@ -50,7 +51,7 @@ pub struct GroupRef<'p> {
 }
 
 impl<'p> GroupRef<'p> {
-    pub(super) fn new(project: &'p Project, group: &'p Group, path: String) -> Self {
+    fn new(project: &'p Project, group: &'p Group, path: String) -> Self {
         Self { project, group, path }
     }
 
@@ -72,7 +73,7 @@ impl<'p> GroupRef<'p> {
     /// The names in it with what they stand for, in the order of the metadata.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&'p str, Entry<'p>)> {
         let entry = move |(name, node): (&'p String, &'p tree::Node)| {
-            (name.as_str(), self.project.entry(format!("{}/{name}", self.path), node))
+            (name.as_str(), entry(self.project, format!("{}/{name}", self.path), node))
         };
         self.group.iter().map(entry)
     }
@@ -82,15 +83,101 @@ impl<'p> GroupRef<'p> {
         let inner = path.strip_prefix('/').unwrap_or(path);
         let (found, node) =
             ['/', '.'].into_iter().find_map(|sep| lookup(self.group, inner, sep))?;
-        Some(self.project.entry(format!("{}{found}", self.path), node))
+        Some(entry(self.project, format!("{}{found}", self.path), node))
     }
 
-    pub(super) fn collect(&self, found: &mut Vec<Array<'p>>) {
+    fn collect(&self, found: &mut Vec<Array<'p>>) {
         for (_, entry) in self.entries() {
             match entry {
                 Entry::Array(array) => found.push(array),
                 Entry::Group(group) => group.collect(found),
             }
         }
+    }
+}
+
+impl Project {
+    /// The top-level groups and arrays.
+    pub fn root(&self) -> GroupRef<'_> {
+        GroupRef::new(self, self.tree(), String::new())
+    }
+
+    /// Every array with its path, in the order of the metadata.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let paths: Vec<_> = project.arrays().iter().map(|array| array.path().to_owned()).collect();
+    /// assert_eq!(paths, ["/b/x"]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn arrays(&self) -> Vec<Array<'_>> {
+        let mut found = Vec::new();
+        self.root().collect(&mut found);
+        found
+    }
+
+    /// The array at `path`: names with `/` between them and, if there is none, with dots.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when there is none; a group is none.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// assert_eq!(project.array("/b/x")?.path(), project.array("b.x")?.path());
+    /// assert_eq!(project.array("y").unwrap_err().to_string(), "'y' is not there in project 'demo'");
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn array(&self, path: &str) -> Result<Array<'_>> {
+        match self.get(path) {
+            Some(Entry::Array(array)) => Ok(array),
+            found => {
+                let name = self.name();
+                let what =
+                    if found.is_some() { "is a group, not an array," } else { "is not there" };
+                Err(Error::new(Kind::NotFound, format!("'{path}' {what} in project '{name}'"))
+                    .with_subject(path))
+            }
+        }
+    }
+
+    /// The group or array at `path`, as for [`Self::array`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Entry, Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// assert!(matches!(project.get("b"), Some(Entry::Group(group)) if group.len() == 1));
+    /// assert!(matches!(project.get("b/x"), Some(Entry::Array(_))));
+    /// assert!(project.get("b/y").is_none());
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn get(&self, path: &str) -> Option<Entry<'_>> {
+        self.root().get(path)
+    }
+}
+
+fn entry<'p>(project: &'p Project, path: String, node: &'p tree::Node) -> Entry<'p> {
+    match node {
+        tree::Node::Group(group) => Entry::Group(GroupRef::new(project, group, path)),
+        tree::Node::Array(meta) => Entry::Array(Array::new(path, meta, project.segment(meta))),
     }
 }

@@ -2,12 +2,118 @@
 //! attached project.
 #![allow(unsafe_code)]
 
+use std::time::Duration;
+
 use super::array::Array;
-use super::element::{self, Element};
-use super::filelock::Hold;
+use super::element::Element;
+use super::filelock::{FileLock, Hold};
 use super::project::Project;
 use super::which::Which;
 use crate::error::Result;
+use crate::os::flock::LockMode;
+use crate::shm::segment::plain;
+
+impl Project {
+    /// Views that are read-only, while no program that takes `lock`, and no Rust program that uses this
+    /// crate, writes. Several may hold it at a time. Waits for at most `limit`.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`](crate::error::Kind::Busy) when somebody writes for that long; as the system says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let reading = project.read_locked(&lock, Duration::from_secs(1))?;
+    /// assert_eq!(reading.slice::<i16>("b/x")?.iter().sum::<i16>(), 21);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn read_locked(&self, lock: &FileLock, limit: Duration) -> Result<Reading<'_>> {
+        Ok(Reading::new(self, Some(Hold::take(lock, self.lockable(), LockMode::Shared, limit)?)))
+    }
+
+    /// Views that may be written, while no program that takes `lock`, and no Rust program that uses this
+    /// crate, reads or writes under its lock. Waits for at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::read_locked`].
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{FileLock, Node, Source, Tree};
+    /// use std::time::Duration;
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// let lock = FileLock::new(temp.path().join("demo.lock"));
+    /// let mut writing = project.write_locked(&lock, Duration::from_secs(1))?;
+    /// writing.slice_mut::<i16>("b/x")?.sort_by(|a, b| b.cmp(a));
+    /// drop(writing);
+    /// assert_eq!(project.array("b/x")?.to_vec::<i16>()?, [6, 5, 4, 3, 2, 1]);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn write_locked(&self, lock: &FileLock, limit: Duration) -> Result<Writing<'_>> {
+        Ok(Writing::new(self, Some(Hold::take(lock, self.lockable(), LockMode::Exclusive, limit)?)))
+    }
+
+    /// Views that are read-only, without a lock: for arrays that are written once and then only read.
+    ///
+    /// # Safety
+    /// You promise that as long as the guard lives nobody, in this process or another, writes to the
+    /// project's segments or shortens them.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// // SAFETY: whoever shares "demo" never writes to it again.
+    /// let reading = unsafe { project.assume_unchanged() };
+    /// assert_eq!(reading.slice::<i16>("b/x")?[0], 1);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub unsafe fn assume_unchanged(&self) -> Reading<'_> {
+        Reading::new(self, None)
+    }
+
+    /// Views that may be written, without a lock.
+    ///
+    /// # Safety
+    /// You promise that as long as the guard lives nobody else, in this process or another, reads or
+    /// writes the project's segments through anything but [`Array::to_vec`] and the like, or shortens them.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Source, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
+    /// # let _guard = node.share("demo").hold(&tree)?;
+    /// # let project = node.open("demo")?;
+    /// // SAFETY: nobody else has been told of "demo" yet.
+    /// let mut writing = unsafe { project.assume_exclusive() };
+    /// writing.slice_mut::<i16>("b/x")?.fill(0);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub unsafe fn assume_exclusive(&self) -> Writing<'_> {
+        Writing::new(self, None)
+    }
+}
 
 /// Read-only views of a project's arrays, as long as this guard lives:
 /// made by [`Project::read_locked`] or [`Project::assume_unchanged`].
@@ -58,7 +164,7 @@ pub struct Reading<'p> {
 
 impl<'p> Reading<'p> {
     /// The caller holds the locks that keep writers away, or has its own caller's promise.
-    pub(super) fn new(project: &'p Project, locks: Option<Hold>) -> Self {
+    fn new(project: &'p Project, locks: Option<Hold>) -> Self {
         Self { project, _locks: locks }
     }
 
@@ -87,7 +193,7 @@ impl<'p> Reading<'p> {
     pub fn slice<T: Element>(&self, array: impl Which) -> Result<&[T]> {
         let array = array.find(self.project)?;
         array.ensure::<T>()?;
-        element::elements(self.bytes_of(&array)).ok_or_else(|| array.no_values::<T>())
+        plain::elements(self.bytes_of(&array)).ok_or_else(|| array.no_values::<T>())
     }
 
     /// The bytes of an array, whatever its dtype.
@@ -191,7 +297,7 @@ pub struct Writing<'p> {
 }
 
 impl<'p> Writing<'p> {
-    pub(super) fn new(project: &'p Project, locks: Option<Hold>) -> Self {
+    fn new(project: &'p Project, locks: Option<Hold>) -> Self {
         Self { reading: Reading::new(project, locks) }
     }
 
@@ -246,7 +352,7 @@ impl<'p> Writing<'p> {
     pub fn slice_mut<T: Element>(&mut self, array: impl Which) -> Result<&mut [T]> {
         let array = array.find(self.reading.project)?;
         array.ensure::<T>()?;
-        element::elements_mut(self.bytes_of(&array)?).ok_or_else(|| array.no_values::<T>())
+        plain::elements_mut(self.bytes_of(&array)?).ok_or_else(|| array.no_values::<T>())
     }
 
     /// The bytes of an array, whatever its dtype, to write. Of a `bool` array only 0 and 1 are values.

@@ -2,10 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::project::Project;
-use super::share::Share;
 use crate::error::Result;
 use crate::shm::format::name::ProjectName;
 use crate::shm::store::node_dirs::{DEFAULT_SHM_DIR, NodeDirs, Paths};
@@ -13,7 +10,6 @@ use crate::shm::store::removal::Owners;
 use crate::shm::store::scan::Scan;
 use crate::shm::store::state::{self, State};
 use crate::shm::store::unlink;
-use crate::shm::store::wait::until_live;
 
 /// Where projects are: the root with their metadata, and the shm directory with their segments.
 /// Several of them can be used side by side; nothing is opened or made before it is asked for.
@@ -161,74 +157,6 @@ impl Node {
             owner: project.uid,
         };
         Ok(state::judge_all(&dirs, &scan, |_| true)?.into_iter().map(listed).collect())
-    }
-
-    /// Attaches a project, whoever made it.
-    ///
-    /// # Errors
-    /// As [`Project`] says.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Kind, Node, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("x", &[1_i32, 2, 3])?;
-    /// let _guard = node.share("demo").hold(&tree)?;
-    /// assert_eq!(node.open("demo")?.arrays().len(), 1);
-    /// assert_eq!(node.open("other").unwrap_err().kind(), Kind::NotFound);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn open(&self, name: impl AsRef<OsStr>) -> Result<Project> {
-        Project::open(self, &ProjectName::existing(name.as_ref())?)
-    }
-
-    /// Attaches a project once it is live: for consumers that start before the one that shares it.
-    ///
-    /// # Errors
-    /// [`Kind::Busy`](crate::error::Kind::Busy) when it is not live after `limit`; else as [`Self::open`].
-    ///
-    /// # Examples
-    /// ```
-    /// use std::time::Duration;
-    /// use cute_shm::{Kind, Node, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// std::thread::scope(|scope| {
-    ///     let waiting = scope.spawn(|| node.wait("demo", Duration::from_secs(60)));
-    ///     let mut tree = Tree::new();
-    ///     tree.array("x", &[1_i32, 2, 3])?;
-    ///     let _guard = node.share("demo").hold(&tree)?;
-    ///     let project = waiting.join().unwrap()?;
-    ///     assert_eq!(project.array("x")?.to_vec::<i32>()?, [1, 2, 3]);
-    ///     Ok::<(), cute_shm::Error>(())
-    /// })?;
-    /// let error = node.wait("other", Duration::ZERO).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::Busy);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn wait(&self, name: impl AsRef<OsStr>, limit: Duration) -> Result<Project> {
-        let name = ProjectName::existing(name.as_ref())?;
-        until_live(&self.paths, &name, Some(limit))?;
-        Project::open(self, &name)
-    }
-
-    /// Begins to share arrays as the project `name`.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Node, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("x", &[1_i32, 2, 3])?;
-    /// let guard = node.share("demo").mode(0o640).hold(&tree)?;
-    /// assert_eq!(guard.report().arrays, 1);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn share(&self, name: &str) -> Share {
-        Share::new(self, name)
     }
 
     /// Removes a project, whoever made it: metadata, segments, ledger.

@@ -1,21 +1,19 @@
 //! An attached project: its tree, and its arrays by path.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::time::Duration;
 
 use super::array::Array;
 use super::attach::{Attached, attach, read, why_not};
-use super::filelock::{FileLock, Hold};
-use super::group::{Entry, GroupRef};
-use super::guards::{Reading, Writing};
 use super::node::Node;
-use crate::error::{Error, Kind, Result};
-use crate::os::flock::LockMode;
+use crate::error::Result;
 use crate::shm::format::name::ProjectName;
 use crate::shm::format::tree::{self, Group};
 use crate::shm::segment::attached::Segment;
 use crate::shm::store::node_dirs::NodeDirs;
+use crate::shm::store::wait::until_live;
 
 /// An attached project, made by [`Node::open`]: the tree of its arrays, and their memory. The memory
 /// stays as long as this value does, also when somebody unlinks or replaces the project meanwhile.
@@ -36,9 +34,9 @@ use crate::shm::store::node_dirs::NodeDirs;
 /// package ever does that.
 ///
 /// # Errors
-/// Opening fails with [`Kind::NotFound`] when there is no such project, or segments of it are gone;
-/// [`Kind::Corrupt`] for metadata that is no TOML of the format, names segments of another project, or
-/// segments of another user; [`Kind::Permission`] when we may not read them.
+/// Opening fails with [`Kind::NotFound`](crate::error::Kind::NotFound) when there is no such project, or segments of it are gone;
+/// [`Kind::Corrupt`](crate::error::Kind::Corrupt) for metadata that is no TOML of the format, names segments of another project, or
+/// segments of another user; [`Kind::Permission`](crate::error::Kind::Permission) when we may not read them.
 ///
 /// # Examples
 /// ```
@@ -70,8 +68,61 @@ pub struct Project {
     segments: HashMap<String, Segment>,
 }
 
+impl Node {
+    /// Attaches a project, whoever made it.
+    ///
+    /// # Errors
+    /// As [`Project`] says.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Kind, Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let _guard = node.share("demo").hold(&tree)?;
+    /// assert_eq!(node.open("demo")?.arrays().len(), 1);
+    /// assert_eq!(node.open("other").unwrap_err().kind(), Kind::NotFound);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn open(&self, name: impl AsRef<OsStr>) -> Result<Project> {
+        Project::open(self, &ProjectName::existing(name.as_ref())?)
+    }
+
+    /// Attaches a project once it is live: for consumers that start before the one that shares it.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`](crate::error::Kind::Busy) when it is not live after `limit`; else as [`Self::open`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use cute_shm::{Kind, Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| node.wait("demo", Duration::from_secs(60)));
+    ///     let mut tree = Tree::new();
+    ///     tree.array("x", &[1_i32, 2, 3])?;
+    ///     let _guard = node.share("demo").hold(&tree)?;
+    ///     let project = waiting.join().unwrap()?;
+    ///     assert_eq!(project.array("x")?.to_vec::<i32>()?, [1, 2, 3]);
+    ///     Ok::<(), cute_shm::Error>(())
+    /// })?;
+    /// let error = node.wait("other", Duration::ZERO).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::Busy);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn wait(&self, name: impl AsRef<OsStr>, limit: Duration) -> Result<Project> {
+        let name = ProjectName::existing(name.as_ref())?;
+        until_live(self.paths(), &name, Some(limit))?;
+        Project::open(self, &name)
+    }
+}
+
 impl Project {
-    pub(super) fn open(node: &Node, name: &ProjectName) -> Result<Self> {
+    fn open(node: &Node, name: &ProjectName) -> Result<Self> {
         // A project that is replaced while we attach it has other metadata by now: that is then the one.
         let mut before = None;
         loop {
@@ -98,91 +149,18 @@ impl Project {
         self.name.to_text()
     }
 
-    /// The top-level groups and arrays.
-    pub fn root(&self) -> GroupRef<'_> {
-        GroupRef::new(self, &self.root, String::new())
+    /// The tree of the metadata.
+    pub(super) fn tree(&self) -> &Group {
+        &self.root
     }
 
-    /// Every array with its path, in the order of the metadata.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Node, Source, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// let paths: Vec<_> = project.arrays().iter().map(|array| array.path().to_owned()).collect();
-    /// assert_eq!(paths, ["/b/x"]);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn arrays(&self) -> Vec<Array<'_>> {
-        let mut found = Vec::with_capacity(self.segments.len());
-        self.root().collect(&mut found);
-        found
+    /// The file whose lock protects the memory of the project.
+    pub(super) fn lockable(&self) -> &File {
+        &self.lockable
     }
 
-    /// The array at `path`: names with `/` between them and, if there is none, with dots.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] when there is none; a group is none.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Node, Source, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// assert_eq!(project.array("/b/x")?.path(), project.array("b.x")?.path());
-    /// assert_eq!(project.array("y").unwrap_err().to_string(), "'y' is not there in project 'demo'");
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn array(&self, path: &str) -> Result<Array<'_>> {
-        match self.get(path) {
-            Some(Entry::Array(array)) => Ok(array),
-            found => {
-                let name = self.name();
-                let what =
-                    if found.is_some() { "is a group, not an array," } else { "is not there" };
-                Err(Error::new(Kind::NotFound, format!("'{path}' {what} in project '{name}'"))
-                    .with_subject(path))
-            }
-        }
-    }
-
-    /// The group or array at `path`, as for [`Self::array`].
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Entry, Node, Source, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// assert!(matches!(project.get("b"), Some(Entry::Group(group)) if group.len() == 1));
-    /// assert!(matches!(project.get("b/x"), Some(Entry::Array(_))));
-    /// assert!(project.get("b/y").is_none());
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn get(&self, path: &str) -> Option<Entry<'_>> {
-        self.root().get(path)
-    }
-
-    pub(super) fn entry<'p>(&'p self, path: String, node: &'p tree::Node) -> Entry<'p> {
-        match node {
-            tree::Node::Group(group) => Entry::Group(GroupRef::new(self, group, path)),
-            tree::Node::Array(meta) => Entry::Array(Array::new(path, meta, self.segment(meta))),
-        }
-    }
-
-    fn segment(&self, meta: &tree::Array) -> &Segment {
+    /// The memory of an array of the tree.
+    pub(super) fn segment(&self, meta: &tree::Array) -> &Segment {
         &self.segments[&meta.segment]
     }
 
@@ -199,108 +177,6 @@ impl Project {
 
     pub(super) fn dirs(&self) -> &NodeDirs {
         &self.dirs
-    }
-
-    /// Views that are read-only, while no program that takes `lock`, and no Rust program that uses this
-    /// crate, writes. Several may hold it at a time. Waits for at most `limit`.
-    ///
-    /// # Errors
-    /// [`Kind::Busy`] when somebody writes for that long; as the system says.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{FileLock, Node, Source, Tree};
-    /// use std::time::Duration;
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// let lock = FileLock::new(temp.path().join("demo.lock"));
-    /// let reading = project.read_locked(&lock, Duration::from_secs(1))?;
-    /// assert_eq!(reading.slice::<i16>("b/x")?.iter().sum::<i16>(), 21);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn read_locked(&self, lock: &FileLock, limit: Duration) -> Result<Reading<'_>> {
-        Ok(Reading::new(self, Some(Hold::take(lock, &self.lockable, LockMode::Shared, limit)?)))
-    }
-
-    /// Views that may be written, while no program that takes `lock`, and no Rust program that uses this
-    /// crate, reads or writes under its lock. Waits for at most `limit`.
-    ///
-    /// # Errors
-    /// As [`Self::read_locked`].
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{FileLock, Node, Source, Tree};
-    /// use std::time::Duration;
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// let lock = FileLock::new(temp.path().join("demo.lock"));
-    /// let mut writing = project.write_locked(&lock, Duration::from_secs(1))?;
-    /// writing.slice_mut::<i16>("b/x")?.sort_by(|a, b| b.cmp(a));
-    /// drop(writing);
-    /// assert_eq!(project.array("b/x")?.to_vec::<i16>()?, [6, 5, 4, 3, 2, 1]);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    pub fn write_locked(&self, lock: &FileLock, limit: Duration) -> Result<Writing<'_>> {
-        Ok(Writing::new(self, Some(Hold::take(lock, &self.lockable, LockMode::Exclusive, limit)?)))
-    }
-
-    /// Views that are read-only, without a lock: for arrays that are written once and then only read.
-    ///
-    /// # Safety
-    /// You promise that as long as the guard lives nobody, in this process or another, writes to the
-    /// project's segments or shortens them.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Node, Source, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// // SAFETY: whoever shares "demo" never writes to it again.
-    /// let reading = unsafe { project.assume_unchanged() };
-    /// assert_eq!(reading.slice::<i16>("b/x")?[0], 1);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    #[allow(unsafe_code)]
-    pub unsafe fn assume_unchanged(&self) -> Reading<'_> {
-        Reading::new(self, None)
-    }
-
-    /// Views that may be written, without a lock.
-    ///
-    /// # Safety
-    /// You promise that as long as the guard lives nobody else, in this process or another, reads or
-    /// writes the project's segments through anything but [`Array::to_vec`] and the like, or shortens them.
-    ///
-    /// # Examples
-    /// ```
-    /// use cute_shm::{Node, Source, Tree};
-    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
-    /// # let node = Node::new(temp.path().join("root"), temp.path());
-    /// # let mut tree = Tree::new();
-    /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
-    /// # let _guard = node.share("demo").hold(&tree)?;
-    /// # let project = node.open("demo")?;
-    /// // SAFETY: nobody else has been told of "demo" yet.
-    /// let mut writing = unsafe { project.assume_exclusive() };
-    /// writing.slice_mut::<i16>("b/x")?.fill(0);
-    /// # Ok::<(), cute_shm::Error>(())
-    /// ```
-    #[allow(unsafe_code)]
-    pub unsafe fn assume_exclusive(&self) -> Writing<'_> {
-        Writing::new(self, None)
     }
 
     /// Whether the project of that name is still the one that was attached: false once it was replaced

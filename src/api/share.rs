@@ -52,8 +52,27 @@ pub struct Share {
     grace: Duration,
 }
 
+impl Node {
+    /// Begins to share arrays as the project `name`.
+    ///
+    /// # Examples
+    /// ```
+    /// use cute_shm::{Node, Tree};
+    /// # let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+    /// # let node = Node::new(temp.path().join("root"), temp.path());
+    /// # let mut tree = Tree::new();
+    /// # tree.array("x", &[1_i32, 2, 3])?;
+    /// let guard = node.share("demo").mode(0o640).hold(&tree)?;
+    /// assert_eq!(guard.report().arrays, 1);
+    /// # Ok::<(), cute_shm::Error>(())
+    /// ```
+    pub fn share(&self, name: &str) -> Share {
+        Share::new(self, name)
+    }
+}
+
 impl Share {
-    pub(super) fn new(node: &Node, name: &str) -> Self {
+    fn new(node: &Node, name: &str) -> Self {
         Self {
             node: node.clone(),
             name: name.to_owned(),

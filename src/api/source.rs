@@ -7,8 +7,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use numpy_dtype::Dtype;
 
-use super::element::{self, Element};
+use super::element::Element;
 use crate::error::{Error, Kind, Result};
+use crate::shm::segment::plain;
 
 /// An array that is to be shared: borrowed elements, their type and their shape. Nothing is copied
 /// before [`Share::hold`](crate::Share::hold) or [`Share::persist`](crate::Share::persist).
@@ -117,7 +118,7 @@ impl<'a> Source<'a> {
     }
 
     fn plain<T: Element>(elements: &'a [T], shape: Vec<usize>) -> Self {
-        let bytes = element::bytes_of(elements);
+        let bytes = plain::bytes_of(elements);
         let dtype = Cow::Borrowed(T::DTYPE);
         Self { shape, dtype, nbytes: bytes.len(), data: Data::Bytes(bytes) }
     }
@@ -182,14 +183,15 @@ mod of_ndarray {
     use ndarray::{Dimension, Slice};
 
     use super::{Cow, Data, Range, Rows, Source};
-    use crate::api::element::{self, Element};
+    use crate::api::element::Element;
+    use crate::shm::segment::plain;
 
     struct Strided<'a, T>(ArrayViewD<'a, T>);
 
     impl<T: Element> Rows for Strided<'_, T> {
         fn fill(&self, rows: Range<usize>, out: &mut [u8]) {
             let part = self.0.slice_axis(Axis(0), Slice::from(rows));
-            let target = element::elements_mut::<T>(out)
+            let target = plain::elements_mut::<T>(out)
                 .and_then(|out| ArrayViewMutD::from_shape(part.raw_dim(), out).ok());
             if let Some(mut target) = target {
                 target.assign(&part);

@@ -5,6 +5,7 @@ pub mod lease;
 pub mod map;
 pub mod new_segment;
 pub mod pages;
+pub(crate) mod plain;
 pub mod published;
 pub mod segment_writer;
 pub mod uffd;
