@@ -90,10 +90,10 @@ fn trimmed(mut text: String) -> String {
 
 /// The fewest digits that a 16-bit float needs.
 fn half(value: f64) -> String {
-    let bits = super::half::to_half(value);
+    let bits = numpy_dtype::double_to_half(value);
     for digits in 0..8 {
         let text = format!("{value:.digits$e}");
-        if text.parse().is_ok_and(|back| super::half::to_half(back) == bits) {
+        if text.parse().is_ok_and(|back| numpy_dtype::double_to_half(back) == bits) {
             return text;
         }
     }

@@ -1,7 +1,5 @@
 //! One pass over a block of numbers, in loops that the compiler turns into vector instructions.
 
-use super::half::from_half;
-
 /// What a block of numbers amounts to. Blocks are merged pairwise: no sum grows so large that small
 /// values vanish in it. Source: Chan, Golub and others, "Updating Formulae and a Pairwise Algorithm for
 /// Computing Sample Variances", 1979.
@@ -193,7 +191,7 @@ fn pass<P: Pass>(kind: Kind, big: bool, block: &[u8], pass: P) -> P::Found {
         Kind::U32 => over!(u32, f64::from),
         Kind::I64 => over!(i64, |x| x as f64),
         Kind::U64 => over!(u64, |x| x as f64),
-        Kind::F16 => over!(u16, from_half),
+        Kind::F16 => over!(u16, |bits| f64::from(numpy_dtype::half_to_single(bits))),
         Kind::F32 => over!(f32, f64::from),
         Kind::F64 => over!(f64, |x| x),
         Kind::F128 => pass.over(block.as_chunks::<16>().0, |mut bytes| {

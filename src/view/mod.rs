@@ -4,7 +4,6 @@
 mod floats;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod half;
 mod kernels;
 mod plot;
 mod preview;

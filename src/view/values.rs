@@ -3,7 +3,6 @@
 use numpy_dtype::{Class, Dtype};
 
 use super::floats::Float;
-use super::half::from_half;
 
 /// One element.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +80,10 @@ fn integer(little: &[u8], signed: bool) -> i128 {
 pub(crate) fn float(little: &[u8]) -> Float {
     let first = |range: std::ops::Range<usize>| little.get(range).unwrap_or(&[]);
     let value = match little.len() {
-        2 => from_half(u16::from_le_bytes(first(0..2).try_into().unwrap_or_default())),
+        2 => {
+            let bits = u16::from_le_bytes(first(0..2).try_into().unwrap_or_default());
+            f64::from(numpy_dtype::half_to_single(bits))
+        }
         4 => f64::from(f32::from_le_bytes(first(0..4).try_into().unwrap_or_default())),
         8 => f64::from_le_bytes(first(0..8).try_into().unwrap_or_default()),
         _ => extended(

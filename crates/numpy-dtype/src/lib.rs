@@ -2,5 +2,7 @@
 #![deny(unreachable_pub)]
 
 mod dtype;
+mod half;
 
 pub use self::dtype::{Class, Dtype};
+pub use self::half::{double_to_half, half_to_single};
