@@ -115,7 +115,10 @@ impl<'a> Reading<'a> {
     /// Blocks of the part that is read, counted from its own first row.
     fn blocks(&self) -> Blocks {
         let first = self.part.map_or(0, |part| part.first);
-        Blocks::new(self.shape, self.chunk, self.node.size as u64).starting_at(first)
+        let size = self.node.size as u64;
+        // A string takes about this many times the bytes of its pointer: in libhdf5, in the heap, and as a handle.
+        let bytes = if self.node.has_pointers() { size.saturating_mul(8) } else { size };
+        Blocks::new(self.shape, self.chunk, bytes).starting_at(first)
     }
 
     fn fill(&self, sink: &mut [u8], progress: &mut dyn FnMut(u64)) -> ObjectResult<()> {
