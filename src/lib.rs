@@ -45,8 +45,9 @@
 //!
 //! docs/api.md lists the API.
 
+#![deny(unreachable_pub)]
 // Without the command, nothing calls some functions of the lower folders.
-#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unreachable_pub, unused_imports))]
 
 mod api;
 #[cfg(feature = "cli")]

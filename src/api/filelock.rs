@@ -54,7 +54,12 @@ pub(super) struct Hold {
 
 impl Hold {
     /// Takes the lock file, then the lock on the file that stands for the project's memory.
-    pub fn take(lock: &FileLock, lockable: &File, mode: LockMode, limit: Duration) -> Result<Self> {
+    pub(crate) fn take(
+        lock: &FileLock,
+        lockable: &File,
+        mode: LockMode,
+        limit: Duration,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let until = |take: &mut dyn FnMut() -> Result<Option<Flocked>>| loop {
             if let Some(taken) = take()? {

@@ -11,5 +11,5 @@ pub(crate) use exit_code::exit_codes;
 pub use failure::{Error, Result};
 pub use kind::Kind;
 pub(crate) use limit_hint::soft_limit;
-pub use report::ErrorReport;
+pub(crate) use report::ErrorReport;
 pub(crate) use shell::shell_quote;

@@ -4,7 +4,7 @@
 use numpy_dtype::{Class, Dtype, double_to_half, half_to_single};
 
 /// Whether numbers of this type can be cast.
-pub fn is_known(dtype: &Dtype) -> bool {
+pub(crate) fn is_known(dtype: &Dtype) -> bool {
     match dtype.class() {
         Class::Bool | Class::Int | Class::Uint => true,
         Class::Float => dtype.itemsize() <= 8,
@@ -81,7 +81,7 @@ macro_rules! floats {
 floats!(f32, f64);
 
 /// Whether numbers of one type can be cast to another. Complex numbers would lose their imaginary part.
-pub fn is_possible(from: &Dtype, to: &Dtype) -> bool {
+pub(crate) fn is_possible(from: &Dtype, to: &Dtype) -> bool {
     let is_complex = |dtype: &Dtype| *dtype.class() == Class::Complex;
     is_known(from) && is_known(to) && (is_complex(to) || !is_complex(from))
 }
@@ -92,7 +92,7 @@ fn part(dtype: &Dtype) -> Dtype {
 }
 
 /// Casts little-endian values, as [`is_possible`] allows.
-pub fn cast(from: &Dtype, source: &[u8], to: &Dtype, target: &mut Vec<u8>) {
+pub(crate) fn cast(from: &Dtype, source: &[u8], to: &Dtype, target: &mut Vec<u8>) {
     match (from.class(), to.class()) {
         (Class::Complex, Class::Complex) => return cast(&part(from), source, &part(to), target),
         (_, Class::Complex) => {

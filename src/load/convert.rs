@@ -9,7 +9,7 @@ use crate::shm::format::ledger::Selection;
 
 /// The conversions of a load.
 #[derive(Debug, Default)]
-pub struct Conversions {
+pub(crate) struct Conversions {
     native: bool,
     dtypes: Vec<(GlobMatcher, Dtype)>,
     rules: Vec<String>,
@@ -17,7 +17,7 @@ pub struct Conversions {
 
 /// The conversion of one type to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversion {
+pub(crate) struct Conversion {
     from: Dtype,
     to: Dtype,
 }
@@ -27,13 +27,13 @@ impl Conversions {
     ///
     /// # Errors
     /// Returns [`Kind::Usage`] for an invalid rule.
-    pub fn new(selection: &Selection) -> Result<Self> {
+    pub(crate) fn new(selection: &Selection) -> Result<Self> {
         let dtypes = selection.dtypes.iter().map(|rule| parse(rule)).collect::<Result<_>>()?;
         Ok(Self { native: selection.native, dtypes, rules: selection.dtypes.clone() })
     }
 
     /// Returns the rules that match none of these paths.
-    pub fn unmatched(&self, paths: &[&str]) -> Vec<&str> {
+    pub(crate) fn unmatched(&self, paths: &[&str]) -> Vec<&str> {
         let is_idle = |(glob, _): &(GlobMatcher, Dtype)| !paths.iter().any(|p| glob.is_match(p));
         let rules = self.dtypes.iter().zip(&self.rules);
         rules.filter(|(rule, _)| is_idle(rule)).map(|(_, text)| text.as_str()).collect()
@@ -43,7 +43,7 @@ impl Conversions {
     ///
     /// # Errors
     /// Returns [`Kind::Unsupported`] if values of this type cannot be converted.
-    pub fn of(&self, path: &str, from: &Dtype) -> Result<Option<Conversion>> {
+    pub(crate) fn of(&self, path: &str, from: &Dtype) -> Result<Option<Conversion>> {
         let rule = self.dtypes.iter().rev().find(|(glob, _)| glob.is_match(path));
         let to = match rule {
             Some((_, to)) => to.clone(),
@@ -86,7 +86,7 @@ fn parse(rule: &str) -> Result<(GlobMatcher, Dtype)> {
 
 impl Conversion {
     /// The dtype of the converted values.
-    pub fn to(&self) -> &Dtype {
+    pub(crate) fn to(&self) -> &Dtype {
         &self.to
     }
 
@@ -95,7 +95,7 @@ impl Conversion {
     }
 
     /// Converts all values of `source` to `target`. May change `source`.
-    pub fn apply(&self, source: &mut [u8], target: &mut Vec<u8>) {
+    pub(crate) fn apply(&self, source: &mut [u8], target: &mut Vec<u8>) {
         if self.is_swap() {
             swap(&self.from, source);
             target.clear();

@@ -5,25 +5,25 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use crate::os::threads::lock_ignoring_poison;
 
 /// The memory for decoding in all workers together, in bytes. A chunk that needs more is decoded alone.
-pub const LIMIT: u64 = 256 << 20;
+pub(crate) const LIMIT: u64 = 256 << 20;
 
 /// Counts the bytes in use.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     used: Mutex<u64>,
     changed: Condvar,
 }
 
 /// Bytes in use, which are released on drop.
 #[derive(Debug)]
-pub struct Permit<'g> {
+pub(crate) struct Permit<'g> {
     gate: &'g Gate,
     bytes: u64,
 }
 
 impl Gate {
     /// Waits until the bytes are within the limit, or no others are in use.
-    pub fn enter(&self, bytes: u64) -> Permit<'_> {
+    pub(crate) fn enter(&self, bytes: u64) -> Permit<'_> {
         let mut used = lock_ignoring_poison(&self.used);
         while *used > 0 && used.saturating_add(bytes) > LIMIT {
             used = self.changed.wait(used).unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +43,7 @@ impl Drop for Permit<'_> {
 }
 
 /// Returns the bytes that `workers` need at the same time if each of `chunks` chunks needs `each` bytes.
-pub fn peak(each: u64, chunks: u64, workers: u64) -> u64 {
+pub(crate) fn peak(each: u64, chunks: u64, workers: u64) -> u64 {
     let at_once = chunks.min(workers);
     match each.saturating_mul(at_once) {
         all if each > hdf5_filters::LARGE_CHUNK_BYTES as u64 => all.min(LIMIT.max(each)),

@@ -20,7 +20,7 @@ use crate::shm::store::node_dirs::NodeDirs;
 /// # Errors
 /// Returns the errors of a load in a child process, the error of `go_on`, and [`Kind::Busy`] if it returns false.
 /// Then nothing of this load remains, and an existing project is unchanged.
-pub fn load_in_process(
+pub(crate) fn load_in_process(
     dirs: &NodeDirs,
     request: &Request,
     observer: &mut dyn Observer,

@@ -32,14 +32,15 @@ pub use hdf5_reader::External;
 pub(crate) use in_process::load_in_process;
 pub(crate) use input_path::{check_readable, named};
 #[cfg(feature = "cli")]
-pub use lifetime::background::{Background, Ready, Side, inherit};
+pub(crate) use lifetime::background::{Background, Ready, Side, inherit};
 #[cfg(feature = "cli")]
-pub use lifetime::command::run as run_command;
+pub(crate) use lifetime::command::run as run_command;
 #[cfg(feature = "cli")]
-pub use lifetime::held::{Ending, wait};
-pub use observer::{Observer, Silent};
-pub use outcome::Outcome;
+pub(crate) use lifetime::held::{Ending, wait};
+pub use observer::Observer;
+pub(crate) use observer::Silent;
+pub(crate) use outcome::Outcome;
 pub use planned::{Planned, PlannedArray};
-pub use request::{Existing, Input, Request, default_external};
+pub(crate) use request::{Existing, Input, Request, default_external};
 #[cfg(feature = "cli")]
-pub use supervisor::supervise::{dry_run, load_in_child};
+pub(crate) use supervisor::supervise::{dry_run, load_in_child};

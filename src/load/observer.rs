@@ -66,6 +66,6 @@ pub trait Observer {
 
 /// An observer that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+pub(crate) struct Silent;
 
 impl Observer for Silent {}

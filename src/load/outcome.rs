@@ -9,7 +9,7 @@ use crate::shm::store::held::HeldProject;
 
 /// The outcome of a load.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The plan.
     pub planned: Planned,
     /// The token of the load.

@@ -26,7 +26,7 @@ use crate::shm::format::tree::{self, ARRAY_KEY, Array, Node};
 
 /// A planned segment.
 #[derive(Debug)]
-pub struct SegmentPlan {
+pub(crate) struct SegmentPlan {
     /// Path in the project.
     pub path: String,
     /// The field or array in the file.
@@ -54,17 +54,17 @@ impl SegmentPlan {
     }
 
     /// The dtype of the values in the segment.
-    pub fn dtype(&self) -> &Dtype {
+    pub(crate) fn dtype(&self) -> &Dtype {
         self.conversion.as_ref().map_or(&self.leaf.dtype, Conversion::to)
     }
 
     /// Bytes of the values of one element of the dataset.
-    pub fn width(&self) -> u64 {
+    pub(crate) fn width(&self) -> u64 {
         self.leaf.per_element().saturating_mul(self.dtype().itemsize())
     }
 
     /// Whether elements of `size` bytes in the file equal the values in the segment.
-    pub fn is_plain(&self, size: u64) -> bool {
+    pub(crate) fn is_plain(&self, size: u64) -> bool {
         let whole = self.leaf.content == Content::Value && self.leaf.offset == 0;
         whole && self.conversion.is_none() && self.width() == size
     }
@@ -72,7 +72,7 @@ impl SegmentPlan {
 
 /// All segments of one dataset.
 #[derive(Debug)]
-pub struct Task {
+pub(crate) struct Task {
     /// The number of the input.
     pub input: usize,
     /// The number of the dataset in its inventory.
@@ -87,7 +87,7 @@ pub struct Task {
 
 /// The plan.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The objects of each input, which libhdf5 has open.
     pub inventories: Vec<Inventory>,
     /// Every segment.
@@ -112,12 +112,12 @@ pub struct Plan {
 
 impl Plan {
     /// The dataset of a task.
-    pub fn dataset(&self, task: &Task) -> &Dataset {
+    pub(crate) fn dataset(&self, task: &Task) -> &Dataset {
         &self.inventories[task.input].datasets[task.dataset]
     }
 
     /// The segments of a task.
-    pub fn segments_of(&self, task: &Task) -> &[SegmentPlan] {
+    pub(crate) fn segments_of(&self, task: &Task) -> &[SegmentPlan] {
         &self.segments[task.first..task.first + task.count]
     }
 
@@ -125,7 +125,7 @@ impl Plan {
     ///
     /// # Errors
     /// Returns the errors of [`hdf5_reader::inventory`], and [`Kind::Corrupt`] for damage without `--keep-going`.
-    pub fn new(
+    pub(crate) fn new(
         (request, token): (&Request, &Token),
         filter: &PathFilter,
         conversions: &Conversions,
@@ -215,7 +215,7 @@ impl Plan {
     }
 
     /// Returns the summary for the supervisor. `workers` is the number of threads that decode at the same time.
-    pub fn summary(&self, workers: usize) -> Planned {
+    pub(crate) fn summary(&self, workers: usize) -> Planned {
         let array = |segment: &SegmentPlan| PlannedArray {
             path: segment.path.clone(),
             shape: segment.leaf.shape.clone(),
@@ -254,17 +254,17 @@ impl Plan {
     }
 
     /// Takes the attributes of groups and of compound datasets.
-    pub fn take_attributes(&mut self) -> Table {
+    pub(crate) fn take_attributes(&mut self) -> Table {
         std::mem::take(&mut self.attributes)
     }
 
     /// Returns the text of the origin for the ledger.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.origin.to_text()
     }
 
     /// Returns the text of the metadata without its mark and without the segments `failed`.
-    pub fn metadata(&mut self, failed: &HashSet<String>) -> String {
+    pub(crate) fn metadata(&mut self, failed: &HashSet<String>) -> String {
         let mut root = std::mem::take(&mut self.root);
         if !failed.is_empty() {
             tree::retain_arrays(&mut root, &mut |_, array| !failed.contains(&array.segment));
@@ -428,7 +428,7 @@ fn within(group: Option<&str>, path: &str) -> String {
 /// # Errors
 /// Returns [`Kind::NotFound`] or [`Kind::Permission`] if it cannot be opened, [`Kind::Corrupt`] if it is not a
 /// regular file.
-pub fn source(path: &Path, group: Option<&str>) -> Result<SourceFile> {
+pub(crate) fn source(path: &Path, group: Option<&str>) -> Result<SourceFile> {
     let cannot = |e| {
         Error::io(format!("cannot open '{}'", path.display()), e)
             .with_subject(path.to_string_lossy())
@@ -491,7 +491,7 @@ fn absolute(path: &Path) -> String {
 }
 
 /// Whether a source is unchanged. An absent source must still be absent.
-pub fn is_unchanged(before: &SourceFile) -> bool {
+pub(crate) fn is_unchanged(before: &SourceFile) -> bool {
     let path = PathBuf::from(&before.path);
     let presence = hdf5_reader::lookup::presence(&path);
     source_of(&Looked { path, presence }, before.group.as_deref())
@@ -502,7 +502,7 @@ pub fn is_unchanged(before: &SourceFile) -> bool {
 ///
 /// # Errors
 /// Returns [`Kind::Busy`] with the name of the changed file.
-pub fn check_unchanged(sources: &[SourceFile]) -> Result<()> {
+pub(crate) fn check_unchanged(sources: &[SourceFile]) -> Result<()> {
     for before in sources {
         if !is_unchanged(before) {
             let message = format!("'{}' changed while it was read", before.path);

@@ -108,7 +108,7 @@ impl Planned {
 
 /// The result of a loader.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The text of the metadata, without the header comment.
     pub metadata: String,
     /// The attributes of groups and compound datasets by path.

@@ -14,7 +14,7 @@ use crate::os::threads;
 /// A message from the loader to the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Message {
+pub(crate) enum Message {
     /// The loader is about to inspect this object.
     Inspecting(String),
     /// The plan is complete, and no segment exists: the loader waits for the start of the transfer.
@@ -31,7 +31,7 @@ pub enum Message {
 
 /// The loader's end of the connection.
 #[derive(Debug)]
-pub struct SupervisorLink {
+pub(crate) struct SupervisorLink {
     /// Sends messages.
     pub sender: Sender,
     start: Option<File>,
@@ -39,19 +39,19 @@ pub struct SupervisorLink {
 
 impl SupervisorLink {
     /// A connection by two pipes to the parent process, which writes a byte to `start` to start the transfer.
-    pub fn to_parent(messages: File, start: File) -> Self {
+    pub(crate) fn to_parent(messages: File, start: File) -> Self {
         Self { sender: Sender(Channel::Pipe(messages)), start: Some(start) }
     }
 
     /// A connection to a supervisor in the same process. `send` returns when the supervisor lets the loader
     /// continue; its error ends the load.
-    pub fn in_process(send: impl FnMut(&Message) -> Result<()> + Send + 'static) -> Self {
+    pub(crate) fn in_process(send: impl FnMut(&Message) -> Result<()> + Send + 'static) -> Self {
         Self { sender: Sender(Channel::Function(Box::new(send))), start: None }
     }
 
     /// Waits until the supervisor starts the transfer, and returns false if it exits before. Afterwards this
     /// process ends with its supervisor.
-    pub fn wait_for_start(&mut self) -> bool {
+    pub(crate) fn wait_for_start(&mut self) -> bool {
         let Some(mut start) = self.start.take() else { return true };
         if !matches!(start.read(&mut [0]), Ok(1)) {
             return false;
@@ -67,7 +67,7 @@ impl SupervisorLink {
 }
 
 /// Sends messages to the supervisor.
-pub struct Sender(Channel);
+pub(crate) struct Sender(Channel);
 
 type SendFn = dyn FnMut(&Message) -> Result<()> + Send;
 
@@ -87,7 +87,7 @@ impl Sender {
     ///
     /// # Errors
     /// Returns an I/O error if the supervisor has exited, and the supervisor's error if it ends the load.
-    pub fn send(&mut self, message: &Message) -> Result<()> {
+    pub(crate) fn send(&mut self, message: &Message) -> Result<()> {
         let pipe = match &mut self.0 {
             Channel::Pipe(pipe) => pipe,
             Channel::Function(send) => return send(message),
@@ -101,21 +101,21 @@ impl Sender {
 
 /// Receives messages from a loader process.
 #[derive(Debug)]
-pub struct Receiver(BufReader<File>);
+pub(crate) struct Receiver(BufReader<File>);
 
 impl Receiver {
     /// Reads from this pipe.
-    pub fn new(pipe: File) -> Self {
+    pub(crate) fn new(pipe: File) -> Self {
         Self(BufReader::with_capacity(1 << 16, pipe))
     }
 
     /// Whether bytes are buffered, so that the pipe may have none.
-    pub fn is_buffered(&self) -> bool {
+    pub(crate) fn is_buffered(&self) -> bool {
         !self.0.buffer().is_empty()
     }
 
     /// The pipe, to wait for.
-    pub fn pipe(&self) -> &File {
+    pub(crate) fn pipe(&self) -> &File {
         self.0.get_ref()
     }
 
@@ -123,7 +123,7 @@ impl Receiver {
     ///
     /// # Errors
     /// Returns an I/O error if the pipe cannot be read or a line is not a message.
-    pub fn receive(&mut self) -> Result<Option<Message>> {
+    pub(crate) fn receive(&mut self) -> Result<Option<Message>> {
         let mut line = Vec::new();
         self.0
             .read_until(b'\n', &mut line)

@@ -13,7 +13,7 @@ use crate::shm::store::node_dirs::NodeDirs;
 
 /// A file to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
+pub(crate) struct Input {
     /// The HDF5 file.
     pub path: PathBuf,
     /// The group of its arrays; `None` if the file becomes the whole project.
@@ -22,7 +22,7 @@ pub struct Input {
 
 /// The treatment of an existing project of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
+pub(crate) enum Existing {
     /// Fail.
     Refuse,
     /// Replace it when the new one is complete.
@@ -37,7 +37,7 @@ pub enum Existing {
 
 /// A request for a load.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The project's name.
     pub project: ProjectName,
     /// The files.
@@ -70,7 +70,7 @@ pub struct Request {
 
 /// Returns the default of [`Request::external`]: every file, but for root only those in the directory of the
 /// input, because a file that another user wrote must not make root publish other files.
-pub fn default_external() -> External {
+pub(crate) fn default_external() -> External {
     match nix::unistd::Uid::effective().is_root() {
         true => External::Inside,
         false => External::Allow,

@@ -61,7 +61,7 @@ impl Child {
     ///
     /// # Errors
     /// Returns the error of pipe(2) or fork(2).
-    pub fn start<M: Serialize>(work: impl FnOnce(&mut dyn FnMut(M))) -> Result<Self> {
+    pub(crate) fn start<M: Serialize>(work: impl FnOnce(&mut dyn FnMut(M))) -> Result<Self> {
         const WHAT: &str = "cannot start a process";
         let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::io(WHAT, e))?;
         match fork(WHAT)? {
@@ -96,7 +96,7 @@ impl Child {
     }
 
     /// Waits for the next message.
-    pub fn next<M: DeserializeOwned>(&mut self) -> Next<M> {
+    pub(crate) fn next<M: DeserializeOwned>(&mut self) -> Next<M> {
         loop {
             if let Some(line) = self.take_line() {
                 self.activity.restart(Instant::now());

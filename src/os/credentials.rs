@@ -40,7 +40,7 @@ fn parse_uid_map(text: &str) -> UidMap {
 }
 
 /// Whether this process runs in a user namespace, as in rootless containers. Without `/proc` it does not.
-pub fn is_in_user_namespace() -> bool {
+pub(crate) fn is_in_user_namespace() -> bool {
     is_namespace(uid_map())
 }
 
@@ -49,7 +49,7 @@ fn is_namespace(map: &UidMap) -> bool {
 }
 
 /// The id that user `uid` of this user namespace has outside; `None` if it has none.
-pub fn host_uid(uid: u32) -> Option<u32> {
+pub(crate) fn host_uid(uid: u32) -> Option<u32> {
     host_uid_in(uid_map(), uid)
 }
 
@@ -70,7 +70,7 @@ fn host_uid_in(map: &UidMap, uid: u32) -> Option<u32> {
 ///
 /// # Errors
 /// Returns an I/O error if the ids cannot be changed, else the error of `act`.
-pub fn act_as<T>(uid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn act_as<T>(uid: u32, act: impl FnOnce() -> Result<T>) -> Result<T> {
     if !Uid::effective().is_root() || uid == 0 {
         return act();
     }
@@ -121,7 +121,7 @@ impl Drop for Acting {
 /// # Errors
 /// Returns [`Kind::NotFound`] for an unknown user, and [`Kind::Permission`] if this process is neither root nor that
 /// user.
-pub fn become_user(name: &str, kept: &[RawFd]) -> Result<()> {
+pub(crate) fn become_user(name: &str, kept: &[RawFd]) -> Result<()> {
     let user = find(name)?;
     let mine = Uid::effective();
     if !mine.is_root() {
@@ -150,7 +150,7 @@ pub fn become_user(name: &str, kept: &[RawFd]) -> Result<()> {
 ///
 /// # Errors
 /// Returns [`Kind::Permission`] if this process is not root, and the error of a call that fails before `run`.
-pub fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn with_effective_user<T>(uid: u32, run: impl FnOnce() -> T) -> Result<T> {
     if !Uid::effective().is_root() {
         let message = format!("only root can act as user {uid}");
         return Err(Error::new(Kind::Permission, message).with_hint("run the command with sudo"));

@@ -409,7 +409,7 @@ fn max_bytes_of(stat: &FileStat) -> u64 {
 
 /// Whether a call for files without a name is missing: O_TMPFILE on file systems such as NFS, in old kernels or under a
 /// filter of system calls, and `/proc` for the name that such a file gets later.
-pub fn is_unavailable(error: &Error) -> bool {
+pub(crate) fn is_unavailable(error: &Error) -> bool {
     matches!(
         error.errno(),
         Some(
@@ -425,7 +425,7 @@ pub fn is_unavailable(error: &Error) -> bool {
 }
 
 /// Whether `stat` is of a regular file.
-pub fn is_regular(stat: &FileStat) -> bool {
+pub(crate) fn is_regular(stat: &FileStat) -> bool {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// The mode of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockMode {
+pub(crate) enum LockMode {
     /// One process holds the lock, to write.
     Exclusive,
     /// Several processes hold the lock, to read.
@@ -33,7 +33,7 @@ impl LockMode {
 /// A locked file. Dropping it in the process that took it releases the lock, although a forked process has the file
 /// open. Dropping it in a forked process only closes the file.
 #[derive(Debug)]
-pub struct Flocked {
+pub(crate) struct Flocked {
     file: Option<Flock<File>>,
     owner: u32,
 }
@@ -43,7 +43,7 @@ impl Flocked {
     ///
     /// # Errors
     /// Returns the error of the system call.
-    pub fn try_path(path: &Path, mode: LockMode) -> Result<Option<Self>> {
+    pub(crate) fn try_path(path: &Path, mode: LockMode) -> Result<Option<Self>> {
         let cannot = |e| {
             Error::io(format!("cannot lock '{}'", path.display()), e)
                 .with_subject(path.to_string_lossy())
@@ -71,7 +71,7 @@ impl Flocked {
     ///
     /// # Errors
     /// Returns the error of the system call.
-    pub fn try_open(file: File, mode: LockMode) -> std::io::Result<Option<Self>> {
+    pub(crate) fn try_open(file: File, mode: LockMode) -> std::io::Result<Option<Self>> {
         match Flock::lock(file, mode.flock_arg()) {
             Ok(file) => Ok(Some(Self { file: Some(file), owner: std::process::id() })),
             Err((_, Errno::EAGAIN | Errno::EINTR)) => Ok(None),

@@ -35,7 +35,7 @@ fn boot_time() -> i64 {
 }
 
 /// Whether `directory` is the /dev/shm of process 1. Returns `None` if this process must not inspect process 1.
-pub fn is_shm_of_process_1(directory: &Directory) -> Option<bool> {
+pub(crate) fn is_shm_of_process_1(directory: &Directory) -> Option<bool> {
     const THEIRS: &str = "/proc/1/root/dev/shm";
     let theirs = fs::symlink_metadata(THEIRS).ok()?;
     // The kernel would resolve a link in the root of this process, not in that of process 1.
@@ -46,7 +46,7 @@ pub fn is_shm_of_process_1(directory: &Directory) -> Option<bool> {
 }
 
 /// Whether the type of the file system of `directory` proves that it is local.
-pub fn is_local(directory: &Directory) -> bool {
+pub(crate) fn is_local(directory: &Directory) -> bool {
     // Magic numbers: statfs(2).
     const LOCAL: [i64; 9] = [
         0xEF53,      // ext2, ext3, ext4

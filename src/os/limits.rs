@@ -11,17 +11,17 @@ use crate::os::page_size::page_size;
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Whether `errno` means that a file exceeds the file size limit of this process.
-pub fn is_file_size(errno: Option<i32>) -> bool {
+pub(crate) fn is_file_size(errno: Option<i32>) -> bool {
     errno == Some(libc::EFBIG) && soft_limit(Resource::RLIMIT_FSIZE).is_some()
 }
 
 /// The soft limit of a process's address space or data, if there is one.
-pub fn address_space() -> Option<u64> {
+pub(crate) fn address_space() -> Option<u64> {
     soft_limit(Resource::RLIMIT_AS).or_else(|| soft_limit(Resource::RLIMIT_DATA))
 }
 
 /// Bytes of addresses that `ulimit -v` leaves this process; `None` without a limit.
-pub fn free_addresses() -> Option<u64> {
+pub(crate) fn free_addresses() -> Option<u64> {
     let limit = soft_limit(Resource::RLIMIT_AS)?;
     let text = fs::read_to_string("/proc/self/statm").ok()?;
     // The unit of the file is pages.
@@ -30,12 +30,12 @@ pub fn free_addresses() -> Option<u64> {
 }
 
 /// The soft limit of processor time in seconds, if there is one.
-pub fn processor_seconds() -> Option<u64> {
+pub(crate) fn processor_seconds() -> Option<u64> {
     soft_limit(Resource::RLIMIT_CPU)
 }
 
 /// The error of a process or a thread that could not be started. The hint names the limits.
-pub fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
+pub(crate) fn process(what: impl Into<String>, error: impl Into<std::io::Error>) -> Error {
     let error = error.into();
     let by_limit = error.raw_os_error() == Some(libc::EAGAIN);
     let error = Error::io(what, error);

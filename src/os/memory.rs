@@ -15,7 +15,7 @@ use crate::os::page_size::page_size;
 /// A limit and the memory that is free under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Bound {
+pub(crate) struct Bound {
     /// The name of the limit.
     pub what: String,
     /// Free bytes.
@@ -28,7 +28,7 @@ pub struct Bound {
 
 /// Which memory a [`Bound`] limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Memory of the segments.
     Segments,
     /// Memory of the segments and of the loader.
@@ -51,7 +51,7 @@ impl Bound {
 
 /// The memory that a load needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Need {
+pub(crate) struct Need {
     /// Bytes of the segments, each rounded up to pages.
     pub bytes: u64,
     /// Number of segments.
@@ -62,7 +62,7 @@ pub struct Need {
 
 impl Need {
     /// The need of segments of these sizes.
-    pub fn of(sizes: impl IntoIterator<Item = u64>) -> Self {
+    pub(crate) fn of(sizes: impl IntoIterator<Item = u64>) -> Self {
         let none = Self { bytes: 0, segments: 0, decoding_bytes: 0 };
         let page = page_size();
         sizes.into_iter().fold(none, |sum, size| Self {
@@ -74,12 +74,12 @@ impl Need {
 
     /// Adds the memory for decoding.
     #[must_use]
-    pub fn decoding_in(self, decoding_bytes: u64) -> Self {
+    pub(crate) fn decoding_in(self, decoding_bytes: u64) -> Self {
         Self { decoding_bytes, ..self }
     }
 
     /// The lowest limit: the one with the least free memory after the load. The flag is true if the load fits.
-    pub fn binding(self, bounds: &[Bound]) -> Option<(&Bound, bool)> {
+    pub(crate) fn binding(self, bounds: &[Bound]) -> Option<(&Bound, bool)> {
         let left = |bound: &&Bound| {
             i128::from(bound.free_bytes).saturating_sub(i128::from(bound.needed(self)))
         };
@@ -89,7 +89,7 @@ impl Need {
 }
 
 /// Every limit on shared memory, the lowest first.
-pub fn bounds(shm: &Directory) -> Vec<Bound> {
+pub(crate) fn bounds(shm: &Directory) -> Vec<Bound> {
     let mut bounds: Vec<_> = [file_system(shm), available()]
         .into_iter()
         .flatten()
@@ -104,7 +104,7 @@ pub fn bounds(shm: &Directory) -> Vec<Bound> {
 ///
 /// # Errors
 /// Returns [`Kind::NoMemory`] with the need, the free memory, the lowest limit and a hint.
-pub fn check(shm: &Directory, need: Need) -> Result<()> {
+pub(crate) fn check(shm: &Directory, need: Need) -> Result<()> {
     if let Some(free) = free_inodes(shm)
         && free < need.segments.saturating_add(2)
     {

@@ -14,7 +14,7 @@ pub(crate) struct Mount<'a> {
 
 impl<'a> Mount<'a> {
     /// Parses the text of the file. The last mount on a path hides the earlier ones.
-    pub fn parse_all(text: &'a str) -> impl DoubleEndedIterator<Item = Self> {
+    pub(crate) fn parse_all(text: &'a str) -> impl DoubleEndedIterator<Item = Self> {
         text.lines().filter_map(|line| {
             let (mount, file_system) = line.split_once(" - ")?;
             let (mut mount, mut file_system) = (mount.split(' '), file_system.split(' '));
@@ -25,12 +25,12 @@ impl<'a> Mount<'a> {
     }
 
     /// The options of the file system: `name` or `name=value`.
-    pub fn options(&self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'a str> {
         self.options.split(',')
     }
 
     /// The value of the option `huge`, which decides about huge pages of a tmpfs.
-    pub fn huge(&self) -> Option<&'a str> {
+    pub(crate) fn huge(&self) -> Option<&'a str> {
         self.options().find_map(|option| option.strip_prefix("huge="))
     }
 }

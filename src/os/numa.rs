@@ -11,7 +11,7 @@ const MAX_NODES: usize = 1024;
 
 /// The NUMA policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Numa {
+pub(crate) enum Numa {
     /// All nodes in turn.
     Interleave,
     /// The node of the thread that writes a page first.
@@ -54,7 +54,7 @@ impl Numa {
     ///
     /// # Errors
     /// Returns [`Kind::Usage`] for a node without memory, and the error of the system call.
-    pub fn apply(&self) -> Result<()> {
+    pub(crate) fn apply(&self) -> Result<()> {
         let online = fs::read_to_string("/sys/devices/system/node/has_memory")
             .or_else(|_| fs::read_to_string("/sys/devices/system/node/online"));
         let online = online.ok().and_then(|text| nodes(&text)).unwrap_or_else(|| vec![0]);

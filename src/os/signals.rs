@@ -53,7 +53,7 @@ static FILE_SIZE_SIGNAL_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
 /// A signal that was read instead of acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caught {
+pub(crate) struct Caught {
     number: i32,
     /// The sender, as in `si_code` (sigaction(2)).
     code: i32,
@@ -67,12 +67,12 @@ impl Caught {
     }
 
     /// The signal's number.
-    pub fn number(self) -> i32 {
+    pub(crate) fn number(self) -> i32 {
         self.number
     }
 
     /// Sends the signal to the child `pid`, unless the child has received it already.
-    pub fn forward(self, pid: Pid) {
+    pub(crate) fn forward(self, pid: Pid) {
         let in_our_group = getpgid(Some(pid)) == Ok(getpgrp());
         if !self.is_meant_for_child(in_our_group) {
             return;
@@ -109,7 +109,7 @@ impl fmt::Display for Caught {
 
 /// Blocked signals that are read from a descriptor.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     original: SigSet,
     /// Signals that were ignored, or had a handler, before this program started to block: they stay so.
     untouched: Vec<i32>,
@@ -126,7 +126,7 @@ impl Signals {
     ///
     /// # Errors
     /// Returns an error if the kernel refuses a descriptor or the signal mask.
-    pub fn block() -> Result<Self> {
+    pub(crate) fn block() -> Result<Self> {
         let cannot = |e: Errno| Error::io("cannot block signals", e);
         reap_children_again();
         let untouched: Vec<i32> = every().filter(|&number| is_untouched(number)).collect();
@@ -148,7 +148,7 @@ impl Signals {
     ///
     /// # Errors
     /// Returns an error if the signal mask cannot be changed.
-    pub fn take_interrupts(&mut self) -> Result<()> {
+    pub(crate) fn take_interrupts(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.wants_interrupt) {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl Signals {
     ///
     /// # Errors
     /// Returns an error if the kernel refuses the signal mask.
-    pub fn take_all(&mut self) -> Result<()> {
+    pub(crate) fn take_all(&mut self) -> Result<()> {
         let cannot = |e: Errno| Error::io("cannot block signals", e);
         // Real faults of this process still end it: the kernel does not let a process block these.
         let ignored = FILE_SIZE_SIGNAL_WAS_IGNORED.load(Ordering::Relaxed);
@@ -185,7 +185,7 @@ impl Signals {
     }
 
     /// The descriptors behind it, which a forked process has to keep.
-    pub fn descriptors(&self) -> [RawFd; 2] {
+    pub(crate) fn descriptors(&self) -> [RawFd; 2] {
         [self.caught.as_fd().as_raw_fd(), self.interrupt.as_fd().as_raw_fd()]
     }
 
@@ -193,13 +193,13 @@ impl Signals {
     ///
     /// # Errors
     /// Returns an error if the kernel refuses a descriptor.
-    pub fn separate(&mut self) -> Result<()> {
+    pub(crate) fn separate(&mut self) -> Result<()> {
         self.interrupt = event()?;
         Ok(())
     }
 
     /// The next signal that has arrived, if there is one.
-    pub fn take(&self) -> Option<Caught> {
+    pub(crate) fn take(&self) -> Option<Caught> {
         if let Some(caught) = self.pending.take() {
             return Some(caught);
         }
@@ -216,7 +216,7 @@ impl Signals {
     }
 
     /// Has `command` start with the signal mask and the actions that this program was started with.
-    pub fn restore_in(&self, command: &mut Command) {
+    pub(crate) fn restore_in(&self, command: &mut Command) {
         let mask = self.original;
         let restore = move || {
             if !FILE_SIZE_SIGNAL_WAS_IGNORED.load(Ordering::Relaxed) {
@@ -230,7 +230,7 @@ impl Signals {
     }
 
     /// Waits for this long, or until a signal comes, which is left to be taken.
-    pub fn sleep(&self, duration: Duration) {
+    pub(crate) fn sleep(&self, duration: Duration) {
         let end = Instant::now() + duration;
         while let Some(left) =
             end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
@@ -246,7 +246,7 @@ impl Signals {
 
     /// Waits until `other` can be read, a signal has come, or `milliseconds` are over. Returns whether
     /// `other` can be read.
-    pub fn wait(&self, other: Option<BorrowedFd<'_>>, milliseconds: u16) -> bool {
+    pub(crate) fn wait(&self, other: Option<BorrowedFd<'_>>, milliseconds: u16) -> bool {
         let mut fds = vec![
             PollFd::new(self.caught.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.interrupt.as_fd(), PollFlags::POLLIN),
@@ -265,7 +265,7 @@ impl Signals {
 }
 
 /// Turns the signal of a file that exceeds its size limit into the error EFBIG.
-pub fn ignore_file_size_signal() {
+pub(crate) fn ignore_file_size_signal() {
     let ignored = disposition(libc::SIGXFSZ) == libc::SIG_IGN;
     FILE_SIZE_SIGNAL_WAS_IGNORED.store(ignored, Ordering::Relaxed);
     // SAFETY: ignoring a signal installs no handler.

@@ -12,7 +12,7 @@ use crate::os::process_stat;
 
 /// A process whose exit is awaited, also if its pid is reused.
 #[derive(Debug)]
-pub enum WatchedProcess {
+pub(crate) enum WatchedProcess {
     /// By a descriptor, which becomes readable when the process has exited.
     Descriptor(OwnedFd),
     /// By its pid and start time, where the kernel (before Linux 5.3) or a container lacks pidfd_open(2).
@@ -29,7 +29,7 @@ impl WatchedProcess {
     ///
     /// # Errors
     /// Returns [`Kind::NotFound`] if it does not exist.
-    pub fn open(pid: u32) -> Result<Self> {
+    pub(crate) fn open(pid: u32) -> Result<Self> {
         // SAFETY: pidfd_open(2) takes two integers and returns a new descriptor.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         match RawFd::try_from(fd) {
@@ -61,7 +61,7 @@ impl WatchedProcess {
     }
 
     /// The descriptor that becomes readable when the process has exited; `None` if [`Self::has_ended`] must be called.
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Descriptor(fd) => Some(fd.as_fd()),
             Self::Number { .. } => None,
@@ -69,7 +69,7 @@ impl WatchedProcess {
     }
 
     /// Whether a process that is watched by its pid has exited. A zombie has.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let Self::Number { pid, started } = self else { return false };
         if started.is_none() {
             return kill(*pid, None) == Err(Errno::ESRCH);

@@ -1,5 +1,5 @@
 //! Projects in shared memory: the format of their files, their segments, and the store that changes them.
 
-pub mod format;
-pub mod segment;
-pub mod store;
+pub(crate) mod format;
+pub(crate) mod segment;
+pub(crate) mod store;

@@ -20,7 +20,7 @@ use crate::os::signals::Signals;
 ///
 /// # Errors
 /// Returns [`Kind::Usage`] if it is not open for writing.
-pub fn inherit(fd: RawFd) -> Result<File> {
+pub(crate) fn inherit(fd: RawFd) -> Result<File> {
     descriptors::take_over(fd).map_err(|errno| {
         Error::io(format!("cannot write to descriptor {fd} (--ready-fd)"), errno)
             .with_kind(Kind::Usage)
@@ -32,7 +32,7 @@ pub fn inherit(fd: RawFd) -> Result<File> {
 
 /// The process that returns from [`Background::start`].
 #[derive(Debug)]
-pub enum Side {
+pub(crate) enum Side {
     /// The command that the user started.
     Front(Background),
     /// The keeper.
@@ -41,21 +41,21 @@ pub enum Side {
 
 /// The keeper, as the command that started it holds it.
 #[derive(Debug)]
-pub struct Background {
+pub(crate) struct Background {
     keeper: Pid,
     ready: File,
 }
 
 /// The keeper's message that it is ready.
 #[derive(Debug)]
-pub struct Ready(File);
+pub(crate) struct Ready(File);
 
 impl Background {
     /// Forks the keeper. It has a session of its own, and no descriptors except the standard ones and `kept`.
     ///
     /// # Errors
     /// Returns the error of pipe2(2), fork(2), prctl(2) or setsid(2).
-    pub fn start(kept: &[RawFd]) -> Result<Side> {
+    pub(crate) fn start(kept: &[RawFd]) -> Result<Side> {
         let cannot = |e: Errno| Error::io("cannot start a keeper", e);
         let (read, write) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let front = getpid();
@@ -81,7 +81,7 @@ impl Background {
     ///
     /// # Errors
     /// Returns [`Kind::Signal`] if a signal killed the keeper.
-    pub fn wait(mut self, signals: &Signals) -> Result<u8> {
+    pub(crate) fn wait(mut self, signals: &Signals) -> Result<u8> {
         loop {
             while let Some(caught) = signals.take() {
                 caught.forward(self.keeper);
@@ -114,7 +114,7 @@ impl Ready {
     ///
     /// # Errors
     /// Returns the error of the system call that failed.
-    pub fn send(mut self) -> Result<()> {
+    pub(crate) fn send(mut self) -> Result<()> {
         let cannot = |e| Error::io("cannot close the terminal", e);
         descriptors::close_standard_streams().map_err(cannot)?;
         let cannot = |e: Errno| cannot(e.into());

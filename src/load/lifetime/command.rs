@@ -25,7 +25,7 @@ const POLL_INTERVAL: u16 = 1000;
 /// # Errors
 /// Returns [`Kind::Status`] 127 if the command is not found, 126 if it cannot be executed, and
 /// [`Kind::Signal`] if a signal arrived before it was started.
-pub fn run(
+pub(crate) fn run(
     command: &[OsString],
     variables: &[(&str, OsString)],
     signals: &mut Signals,

@@ -11,7 +11,7 @@ const POLL_INTERVAL: u16 = 400;
 
 /// The reason for which a keeper exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// A signal.
     Signal(Caught),
     /// The project is no longer the keeper's.
@@ -22,7 +22,7 @@ pub enum Ending {
 
 /// Waits until a signal arrives, the project is lost, or the process `until` has exited. A file that cannot be read
 /// does not mean that the project is lost: it is read again at the next check.
-pub fn wait(
+pub(crate) fn wait(
     held: &HeldProject,
     dirs: &NodeDirs,
     signals: &Signals,

@@ -17,7 +17,7 @@ use crate::os::descriptors;
 
 /// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcessEnd {
+pub(crate) enum ProcessEnd {
     /// It exited with this status.
     Exited(i32),
     /// This signal killed it.
@@ -26,7 +26,7 @@ pub enum ProcessEnd {
 
 /// A loader process. Dropping it kills the process and waits for its exit.
 #[derive(Debug)]
-pub struct LoaderProcess {
+pub(crate) struct LoaderProcess {
     pid: Pid,
     messages: Receiver,
     start: File,
@@ -38,7 +38,7 @@ impl LoaderProcess {
     ///
     /// # Errors
     /// Returns the error of pipe2(2) or fork(2).
-    pub fn start(work: impl FnOnce(SupervisorLink)) -> Result<Self> {
+    pub(crate) fn start(work: impl FnOnce(SupervisorLink)) -> Result<Self> {
         let cannot = |e| Error::io("cannot start the loader", e);
         let (from_loader, to_keeper) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
         let (from_keeper, to_loader) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(cannot)?;
@@ -60,7 +60,7 @@ impl LoaderProcess {
     }
 
     /// The messages of the loader.
-    pub fn messages(&mut self) -> &mut Receiver {
+    pub(crate) fn messages(&mut self) -> &mut Receiver {
         &mut self.messages
     }
 
@@ -68,17 +68,17 @@ impl LoaderProcess {
     ///
     /// # Errors
     /// Returns the error of write(2): EPIPE if the loader has exited.
-    pub fn start_transfer(&mut self) -> Result<()> {
+    pub(crate) fn start_transfer(&mut self) -> Result<()> {
         self.start.write_all(b"s").map_err(|e| Error::io("cannot write to the loader", e))
     }
 
     /// The process id.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Kills the loader if it still runs, and waits for its exit.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if self.ended.is_none() {
             let _ = kill(self.pid, Signal::SIGKILL);
             self.wait();
@@ -86,7 +86,7 @@ impl LoaderProcess {
     }
 
     /// Waits for the exit of the loader.
-    pub fn wait(&mut self) -> ProcessEnd {
+    pub(crate) fn wait(&mut self) -> ProcessEnd {
         if let Some(end) = self.ended {
             return end;
         }

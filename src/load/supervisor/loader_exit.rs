@@ -7,7 +7,7 @@ use crate::load::supervisor::child::{PANICKED, ProcessEnd};
 use crate::os::limits;
 
 /// Returns the error of a loader that exited without a last message.
-pub fn exit_error(end: ProcessEnd, reading: Option<&str>, file: &str) -> Error {
+pub(crate) fn exit_error(end: ProcessEnd, reading: Option<&str>, file: &str) -> Error {
     let place = reading.map_or_else(String::new, |path| format!(" while reading '{path}'"));
     if let Some(error) = limited(end, &place) {
         return error.with_subject(file);

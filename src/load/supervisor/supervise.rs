@@ -29,7 +29,7 @@ const POLL_INTERVAL: u16 = 250;
 /// # Errors
 /// Returns the errors of DESIGN.md, section 4, for `load-hdf5`, and [`Kind::Signal`] if a signal ended the load.
 /// Then nothing of this load remains, and an existing project is unchanged.
-pub fn load_in_child(
+pub(crate) fn load_in_child(
     dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,
@@ -42,7 +42,7 @@ pub fn load_in_child(
 ///
 /// # Errors
 /// Returns the errors of [`load_in_child`] that occur before the transfer.
-pub fn dry_run(
+pub(crate) fn dry_run(
     dirs: &NodeDirs,
     request: &Request,
     signals: &mut Signals,

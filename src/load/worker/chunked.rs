@@ -10,7 +10,7 @@ use hdf5_reader::hyperslab::{self, Hyperslab};
 /// The most decoded bytes of the chunks of one item.
 const ITEM: u64 = 4 << 20;
 /// The most bytes of stored chunks in one read.
-pub const READ: u64 = 1 << 20;
+pub(crate) const READ: u64 = 1 << 20;
 /// Chunks with at most this many bytes between them are read with one read.
 const GAP: u64 = 16 << 10;
 /// The number of absent chunks in one item.
@@ -18,7 +18,7 @@ const FILLED: usize = 64;
 
 /// The limits that decide how chunks are grouped.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Runs of fewer bytes are assembled in memory first, because one write for each would cost more.
     pub short: u64,
     /// The most bytes of a block that is assembled in memory.
@@ -33,7 +33,7 @@ impl Default for Limits {
 
 /// The content of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grouping {
+pub(crate) enum Grouping {
     /// Chunks, each written run by run.
     Each,
     /// The chunks of a block, which is complete on its last axes and is assembled in memory.
@@ -53,7 +53,7 @@ pub enum Grouping {
 
 /// Chunks, and how they are grouped.
 #[derive(Debug)]
-pub struct Chunked {
+pub(crate) struct Chunked {
     /// The chunks.
     pub index: ChunkIndex,
     /// The content of each item.
@@ -66,7 +66,11 @@ pub struct Chunked {
 
 impl Chunked {
     /// Divides the chunks into items. Returns `None` if there are too many chunks.
-    pub fn new(segments: &[SegmentPlan], mut index: ChunkIndex, limits: Limits) -> Option<Self> {
+    pub(crate) fn new(
+        segments: &[SegmentPlan],
+        mut index: ChunkIndex,
+        limits: Limits,
+    ) -> Option<Self> {
         let grouping = grouping(segments, &index, limits);
         let group = match grouping {
             Grouping::Each => 0,
@@ -92,12 +96,12 @@ impl Chunked {
     }
 
     /// Returns the number of items.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len() + self.alone.len().div_ceil(FILLED)
     }
 
     /// Returns an item by its number.
-    pub fn item(&self, number: usize) -> WorkItem<'_> {
+    pub(crate) fn item(&self, number: usize) -> WorkItem<'_> {
         let Some(&first) = self.items.get(number) else {
             let first = (number - self.items.len()) * FILLED;
             let absent = self.alone.get(first..).unwrap_or_default();
@@ -169,7 +173,7 @@ fn items(index: &ChunkIndex, group: u64) -> Option<Vec<u32>> {
 }
 
 /// Whether one read of both chunks costs less than two.
-pub fn adjoins(before: &Stored, next: &Stored) -> bool {
+pub(crate) fn adjoins(before: &Stored, next: &Stored) -> bool {
     let end = before.address.saturating_add(before.size);
     next.address >= end && next.address - end <= GAP
 }

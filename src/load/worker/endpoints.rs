@@ -12,7 +12,7 @@ use crate::shm::segment::segment_writer::{BLOCK_BYTES, SegmentWriter};
 
 /// The source and the destination of a transfer.
 #[derive(Debug)]
-pub struct Endpoints<'a> {
+pub(crate) struct Endpoints<'a> {
     /// The dataset.
     pub dataset: &'a Dataset,
     /// Its planned segments.
@@ -27,7 +27,7 @@ pub struct Endpoints<'a> {
 
 /// The location of a dataset's bytes.
 #[derive(Debug)]
-pub enum DataSource {
+pub(crate) enum DataSource {
     /// A contiguous range of the file.
     Contiguous(Contiguous),
     /// Chunks.
@@ -38,7 +38,7 @@ pub enum DataSource {
 
 /// Elements that were never written.
 #[derive(Debug)]
-pub struct Unwritten {
+pub(crate) struct Unwritten {
     /// The bytes of one element.
     pub fill: Vec<u8>,
     /// The number of elements to write: 0 if they are zero, as new memory is.
@@ -48,7 +48,7 @@ pub struct Unwritten {
 
 /// Elements in a contiguous range of the file.
 #[derive(Debug)]
-pub struct Contiguous {
+pub(crate) struct Contiguous {
     /// The address of the first one.
     pub offset: u64,
     /// Their number.
@@ -59,14 +59,14 @@ pub struct Contiguous {
 
 impl DataSource {
     /// The elements of a contiguous dataset.
-    pub fn contiguous(dataset: &Dataset, offset: u64) -> Self {
+    pub(crate) fn contiguous(dataset: &Dataset, offset: u64) -> Self {
         let elements = dataset.shape.iter().product();
         let each = (BLOCK_BYTES / dataset.element_size.max(1)).max(1);
         Self::Contiguous(Contiguous { offset, elements, each })
     }
 
     /// Elements that were never written, each of them `fill`.
-    pub fn unwritten(dataset: &Dataset, fill: Vec<u8>) -> Self {
+    pub(crate) fn unwritten(dataset: &Dataset, fill: Vec<u8>) -> Self {
         let is_zero = fill.iter().all(|&byte| byte == 0);
         let elements = if is_zero { 0 } else { dataset.shape.iter().product() };
         let each = (BLOCK_BYTES / dataset.element_size.max(1)).max(1);
@@ -74,7 +74,7 @@ impl DataSource {
     }
 
     /// The number of work items.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let count = |elements: u64, each| usize::try_from(elements.div_ceil(each));
         match self {
             Self::Unwritten(all) => count(all.elements, all.each).unwrap_or(usize::MAX),
@@ -84,7 +84,7 @@ impl DataSource {
     }
 
     /// The work item with this number.
-    pub fn item(&self, number: usize) -> WorkItem<'_> {
+    pub(crate) fn item(&self, number: usize) -> WorkItem<'_> {
         let elements = |elements: u64, each: u64| {
             let first = (number as u64).saturating_mul(each);
             WorkItem::Elements(first..first.saturating_add(each).min(elements))

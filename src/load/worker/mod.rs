@@ -1,15 +1,15 @@
 //! The threads that move the bytes: scheduling, reading, decoding, conversion, writing.
 
-pub mod chunked;
-pub mod endpoints;
-pub mod progress;
-pub mod read;
-pub mod read_error;
-pub mod read_library;
-pub mod scheduler;
-pub mod stream;
-pub mod thread;
-pub mod transfer;
-pub mod virtual_dataset;
-pub mod work_item;
-pub mod write;
+pub(crate) mod chunked;
+pub(crate) mod endpoints;
+pub(crate) mod progress;
+pub(crate) mod read;
+pub(crate) mod read_error;
+pub(crate) mod read_library;
+pub(crate) mod scheduler;
+pub(crate) mod stream;
+pub(crate) mod thread;
+pub(crate) mod transfer;
+pub(crate) mod virtual_dataset;
+pub(crate) mod work_item;
+pub(crate) mod write;

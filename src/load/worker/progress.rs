@@ -16,7 +16,7 @@ const MAX_UNREPORTED_BYTES: u64 = 16 << 20;
 
 /// The connection to the supervisor that all workers share.
 #[derive(Debug)]
-pub struct ProgressSender<'a> {
+pub(crate) struct ProgressSender<'a> {
     connection: Mutex<(&'a mut Sender, Throttle)>,
     pending_bytes: AtomicU64,
     loaded_bytes: Arc<AtomicU64>,
@@ -24,13 +24,13 @@ pub struct ProgressSender<'a> {
 
 impl<'a> ProgressSender<'a> {
     /// Sends through this sender.
-    pub fn new(sender: &'a mut Sender) -> Self {
+    pub(crate) fn new(sender: &'a mut Sender) -> Self {
         let connection = Mutex::new((sender, Throttle::new()));
         Self { connection, pending_bytes: AtomicU64::new(0), loaded_bytes: Arc::default() }
     }
 
     /// The number of all bytes that are in shared memory.
-    pub fn loaded_bytes(&self) -> Arc<AtomicU64> {
+    pub(crate) fn loaded_bytes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.loaded_bytes)
     }
 
@@ -38,7 +38,7 @@ impl<'a> ProgressSender<'a> {
     ///
     /// # Errors
     /// Returns the errors of [`Sender::send`].
-    pub fn send(&self, message: &Message) -> Result<()> {
+    pub(crate) fn send(&self, message: &Message) -> Result<()> {
         lock_ignoring_poison(&self.connection).0.send(message)
     }
 
@@ -46,7 +46,7 @@ impl<'a> ProgressSender<'a> {
     ///
     /// # Errors
     /// Returns the errors of [`Sender::send`].
-    pub fn send_if_due(&self, message: impl FnOnce() -> Message) -> Result<()> {
+    pub(crate) fn send_if_due(&self, message: impl FnOnce() -> Message) -> Result<()> {
         let mut connection = lock_ignoring_poison(&self.connection);
         if connection.1.is_due() { connection.0.send(&message()) } else { Ok(()) }
     }
@@ -55,7 +55,7 @@ impl<'a> ProgressSender<'a> {
     ///
     /// # Errors
     /// Returns the errors of [`Sender::send`].
-    pub fn advance(&self, bytes: u64) -> Result<()> {
+    pub(crate) fn advance(&self, bytes: u64) -> Result<()> {
         self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
         let pending = self.pending_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         // The worker that holds the lock, or a later one, reports these bytes too.
@@ -69,16 +69,16 @@ impl<'a> ProgressSender<'a> {
 
 /// Limits the rate of messages to one in each [`INTERVAL`].
 #[derive(Debug)]
-pub struct Throttle(Option<Instant>);
+pub(crate) struct Throttle(Option<Instant>);
 
 impl Throttle {
     /// A throttle whose first message is due at once.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(None)
     }
 
     /// Whether a message is due. If so, the next interval begins.
-    pub fn is_due(&mut self) -> bool {
+    pub(crate) fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = self.0.is_none_or(|last| now.duration_since(last) >= INTERVAL);
         if due {

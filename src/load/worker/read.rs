@@ -22,7 +22,7 @@ type Done = Result<(), ReadError>;
 
 /// The buffers of a worker, reused for each item.
 #[derive(Debug, Default)]
-pub struct ItemReader {
+pub(crate) struct ItemReader {
     gate: Arc<Gate>,
     stored: Vec<u8>,
     plain: Vec<u8>,
@@ -35,12 +35,12 @@ pub struct ItemReader {
 
 impl ItemReader {
     /// Returns a reader that shares the memory limit for large chunks with other readers.
-    pub fn sharing(gate: Arc<Gate>) -> Self {
+    pub(crate) fn sharing(gate: Arc<Gate>) -> Self {
         Self { gate, ..Self::default() }
     }
 
     /// Transfers one item to the segments.
-    pub fn item(
+    pub(crate) fn item(
         &mut self,
         ends: &Endpoints<'_>,
         item: &WorkItem<'_>,
@@ -62,7 +62,7 @@ impl ItemReader {
     }
 
     /// Transfers one item to any destination.
-    pub fn do_into(
+    pub(crate) fn do_into(
         &mut self,
         ends: &Endpoints<'_>,
         item: &WorkItem<'_>,

@@ -4,7 +4,7 @@ use crate::error::Error;
 
 /// The reason for which a work item fails.
 #[derive(Debug)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// The dataset needs something that only libhdf5 may have.
     Refused(&'static str),
     /// A chunk is damaged. libhdf5 never gets it: its decoders read past the end of such data.

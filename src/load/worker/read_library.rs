@@ -11,7 +11,7 @@ use hdf5_reader::hyperslab::{Hyperslab, bytes_of};
 ///
 /// # Errors
 /// Returns [`Kind::Corrupt`] if libhdf5 cannot read it, and the errors of the destination.
-pub fn read_with_libhdf5(
+pub(crate) fn read_with_libhdf5(
     inventory: &Inventory,
     task: &Task,
     segments: &[SegmentPlan],
@@ -43,7 +43,7 @@ pub fn read_with_libhdf5(
 ///
 /// # Errors
 /// Returns the errors of [`read_with_libhdf5`].
-pub fn source(
+pub(crate) fn source(
     (inventory, task, segments): (&Inventory, &Task, &[SegmentPlan]),
     (layout, number): (&Virtual, usize),
     destination: &mut Destination<'_, '_>,
@@ -61,7 +61,7 @@ pub fn source(
 }
 
 /// Returns the size of one element as libhdf5 returns it.
-pub fn element_size(inventory: &Inventory, task: &Task) -> usize {
+pub(crate) fn element_size(inventory: &Inventory, task: &Task) -> usize {
     let dataset = inventory.datasets.get(task.dataset);
     dataset.and_then(|dataset| usize::try_from(dataset.element_size).ok()).unwrap_or(0)
 }

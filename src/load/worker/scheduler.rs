@@ -17,7 +17,7 @@ const MAX_BATCH: usize = 32;
 
 /// The tasks of the plan and their progress.
 #[derive(Debug)]
-pub struct Scheduler<'a> {
+pub(crate) struct Scheduler<'a> {
     state: Mutex<State<'a>>,
     changed: Condvar,
     plan: &'a Plan,
@@ -43,7 +43,7 @@ struct State<'a> {
 
 /// The next work of a worker.
 #[derive(Debug)]
-pub enum Assignment<'a> {
+pub(crate) enum Assignment<'a> {
     /// Prepare these direct tasks, and transfer the small ones.
     Prepare(Range<usize>),
     /// Take work items of this transfer.
@@ -56,7 +56,7 @@ pub enum Assignment<'a> {
 
 impl<'a> Scheduler<'a> {
     /// Schedules all tasks of a plan; `direct` selects those that can be read without libhdf5.
-    pub fn new(plan: &'a Plan, keep_going: bool, direct: impl Fn(&Task) -> bool) -> Self {
+    pub(crate) fn new(plan: &'a Plan, keep_going: bool, direct: impl Fn(&Task) -> bool) -> Self {
         let (mut first, library): (Vec<usize>, Vec<usize>) =
             (0..plan.tasks.len()).partition(|&number| direct(&plan.tasks[number]));
         first.sort_by_key(|&number| {
@@ -78,12 +78,12 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Returns the direct tasks of an assignment.
-    pub fn direct(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+    pub(crate) fn direct(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
         self.direct.get(range).unwrap_or_default().iter().copied()
     }
 
     /// Returns the next assignment. Waits while other workers may create more work.
-    pub fn assignment(&self, is_small: impl Fn(usize) -> bool) -> Assignment<'a> {
+    pub(crate) fn assignment(&self, is_small: impl Fn(usize) -> bool) -> Assignment<'a> {
         let mut state = lock_ignoring_poison(&self.state);
         loop {
             if state.error.is_some() {
@@ -127,13 +127,13 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Reports that a worker has prepared its tasks.
-    pub fn prepared(&self) {
+    pub(crate) fn prepared(&self) {
         lock_ignoring_poison(&self.state).preparing -= 1;
         self.changed.notify_all();
     }
 
     /// Adds a transfer, which other workers may help with.
-    pub fn begin(&self, transfer: Transfer<'a>) -> Arc<Transfer<'a>> {
+    pub(crate) fn begin(&self, transfer: Transfer<'a>) -> Arc<Transfer<'a>> {
         let transfer = Arc::new(transfer);
         lock_ignoring_poison(&self.state).active.push((Arc::clone(&transfer), 1));
         self.changed.notify_all();
@@ -142,7 +142,7 @@ impl<'a> Scheduler<'a> {
 
     /// Reports that a worker has no more to do for a transfer. Returns the transfer to the last worker, which finishes
     /// it and calls [`Self::finished`].
-    pub fn leave(&self, transfer: Arc<Transfer<'a>>) -> Option<Transfer<'a>> {
+    pub(crate) fn leave(&self, transfer: Arc<Transfer<'a>>) -> Option<Transfer<'a>> {
         let mut state = lock_ignoring_poison(&self.state);
         let place = state.active.iter().position(|(other, _)| Arc::ptr_eq(other, &transfer))?;
         state.active[place].1 -= 1;
@@ -157,30 +157,30 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Reports that the transfer that [`Self::leave`] returned is finished.
-    pub fn finished(&self) {
+    pub(crate) fn finished(&self) {
         self.prepared();
     }
 
     /// Reports that an active transfer has more work items.
-    pub fn announce(&self) {
+    pub(crate) fn announce(&self) {
         drop(lock_ignoring_poison(&self.state));
         self.changed.notify_all();
     }
 
     /// Adds a task for libhdf5.
-    pub fn to_library(&self, number: usize) {
+    pub(crate) fn to_library(&self, number: usize) {
         lock_ignoring_poison(&self.state).library.push_back(number);
         self.changed.notify_all();
     }
 
     /// Reports that libhdf5 is free.
-    pub fn library_done(&self) {
+    pub(crate) fn library_done(&self) {
         lock_ignoring_poison(&self.state).library_busy = false;
         self.changed.notify_all();
     }
 
     /// Reports that a task failed. With `--keep-going` it is skipped if it is unreadable; any other error ends the load.
-    pub fn fail(&self, number: usize, error: Error) {
+    pub(crate) fn fail(&self, number: usize, error: Error) {
         let mut state = lock_ignoring_poison(&self.state);
         let unreadable = Unreadable::of(&error).filter(|_| error.kind() != Kind::NoMemory);
         if let Some(unreadable) = unreadable.filter(|_| self.keep_going) {
@@ -203,7 +203,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Whether the load has failed.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         lock_ignoring_poison(&self.state).error.is_some()
     }
 
@@ -211,7 +211,7 @@ impl<'a> Scheduler<'a> {
     ///
     /// # Errors
     /// Returns the first error that ended the load.
-    pub fn into_failed(self) -> crate::error::Result<Vec<(&'a Task, Note)>> {
+    pub(crate) fn into_failed(self) -> crate::error::Result<Vec<(&'a Task, Note)>> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = state.error {
             return Err(error);

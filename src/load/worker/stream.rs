@@ -16,7 +16,7 @@ const READ: usize = 1 << 20;
 
 /// The decoded bytes of a chunk, in ascending order.
 #[derive(Debug)]
-pub enum Decoded<'f> {
+pub(crate) enum Decoded<'f> {
     /// In the order of the file.
     Sequence { source: EncodedBytes<'f>, at: u64, spare: Vec<u8> },
     /// The first bytes of all elements of `size` bytes, then the second ones, and so on.
@@ -25,7 +25,7 @@ pub enum Decoded<'f> {
 
 /// The stored bytes of a sequence.
 #[derive(Debug)]
-pub enum EncodedBytes<'f> {
+pub(crate) enum EncodedBytes<'f> {
     /// Stored without a filter.
     Stored(FileRange<'f>),
     /// Deflated.
@@ -34,7 +34,7 @@ pub enum EncodedBytes<'f> {
 
 /// A part of a file.
 #[derive(Debug)]
-pub struct FileRange<'f> {
+pub(crate) struct FileRange<'f> {
     /// The file.
     pub file: &'f File,
     /// Where the rest begins.
@@ -58,7 +58,7 @@ impl Read for FileRange<'_> {
 
 /// A part of a file that is read into a buffer. `BufReader` would abort the process if there is no memory for it.
 #[derive(Debug)]
-pub struct Buffered<'f> {
+pub(crate) struct Buffered<'f> {
     range: FileRange<'f>,
     buffer: Vec<u8>,
     /// The bytes of the buffer that are not used yet.
@@ -106,7 +106,7 @@ impl Read for EncodedBytes<'_> {
 
 impl<'f> Decoded<'f> {
     /// Opens the chunk in this part of the file. A complete chunk has `whole` bytes.
-    pub fn open(
+    pub(crate) fn open(
         range: FileRange<'f>,
         streamed: Streaming,
         whole: usize,
@@ -140,7 +140,7 @@ impl<'f> Decoded<'f> {
     }
 
     /// Fills `buffer` with the bytes from `position` on. `position` must not be before the end of the last call.
-    pub fn take(&mut self, position: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+    pub(crate) fn take(&mut self, position: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
         match self {
             Self::Planes { planes, size } => unshuffle(planes, *size, position, buffer),
             Self::Sequence { source, at, spare } => {
@@ -158,7 +158,7 @@ impl<'f> Decoded<'f> {
     }
 
     /// Returns the total number of bytes, at most `most`.
-    pub fn finish(mut self, most: u64) -> Result<u64, ReadError> {
+    pub(crate) fn finish(mut self, most: u64) -> Result<u64, ReadError> {
         match &mut self {
             Self::Planes { planes, .. } => Ok(planes.len() as u64),
             Self::Sequence { source, at, spare } => loop {

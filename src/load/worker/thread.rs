@@ -39,7 +39,7 @@ const MOST_FILES: usize = 32;
 
 /// The state that all workers share.
 #[derive(Debug)]
-pub struct Workers<'a> {
+pub(crate) struct Workers<'a> {
     context: LoadContext<'a>,
     plan: &'a Plan,
     pages: Pages,
@@ -54,7 +54,7 @@ pub struct Workers<'a> {
 
 impl<'a> Workers<'a> {
     /// Returns the state before the transfer.
-    pub fn new(
+    pub(crate) fn new(
         context: LoadContext<'a>,
         plan: &'a Plan,
         read_ahead: &'a ReadAhead,
@@ -78,12 +78,12 @@ impl<'a> Workers<'a> {
     }
 
     /// Returns the scheduler after all workers have ended.
-    pub fn into_scheduler(self) -> Scheduler<'a> {
+    pub(crate) fn into_scheduler(self) -> Scheduler<'a> {
         self.scheduler
     }
 
     /// Works until all work is done.
-    pub fn work(&self) {
+    pub(crate) fn work(&self) {
         let mut reader = ItemReader::sharing(Arc::clone(&self.gate));
         loop {
             match self.scheduler.assignment(|number| self.is_small(&self.plan.tasks[number])) {

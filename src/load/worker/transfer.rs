@@ -12,7 +12,7 @@ use crate::os::threads::lock_ignoring_poison;
 
 /// A dataset that several workers transfer.
 #[derive(Debug)]
-pub struct Transfer<'a> {
+pub(crate) struct Transfer<'a> {
     /// The number of the task in the plan.
     pub number: usize,
     /// The task.
@@ -28,13 +28,13 @@ pub struct Transfer<'a> {
 
 impl<'a> Transfer<'a> {
     /// Returns a transfer of which no work item is done.
-    pub fn new((number, task): (usize, &'a Task), ends: Endpoints<'a>) -> Self {
+    pub(crate) fn new((number, task): (usize, &'a Task), ends: Endpoints<'a>) -> Self {
         let (next, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
         Self { number, task, ends, next, sources: None, given_up, error: Mutex::new(None) }
     }
 
     /// Returns the transfer of a virtual dataset, which has sources instead of work items.
-    pub fn virtual_dataset(
+    pub(crate) fn virtual_dataset(
         task: (usize, &'a Task),
         ends: Endpoints<'a>,
         sources: VirtualTransfer<'a>,
@@ -43,7 +43,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Takes the next work item.
-    pub fn claim(&self) -> Option<WorkItem<'_>> {
+    pub(crate) fn claim(&self) -> Option<WorkItem<'_>> {
         if self.is_given_up() {
             return None;
         }
@@ -52,7 +52,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Whether there are work items that no worker has taken.
-    pub fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         if let Some(sources) = &self.sources {
             return sources.has_more();
         }
@@ -60,7 +60,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Ends the transfer without a result. Damage overrides every other reason.
-    pub fn give_up(&self, reason: ReadError) {
+    pub(crate) fn give_up(&self, reason: ReadError) {
         let mut error = lock_ignoring_poison(&self.error);
         if error.is_none() || matches!(reason, ReadError::Damaged(_)) {
             *error = Some(reason);
@@ -69,12 +69,12 @@ impl<'a> Transfer<'a> {
     }
 
     /// Whether it ended without a result.
-    pub fn is_given_up(&self) -> bool {
+    pub(crate) fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Relaxed)
     }
 
     /// Takes the reason why it has no result.
-    pub fn error(&self) -> Option<ReadError> {
+    pub(crate) fn error(&self) -> Option<ReadError> {
         lock_ignoring_poison(&self.error).take()
     }
 }

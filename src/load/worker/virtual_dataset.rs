@@ -30,7 +30,7 @@ const SHORT: u64 = 8 << 10;
 
 /// The state of the transfer of a virtual dataset.
 #[derive(Debug)]
-pub struct VirtualTransfer<'a> {
+pub(crate) struct VirtualTransfer<'a> {
     inventory: &'a Inventory,
     task: &'a Task,
     layout: &'a Virtual,
@@ -49,7 +49,7 @@ struct State<'a> {
 
 /// A source that can be read without libhdf5.
 #[derive(Debug)]
-pub struct SourceTransfer<'a> {
+pub(crate) struct SourceTransfer<'a> {
     feed: usize,
     ends: Endpoints<'a>,
     /// The selected elements of a contiguous source.
@@ -60,7 +60,7 @@ pub struct SourceTransfer<'a> {
 
 /// The next step of a worker.
 #[derive(Debug)]
-pub enum SourceStep<'a> {
+pub(crate) enum SourceStep<'a> {
     /// Prepare this source.
     Source(usize),
     /// Read this part of a source.
@@ -69,18 +69,18 @@ pub enum SourceStep<'a> {
 
 impl<'a> VirtualTransfer<'a> {
     /// Returns the state before the transfer, or `None` if the dataset is not virtual.
-    pub fn new(inventory: &'a Inventory, task: &'a Task) -> Option<Self> {
+    pub(crate) fn new(inventory: &'a Inventory, task: &'a Task) -> Option<Self> {
         let layout = inventory.datasets.get(task.dataset)?.sources.as_deref()?;
         Some(Self { inventory, task, layout, state: Mutex::default() })
     }
 
     /// Whether its runs of elements are short, so that writes through a mapping cost less.
-    pub fn is_scattered(&self, element_size: u64) -> bool {
+    pub(crate) fn is_scattered(&self, element_size: u64) -> bool {
         self.layout.is_scattered(SHORT / element_size.max(1))
     }
 
     /// Takes the next step. Returns `None` if no step is left, or none before another worker has finished.
-    pub fn turn(&self) -> Option<SourceStep<'a>> {
+    pub(crate) fn turn(&self) -> Option<SourceStep<'a>> {
         let mut state = lock_ignoring_poison(&self.state);
         if state.busy {
             return None;
@@ -100,14 +100,14 @@ impl<'a> VirtualTransfer<'a> {
     }
 
     /// Whether there is a step for one more worker.
-    pub fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         let state = lock_ignoring_poison(&self.state);
         let more = |prepared: &Arc<SourceTransfer<'_>>| prepared.has_more();
         !state.busy && (state.next < self.layout.feeds().len() || state.active.iter().any(more))
     }
 
     /// Removes all remaining steps.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut state = lock_ignoring_poison(&self.state);
         state.next = self.layout.feeds().len();
         state.active.clear();
@@ -118,7 +118,7 @@ impl<'a> VirtualTransfer<'a> {
     ///
     /// # Errors
     /// Returns the error of a source that cannot be read, and the errors of the destination.
-    pub fn work(
+    pub(crate) fn work(
         &self,
         turn: SourceStep<'a>,
         segments: &[SegmentPlan],
@@ -154,7 +154,7 @@ impl<'a> VirtualTransfer<'a> {
     ///
     /// # Errors
     /// Returns the errors of the destination and of [`ProgressSender::advance`].
-    pub fn fill(
+    pub(crate) fn fill(
         &self,
         segments: &[SegmentPlan],
         destination: &mut Destination<'_, '_>,

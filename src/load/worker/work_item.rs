@@ -6,7 +6,7 @@ use hdf5_reader::Stored;
 
 /// The unit of work of a worker.
 #[derive(Debug)]
-pub enum WorkItem<'j> {
+pub(crate) enum WorkItem<'j> {
     /// These elements.
     Elements(Range<u64>),
     /// These chunks, in the order of their addresses.

@@ -8,7 +8,7 @@ use crate::load::plan::SegmentPlan;
 use crate::shm::segment::segment_writer::{CACHED_BYTES, SegmentWriter, Window};
 
 /// The destination of the values of each segment.
-pub enum Destination<'s, 'a> {
+pub(crate) enum Destination<'s, 'a> {
     /// Written to the segments.
     Segments(&'s [SegmentWriter<'a>]),
     /// Copied into a part of each segment.
@@ -25,7 +25,7 @@ pub enum Destination<'s, 'a> {
 
 /// The buffers for selected and converted values.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     picked: Vec<u8>,
     converted: Vec<u8>,
 }
@@ -35,7 +35,7 @@ impl Destination<'_, '_> {
     ///
     /// # Errors
     /// Returns [`Kind::NoMemory`] if the shared memory is full, and [`Kind::Io`] if compared values differ.
-    pub fn put(
+    pub(crate) fn put(
         &mut self,
         segments: &[SegmentPlan],
         scratch: &mut Scratch,

@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result, shell_quote};
 use crate::shm::format::tree::{Array, Group, Node, to_path, walk};
 
 /// Returns the array at a path, `None` for a group.
-pub fn array_at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
+pub(crate) fn array_at<'a>(root: &'a Group, path: &str) -> Option<&'a Array> {
     match lookup(root, path.strip_prefix('/')?, '/')?.1 {
         Node::Array(array) => Some(array),
         Node::Group(_) => None,

@@ -12,7 +12,7 @@ const PATTERNS: usize = 2;
 /// Which dataset paths are wanted. A glob without a leading `/` matches at any depth; one that names a
 /// group takes everything below it.
 #[derive(Debug, Clone)]
-pub struct PathFilter {
+pub(crate) struct PathFilter {
     include: Option<GlobSet>,
     exclude: GlobSet,
     included: Vec<String>,
@@ -23,19 +23,19 @@ impl PathFilter {
     ///
     /// # Errors
     /// [`Kind::Usage`] for a glob that is none.
-    pub fn new(included: &[String], exclude: &[String]) -> Result<Self> {
+    pub(crate) fn new(included: &[String], exclude: &[String]) -> Result<Self> {
         let include = (!included.is_empty()).then(|| set(included)).transpose()?;
         Ok(Self { include, exclude: set(exclude)?, included: included.to_vec() })
     }
 
     /// Whether the dataset at `path` (`/group/name`) is wanted.
-    pub fn takes(&self, path: &str) -> bool {
+    pub(crate) fn takes(&self, path: &str) -> bool {
         let included = self.include.as_ref().is_none_or(|set| set.is_match(path));
         included && !self.exclude.is_match(path)
     }
 
     /// Notes in `met` which globs to include match this path.
-    pub fn meet(&self, path: &str, met: &mut BTreeSet<usize>) {
+    pub(crate) fn meet(&self, path: &str, met: &mut BTreeSet<usize>) {
         if let Some(include) = self.include.as_ref().filter(|_| met.len() < self.included.len()) {
             // Each glob is two patterns of the set.
             met.extend(include.matches(path).into_iter().map(|number| number / PATTERNS));
@@ -43,14 +43,14 @@ impl PathFilter {
     }
 
     /// The globs to include that are not in `met`.
-    pub fn unmatched(&self, met: &BTreeSet<usize>) -> impl Iterator<Item = &str> {
+    pub(crate) fn unmatched(&self, met: &BTreeSet<usize>) -> impl Iterator<Item = &str> {
         let globs = self.included.iter().enumerate();
         globs.filter(|(number, _)| !met.contains(number)).map(|(_, glob)| glob.as_str())
     }
 }
 
 /// One glob on paths, as `--include` has them.
-pub fn glob(text: &str) -> std::result::Result<Glob, globset::Error> {
+pub(crate) fn glob(text: &str) -> std::result::Result<Glob, globset::Error> {
     GlobBuilder::new(&format!("{}{{,/**}}", anchored(text)))
         .literal_separator(true)
         .empty_alternates(true)

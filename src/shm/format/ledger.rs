@@ -31,7 +31,7 @@ pub struct Key {
 
 /// The part of a key that a file name contains. The owner is known only from the file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyName {
+pub(crate) struct KeyName {
     /// The project's name.
     pub project: ProjectName,
     /// As [`Key::hash`].
@@ -73,7 +73,7 @@ impl Key {
 
 impl KeyName {
     /// Parses a file name of the shm directory. The file is `None` for a temporary one.
-    pub fn parse(name: &OsStr) -> Option<(Self, Option<KeyFile>)> {
+    pub(crate) fn parse(name: &OsStr) -> Option<(Self, Option<KeyFile>)> {
         let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
         let fixed = SUFFIXES
             .iter()
@@ -112,12 +112,12 @@ impl KeyName {
     }
 
     /// Whether `key` has this name.
-    pub fn is_of(&self, key: &Key) -> bool {
+    pub(crate) fn is_of(&self, key: &Key) -> bool {
         self.hash == key.hash && self.project == key.project
     }
 
     /// The key of this name whose owner is `uid`.
-    pub fn of_user(&self, uid: u32) -> Key {
+    pub(crate) fn of_user(&self, uid: u32) -> Key {
         Key { project: self.project.clone(), hash: self.hash.clone(), uid }
     }
 }

@@ -11,7 +11,7 @@ use crate::shm::format::name::Token;
 use crate::shm::format::tree::{ARRAY_KEY, Array, Group, Node, walk};
 
 /// The largest metadata file that is read or published: about 500,000 arrays.
-pub const METADATA_LIMIT: u64 = 128 << 20;
+pub(crate) const METADATA_LIMIT: u64 = 128 << 20;
 
 /// The header comment of a metadata file: the load that wrote it, and where. Files that Python wrote have none.
 #[derive(Debug, Clone, PartialEq, Eq)]

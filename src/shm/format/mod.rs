@@ -1,16 +1,16 @@
 //! The values that the files of a project contain, and their text: names, keys, types, metadata, ledger.
 
-pub mod array_key;
-pub mod fast_toml;
+pub(crate) mod array_key;
+pub(crate) mod fast_toml;
 #[cfg(any(test, fuzzing))]
-pub mod fuzz;
+pub(crate) mod fuzz;
 #[cfg(feature = "hdf5")]
-pub mod glob;
-pub mod ledger;
-pub mod metadata;
-pub mod name;
+pub(crate) mod glob;
+pub(crate) mod ledger;
+pub(crate) mod metadata;
+pub(crate) mod name;
 #[cfg(feature = "hdf5")]
-pub mod origin;
-pub mod rows;
-pub mod temporary_name;
-pub mod tree;
+pub(crate) mod origin;
+pub(crate) mod rows;
+pub(crate) mod temporary_name;
+pub(crate) mod tree;

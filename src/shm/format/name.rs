@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result};
 
 /// The start of the names of all files of this program and of the Python package.
-pub const PREFIX: &str = "cute-shm.";
+pub(crate) const PREFIX: &str = "cute-shm.";
 /// The suffix of metadata files.
-pub const METADATA_SUFFIX: &str = ".toml";
+pub(crate) const METADATA_SUFFIX: &str = ".toml";
 /// How long the last part of a segment's name is.
 const SEGMENT_ID_LEN: usize = 10;
 /// How long a load token is: the first half of a segment's id.

@@ -10,7 +10,7 @@ use crate::shm::format::name::{PREFIX, Token};
 
 /// The purpose of a temporary file in the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Metadata before publication.
     Publication,
     /// Metadata during removal.
@@ -30,7 +30,7 @@ impl Purpose {
 ///
 /// # Errors
 /// Returns `Kind::Io` if the system has no random numbers.
-pub fn root_name(key: &Key, purpose: Purpose) -> Result<OsString> {
+pub(crate) fn root_name(key: &Key, purpose: Purpose) -> Result<OsString> {
     let (hash, random) = (&key.hash, Token::random()?);
     let mut name = OsString::from(".");
     name.push(key.project.file(&format!(".{hash}.{random}{}", purpose.suffix())));
@@ -38,7 +38,7 @@ pub fn root_name(key: &Key, purpose: Purpose) -> Result<OsString> {
 }
 
 /// Parses a file name of the root that [`root_name`] returned.
-pub fn parse_root_name(name: &OsStr) -> Option<(KeyName, Purpose)> {
+pub(crate) fn parse_root_name(name: &OsStr) -> Option<(KeyName, Purpose)> {
     let rest = name.as_bytes().strip_prefix(b".")?.strip_prefix(PREFIX.as_bytes())?;
     [Purpose::Publication, Purpose::Removal].into_iter().find_map(|purpose| {
         let stem = rest.strip_suffix(purpose.suffix().as_bytes())?;
@@ -48,7 +48,7 @@ pub fn parse_root_name(name: &OsStr) -> Option<(KeyName, Purpose)> {
 
 /// Whether one name is that of a metadata file and the other a temporary name of the same project. Where
 /// `Directory::rename_new` has to link, a kill leaves both names of one file.
-pub fn is_rename_of_metadata(one: &OsStr, other: &OsStr) -> bool {
+pub(crate) fn is_rename_of_metadata(one: &OsStr, other: &OsStr) -> bool {
     let is_pair = |temporary: &OsStr, metadata: &OsStr| {
         parse_root_name(temporary).is_some_and(|(key, _)| key.project.metadata_file() == metadata)
     };

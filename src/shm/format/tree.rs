@@ -9,7 +9,7 @@ use numpy_dtype::Dtype;
 /// The key that makes a table of the metadata an array.
 pub(crate) const ARRAY_KEY: &str = "shm_name";
 /// The groups and arrays of one group by name, in file order.
-pub type Group = IndexMap<String, Node>;
+pub(crate) type Group = IndexMap<String, Node>;
 
 /// An entry of a group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Array {
 
 /// Calls `visit` with each entry below `group` and the names that lead to it, in file order, groups before their
 /// entries.
-pub fn walk<'a>(group: &'a Group, visit: &mut dyn FnMut(&[&'a str], &'a Node)) {
+pub(crate) fn walk<'a>(group: &'a Group, visit: &mut dyn FnMut(&[&'a str], &'a Node)) {
     fn walk_below<'a>(
         group: &'a Group,
         path: &mut Vec<&'a str>,
@@ -61,7 +61,7 @@ pub fn walk<'a>(group: &'a Group, visit: &mut dyn FnMut(&[&'a str], &'a Node)) {
 }
 
 /// Every array below `group` with its path (`/group/name`), in file order.
-pub fn arrays(group: &Group) -> Vec<(String, &Array)> {
+pub(crate) fn arrays(group: &Group) -> Vec<(String, &Array)> {
     let mut found = Vec::new();
     walk(group, &mut |path, node| {
         if let Node::Array(array) = node {
@@ -72,7 +72,7 @@ pub fn arrays(group: &Group) -> Vec<(String, &Array)> {
 }
 
 /// The path `/group/name`.
-pub fn to_path(names: &[&str]) -> String {
+pub(crate) fn to_path(names: &[&str]) -> String {
     names.iter().flat_map(|name| ["/", name]).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::shm::format::name::SegmentName;
 /// A segment that this process has attached. The memory remains while this value exists, even if the segment is
 /// unlinked.
 #[derive(Debug)]
-pub struct Segment {
+pub(crate) struct Segment {
     name: SegmentName,
     file: FileId,
     bytes: usize,
@@ -30,7 +30,7 @@ impl Segment {
     /// # Errors
     /// Returns [`Kind::Corrupt`] if it belongs to another user or is shorter than `bytes`, else the error of the system
     /// call.
-    pub fn attach(
+    pub(crate) fn attach(
         shm: &Directory,
         name: &SegmentName,
         bytes: u64,
@@ -55,7 +55,7 @@ impl Segment {
     }
 
     /// Bytes of the array in it.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes
     }
 
@@ -64,7 +64,7 @@ impl Segment {
     ///
     /// # Panics
     /// When `offset` and `out` reach beyond the end.
-    pub fn copy_to(&self, offset: usize, out: &mut [u8]) {
+    pub(crate) fn copy_to(&self, offset: usize, out: &mut [u8]) {
         assert!(offset.checked_add(out.len()).is_some_and(|end| end <= self.bytes));
         // Never the mapping for writing: a slice of this process may stand in it, which must not be read
         // past its borrow. What was written before, through that one, is in memory after the fence.
@@ -93,7 +93,7 @@ impl Segment {
     ///
     /// # Safety
     /// As long as the slice lives no process writes to the segment, and none truncates it.
-    pub unsafe fn bytes(&self) -> &[u8] {
+    pub(crate) unsafe fn bytes(&self) -> &[u8] {
         match self.write.get().or(self.read.as_ref()) {
             // SAFETY: the mapping has this length and lives as long as `self`; the caller's promise.
             Some(map) => unsafe { std::slice::from_raw_parts(map.as_ptr(), self.bytes) },
@@ -105,7 +105,7 @@ impl Segment {
     ///
     /// # Errors
     /// Returns the error of the system call.
-    pub fn open(&self, shm: &Directory) -> Result<Option<File>> {
+    pub(crate) fn open(&self, shm: &Directory) -> Result<Option<File>> {
         self.open_as(shm, OFlag::O_RDONLY)
     }
 
@@ -119,7 +119,7 @@ impl Segment {
     /// # Errors
     /// Returns [`Kind::NotFound`] if the segment was removed or replaced in the meantime, and [`Kind::Permission`] if
     /// this process must not write to it.
-    pub fn allow_writing(&self, shm: &Directory) -> Result<()> {
+    pub(crate) fn allow_writing(&self, shm: &Directory) -> Result<()> {
         if self.write.get().is_some() || self.bytes == 0 {
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl Segment {
     /// While the slice exists, no other code of this process and no other process reads or writes these bytes, and no
     /// process truncates the segment.
     #[expect(clippy::mut_from_ref, reason = "the memory is not the value's; the caller promises")]
-    pub unsafe fn bytes_mut(&self) -> &mut [u8] {
+    pub(crate) unsafe fn bytes_mut(&self) -> &mut [u8] {
         match self.write.get() {
             // SAFETY: the mapping has this length and lives as long as `self`; the caller's promise.
             Some(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), self.bytes) },

@@ -14,7 +14,7 @@ use crate::shm::format::name::SegmentName;
 
 /// A lease on a segment that no other process has open or mapped.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     file: File,
 }
 
@@ -23,7 +23,7 @@ impl Lease {
     ///
     /// # Errors
     /// Returns the error of the system call.
-    pub fn take(shm: &Directory, name: &SegmentName) -> Result<Option<Self>> {
+    pub(crate) fn take(shm: &Directory, name: &SegmentName) -> Result<Option<Self>> {
         // If a process opens the leased file, the kernel sends SIGIO to the holder, which would end this process.
         // SAFETY: ignoring a signal installs no handler.
         unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }

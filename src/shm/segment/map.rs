@@ -151,7 +151,7 @@ fn populate(bytes: usize, advise: impl Fn() -> std::io::Result<()>) -> Result<()
 
 /// Whether `error` means that MADV_POPULATE_WRITE is not available: Linux before 5.14 returns EINVAL, a filter
 /// of system calls EPERM or ENOSYS.
-pub fn is_unknown(error: &Error) -> bool {
+pub(crate) fn is_unknown(error: &Error) -> bool {
     matches!(error.errno(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS | libc::EACCES))
 }
 

@@ -1,11 +1,11 @@
 //! Segments: creation, mappings, allocation of pages, leases. Every mapping of shared memory is in this folder.
 
-pub mod attached;
-pub mod lease;
-pub mod map;
-pub mod new_segment;
-pub mod pages;
+pub(crate) mod attached;
+pub(crate) mod lease;
+pub(crate) mod map;
+pub(crate) mod new_segment;
+pub(crate) mod pages;
 pub(crate) mod plain;
-pub mod published;
-pub mod segment_writer;
-pub mod uffd;
+pub(crate) mod published;
+pub(crate) mod segment_writer;
+pub(crate) mod uffd;

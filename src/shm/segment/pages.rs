@@ -7,7 +7,7 @@ use crate::os::mounts::Mount;
 
 /// The pages of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pages {
+pub(crate) enum Pages {
     /// One by one, as the file system does by itself.
     Small,
     /// Huge ones for every file that is long enough (`huge=always`, `huge=within_size`).
@@ -18,7 +18,7 @@ pub enum Pages {
 
 impl Pages {
     /// The pages of the file system of the shm directory.
-    pub fn of(directory: &Path, dev: u64) -> Self {
+    pub(crate) fn of(directory: &Path, dev: u64) -> Self {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let forced = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
             .is_ok_and(|text| text.contains("[deny]"));

@@ -12,7 +12,7 @@ use crate::shm::format::tree::Array;
 
 /// The bytes of one array.
 #[derive(Debug)]
-pub struct PublishedSegment {
+pub(crate) struct PublishedSegment {
     file: File,
     name: String,
     bytes: u64,
@@ -24,7 +24,7 @@ impl PublishedSegment {
     /// # Errors
     /// Returns [`Kind::NotFound`] if it is missing, [`Kind::Corrupt`] if it is shorter than its array, and
     /// [`Kind::Unsupported`] if the dtype is unknown.
-    pub fn open(shm: &Directory, array: &Array) -> Result<Self> {
+    pub(crate) fn open(shm: &Directory, array: &Array) -> Result<Self> {
         let name = array.segment.clone();
         let Some(bytes) = array.nbytes() else {
             let what = format!("unknown dtype '{}'", array.dtype);
@@ -43,7 +43,7 @@ impl PublishedSegment {
     }
 
     /// Bytes of the array.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -51,7 +51,7 @@ impl PublishedSegment {
     ///
     /// # Errors
     /// Returns an I/O error if the segment is too short or cannot be read.
-    pub fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
         self.file
             .read_exact_at(into, offset)
             .map_err(|e| Error::io(format!("cannot read segment '{}'", self.name), e))

@@ -12,12 +12,12 @@ use crate::shm::segment::pages::Pages;
 use crate::shm::segment::uffd::UffdWriter;
 
 /// Bytes that are reserved at a time; a multiple of every huge page in use.
-pub const BLOCK_BYTES: u64 = 8 << 20;
+pub(crate) const BLOCK_BYTES: u64 = 8 << 20;
 /// Smaller segments never get huge pages: they would waste most of one.
 const HUGE: u64 = 2 << 20;
 
 /// Bytes that are written at once. They stay in the cache between reading and writing.
-pub const CACHED_BYTES: usize = 256 << 10;
+pub(crate) const CACHED_BYTES: usize = 256 << 10;
 /// Mappings of a segment, at most: processes may have 65,530 of them.
 const MAPS: u64 = 1024;
 /// Shorter writes wait for the lock: a mapping for each would cost more.
@@ -25,7 +25,7 @@ const MAPPED: usize = 64 << 10;
 
 /// A segment being filled.
 #[derive(Debug)]
-pub struct SegmentWriter<'a> {
+pub(crate) struct SegmentWriter<'a> {
     segment: NewSegment<'a>,
     len: u64,
     pages: Pages,
@@ -44,7 +44,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when it is longer than a file may be.
-    pub fn new(segment: NewSegment<'a>, len: u64, pages: Pages) -> Result<Self> {
+    pub(crate) fn new(segment: NewSegment<'a>, len: u64, pages: Pages) -> Result<Self> {
         segment.set_len(len.max(1))?;
         let count = len.max(1).div_ceil(BLOCK_BYTES);
         let blocks = (0..count).map(|_| Mutex::new(false)).collect();
@@ -52,7 +52,7 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// A segment that one write will fill.
-    pub fn small(segment: NewSegment<'a>, len: u64) -> Self {
+    pub(crate) fn small(segment: NewSegment<'a>, len: u64) -> Self {
         Self {
             segment,
             len,
@@ -68,7 +68,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
-    pub fn fill(&self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn fill(&self, bytes: &[u8]) -> Result<()> {
         self.segment.write_at(0, if bytes.is_empty() { &[0] } else { bytes })
     }
 
@@ -80,7 +80,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// [`Kind::NoMemory`] when the shared memory is full.
-    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = self.end(offset, bytes.len())?;
         if self.pages != Pages::Small {
             // A huge page that is written whole needs no zeros before.
@@ -111,7 +111,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn write_mapped(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_mapped(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.end(offset, bytes.len())?;
         let (stretch, maps) = (self.maps.0, &self.maps.1);
         let count = self.len.div_ceil(stretch);
@@ -167,7 +167,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn holds(&self, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<bool> {
+    pub(crate) fn holds(&self, offset: u64, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<bool> {
         self.end(offset, bytes.len())?;
         buffer.resize(bytes.len(), 0);
         let cannot = |e| Error::io(format!("cannot read segment '{}'", self.segment.name()), e);
@@ -179,7 +179,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn window(&self, offset: u64, len: usize) -> Result<Window<'_>> {
+    pub(crate) fn window(&self, offset: u64, len: usize) -> Result<Window<'_>> {
         let end = self.end(offset, len)?;
         self.reserve(offset, end)?;
         self.open(offset, end)
@@ -191,12 +191,12 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Bytes that are best written at once: as many as stay in the cache, or as a page has.
-    pub fn at_once(&self) -> u64 {
+    pub(crate) fn at_once(&self) -> u64 {
         if self.pages == Pages::Huge && self.len >= HUGE { HUGE } else { CACHED_BYTES as u64 }
     }
 
     /// Whether its pages are worth to be read into directly.
-    pub fn is_mapped_best(&self) -> bool {
+    pub(crate) fn is_mapped_best(&self) -> bool {
         self.pages == Pages::Advised && self.len >= HUGE
     }
 
@@ -204,7 +204,7 @@ impl<'a> SegmentWriter<'a> {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn finish(self) -> Result<NewSegment<'a>> {
+    pub(crate) fn finish(self) -> Result<NewSegment<'a>> {
         if !self.blocks.is_empty() && !self.segment.is_whole()? {
             self.segment.reserve_part(0, self.len.max(1))?;
         }
@@ -244,14 +244,14 @@ impl<'a> SegmentWriter<'a> {
 
 /// A part of a segment as memory.
 #[derive(Debug)]
-pub struct Window<'t> {
+pub(crate) struct Window<'t> {
     mapping: PartMapping<'t>,
     offset: u64,
 }
 
 impl Window<'_> {
     /// The bytes to fill.
-    pub fn bytes(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
         self.mapping.bytes()
     }
 
@@ -259,7 +259,7 @@ impl Window<'_> {
     ///
     /// # Errors
     /// When that is not in the window.
-    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let start = offset.checked_sub(self.offset).and_then(|start| usize::try_from(start).ok());
         let place = start
             .and_then(|start| self.mapping.bytes().get_mut(start..)?.get_mut(..bytes.len()))

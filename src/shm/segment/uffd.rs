@@ -23,22 +23,22 @@ const REGIONS: usize = 3;
 /// The interface of the kernel. Source: <linux/userfaultfd.h>, ioctl_userfaultfd(2).
 mod raw {
     /// Only faults of user code are ours; that needs no privilege (Linux 5.11).
-    pub const USER_MODE_ONLY: i32 = 1;
-    pub const API: u64 = 0xaa;
-    pub const FEATURE_MISSING_SHMEM: u64 = 1 << 5;
-    pub const REGISTER_MODE_MISSING: u64 = 1;
+    pub(crate) const USER_MODE_ONLY: i32 = 1;
+    pub(crate) const API: u64 = 0xaa;
+    pub(crate) const FEATURE_MISSING_SHMEM: u64 = 1 << 5;
+    pub(crate) const REGISTER_MODE_MISSING: u64 = 1;
     /// No thread waits for a page.
-    pub const COPY_MODE_DONTWAKE: u64 = 1;
+    pub(crate) const COPY_MODE_DONTWAKE: u64 = 1;
 
     #[repr(C)]
-    pub struct Api {
+    pub(crate) struct Api {
         pub version: u64,
         pub features: u64,
         pub ioctls: u64,
     }
 
     #[repr(C)]
-    pub struct Register {
+    pub(crate) struct Register {
         pub start: u64,
         pub len: u64,
         pub mode: u64,
@@ -46,7 +46,7 @@ mod raw {
     }
 
     #[repr(C)]
-    pub struct Copy {
+    pub(crate) struct Copy {
         pub dst: u64,
         pub src: u64,
         pub len: u64,
@@ -76,7 +76,7 @@ struct Region {
 
 impl UffdWriter {
     /// Returns `None` if the kernel or a container forbids it.
-    pub fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | raw::USER_MODE_ONLY;
         // SAFETY: a system call without pointers.
         let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
@@ -91,7 +91,7 @@ impl UffdWriter {
     }
 
     /// Which of `len` bytes at `offset` of a file are whole pages.
-    pub fn whole_pages(&self, offset: u64, len: usize) -> std::ops::Range<usize> {
+    pub(crate) fn whole_pages(&self, offset: u64, len: usize) -> std::ops::Range<usize> {
         let end = offset.saturating_add(len as u64);
         let first = offset.next_multiple_of(self.page).min(end);
         let last = (end - end % self.page).max(first);
@@ -101,7 +101,7 @@ impl UffdWriter {
 
     /// Copies `bytes`, which are whole pages, to `offset` of `file`, a new segment of its full length. It
     /// ends early, maybe at once, where there is a page already, or no memory. Returns the number of copied bytes.
-    pub fn copy(&self, file: &File, offset: u64, bytes: &[u8]) -> usize {
+    pub(crate) fn copy(&self, file: &File, offset: u64, bytes: &[u8]) -> usize {
         let Some(region) = self.region(file, offset / REGION * REGION) else { return 0 };
         // Cannot fail: the region begins at or before `offset`, and is no longer than memory.
         let start = usize::try_from(offset - region.start).unwrap_or(usize::MAX);

@@ -21,7 +21,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// The mappings of all processes that this process may inspect.
 #[derive(Debug, Default)]
-pub struct Attachments {
+pub(crate) struct Attachments {
     by_inode: HashMap<u64, BTreeSet<u32>>,
     /// Processes of other users could not be read.
     blind: bool,
@@ -39,7 +39,7 @@ enum Found {
 
 impl Attachments {
     /// Reads the mappings of every process. Processes that cannot be read within two seconds are hidden.
-    pub fn read(dirs: &NodeDirs) -> Self {
+    pub(crate) fn read(dirs: &NodeDirs) -> Self {
         let device = device(dirs.shm.id());
         // The thread is not joined: it may wait for a process that hangs, and ends with this process.
         Self::collect(TIME_LIMIT, move |sender| read_processes(&device, &sender))
@@ -72,7 +72,7 @@ impl Attachments {
     }
 
     /// The processes that have any segment of `project` mapped; `None` if some may be hidden.
-    pub fn to_project(&self, project: &Project) -> Option<Vec<u32>> {
+    pub(crate) fn to_project(&self, project: &Project) -> Option<Vec<u32>> {
         let inodes =
             project.present.values().chain(project.leftovers.values()).map(|stat| stat.ino);
         let pids: BTreeSet<u32> =
@@ -84,7 +84,7 @@ impl Attachments {
     }
 
     /// The processes that still have removed segments mapped, and the bytes of these segments.
-    pub fn to_removed(&self, removed: &[Removed]) -> (u64, BTreeSet<u32>) {
+    pub(crate) fn to_removed(&self, removed: &[Removed]) -> (u64, BTreeSet<u32>) {
         let mut kept = 0;
         let mut pids = BTreeSet::new();
         for segment in removed {

@@ -7,7 +7,7 @@ use crate::shm::format::ledger::{BatchJob, Record};
 
 /// Which jobs have ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     /// This one, in its runs up to this restart count.
     One(String, u64),
     /// All but these ids.
@@ -16,7 +16,7 @@ pub enum Which {
 
 /// Jobs that have ended, as an epilog or the job list of the scheduler reports them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Which jobs.
     pub which: Which,
     /// When that was known. What joined a project later belongs to a later run.
@@ -25,7 +25,7 @@ pub struct Ended {
 
 impl Ended {
     /// Whether `listed`, an entry of `record`, is of a job that has ended.
-    pub fn covers(&self, listed: &BatchJob, record: &Record) -> bool {
+    pub(crate) fn covers(&self, listed: &BatchJob, record: &Record) -> bool {
         let ended = match &self.which {
             Which::One(id, restart) => listed.id == *id && listed.restart <= *restart,
             // Names that users give in CUTE_SHM_JOB are in no scheduler's list.
@@ -35,7 +35,7 @@ impl Ended {
     }
 
     /// What ended, in words.
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         match &self.which {
             Which::One(id, _) => format!("job {id} has ended"),
             Which::AllBut(_) => "its jobs have ended".to_owned(),
@@ -51,7 +51,7 @@ fn joined(listed: &BatchJob, record: &Record) -> Option<Timestamp> {
 
 /// Lists `job`. A run that is listed already is listed anew, as of now: an epilog that began before
 /// must not take it off.
-pub fn join(jobs: &mut Vec<BatchJob>, job: &BatchJob) {
+pub(crate) fn join(jobs: &mut Vec<BatchJob>, job: &BatchJob) {
     jobs.retain(|listed| {
         (&listed.scheduler, &listed.id, listed.restart) != (&job.scheduler, &job.id, job.restart)
     });

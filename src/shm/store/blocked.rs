@@ -19,7 +19,7 @@ use crate::shm::store::state::Project;
 /// # Errors
 /// Returns [`Kind::Busy`] if another process changes the project or has replaced the file, and an I/O error if the
 /// file cannot be removed.
-pub fn clear_metadata(dirs: &NodeDirs, project: &Project) -> Result<()> {
+pub(crate) fn clear_metadata(dirs: &NodeDirs, project: &Project) -> Result<()> {
     let (Some(root), Some(judged)) = (&dirs.root, &project.file) else { return Ok(()) };
     let name = project.name().metadata_file();
     act_as(project.uid, || {
@@ -39,7 +39,7 @@ pub fn clear_metadata(dirs: &NodeDirs, project: &Project) -> Result<()> {
 ///
 /// # Errors
 /// Returns the I/O error of the removal.
-pub fn remove(directory: &Directory, name: &OsStr) -> Result<()> {
+pub(crate) fn remove(directory: &Directory, name: &OsStr) -> Result<()> {
     match directory.remove(name) {
         Err(error) if matches!(error.errno(), Some(libc::EISDIR | libc::EPERM)) => {}
         removed => return removed.map(drop),

@@ -19,7 +19,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A held project. The process that owns this value removes the project on exit.
 #[derive(Debug)]
-pub struct HeldProject {
+pub(crate) struct HeldProject {
     key: Key,
     token: Token,
     life: Mutex<LivenessLock>,
@@ -29,7 +29,7 @@ pub struct HeldProject {
 
 /// The reason for which a keeper no longer owns its project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
+pub(crate) enum Loss {
     /// Another process removed the project.
     Removed,
     /// Another process replaced the project.
@@ -44,7 +44,7 @@ impl HeldProject {
     }
 
     /// The project's name.
-    pub fn project(&self) -> &ProjectName {
+    pub(crate) fn project(&self) -> &ProjectName {
         &self.key.project
     }
 
@@ -52,7 +52,7 @@ impl HeldProject {
     ///
     /// # Errors
     /// Returns an I/O error if a file cannot be read, which does not mean that the project is lost.
-    pub fn lost(&self, dirs: &NodeDirs) -> Result<Option<Loss>> {
+    pub(crate) fn lost(&self, dirs: &NodeDirs) -> Result<Option<Loss>> {
         let current = match Ledger::read(&dirs.shm, &self.key, dirs.root.as_ref()).known()? {
             Some(ledger) if ledger.removing.is_none() => ledger.current,
             _ => None,
@@ -125,7 +125,7 @@ impl HeldProject {
     ///
     /// # Errors
     /// Returns the last error. The project is `abandoned` then: `gc` removes it.
-    pub fn release(self, dirs: &NodeDirs) -> Result<()> {
+    pub(crate) fn release(self, dirs: &NodeDirs) -> Result<()> {
         drop(self.life);
         let begun = Instant::now();
         loop {
@@ -158,7 +158,7 @@ impl HeldProject {
     ///
     /// # Errors
     /// Returns [`Kind::NotFound`] if this keeper no longer owns the project, and the errors of a change of the ledger.
-    pub fn make_persistent(&self, dirs: &NodeDirs) -> Result<()> {
+    pub(crate) fn make_persistent(&self, dirs: &NodeDirs) -> Result<()> {
         let mut store = LedgerStore::begin_for(dirs, &self.key, &mut lock::until_timeout())?;
         if store.current().is_none_or(|current| current.token != self.token) {
             store.finish()?;

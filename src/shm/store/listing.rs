@@ -13,18 +13,18 @@ use crate::shm::format::name::{ProjectName, SegmentName};
 use crate::shm::format::temporary_name;
 
 /// The owner of a file that cannot be inspected. It is not a user id (chown(2)).
-pub const UNKNOWN_UID: u32 = u32::MAX;
+pub(crate) const UNKNOWN_UID: u32 = u32::MAX;
 
 /// The largest number of names in one listing. Four projects with as many arrays as a metadata file can hold have as
 /// many files.
-pub const NAME_LIMIT: usize = 2_000_000;
+pub(crate) const NAME_LIMIT: usize = 2_000_000;
 
 /// The files of one user are read or left out in so many parts. All files of one project are in one part.
 const PARTS: u64 = 64;
 
 /// The names of this program's files in a directory.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The names. If one file of a project is missing, all files of this user and project are missing.
     pub names: Vec<OsString>,
     /// The files that were left out.
@@ -36,24 +36,24 @@ type Part = (u32, u64);
 
 /// Files that a listing left out.
 #[derive(Debug, Default)]
-pub struct Unread {
+pub(crate) struct Unread {
     count: u64,
     parts: HashSet<Part>,
 }
 
 impl Unread {
     /// The number of files.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// Their owners.
-    pub fn users(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn users(&self) -> impl Iterator<Item = u32> {
         self.parts.iter().map(|(uid, _)| *uid)
     }
 
     /// Whether the files of user `uid`'s project are among them.
-    pub fn has(&self, project: &ProjectName, uid: u32) -> bool {
+    pub(crate) fn has(&self, project: &ProjectName, uid: u32) -> bool {
         !self.parts.is_empty() && self.parts.contains(&(uid, number_of(project)))
     }
 }
@@ -62,7 +62,7 @@ impl Unread {
 ///
 /// # Errors
 /// Returns an I/O error if the directory cannot be listed.
-pub fn read(directory: &Directory) -> Result<Listing> {
+pub(crate) fn read(directory: &Directory) -> Result<Listing> {
     read_up_to(directory, NAME_LIMIT)
 }
 
@@ -70,7 +70,7 @@ pub fn read(directory: &Directory) -> Result<Listing> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_up_to(directory: &Directory, limit: usize) -> Result<Listing> {
+pub(crate) fn read_up_to(directory: &Directory, limit: usize) -> Result<Listing> {
     let mut names = Vec::new();
     let mut is_over = false;
     directory.each_name(&mut |name| {

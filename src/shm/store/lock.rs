@@ -22,15 +22,15 @@ use crate::shm::segment::new_segment::full;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long to wait for another process that is changing a project, such as `gc` or a keeper that exits.
-pub const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Continues waiting until [`LOCK_TIMEOUT`] is over.
-pub fn until_timeout() -> impl FnMut() -> Result<bool> {
+pub(crate) fn until_timeout() -> impl FnMut() -> Result<bool> {
     until(Some(LOCK_TIMEOUT))
 }
 
 /// Continues waiting until `limit` is over; without a limit if it is `None`.
-pub fn until(limit: Option<Duration>) -> impl FnMut() -> Result<bool> {
+pub(crate) fn until(limit: Option<Duration>) -> impl FnMut() -> Result<bool> {
     let begun = Instant::now();
     move || Ok(limit.is_none_or(|limit| begun.elapsed() < limit))
 }
@@ -231,12 +231,12 @@ fn unlock(file: &File, byte: Byte) {
 }
 
 /// Whether another process changes the project now. Absent: there is no lock file, so no process does.
-pub fn is_changing(shm: &Directory, key: &Key) -> Lookup<bool> {
+pub(crate) fn is_changing(shm: &Directory, key: &Key) -> Lookup<bool> {
     is_locked(shm, key, Byte::Change)
 }
 
 /// Whether the load `token` has a living keeper. Absent: there is no lock file, so it has none.
-pub fn is_alive(shm: &Directory, key: &Key, token: &Token) -> Lookup<bool> {
+pub(crate) fn is_alive(shm: &Directory, key: &Key, token: &Token) -> Lookup<bool> {
     is_locked(shm, key, Byte::liveness(token))
 }
 

@@ -9,7 +9,7 @@ use crate::shm::store::state::Project;
 /// # Errors
 /// [`Kind::NotFound`] when there is no such array or group, with the reason if it was left out of the load;
 /// [`Kind::Usage`] when there are several.
-pub fn resolve(project: &Project, key: &str) -> Result<String> {
+pub(crate) fn resolve(project: &Project, key: &str) -> Result<String> {
     let error = match array_key::resolve(&project.name().to_text(), project.tree(), key) {
         Err(error) if error.kind() == Kind::NotFound => error,
         resolved => return resolved,

@@ -1,24 +1,24 @@
 //! The projects of a node: their locks, states and ledgers, and every change of them.
 
-pub mod attachments;
-pub mod batch_jobs;
-pub mod blocked;
+pub(crate) mod attachments;
+pub(crate) mod batch_jobs;
+pub(crate) mod blocked;
 #[cfg(feature = "cli")]
-pub mod gc;
-pub mod held;
+pub(crate) mod gc;
+pub(crate) mod held;
 mod ledger_file;
-pub mod ledger_store;
-pub mod listing;
-pub mod lock;
-pub mod lookup;
-pub mod node_dirs;
-pub mod readable;
+pub(crate) mod ledger_store;
+pub(crate) mod listing;
+pub(crate) mod lock;
+pub(crate) mod lookup;
+pub(crate) mod node_dirs;
+pub(crate) mod readable;
 pub mod removal;
-pub mod scan;
-pub mod state;
-pub mod temporary;
-pub mod transaction;
-pub mod unlink;
+pub(crate) mod scan;
+pub(crate) mod state;
+pub(crate) mod temporary;
+pub(crate) mod transaction;
+pub(crate) mod unlink;
 #[cfg(feature = "cli")]
-pub mod unlink_all;
-pub mod wait;
+pub(crate) mod unlink_all;
+pub(crate) mod wait;

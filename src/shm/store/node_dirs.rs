@@ -14,9 +14,9 @@ use crate::os::host::Host;
 use crate::shm::format::temporary_name::is_rename_of_metadata;
 
 /// The default root, which is that of the Python package.
-pub const DEFAULT_ROOT: &str = "/tmp/cute-shm";
+pub(crate) const DEFAULT_ROOT: &str = "/tmp/cute-shm";
 /// The directory of POSIX shared memory objects, the only one that the Python reader uses.
-pub const DEFAULT_SHM_DIR: &str = "/dev/shm";
+pub(crate) const DEFAULT_SHM_DIR: &str = "/dev/shm";
 
 /// The paths of both directories.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::shm::store::state::{self, Project, State};
 ///
 /// # Errors
 /// As [`state::find`] and [`ensure_readable`].
-pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
+pub(crate) fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
     let project = state::find(dirs, name)?;
     ensure_readable(&project)?;
     Ok(project)
@@ -20,7 +20,7 @@ pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
 ///
 /// # Errors
 /// The state determines the kind of the error.
-pub fn ensure_readable(project: &Project) -> Result<()> {
+pub(crate) fn ensure_readable(project: &Project) -> Result<()> {
     let name = project.name().to_text();
     let word = shell_quote(&name);
     let (kind, hint) = match project.state {

@@ -226,7 +226,7 @@ impl Settled {
 ///
 /// # Errors
 /// Returns the error of the system call.
-pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
+pub(crate) fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
     let listing = listing::read(root)?;
     Ok(listing.names.iter().filter_map(|name| ProjectName::of_metadata(name)).collect())
 }
@@ -235,7 +235,7 @@ pub fn metadata_in(root: &Directory) -> Result<BTreeSet<ProjectName>> {
 ///
 /// # Errors
 /// Returns an I/O error if a file cannot be inspected.
-pub fn is_known(shm: &Directory, key: &Key) -> Result<bool> {
+pub(crate) fn is_known(shm: &Directory, key: &Key) -> Result<bool> {
     for file in [KeyFile::Ledger, KeyFile::Lock] {
         if shm.stat_of(&key.file(file)).known()?.is_some_and(|stat| stat.st_uid == key.uid) {
             return Ok(true);

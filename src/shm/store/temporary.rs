@@ -105,7 +105,7 @@ impl Drop for Temporary<'_> {
 ///
 /// # Errors
 /// Returns `Kind::NotFound` if `name` does not exist, and the error of a failed rename.
-pub fn move_aside(root: &Directory, key: &Key, name: &OsStr) -> Result<OsString> {
+pub(crate) fn move_aside(root: &Directory, key: &Key, name: &OsStr) -> Result<OsString> {
     for _ in 0..MAX_ATTEMPTS {
         let aside = root_name(key, Purpose::Removal)?;
         if root.stat_of(&aside).known()?.is_none() {
@@ -123,7 +123,7 @@ pub fn move_aside(root: &Directory, key: &Key, name: &OsStr) -> Result<OsString>
 ///
 /// # Errors
 /// Returns an I/O error if the root cannot be listed or a file cannot be inspected.
-pub fn in_root(
+pub(crate) fn in_root(
     root: &Directory,
     key: &Key,
     listed: Option<&Scan<'_>>,
@@ -154,7 +154,7 @@ pub fn in_root(
 ///
 /// # Errors
 /// Returns an I/O error if the directory cannot be listed or a file cannot be removed.
-pub fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Scan<'_>>) -> Result<()> {
+pub(crate) fn remove_ledgers(shm: &Directory, key: &Key, listed: Option<&Scan<'_>>) -> Result<()> {
     let is_wanted =
         |name: &OsStr| matches!(KeyName::parse(name), Some((of, None)) if of.is_of(key));
     let names = match listed {

@@ -70,7 +70,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// Returns the errors of [`Self::announce`], and [`Kind::Busy`] if another process uses the project for longer
     /// than `wait`.
-    pub fn begin(
+    pub(crate) fn begin(
         dirs: &'a NodeDirs,
         new: &'a NewProject<'a>,
         wait: Duration,
@@ -89,7 +89,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// Returns [`Kind::Exists`] or [`Kind::Permission`] for an existing project that must not be replaced, and an I/O
     /// error if the ledger cannot be written.
-    pub fn announce(
+    pub(crate) fn announce(
         dirs: &'a NodeDirs,
         new: &'a NewProject<'a>,
         may_replace: MayReplace<'_>,
@@ -110,7 +110,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Takes the liveness lock of a held project.
-    pub fn hold(&mut self) -> Result<()> {
+    pub(crate) fn hold(&mut self) -> Result<()> {
         if let (Lifetime::Held, Some(store)) = (self.new.lifetime, &self.store) {
             let life = LivenessLock::take(&self.dirs.shm, store.lock().key(), &self.token)?;
             self.life = Some(life);
@@ -119,18 +119,18 @@ impl<'a> Transaction<'a> {
     }
 
     /// Returns the token in the names of the segments.
-    pub fn token(&self) -> &Token {
+    pub(crate) fn token(&self) -> &Token {
         &self.token
     }
 
     /// Returns [`Kind::NoMemory`] if the node does not have the needed memory.
-    pub fn check_budget(&self, need: Need) -> Result<()> {
+    pub(crate) fn check_budget(&self, need: Need) -> Result<()> {
         memory::check(&self.dirs.shm, need)
     }
 
     /// Publishes the project with this metadata, or rolls the load back after an error. `amend` completes the record of
     /// the load; `grace` waits before the segments of a replaced project are removed.
-    pub fn publish(
+    pub(crate) fn publish(
         mut self,
         metadata: &str,
         amend: impl FnOnce(&mut Record),
@@ -157,7 +157,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Removes everything of the load. Returns the error.
-    pub fn roll_back(mut self, error: Error) -> Error {
+    pub(crate) fn roll_back(mut self, error: Error) -> Error {
         // The project must not be evaluated as held from here on.
         self.life = None;
         let Some(store) = self.store.take() else { return error };

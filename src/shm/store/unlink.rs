@@ -15,7 +15,11 @@ use crate::shm::store::state::{self, Project};
 ///
 /// # Errors
 /// As [`unlink`].
-pub fn would_unlink(dirs: &NodeDirs, name: &ProjectName, owners: Owners) -> Result<Vec<Removed>> {
+pub(crate) fn would_unlink(
+    dirs: &NodeDirs,
+    name: &ProjectName,
+    owners: Owners,
+) -> Result<Vec<Removed>> {
     let project = state::find_own(dirs, name)?;
     if !is_unreadable_file(&project, owners) {
         removal::ensure_removable(&project, owners)?;
@@ -28,7 +32,7 @@ pub fn would_unlink(dirs: &NodeDirs, name: &ProjectName, owners: Owners) -> Resu
 /// # Errors
 /// Returns [`Kind::NotFound`] if there is no such project, [`Kind::Permission`] for a project of another user, and
 /// [`Kind::Busy`] if another process changes it for longer than [`lock::LOCK_TIMEOUT`].
-pub fn unlink(dirs: &NodeDirs, name: &ProjectName, owners: Owners) -> Result<Vec<Removed>> {
+pub(crate) fn unlink(dirs: &NodeDirs, name: &ProjectName, owners: Owners) -> Result<Vec<Removed>> {
     let mut judged = state::find_own(dirs, name)?;
     if is_unreadable_file(&judged, owners) {
         blocked::clear_metadata(dirs, &judged)?;

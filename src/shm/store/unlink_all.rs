@@ -13,7 +13,11 @@ use crate::shm::store::unlink::{unlink, would_unlink};
 ///
 /// # Errors
 /// As [`unlink`].
-pub fn unlink_all(dirs: &NodeDirs, name: &ProjectName, dry_run: bool) -> Result<Vec<Removed>> {
+pub(crate) fn unlink_all(
+    dirs: &NodeDirs,
+    name: &ProjectName,
+    dry_run: bool,
+) -> Result<Vec<Removed>> {
     let cleared = match Uid::effective().is_root() {
         true => squatters::clear_name(dirs, name, dry_run)?,
         false => 0,

@@ -14,7 +14,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// Returns [`Kind::Busy`] if the time is over, else the error of the system call.
-pub fn until_live(
+pub(crate) fn until_live(
     paths: &Paths,
     name: &ProjectName,
     limit: Option<Duration>,

@@ -30,7 +30,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub fn new(id: GroupId, has_segments: bool) -> Self {
+    pub(crate) fn new(id: GroupId, has_segments: bool) -> Self {
         Self { id, has_segments, handled: Vec::new(), others: Vec::new() }
     }
 }

@@ -53,7 +53,7 @@ impl Inventory {
     ///
     /// # Errors
     /// Returns an I/O error if a directory cannot be listed.
-    pub fn read(dirs: &NodeDirs) -> Result<Self> {
+    pub(crate) fn read(dirs: &NodeDirs) -> Result<Self> {
         let mut inventory = Self::default();
         for (name, stat) in files(&dirs.shm)? {
             if let Some((key, _)) = KeyName::parse(&name) {
@@ -85,7 +85,7 @@ impl Inventory {
 
     /// Observes the projects of the users that `is_wanted` accepts, before the next listing: with it, many
     /// projects are removed without a listing for each.
-    pub fn settled(
+    pub(crate) fn settled(
         &self,
         dirs: &NodeDirs,
         is_wanted: impl Fn(u32) -> bool,
@@ -113,7 +113,7 @@ impl Inventory {
     /// The groups in the order in which they are handled: each owner's groups by memory, largest first. The
     /// owners take turns by the amount of text that their groups make `gc` read, so that the files of one user
     /// do not delay the removal of another user's.
-    pub fn into_queue(self) -> Vec<(GroupId, Group)> {
+    pub(crate) fn into_queue(self) -> Vec<(GroupId, Group)> {
         let mut groups: Vec<_> = self.groups.into_iter().collect();
         groups.sort_by(|(a, one), (b, other)| {
             (Reverse(one.bytes), a).cmp(&(Reverse(other.bytes), b))

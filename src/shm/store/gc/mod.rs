@@ -10,5 +10,5 @@ mod outcome;
 mod run;
 pub(crate) mod squatters;
 
-pub use outcome::{Action, Options, Outcome, Reported};
-pub use run::run;
+pub(crate) use outcome::{Action, Options, Outcome, Reported};
+pub(crate) use run::run;

@@ -15,7 +15,7 @@ use crate::shm::store::state::State;
 /// What `gc` removes besides provably dead projects, and how.
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::struct_excessive_bools)] // Each is an option of the command line.
-pub struct Options {
+pub(crate) struct Options {
     /// Broken and corrupt projects too.
     pub broken: bool,
     /// Orphaned segments that no process uses.
@@ -42,7 +42,7 @@ pub struct Options {
 
 /// What happens to a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
+pub(crate) enum Action {
     /// It is not changed.
     Keep,
     /// It is removed.
@@ -68,7 +68,7 @@ pub enum Action {
 /// The result for a project in the report of `gc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reported {
+pub(crate) enum Reported {
     /// It was not changed.
     Skipped,
     /// It was removed, or its orphaned segments.
@@ -89,7 +89,7 @@ pub enum Reported {
 
 /// One line of the report.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The name of the project.
     pub name: ProjectName,
     /// The owner.
@@ -115,7 +115,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Returns the result that `gc` reports.
-    pub fn reported(&self) -> Reported {
+    pub(crate) fn reported(&self) -> Reported {
         if self.error.is_some() {
             return Reported::Failed;
         }

@@ -17,7 +17,7 @@ use crate::shm::store::scan::Scan;
 /// # Errors
 /// Returns an error if a directory cannot be opened or listed. With [`Options::all_roots`], a root in force that
 /// cannot be opened is an error too, after all other projects are done.
-pub fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) -> Result<()> {
+pub(crate) fn run(paths: &Paths, options: &Options, report: &mut dyn FnMut(Outcome)) -> Result<()> {
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     // Without --all-roots there is no other work: `gc` may wait for the root.
     let is_silent = options.all_roots && !other_roots::answers(paths);

@@ -66,7 +66,7 @@ pub(crate) fn clear(
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed or a file cannot be removed.
-pub fn clear_name(dirs: &NodeDirs, name: &ProjectName, dry_run: bool) -> Result<usize> {
+pub(crate) fn clear_name(dirs: &NodeDirs, name: &ProjectName, dry_run: bool) -> Result<usize> {
     let mut inventory = Inventory::read(dirs)?;
     inventory.groups.retain(|(project, _), _| project == name);
     let found = find(dirs, &inventory, None);

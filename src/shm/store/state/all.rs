@@ -21,7 +21,7 @@ const MIN_SHARE: usize = 8;
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed. A project that cannot be read is judged as such.
-pub fn judge_all(
+pub(crate) fn judge_all(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
@@ -39,7 +39,7 @@ pub fn judge_all(
 ///
 /// # Errors
 /// As [`judge_all`].
-pub fn everything(
+pub(crate) fn everything(
     dirs: &NodeDirs,
     wanted: impl Fn(&ProjectName) -> bool + Copy,
 ) -> Result<(Vec<Project>, Option<Error>)> {
@@ -55,7 +55,7 @@ pub fn everything(
 ///
 /// # Errors
 /// Returns the error of the system call.
-pub fn orphans(
+pub(crate) fn orphans(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     judged: &[Project],
@@ -81,7 +81,7 @@ pub fn orphans(
 ///
 /// # Errors
 /// Returns an I/O error if the shm directory cannot be read.
-pub fn orphans_of(
+pub(crate) fn orphans_of(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     name: &ProjectName,

@@ -13,7 +13,7 @@ use crate::shm::store::state::{Project, judge, key_in_root, keys_of_root, orphan
 ///
 /// # Errors
 /// Returns [`Kind::NotFound`] if nothing exists.
-pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
+pub(crate) fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
     let scan = Scan::new(dirs);
     match key_of(dirs, &scan, name)? {
         Some(key) => Ok(judge(dirs, &scan, &key)),
@@ -26,7 +26,7 @@ pub fn find(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn find_own(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
+pub(crate) fn find_own(dirs: &NodeDirs, name: &ProjectName) -> Result<Project> {
     if let Some(root) = &dirs.root {
         let scan = Scan::new(dirs);
         let key = key_in_root(dirs, root, &scan, name, Uid::effective().as_raw())?;
@@ -52,7 +52,7 @@ fn find_orphans(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<
 ///
 /// # Errors
 /// Returns the error of the system call.
-pub fn key_of(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<Option<Key>> {
+pub(crate) fn key_of(dirs: &NodeDirs, scan: &Scan<'_>, name: &ProjectName) -> Result<Option<Key>> {
     let Some(root) = &dirs.root else { return Ok(None) };
     if let Some(stat) = root.stat_of(&name.metadata_file()).known()? {
         return key_in_root(dirs, root, scan, name, stat.st_uid).map(Some);

@@ -18,7 +18,7 @@ use crate::shm::store::state::{Project, State};
 
 /// Judges the project `key`. A read that fails makes it `foreign`, with the reason: what cannot be read is
 /// never changed, and does not stop the caller from handling other projects.
-pub fn judge(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
+pub(crate) fn judge(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
     let mut project = judge_as(dirs, scan, key, Observer::Other);
     // Segments that vanish while we look may have been replaced: then there is other metadata by now.
     for _ in 0..3 {
@@ -40,7 +40,7 @@ fn was_replaced(dirs: &NodeDirs, project: &Project) -> bool {
 }
 
 /// As [`judge`], by the holder of the change lock: the lock is free then, but for itself.
-pub fn judge_locked(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
+pub(crate) fn judge_locked(dirs: &NodeDirs, scan: &Scan<'_>, key: &Key) -> Project {
     judge_as(dirs, scan, key, Observer::LockHolder)
 }
 

@@ -19,7 +19,7 @@ use crate::shm::store::scan::{Scan, is_known};
 ///
 /// # Errors
 /// Returns an I/O error if a directory cannot be listed.
-pub fn keys_of_root(
+pub(crate) fn keys_of_root(
     dirs: &NodeDirs,
     scan: &Scan<'_>,
     wanted: impl Fn(&ProjectName) -> bool,
@@ -46,7 +46,7 @@ pub fn keys_of_root(
 ///
 /// # Errors
 /// Returns an I/O error if a file cannot be inspected or the shm directory cannot be listed.
-pub fn key_in_root(
+pub(crate) fn key_in_root(
     dirs: &NodeDirs,
     root: &Directory,
     scan: &Scan<'_>,

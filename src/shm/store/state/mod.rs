@@ -10,8 +10,9 @@ mod keys;
 mod origin;
 mod project;
 
-pub use all::{everything, judge_all, orphans, orphans_of};
-pub use find::{find, find_own, key_of};
-pub use judge::{judge, judge_locked};
-pub use keys::{key_in_root, keys_of_root};
-pub use project::{MetadataFile, Project, SegmentStat, State, digest};
+pub(crate) use all::{everything, judge_all, orphans, orphans_of};
+pub(crate) use find::{find, find_own, key_of};
+pub(crate) use judge::{judge, judge_locked};
+pub(crate) use keys::{key_in_root, keys_of_root};
+pub use project::State;
+pub(crate) use project::{MetadataFile, Project, SegmentStat, digest};

@@ -110,7 +110,7 @@ pub struct MetadataFile {
 
 /// The digest of a metadata file's text. It distinguishes versions of one user's file and
 /// needs no secrecy.
-pub fn digest(text: &str) -> u64 {
+pub(crate) fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(text.as_bytes());
     hasher.finish()
