@@ -14,8 +14,9 @@ use hdf5_sys::h5f::{H5F_ACC_TRUNC, H5Fclose, H5Fcreate};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_DEFAULT, H5Pclose,
-    H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_fill_value, H5Pset_filter, H5Pset_fletcher32,
-    H5Pset_libver_bounds, H5Pset_nbit, H5Pset_scaleoffset, H5Pset_shuffle, H5Pset_userblock,
+    H5Pcreate, H5Pset_chunk, H5Pset_deflate, H5Pset_file_locking, H5Pset_fill_value, H5Pset_filter,
+    H5Pset_fletcher32, H5Pset_libver_bounds, H5Pset_nbit, H5Pset_scaleoffset, H5Pset_shuffle,
+    H5Pset_userblock,
 };
 use hdf5_sys::h5s::{H5S_ALL, H5S_UNLIMITED, H5Sclose, H5Screate_simple};
 use hdf5_sys::h5t::{
@@ -170,11 +171,14 @@ fn write(path: &Path, dice: &mut Dice) {
             assert!(H5Pset_userblock(create, 512) >= 0);
         }
         let access = H5Pcreate(*H5P_CLS_FILE_ACCESS);
+        // A process that another test has forked at this moment would keep the lock of the previous file.
+        assert!(H5Pset_file_locking(access, 0, 1) >= 0);
         if dice.roll(2) == 0 {
             use hdf5_sys::h5f::H5F_libver_t::H5F_LIBVER_V110 as NEW;
             assert!(H5Pset_libver_bounds(access, NEW, NEW) >= 0);
         }
         let file = H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, create, access);
+        assert!(file >= 0);
         let list = H5Pcreate(*H5P_CLS_DATASET_CREATE);
         let chunked = dice.roll(6) > 0;
         let mut filters = 0_u32;
