@@ -2,7 +2,6 @@
 
 bench.py TARGET [--only WORD] [--json FILE] [--mount HUGE]"""
 
-import argparse
 import json
 import os
 import statistics
@@ -10,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contenders import Contenders
+from contenders import Contenders, options
 from files import make
 import report
 
@@ -94,13 +93,9 @@ def scaling(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--only", help="files whose name has this word")
+    parser = options(rounds=5)
     parser.add_argument("--mount", help="only what belongs on this kind of mount, as JSON")
     parser.add_argument("--write", action="store_true", help="put table and chart into docs/")
-    parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE", "1")))
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5")))
     arguments = parser.parse_args()
     measured = measure(arguments, arguments.mount)
     if arguments.mount:

@@ -3,14 +3,13 @@ package and plain reads.
 
 cold.py TARGET [--only WORD] [--latency MS] [--rounds N] [--write]"""
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from contenders import Contenders
+from contenders import Contenders, options
 from files import make, make_sources
 import report
 
@@ -93,9 +92,7 @@ class Cold(Contenders):
 
     def on_disk(self, contender, path):
         """Runs a contender with an empty page cache. Returns seconds, peak MiB, requests, bytes read, bytes in the cache."""
-        os.sync()
-        Path("/proc/sys/vm/drop_caches").write_text("1")
-        return *getattr(self, contender)(path), 0, 0, cached(path)
+        return *self.cold(getattr(self, contender), path), 0, 0, cached(path)
 
     def on_slow(self, contender, path, latency, mode):
         with Mount(self, path.parent, latency, mode) as mount:
@@ -160,13 +157,9 @@ SHOWN = {"cp": "`cp`", "cp32": "32 `cp`", "dd": "`dd`", "python": "Python", "h5p
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--only", help="files whose name contains this word")
+    parser = options(rounds=3)
     parser.add_argument("--latency", help="only this latency in milliseconds, or 'disk'")
     parser.add_argument("--write", action="store_true", help="writes the table to docs/performance.md")
-    parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE", "1")))
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "3")))
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("bench-cold: it needs root, to mount the slow file system and to drop the page cache")

@@ -1,5 +1,6 @@
 """The contenders of scripts/bench: this program, cp, the Python package and h5py, each in its own process."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -32,6 +33,16 @@ begun = time.perf_counter()
 values[where].sum()
 print(time.perf_counter() - begun)
 """
+
+
+def options(rounds):
+    """Returns a parser with the options of every benchmark that loads files."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--only", help="files whose name contains this word")
+    parser.add_argument("--scale", type=float, default=float(os.environ.get("BENCH_SCALE", "1")))
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", str(rounds))))
+    return parser
 
 
 class Contenders:
