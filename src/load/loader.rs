@@ -53,11 +53,12 @@ pub(crate) fn load(
         };
         Plan::new((request, token), &filter, &conversions, &mut inspecting)?
     };
-    link.sender.send(&Message::Planned(plan.summary(worker_count(request, &plan, &read_ahead))))?;
+    let workers = worker_count(request, &plan, &read_ahead);
+    link.sender.send(&Message::Planned(plan.summary(workers)))?;
     if !link.wait_for_start() {
         return Ok(None);
     }
-    let failed = transfer_all(context, &plan, &read_ahead, link)?;
+    let failed = transfer_all(context, &plan, workers, &read_ahead, link)?;
     plan::check_unchanged(&plan.sources)?;
     let numbers = failed.iter().flat_map(|(task, _)| task.first..task.first + task.count);
     let numbers: HashSet<usize> = numbers.collect();
@@ -77,18 +78,17 @@ pub(crate) fn load(
     Ok(Some((loaded, plan)))
 }
 
-/// Starts the workers and waits for them. Returns the tasks that failed.
+/// Starts `count` workers and waits for them. Returns the tasks that failed.
 fn transfer_all<'a>(
     context: LoadContext<'a>,
     plan: &'a Plan,
+    count: usize,
     read_ahead: &'a ReadAhead,
     link: &'a mut SupervisorLink,
 ) -> Result<Vec<(&'a Task, Note)>> {
-    let request = context.request;
-    if let Some(numa) = &request.numa {
+    if let Some(numa) = &context.request.numa {
         numa.apply()?;
     }
-    let count = worker_count(request, plan, read_ahead);
     let progress = ProgressSender::new(&mut link.sender);
     let bytes = plan.segments.iter().fold(0, |sum: u64, segment| sum.saturating_add(segment.bytes));
     read_ahead.continue_for(bytes, progress.loaded_bytes());

@@ -29,7 +29,7 @@ const MAX_PLANNING_BYTES: u64 = 1 << 30;
 /// The share of the available memory that these bytes may take.
 const PLANNING_SHARE: u64 = 8;
 
-/// How often the progress of the workers is looked at.
+/// The time between two checks of the progress of the workers.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// The number of places at which a file is probed.
@@ -88,7 +88,8 @@ impl ReadAhead {
             return;
         }
         let paths = std::mem::take(&mut self.paths);
-        let limit = MAX_PLANNING_BYTES.min(available_memory() / PLANNING_SHARE);
+        let available = memory::available_bytes().unwrap_or(u64::MAX);
+        let limit = MAX_PLANNING_BYTES.min(available / PLANNING_SHARE);
         *lock_ignoring_poison(&self.shared.phase) = Phase::Planning { limit };
         let shared = Arc::clone(&self.shared);
         // Without a thread the workers read as the storage allows.
@@ -189,16 +190,11 @@ fn share(total: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-fn available_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    memory::meminfo(&text, "MemAvailable").unwrap_or(u64::MAX)
-}
-
 fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// Whether the page cache has a file of this size, as far as probes tell.
+/// Whether the page cache has a file of this size, according to probes of a few bytes.
 fn is_cached(file: &File, size: u64) -> bool {
     let last = size.saturating_sub(1);
     (0..PROBES)

@@ -159,9 +159,13 @@ fn free_inodes(shm: &Directory) -> Option<u64> {
 }
 
 fn available() -> Option<Bound> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
     let what = "memory of the node".to_owned();
-    Some(Bound { what, free_bytes: meminfo(&text, "MemAvailable")?, scope: Scope::All })
+    Some(Bound { what, free_bytes: available_bytes()?, scope: Scope::All })
+}
+
+/// The memory of the node that new programs can use without swapping, in bytes.
+pub(crate) fn available_bytes() -> Option<u64> {
+    meminfo(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
 }
 
 /// A number of `/proc/meminfo`, or of the `meminfo` of a NUMA node, in bytes.

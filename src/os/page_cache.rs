@@ -28,7 +28,7 @@ pub(crate) fn is_used(file: &File) -> bool {
     true
 }
 
-/// Whether the byte at `offset` can be read without waiting for the storage. `None` if the file system cannot tell.
+/// Whether the byte at `offset` can be read without waiting for the storage. `None` if the file system does not report it.
 pub(crate) fn is_cached(file: &File, offset: u64) -> Option<bool> {
     let mut byte = 0_u8;
     let vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
