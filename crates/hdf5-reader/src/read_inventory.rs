@@ -65,11 +65,7 @@ impl Inventory {
         visit: &mut Emit<'_, E>,
     ) -> std::result::Result<(), E> {
         let _lock = ids::lock();
-        let Some(dataset) = self.datasets.get(dataset) else {
-            return Err(
-                Error::new(Cause::Io, format!("there is no dataset number {dataset}")).into()
-            );
-        };
+        let dataset = self.dataset(dataset)?;
         let sources = dataset.sources.as_ref();
         let Some(feed) = sources.and_then(|sources| sources.feeds().get(feed)) else {
             return Err(
@@ -114,11 +110,7 @@ impl Inventory {
         visit: &mut Visit<'_, E>,
     ) -> std::result::Result<(), E> {
         let _lock = ids::lock();
-        let Some(dataset) = self.datasets.get(dataset) else {
-            return Err(
-                Error::new(Cause::Io, format!("there is no dataset number {dataset}")).into()
-            );
-        };
+        let dataset = self.dataset(dataset)?;
         let mut failed = Ok(());
         let seen = read_dataset::visit(&self.files, dataset, &mut |block, elements| {
             if failed.is_ok() {
@@ -140,11 +132,15 @@ impl Inventory {
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
         let _lock = ids::lock();
-        let Some(dataset) = self.datasets.get(dataset) else {
-            return Err(Error::new(Cause::Io, format!("there is no dataset number {dataset}")));
-        };
+        let dataset = self.dataset(dataset)?;
         read_dataset::read(&self.files, dataset, sinks, progress)
             .map_err(|trouble| self.error(dataset, trouble))
+    }
+
+    /// Returns dataset number `number`.
+    fn dataset(&self, number: usize) -> Result<&Dataset> {
+        let missing = || Error::new(Cause::Io, format!("there is no dataset number {number}"));
+        self.datasets.get(number).ok_or_else(missing)
     }
 
     /// The error of a dataset that cannot be read.
