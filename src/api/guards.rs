@@ -18,7 +18,8 @@ impl Project {
     /// crate, writes. Several may hold it at a time. Waits for at most `limit`.
     ///
     /// # Errors
-    /// [`Kind::Busy`](crate::error::Kind::Busy) when somebody writes for that long; as the system says.
+    /// [`Kind::Busy`](crate::error::Kind::Busy) if another program writes for all of that time, and the error of
+    /// the system call that failed.
     ///
     /// # Examples
     /// ```
@@ -69,8 +70,8 @@ impl Project {
     /// Views that are read-only, without a lock: for arrays that are written once and then only read.
     ///
     /// # Safety
-    /// You promise that as long as the guard lives nobody, in this process or another, writes to the
-    /// project's segments or shortens them.
+    /// The caller must ensure that no code, in this process or another, writes to the project's segments
+    /// or shortens them while the guard exists.
     ///
     /// # Examples
     /// ```
@@ -81,7 +82,7 @@ impl Project {
     /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
     /// # let _guard = node.share("demo").hold(&tree)?;
     /// # let project = node.open("demo")?;
-    /// // SAFETY: whoever shares "demo" never writes to it again.
+    /// // SAFETY: the program that shares "demo" does not write to it afterwards.
     /// let reading = unsafe { project.assume_unchanged() };
     /// assert_eq!(reading.slice::<i16>("b/x")?[0], 1);
     /// # Ok::<(), cute_shm::Error>(())
@@ -93,8 +94,8 @@ impl Project {
     /// Views that may be written, without a lock.
     ///
     /// # Safety
-    /// You promise that as long as the guard lives nobody else, in this process or another, reads or
-    /// writes the project's segments through anything but [`Array::to_vec`] and the like, or shortens them.
+    /// The caller must ensure that no other code, in this process or another, reads or writes the project's
+    /// segments, except through copies such as [`Array::to_vec`], or shortens them while the guard exists.
     ///
     /// # Examples
     /// ```
@@ -105,7 +106,7 @@ impl Project {
     /// # tree.array("b/x", Source::slice(&[1_i16, 2, 3, 4, 5, 6], &[2, 3])?)?.attr("units", "m");
     /// # let _guard = node.share("demo").hold(&tree)?;
     /// # let project = node.open("demo")?;
-    /// // SAFETY: nobody else has been told of "demo" yet.
+    /// // SAFETY: no other program knows the name "demo" yet.
     /// let mut writing = unsafe { project.assume_exclusive() };
     /// writing.slice_mut::<i16>("b/x")?.fill(0);
     /// # Ok::<(), cute_shm::Error>(())
@@ -252,7 +253,7 @@ impl<'p> Reading<'p> {
     }
 
     fn bytes_of(&self, array: &Array<'_>) -> &[u8] {
-        // SAFETY: as long as `self` lives nobody writes: so say the locks, or who made the guard without.
+        // SAFETY: no code writes while `self` exists: the locks, or the caller's promise, guarantee it.
         // The project, which `self` borrows, keeps the mapping.
         unsafe { self.project.segment_of(array).bytes() }
     }
@@ -417,8 +418,8 @@ impl<'p> Writing<'p> {
         let project = self.reading.project;
         let segment = project.segment_of(array);
         segment.allow_writing(&project.dirs().shm)?;
-        // SAFETY: as long as `self` lives nobody else reads or writes: so say the locks, or who made the
-        // guard without; the slice borrows all of `self`, so that this process has no second one.
+        // SAFETY: no other code reads or writes while `self` exists: the locks, or the caller's promise, guarantee it.
+        // The slice borrows all of `self`, so that this process has no second one.
         Ok(unsafe { segment.bytes_mut() })
     }
 }

@@ -69,7 +69,7 @@ pub struct Project {
 }
 
 impl Node {
-    /// Attaches a project, whoever made it.
+    /// Attaches a project of this program, of another Rust program, or of the Python package.
     ///
     /// # Errors
     /// As [`Project`] says.
